@@ -1,0 +1,64 @@
+"""What holds for every test: no key, no network, and two processes only when all tests run."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from typing import Any
+
+import pytest
+
+LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname()}
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Answer ``-n auto``: workers pay off for the whole suite, and only delay one file."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return 0
+    return min(2, os.cpu_count() or 1)
+
+
+def is_local(host: object) -> bool:
+    """Whether `host` is this machine, or no host at all."""
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host is None or host in LOCAL_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def no_key_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a test that reaches for a key or for another machine fail at once."""
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "AZURE_OPENAI_", "AGENTSTREAM_")):
+            monkeypatch.delenv(name)
+    resolve, connect, connect_ex = (
+        socket.getaddrinfo,
+        socket.socket.connect,
+        socket.socket.connect_ex,
+    )
+
+    def refuse(host: object) -> None:
+        if not is_local(host):
+            raise AssertionError(f"a test tried to reach {host!r}: use agentstream.testing instead")
+
+    def guarded_resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse(host)
+        return resolve(host, *args, **kwargs)
+
+    def guarded_connect(sock: socket.socket, address: Any) -> Any:
+        refuse(address[0] if isinstance(address, tuple) else None)
+        return connect(sock, address)
+
+    def guarded_connect_ex(sock: socket.socket, address: Any) -> Any:
+        refuse(address[0] if isinstance(address, tuple) else None)
+        return connect_ex(sock, address)
+
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
