@@ -1,0 +1,131 @@
+"""What a session is: four coroutines over an ordered list of items."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from pydantic.dataclasses import dataclass
+
+if TYPE_CHECKING:
+    from ..items import TResponseInputItem
+
+
+@dataclass
+class SessionSettings:
+    """Settings of a session.
+
+    Attributes
+    ----------
+    limit : int or None
+        How many of the latest items a run reads; None reads them all.
+    """
+
+    limit: int | None = None
+
+    def resolve(self, override: SessionSettings | dict[str, Any] | None) -> SessionSettings:
+        """Overlay these settings with the values of `override` that are not None.
+
+        Raises
+        ------
+        TypeError
+            `override` is a dict with a name that is no setting.
+
+        Examples
+        --------
+        >>> SessionSettings(limit=3).resolve({"limit": None})
+        SessionSettings(limit=3)
+        >>> SessionSettings(limit=3).resolve(SessionSettings(limit=5))
+        SessionSettings(limit=5)
+        """
+        if override is None:
+            return dataclasses.replace(self)
+        given = settings_from(override).to_dict()
+        changes = {name: value for name, value in given.items() if value is not None}
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give these settings as a plain dict."""
+        return dataclasses.asdict(self)
+
+
+def settings_from(settings: SessionSettings | Mapping[str, Any] | None) -> SessionSettings:
+    """Make settings of an object, a dict or None (the defaults).
+
+    Raises
+    ------
+    TypeError
+        A name in the dict is no setting.
+
+    Examples
+    --------
+    >>> settings_from({"limit": 2})
+    SessionSettings(limit=2)
+    """
+    if settings is None:
+        return SessionSettings()
+    if not isinstance(settings, Mapping):
+        return settings
+    known = {field.name for field in dataclasses.fields(SessionSettings)}
+    unknown = sorted(str(name) for name in settings.keys() - known)
+    if unknown:
+        raise TypeError(
+            f"Unknown session settings: {', '.join(unknown)} "
+            f"(the settings are: {', '.join(sorted(known))})"
+        )
+    return SessionSettings(**settings)
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A conversation that is kept between runs; any object of this shape will do."""
+
+    session_id: str
+    session_settings: SessionSettings | None = None
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        """Read the items in order; with `limit` the latest `limit` of them."""
+        ...
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Append `items`, in order."""
+        ...
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        """Remove and return the latest item; None when there is none."""
+        ...
+
+    async def clear_session(self) -> None:
+        """Remove all items."""
+        ...
+
+
+class SessionABC(ABC):
+    """Base of the sessions that come with agentstream; your own need only be a `Session`."""
+
+    session_id: str
+    session_settings: SessionSettings | None = None
+
+    @abstractmethod
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        """Read the items in order; with `limit` the latest `limit` of them."""
+
+    @abstractmethod
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Append `items`, in order."""
+
+    @abstractmethod
+    async def pop_item(self) -> TResponseInputItem | None:
+        """Remove and return the latest item; None when there is none."""
+
+    @abstractmethod
+    async def clear_session(self) -> None:
+        """Remove all items."""
+
+    def _limit(self, limit: int | None) -> int | None:
+        """Take the limit of a call, else the session's."""
+        if limit is None and self.session_settings is not None:
+            return self.session_settings.limit
+        return limit

@@ -1,0 +1,154 @@
+"""A session that OpenAI's Conversations API keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from .base import SessionABC, SessionSettings, settings_from
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from ..items import TResponseInputItem
+
+# https://platform.openai.com/docs/api-reference/conversations/create-item: "up to 20 items at a
+# time".
+_ITEMS_PER_REQUEST = 20
+
+
+class OpenAIConversationsSession(SessionABC):
+    """A session kept by OpenAI's Conversations API.
+
+    Calls on one object are done one after another. Items come back as the server stores them, with
+    its ids.
+
+    Parameters
+    ----------
+    conversation_id : str or None
+        An existing conversation; None makes a new one with the first request.
+    openai_client : AsyncOpenAI or None
+        The client; None takes the one of `set_default_openai_client`, else ``AsyncOpenAI()``.
+    session_settings : SessionSettings, dict or None
+        ``limit``: how many of the latest items a run reads.
+    """
+
+    def __init__(
+        self,
+        *,
+        conversation_id: str | None = None,
+        openai_client: AsyncOpenAI | None = None,
+        session_settings: SessionSettings | dict[str, Any] | None = None,
+    ) -> None:
+        self._session_id = conversation_id
+        self.session_settings = settings_from(session_settings)
+        self._openai_client = openai_client or _default_client()
+        # One for each loop: an asyncio.Lock belongs to the loop it was first waited for on.
+        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    @property
+    def session_id(self) -> str:  # type: ignore[override]
+        """The conversation's id.
+
+        Raises
+        ------
+        ValueError
+            There is no conversation yet.
+        """
+        if self._session_id is None:
+            raise ValueError(
+                "Session ID not yet available: the conversation is made with the first request. "
+                "Call get_items(), or add_items() with an item, first."
+            )
+        return self._session_id
+
+    @session_id.setter
+    def session_id(self, value: str) -> None:
+        self._session_id = value
+
+    def _lock(self) -> asyncio.Lock:
+        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+    async def _conversation(self) -> str:
+        if self._session_id is None:
+            conversation = await self._openai_client.conversations.create(items=[])
+            self._session_id = conversation.id
+        return self._session_id
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        """Read the items in order; with `limit` (or the settings' limit) the latest of them."""
+        async with self._lock():
+            return await self._get_items(self._limit(limit))
+
+    async def _get_items(self, limit: int | None) -> list[Any]:
+        if limit == 0:
+            return []
+        conversation_id = await self._conversation()
+        order = "asc" if limit is None else "desc"
+        items: list[Any] = []
+        pages = self._openai_client.conversations.items.list(conversation_id, order=order)  # type: ignore[arg-type]
+        async with contextlib.aclosing(aiter(pages)) as found:  # type: ignore[type-var]
+            async for item in found:
+                items.append(item.model_dump(exclude_unset=True))
+                if len(items) == limit:
+                    break
+        return items if limit is None else items[::-1]
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Append `items`, in order, in requests of at most 20.
+
+        More than 20 items are several requests, which are not one transaction: when one fails, the
+        error's notes say how many items were saved. These are never repeated by the client, as an
+        answer that was lost on the way may belong to items that were saved.
+        """
+        if not items:
+            return
+        async with self._lock():
+            conversation_id = await self._conversation()
+            client = self._openai_client
+            if len(items) > _ITEMS_PER_REQUEST:
+                client = client.with_options(max_retries=0)
+            for start in range(0, len(items), _ITEMS_PER_REQUEST):
+                batch = items[start : start + _ITEMS_PER_REQUEST]
+                try:
+                    await client.conversations.items.create(conversation_id, items=batch)
+                except Exception as error:
+                    error.add_note(
+                        f"{start} of {len(items)} items were saved in {conversation_id} before "
+                        "this request. Compare with get_items() before you add the rest."
+                    )
+                    raise
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        """Remove and return the latest item; None when there is none."""
+        async with self._lock():
+            latest = await self._get_items(1)
+            if not latest:
+                return None
+            await self._openai_client.conversations.items.delete(
+                str(latest[0]["id"]), conversation_id=await self._conversation()
+            )
+            return latest[0]  # type: ignore[no-any-return]
+
+    async def clear_session(self) -> None:
+        """Delete the conversation; the next call makes a new one."""
+        async with self._lock():
+            if self._session_id is None:
+                return
+            await self._openai_client.conversations.delete(self._session_id)
+            self._session_id = None
+
+
+def _default_client() -> AsyncOpenAI:
+    from ..models.provider import get_default_openai_client
+
+    client = get_default_openai_client()
+    if client is not None:
+        return client
+    from openai import AsyncOpenAI
+
+    return AsyncOpenAI()
