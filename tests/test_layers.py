@@ -16,11 +16,20 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1] / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "usage", "items", "events"),
+    ("errors", "usage", "tool_output", "items", "events"),
     ("run_context", "tool_context"),
     ("model_settings",),
     ("schema", "agent_output"),
-    ("tools", "hosted_tools", "guardrails", "handoffs", "agent", "decorators", "extensions"),
+    (
+        "tools",
+        "hosted_tools",
+        "guardrails",
+        "handoffs",
+        "prompts",
+        "agent",
+        "decorators",
+        "extensions",
+    ),
     ("models",),
     ("run",),
     ("sessions", "mcp"),
