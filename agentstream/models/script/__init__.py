@@ -1,0 +1,1 @@
+"""Scripts for a model: `shapes`, the builders of `parts`, `hosted` items and `faults`, `player`."""

@@ -1,0 +1,77 @@
+"""Fakes for tests and lessons: a scripted model, a scripted server, and the words of a script.
+
+Examples
+--------
+>>> import asyncio
+>>> from agentstream.testing import ScriptedModel, call, say, turn
+>>> model = ScriptedModel([turn("Let me look.", call("get_weather", city="Lisbon")), "Sunny."])
+>>> async def count():
+...     return len([event async for event in model.ask("How is the weather?")])
+>>> asyncio.run(count())
+20
+"""
+
+from ..models.script.faults import (
+    cut,
+    fail,
+    http_error,
+    incomplete,
+    raw,
+    reset,
+    stall,
+    stream_error,
+)
+from ..models.script.hosted import (
+    item,
+    make_image,
+    mcp_approval,
+    mcp_call,
+    mcp_tools,
+    run_code,
+    search_files,
+    search_tools,
+    web_search,
+)
+from ..models.script.parts import answer, call, cite, hand_off, refuse, say, think
+from ..models.script.shapes import Pace, Part, ScriptRequest, Turn
+from ..models.script.turns import turn
+from ..models.scripted import ScriptedModel
+from .answers import Call
+from .http import RecordedRequest
+from .server import ScriptedServer
+
+__all__ = [
+    "Call",
+    "Pace",
+    "Part",
+    "RecordedRequest",
+    "ScriptRequest",
+    "ScriptedModel",
+    "ScriptedServer",
+    "Turn",
+    "answer",
+    "call",
+    "cite",
+    "cut",
+    "fail",
+    "hand_off",
+    "http_error",
+    "incomplete",
+    "item",
+    "make_image",
+    "mcp_approval",
+    "mcp_call",
+    "mcp_tools",
+    "raw",
+    "refuse",
+    "reset",
+    "run_code",
+    "say",
+    "search_files",
+    "search_tools",
+    "stall",
+    "stream_error",
+    "think",
+    "turn",
+    "web_search",
+]
