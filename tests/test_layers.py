@@ -45,6 +45,7 @@ STRANGERS = {("trace", "run"), ("notebook", "run")}
 """Pairs that may not meet although the order allows it: a view knows events, never the loop."""
 
 EXEMPT: dict[tuple[str, str], str] = {
+    ("agent", "mcp"): "an agent lists its servers' tools; without servers, mcp is never loaded",
     ("agent", "run.agent_tool"): "Agent.as_tool() is the SDK's name for a run inside a tool call",
 }
 """Imports made inside a function, at call time, against the order: (from, to) and the reason."""
