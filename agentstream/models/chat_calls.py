@@ -1,0 +1,264 @@
+"""Tool calls out of streamed fragments, whatever a provider calls `index`, `id` and `name`.
+
+OpenAI sends one entry with index, id and name, then entries with the index and a piece of the
+arguments. Others do not, and users report it: the index is missing, None or always 0 (Gemini,
+Ollama), the id is missing (Ollama), new in every chunk (vLLM) or the same for several calls, the
+name is repeated or comes in pieces, the arguments are None or an object. The law for each entry:
+
+| the entry                                          | belongs to                           |
+|----------------------------------------------------|--------------------------------------|
+| has an id, or else an index, seen before           | that call, unless it *begins anew*   |
+| has a name or an id, none of them seen before      | a new call                           |
+| has neither id, name nor a known index             | the last call                        |
+
+It *begins anew* if it brings a name and the call so far is whole: its arguments are complete JSON,
+or it has another id, or another name of a known tool. Anything that is unfinished goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+__all__ = ["CallBook", "OpenCall"]
+
+_MARKS: Final = re.compile(r'\\(?:.|$)|["{}\[\]]', re.DOTALL)
+_ADJOINING: Final = re.compile(r"[}\]]\s*[{\[]")
+
+
+class OpenCall:
+    """One tool call while its arguments arrive; pieces are collected and joined once."""
+
+    def __init__(self, index: int | None, call_id: str, name: str) -> None:
+        self.index = index
+        self.id = call_id
+        self.name = name
+        self.parts: list[str] = []
+        self.sent = 0  # how many parts have gone out as deltas
+        self.output_index: int | None = None
+        self.announced = False
+        self.provider_data: dict[str, Any] = {}
+        self._scan = _JsonScan()
+
+    def arguments(self) -> str:
+        """The arguments as they arrived, freed of repetition."""
+        return _settled("".join(self.parts))
+
+    def is_whole(self) -> bool:
+        """Whether the arguments so far are one complete JSON object or array.
+
+        The parts are scanned once in all, however often this is asked.
+        """
+        return self._scan.covers(self.parts)
+
+
+class CallBook:
+    """The tool calls of one response, in the order in which they began.
+
+    Parameters
+    ----------
+    tool_names
+        The tools and handoffs that were offered: they tell a name in pieces from a second call.
+    new_id
+        Makes an id for a call that came without one, or with that of another call.
+
+    Examples
+    --------
+    >>> book = CallBook(frozenset({"add"}), new_id=lambda: "call_new")
+    >>> for arguments in ('{"a": 1}', '{"a": 2}'):  # index always 0 and no id, as from Ollama
+    ...     call = book.take({"index": 0, "function": {"name": "add", "arguments": arguments}})
+    >>> [(call.name, call.arguments()) for call in book.calls]
+    [('add', '{"a": 1}'), ('add', '{"a": 2}')]
+    """
+
+    def __init__(self, tool_names: frozenset[str], new_id: Callable[[], str]) -> None:
+        self.calls: list[OpenCall] = []
+        self._names = tool_names
+        self._new_id = new_id
+        self._by_id: dict[str, OpenCall] = {}
+        self._by_index: dict[int, OpenCall] = {}
+
+    def take(self, entry: Mapping[str, Any]) -> OpenCall:
+        """Add an entry of `delta.tool_calls` to the call that it belongs to.
+
+        Parameters
+        ----------
+        entry
+            The parsed entry, with any field missing, None or of another type.
+
+        Returns
+        -------
+        OpenCall
+            The call, its new piece of arguments (if any) at the end of `parts`.
+        """
+        function = entry.get("function")
+        function = function if isinstance(function, Mapping) else {}
+        index, call_id = _index(entry.get("index")), _text(entry.get("id"))
+        name, piece = _text(function.get("name")), _piece(function.get("arguments"))
+        call = self._owner(index, call_id, name)
+        if call and name and self._begins_anew(call, call_id, name, piece, index):
+            call = None
+        if call is None:
+            call = self._open(index, call_id, name)
+        else:
+            self._extend(call, index, call_id, name)
+        if piece:
+            call.parts.append(piece)
+        return call
+
+    def settle_id(self, call: OpenCall) -> None:
+        """Give a call that has no id one of ours: its output must name the call it answers."""
+        if not call.id:
+            call.id = self._new_id()
+
+    def _owner(self, index: int | None, call_id: str, name: str) -> OpenCall | None:
+        if call_id in self._by_id:
+            return self._by_id[call_id]
+        if index is not None and index in self._by_index:
+            return self._by_index[index]
+        if not self.calls:
+            return None
+        last = self.calls[-1]
+        if not call_id and not name:
+            return last
+        if index is not None:
+            return None
+        # No index at all: an id that is new to a call which has one is another call.
+        return None if call_id and last.id else last
+
+    def _begins_anew(
+        self, call: OpenCall, call_id: str, name: str, piece: str, index: int | None
+    ) -> bool:
+        if not call.name:
+            return False
+        another_id = bool(call_id and call.id and call_id != call.id)
+        if not call.parts:
+            return another_id or (
+                name != call.name and name in self._names and call.name in self._names
+            )
+        if not call.is_whole():
+            return False
+        if another_id or name != call.name:
+            return True
+        if call_id and call_id == call.id and (index is None or index == call.index):
+            # The same call told twice, or an id that stands for several calls.
+            return bool(piece) and not _same_json(piece, "".join(call.parts)) and _is_json(piece)
+        return bool(piece)
+
+    def _open(self, index: int | None, call_id: str, name: str) -> OpenCall:
+        if call_id in self._by_id:
+            call_id = self._new_id()
+        call = OpenCall(index, call_id, name)
+        self.calls.append(call)
+        if call_id:
+            self._by_id[call_id] = call
+        if index is not None:
+            self._by_index[index] = call
+        return call
+
+    def _extend(self, call: OpenCall, index: int | None, call_id: str, name: str) -> None:
+        if call_id:
+            self._by_id.setdefault(call_id, call)
+            call.id = call.id or call_id
+        if index is not None:
+            self._by_index.setdefault(index, call)
+        if name:
+            call.name = _merged_name(call.name, name, self._names)
+
+
+class _JsonScan:
+    """Follow the brackets of JSON text that comes in parts, each part read once."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._depth = 0
+        self._in_string = False
+        self._begun = False
+        self._carry = ""  # a backslash at the end of a part
+
+    def covers(self, parts: list[str]) -> bool:
+        for part in parts[self._read :]:
+            self._follow(self._carry + part)
+        self._read = len(parts)
+        return self._begun and self._depth <= 0 and not self._in_string
+
+    def _follow(self, text: str) -> None:
+        self._carry = ""
+        for match in _MARKS.finditer(text):
+            mark = match.group()
+            if mark == "\\":
+                self._carry = mark
+            elif mark == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string and len(mark) == 1:
+                self._begun = True
+                self._depth += 1 if mark in "{[" else -1
+
+
+def _merged_name(old: str, new: str, known: frozenset[str]) -> str:
+    """Join a name with what came after it: a repetition, the whole name so far, or the rest."""
+    if new == old and (old in known or old + new not in known):
+        return old
+    if new.startswith(old):
+        return new
+    return next((name for name in (old + new, new, old) if name in known), old + new)
+
+
+def _settled(arguments: str) -> str:
+    """Undo what some servers do to arguments: send them twice, or after an empty object.
+
+    Examples
+    --------
+    >>> _settled('{"a":1}{"a":1}'), _settled('{}{"a":1}'), _settled('{"a":1}{"b":2}')
+    ('{"a":1}', '{"a":1}', '{"a":1}{"b":2}')
+    """
+    if not _ADJOINING.search(arguments) or _is_json(arguments):
+        return arguments
+    decoder, position, spans, values = json.JSONDecoder(), 0, [], []
+    while position < len(arguments):
+        if arguments[position].isspace():
+            position += 1
+            continue
+        try:
+            value, end = decoder.raw_decode(arguments, position)
+        except ValueError:
+            return arguments  # not ours to repair: the tool's error tells the model
+        spans.append(arguments[position:end])
+        values.append(value)
+        position = end
+    if all(value == values[-1] or value == {} for value in values):
+        return spans[-1]
+    return arguments
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _same_json(one: str, other: str) -> bool:
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False
+
+
+def _index(value: Any) -> int | None:
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _piece(arguments: Any) -> str:
+    if arguments is None or isinstance(arguments, str):
+        return arguments or ""
+    return json.dumps(arguments, ensure_ascii=False)

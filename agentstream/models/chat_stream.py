@@ -1,0 +1,389 @@
+"""Chat Completions chunks to Responses events: a pure fold, dicts in, typed events out, no I/O.
+
+    chunk ──▶ ChatFold.feed ──▶ created, item added, deltas ...
+    end   ──▶ ChatFold.finish ──▶ parts and items done, completed | incomplete
+
+The events are those of the OpenAI Agents SDK's model for the same bytes, so that nothing above
+`models/` knows that there are two APIs. Where a provider leaves the specification, as their users
+report, nothing that arrived is lost. Differences from the SDK, all where it loses data or fails:
+
+- a stream that breaks off (neither a finish_reason nor `[DONE]`) ends in `response.incomplete`;
+  one without a single chunk raises;
+- a finish_reason of `length` or `content_filter` is kept as `response.incomplete_details`;
+- tool calls are told apart by the law in `chat_calls`, and each has an id;
+- reasoning that begins after the answer has an output index of its own;
+- thinking parts, content parts, `message` instead of `delta`, the old `function_call`, citations
+  before the text and usage in unusual places are read;
+- an error keeps its text even if it is a bare string.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, cast
+from uuid import uuid4
+
+from openai import APIError
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseCreatedEvent,
+    ResponseFunctionCallArgumentsDeltaEvent,
+    ResponseFunctionToolCall,
+    ResponseIncompleteEvent,
+    ResponseOutputItem,
+    ResponseOutputItemAddedEvent,
+    ResponseOutputItemDoneEvent,
+    ResponseStreamEvent,
+    ResponseUsage,
+)
+from openai.types.responses.response import IncompleteDetails
+
+from ..errors import AgentsException, ModelBehaviorError, UserError
+from .chat_calls import CallBook, OpenCall
+from .chat_message import MessageFold, delta_event, split_content
+from .chat_reasoning import FAKE_ID, Ledger, ReasoningFold, plain_text, with_origin
+from .chat_usage import response_usage
+
+__all__ = ["FAKE_ID", "ChatFold"]
+
+logger = logging.getLogger(__name__)
+
+_INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_OTHER_CHOICES: Final = (
+    "Chat Completions streaming with multiple choices or nonzero choice indexes is not fully "
+    "supported; only choice index 0 can be processed."
+)
+
+
+class ChatFold:
+    """Fold the chunks of one Chat completion into Responses events.
+
+    Parameters
+    ----------
+    response
+        What the final response holds besides its output and usage (model, tool choice, ...).
+    tool_names
+        The tools and handoffs that were offered, to tell split names from further calls.
+    strict
+        Raise where the provider uses what has no counterpart, instead of leaving it out.
+    buffer_tool_calls
+        Tell of tool calls only when all of them have arrived, in the order of their indexes.
+    request
+        The HTTP request, for the `openai.APIError` of an error chunk.
+    new_call_id
+        Makes the id of a call that has none.
+
+    Examples
+    --------
+    >>> fold = ChatFold(Response.construct(id="r", model="m", output=[]))
+    >>> events = list(fold.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}}]}))
+    >>> events += fold.finish(complete=True)
+    >>> [event.type.removeprefix("response.") for event in events]
+    ... # doctest: +NORMALIZE_WHITESPACE
+    ['created', 'output_item.added', 'content_part.added', 'output_text.delta',
+     'content_part.done', 'output_item.done', 'completed']
+    >>> events[-1].response.output_text
+    'Hi'
+    """
+
+    def __init__(
+        self,
+        response: Response,
+        *,
+        tool_names: frozenset[str] = frozenset(),
+        strict: bool = False,
+        buffer_tool_calls: bool = False,
+        request: Any = None,
+        new_call_id: Callable[[], str] = lambda: f"call_{uuid4().hex}",
+    ) -> None:
+        self._response = response
+        self._strict = strict
+        self._buffer = buffer_tool_calls
+        self._request = request
+        self._ledger = Ledger(model=response.model)
+        self._reasoning = ReasoningFold(self._ledger)
+        self._message = MessageFold(self._ledger)
+        self._book = CallBook(tool_names, new_call_id)
+        self._started = False
+        self._warned = False
+        self._finish_reason: str | None = None
+        self.raw_usage: dict[str, Any] | None = None
+
+    def feed(self, chunk: Any) -> Iterator[ResponseStreamEvent]:
+        """Fold one parsed chunk.
+
+        Parameters
+        ----------
+        chunk
+            The parsed JSON of one chunk, or a whole completion, which is read as its only chunk.
+
+        Yields
+        ------
+        ResponseStreamEvent
+            The events it brings about, in order; those before a fault also if one is raised.
+
+        Raises
+        ------
+        openai.APIError
+            The chunk is an error of the server.
+        ModelBehaviorError
+            The chunk is not a JSON object.
+        UserError
+            Strict, and the provider sends what has no counterpart.
+        """
+        if chunk is None:
+            return
+        if not isinstance(chunk, Mapping):
+            raise ModelBehaviorError(
+                f"The server sent {json.dumps(chunk)[:200]} where a chat completion chunk should "
+                "be. Check that base_url points at an OpenAI-compatible Chat Completions API."
+            )
+        self._raise_error(chunk.get("error"))
+        if not self._started:
+            self._started = True
+            yield ResponseCreatedEvent(
+                response=self._response,
+                sequence_number=next(self._ledger.sequence),
+                type="response.created",
+            )
+        self._take_usage(chunk.get("usage"))
+        choice = self._choice(chunk.get("choices"))
+        if choice:
+            if chunk.get("id"):  # Groq's last chunk, without choices, has the id "stub"
+                self._ledger.response_id = str(chunk["id"])
+            yield from self._choice_events(choice)
+            if choice.get("finish_reason"):
+                self._finish_reason = str(choice["finish_reason"])
+                self._take_usage_elsewhere(chunk, choice)
+
+    def finish(self, *, complete: bool) -> list[ResponseStreamEvent]:
+        """End the response.
+
+        Parameters
+        ----------
+        complete
+            Whether the stream ended as it should, with `[DONE]`. A finish_reason will do too.
+
+        Returns
+        -------
+        list of ResponseStreamEvent
+            The ends of all open parts and items, then `response.completed`, or
+            `response.incomplete` where the stream broke off.
+
+        Raises
+        ------
+        ModelBehaviorError
+            There was no chunk at all.
+        """
+        if not self._started:
+            raise ModelBehaviorError(
+                f"The server ended the stream of model {self._response.model!r} without sending "
+                "a single chunk. Check the server's log, and that it supports streaming."
+            )
+        complete = complete or self._finish_reason is not None
+        events = [
+            *self._late_calls(),
+            *self._reasoning.finish(),
+            *self._message.end_parts(),
+            *map(self._call_done, self._book.calls),
+            *self._message.finish(),
+        ]
+        response = self._final_response(complete)
+        number = next(self._ledger.sequence)
+        if complete:
+            events.append(
+                ResponseCompletedEvent(
+                    response=response, sequence_number=number, type="response.completed"
+                )
+            )
+        else:
+            events.append(
+                ResponseIncompleteEvent(
+                    response=response, sequence_number=number, type="response.incomplete"
+                )
+            )
+        return events
+
+    def output(self) -> list[ResponseOutputItem]:
+        """The items that have arrived so far, in the order of their output indexes."""
+        items: list[tuple[int, ResponseOutputItem]] = []
+        if self._reasoning.output_index is not None:
+            items.append((self._reasoning.output_index, self._reasoning.item()))
+        if self._message.output_index is not None:
+            items.append((self._message.output_index, self._message.item("completed")))
+        items.extend(
+            (call.output_index, self._call_item(call, call.arguments()))
+            for call in self._book.calls
+            if call.output_index is not None
+        )
+        return [item for _, item in sorted(items, key=lambda pair: pair[0])]
+
+    def usage(self) -> ResponseUsage | None:
+        """The tokens used, None if the provider did not say."""
+        return None if self.raw_usage is None else response_usage(self.raw_usage)
+
+    def _raise_error(self, error: Any) -> None:
+        if not error:
+            return
+        message = error.get("message") if isinstance(error, Mapping) else error
+        if not isinstance(message, str) or not message:
+            message = f"The server reports an error: {json.dumps(error, default=str)}"
+        raise APIError(message=message, request=cast(Any, self._request), body=error)
+
+    def _take_usage(self, usage: Any) -> None:
+        # Some send it once, some with every chunk, counting up: the last one is the whole.
+        if isinstance(usage, Mapping):
+            self.raw_usage = dict(usage)
+
+    def _take_usage_elsewhere(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+        """Groq without `stream_options` and Moonshot tell the usage in a field of their own."""
+        if self.raw_usage is None:
+            x_groq = chunk.get("x_groq")
+            self._take_usage(choice.get("usage"))
+            self._take_usage(x_groq.get("usage") if isinstance(x_groq, Mapping) else None)
+
+    def _choice(self, choices: Any) -> Mapping[str, Any] | None:
+        """The one choice that is read: that of index 0, or without an index."""
+        mine = None
+        for choice in choices if isinstance(choices, list) else ():
+            if not isinstance(choice, Mapping):
+                continue
+            if choice.get("index") or mine is not None:
+                if self._strict:
+                    raise UserError(_OTHER_CHOICES)
+                if not self._warned:
+                    self._warned = True
+                    logger.warning(
+                        "%s The others are left out; pass strict_feature_validation=True to "
+                        "get an error instead.",
+                        _OTHER_CHOICES,
+                    )
+            else:
+                mine = choice
+        if mine:
+            self._raise_error(mine.get("error"))
+        return mine
+
+    def _choice_events(self, choice: Mapping[str, Any]) -> Iterator[ResponseStreamEvent]:
+        delta = choice.get("delta") or choice.get("message")
+        if not isinstance(delta, Mapping):
+            return
+        content = delta.get("content")
+        text, thinking = (content, "") if isinstance(content, str) else split_content(content)
+        if delta.get("audio"):
+            raise AgentsException("Audio is not currently supported")
+        yield from self._reasoning.feed(delta, thinking)
+        if text or (content is not None and self._message.has_text):
+            yield from self._message.add_text(text, choice.get("logprobs"))
+        if delta.get("refusal"):
+            yield from self._message.add_refusal(plain_text(delta["refusal"]))
+        if delta.get("annotations"):
+            self._message.add_annotations(delta["annotations"])
+        if delta.get("tool_calls") or delta.get("function_call"):
+            for entry in _call_entries(delta):
+                yield from self._call_events(entry)
+
+    def _call_events(self, entry: Mapping[str, Any]) -> Iterator[ResponseStreamEvent]:
+        if entry.get("type") == "custom":
+            if self._strict:
+                raise UserError("Custom tool calls are not supported by the Chat Completions API")
+            logger.warning("Left out a custom tool call: Chat Completions tools are functions.")
+            return
+        call = self._book.take(entry)
+        signature = _thought_signature(entry)
+        if signature:
+            call.provider_data["thought_signature"] = signature
+        if self._buffer:
+            return
+        # Without a name there is nothing to show yet; the id may still come with the arguments.
+        if not call.announced and call.name and (call.id or call.parts):
+            yield self._announce(call)
+        if call.announced:
+            yield from self._arguments(call)
+
+    def _late_calls(self) -> Iterator[ResponseStreamEvent]:
+        """Announce what has waited: buffered calls, and those whose name or id never came."""
+        if self._buffer:
+            self._book.calls.sort(key=lambda call: call.index or 0)
+        for call in self._book.calls:
+            if not call.announced:
+                yield self._announce(call)
+                yield from self._arguments(call)
+
+    def _announce(self, call: OpenCall) -> ResponseStreamEvent:
+        call.announced = True
+        call.output_index = next(self._ledger.output_indexes)
+        self._book.settle_id(call)
+        return ResponseOutputItemAddedEvent(
+            item=self._call_item(call, ""),
+            output_index=call.output_index,
+            sequence_number=next(self._ledger.sequence),
+            type="response.output_item.added",
+        )
+
+    def _arguments(self, call: OpenCall) -> Iterator[ResponseStreamEvent]:
+        if call.sent < len(call.parts) and call.output_index is not None:
+            pieces = call.parts[call.sent :]
+            call.sent = len(call.parts)
+            yield delta_event(
+                ResponseFunctionCallArgumentsDeltaEvent,
+                {
+                    "delta": pieces[0] if len(pieces) == 1 else "".join(pieces),
+                    "item_id": FAKE_ID,
+                    "output_index": call.output_index,
+                    "sequence_number": next(self._ledger.sequence),
+                    "type": "response.function_call_arguments.delta",
+                },
+            )
+
+    def _call_item(self, call: OpenCall, arguments: str) -> ResponseFunctionToolCall:
+        item = ResponseFunctionToolCall(
+            id=FAKE_ID,
+            call_id=call.id,
+            name=call.name,
+            arguments=arguments,
+            type="function_call",
+        )
+        return with_origin(item, self._ledger.provider_data(**call.provider_data))
+
+    def _call_done(self, call: OpenCall) -> ResponseStreamEvent:
+        return ResponseOutputItemDoneEvent(
+            item=self._call_item(call, call.arguments()),
+            output_index=call.output_index or 0,
+            sequence_number=next(self._ledger.sequence),
+            type="response.output_item.done",
+        )
+
+    def _final_response(self, complete: bool) -> Response:
+        response = self._response.model_copy(update={"output": self.output()})
+        response.usage = self.usage()
+        reason = _INCOMPLETE.get(self._finish_reason or "")
+        if reason:
+            response.incomplete_details = IncompleteDetails.model_validate({"reason": reason})
+        if not complete:
+            response.status = "incomplete"
+        return response
+
+
+def _call_entries(delta: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The entries of `tool_calls`, and the `function_call` that preceded them in the API."""
+    entries = delta.get("tool_calls")
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if isinstance(entry, Mapping):
+            yield entry
+    if isinstance(delta.get("function_call"), Mapping):
+        yield {"function": delta["function_call"]}
+
+
+def _thought_signature(entry: Mapping[str, Any]) -> str | None:
+    """Gemini's signature of the thought behind a call, which it wants back.
+
+    Source: https://ai.google.dev/gemini-api/docs/thought-signatures (OpenAI compatibility).
+    """
+    extra = entry.get("extra_content")
+    google = extra.get("google") if isinstance(extra, Mapping) else None
+    signature = google.get("thought_signature") if isinstance(google, Mapping) else None
+    return signature if isinstance(signature, str) else None
