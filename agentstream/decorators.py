@@ -1,0 +1,20 @@
+"""The decorators in one place, with `tool` as the short name of `function_tool`."""
+
+from .guardrails import (
+    input_guardrail,
+    output_guardrail,
+    tool_input_guardrail,
+    tool_output_guardrail,
+)
+from .tools import function_tool
+
+tool = function_tool
+
+__all__ = [
+    "function_tool",
+    "input_guardrail",
+    "output_guardrail",
+    "tool",
+    "tool_input_guardrail",
+    "tool_output_guardrail",
+]

@@ -1,0 +1,203 @@
+"""What a tool may return for the model to see: text, images, files; and how a request has them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, NotRequired
+
+from pydantic import BaseModel, TypeAdapter, ValidationError, model_validator
+from typing_extensions import TypedDict
+
+from .errors import UserError
+
+
+class ToolOutputText(BaseModel):
+    """Text as a tool's output.
+
+    Attributes
+    ----------
+    text : str
+        The text.
+    """
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ToolOutputTextDict(TypedDict, total=False):
+    """`ToolOutputText` as a dict."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ToolOutputImage(BaseModel):
+    """An image as a tool's output; the model sees it.
+
+    Attributes
+    ----------
+    image_url : str or None
+        Address of the image, or the image itself as a ``data:`` URL.
+    file_id : str or None
+        Id of an uploaded file. One of the two is needed.
+    detail : {"low", "high", "auto"} or None
+        How closely the model looks at it.
+
+    Examples
+    --------
+    >>> ToolOutputImage(image_url="data:image/png;base64,iVBORw0...").type
+    'image'
+    """
+
+    type: Literal["image"] = "image"
+    image_url: str | None = None
+    file_id: str | None = None
+    detail: Literal["low", "high", "auto"] | None = None
+
+    @model_validator(mode="after")
+    def check_at_least_one_required_field(self) -> ToolOutputImage:
+        """An image needs a source."""
+        if self.image_url is None and self.file_id is None:
+            raise ValueError("At least one of image_url or file_id must be provided")
+        return self
+
+
+class ToolOutputImageDict(TypedDict, total=False):
+    """`ToolOutputImage` as a dict."""
+
+    type: Literal["image"]
+    image_url: NotRequired[str]
+    file_id: NotRequired[str]
+    detail: NotRequired[Literal["low", "high", "auto"]]
+
+
+class ToolOutputFileContent(BaseModel):
+    """A file as a tool's output; the model reads it.
+
+    Attributes
+    ----------
+    file_data : str or None
+        The file in base64.
+    file_url : str or None
+        Its address.
+    file_id : str or None
+        Id of an uploaded file. One of the three is needed.
+    filename : str or None
+        The file's name.
+    """
+
+    type: Literal["file"] = "file"
+    file_data: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+    @model_validator(mode="after")
+    def check_at_least_one_required_field(self) -> ToolOutputFileContent:
+        """A file needs a source."""
+        if self.file_data is None and self.file_url is None and self.file_id is None:
+            raise ValueError("At least one of file_data, file_url, or file_id must be provided")
+        return self
+
+
+class ToolOutputFileContentDict(TypedDict, total=False):
+    """`ToolOutputFileContent` as a dict."""
+
+    type: Literal["file"]
+    file_data: NotRequired[str]
+    file_url: NotRequired[str]
+    file_id: NotRequired[str]
+    filename: NotRequired[str]
+
+
+ToolOutputPart = ToolOutputText | ToolOutputImage | ToolOutputFileContent
+
+_PARTS: dict[str, type[ToolOutputPart]] = {
+    "text": ToolOutputText,
+    "image": ToolOutputImage,
+    "file": ToolOutputFileContent,
+}
+
+
+def tool_output_param(
+    output: Any,
+    *,
+    json_schema: dict[str, Any] | None = None,
+    type_adapter: TypeAdapter[Any] | None = None,
+) -> str | list[dict[str, Any]]:
+    """The ``output`` of a ``function_call_output`` item, as the Responses API takes it.
+
+    Parameters
+    ----------
+    output
+        What the tool returned. Text, images and files (or a list of them, or their dicts) become
+        content parts; anything else becomes text, as `str` writes it.
+    json_schema : dict, optional
+        The tool's output schema: the output becomes JSON text.
+    type_adapter : pydantic.TypeAdapter, optional
+        The tool's output type: the output is checked against it and becomes JSON text.
+
+    Raises
+    ------
+    UserError
+        The output is not what the tool's schema or type declares.
+
+    Examples
+    --------
+    >>> tool_output_param({"a": 1})
+    "{'a': 1}"
+    >>> tool_output_param(ToolOutputText(text="hi"))
+    [{'type': 'input_text', 'text': 'hi'}]
+    """
+    if json_schema is not None or type_adapter is not None:
+        return _json_output(output, type_adapter)
+    items = output if isinstance(output, list | tuple) else [output]
+    parts = [_part(item) for item in items]
+    if parts and all(part is not None for part in parts):
+        return [_part_param(part) for part in parts if part is not None]
+    return str(output)
+
+
+def _part(value: Any) -> ToolOutputPart | None:
+    """A content part, from its model or its dict; None for anything else."""
+    if isinstance(value, ToolOutputPart):
+        return value
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        model = _PARTS.get(value["type"])
+        try:
+            return None if model is None else model.model_validate(value)
+        except ValidationError:
+            # A dict of the user's own that has a "type": it goes to the model as text.
+            return None
+    return None
+
+
+def _part_param(part: ToolOutputPart) -> dict[str, Any]:
+    """A content part, as the Responses API takes it."""
+    return {**part.model_dump(exclude_none=True), "type": f"input_{part.type}"}
+
+
+def _json_output(output: Any, adapter: TypeAdapter[Any] | None) -> str:
+    """A declared output as JSON text."""
+    try:
+        if adapter is not None:
+            if isinstance(output, str):
+                output = adapter.validate_json(output)
+            else:
+                output = adapter.validate_python(output)
+            value = adapter.dump_python(output, mode="json")
+        elif isinstance(output, str):
+            value = json.loads(output)
+        else:
+            value = TypeAdapter(Any).dump_python(output, mode="json")
+    except ValueError as error:
+        raise UserError(
+            "Function tool output does not match its declared output schema. "
+            f"Return what output_type or output_json_schema declares: {error}"
+        ) from error
+    if not isinstance(value, dict):
+        raise UserError(
+            "Function tool output schema requires a JSON object. "
+            f"Return a dict, a model or a dataclass; the tool returned {type(output).__name__}."
+        )
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
