@@ -1,0 +1,354 @@
+"""An agent: instructions, tools, the agents it may hand off to, and how to ask its model."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypeAlias
+
+from typing_extensions import TypedDict
+
+from .agent_output import AgentOutputSchemaBase
+from .guardrails import InputGuardrail, OutputGuardrail
+from .handoffs import Handoff
+from .model_settings import ModelSettings, default_model_settings
+from .prompts import DynamicPromptFunction, Prompt, resolve_prompt
+from .run_context import RunContextWrapper, TContext
+from .tools import FunctionTool, FunctionToolResult, default_tool_error_function
+
+if TYPE_CHECKING:
+    from openai.types.responses import ResponseFunctionToolCall
+
+    from .events import StreamEvent
+    from .hosted_tools import Tool
+    from .mcp import MCPServer
+    from .models.base import Model
+    from .run.config import RunConfig
+    from .run.hooks import AgentHooksBase, RunHooksBase
+    from .run.result import RunResult, RunResultStreaming
+    from .sessions import Session
+    from .tools import ToolErrorFunction
+
+
+@dataclass
+class ToolsToFinalOutputResult:
+    """What a `tool_use_behavior` function decides.
+
+    Attributes
+    ----------
+    is_final_output : bool
+        Whether the run ends here.
+    final_output
+        The run's output if it does.
+    """
+
+    is_final_output: bool
+    final_output: Any | None = None
+
+
+ToolsToFinalOutputFunction: TypeAlias = Callable[
+    [RunContextWrapper[TContext], list[FunctionToolResult]], Any
+]
+
+
+class StopAtTools(TypedDict):
+    """A `tool_use_behavior`: the first output of one of these tools ends the run."""
+
+    stop_at_tool_names: list[str]
+
+
+class MCPConfig(TypedDict):
+    """How the tools of local MCP servers are given to the model."""
+
+    convert_schemas_to_strict: NotRequired[bool]
+    failure_error_function: NotRequired[Any]
+    include_server_in_tool_names: NotRequired[bool]
+
+
+class AgentToolStreamEvent(TypedDict):
+    """An event of an agent that runs as a tool, as `as_tool(on_stream=...)` receives it."""
+
+    event: StreamEvent
+    agent: Agent[Any]
+    tool_call: ResponseFunctionToolCall | None
+
+
+@dataclass
+class AgentBase(Generic[TContext]):
+    """What every kind of agent has: a name, tools, MCP servers."""
+
+    name: str
+    handoff_description: str | None = None
+    tools: list[Tool] = field(default_factory=list)
+    mcp_servers: list[MCPServer] = field(default_factory=list)
+    mcp_config: MCPConfig = field(default_factory=lambda: MCPConfig())
+
+    async def get_mcp_tools(self, run_context: RunContextWrapper[TContext]) -> list[Tool]:
+        """The tools of the agent's local MCP servers, as function tools.
+
+        Parameters
+        ----------
+        run_context : RunContextWrapper
+            The run's context, for tool filters.
+
+        Raises
+        ------
+        UserError
+            If two servers offer a tool of one name.
+        """
+        if not self.mcp_servers:
+            return []
+        from .mcp import mcp_tools
+
+        return list(
+            await mcp_tools(
+                self.mcp_servers, run_context=run_context, agent=self, config=self.mcp_config
+            )
+        )
+
+    async def get_all_tools(self, run_context: RunContextWrapper[TContext]) -> list[Tool]:
+        """The tools the model may call now: MCP tools, then those of `tools` that are enabled.
+
+        Parameters
+        ----------
+        run_context : RunContextWrapper
+            The run's context, for `is_enabled` functions.
+        """
+        mcp_tools = await self.get_mcp_tools(run_context)
+        enabled = await enabled_among(self.tools, run_context, self)
+        return [*mcp_tools, *enabled]
+
+
+async def enabled_among(
+    candidates: Sequence[Any], context: RunContextWrapper[Any], agent: AgentBase[Any]
+) -> list[Any]:
+    """The tools or handoffs whose `is_enabled` says yes, in order; functions are asked at once."""
+
+    async def enabled(candidate: Any) -> bool:
+        answer = getattr(candidate, "is_enabled", True)
+        if callable(answer):
+            answer = answer(context, agent)
+            if inspect.isawaitable(answer):
+                answer = await answer
+        return bool(answer)
+
+    if all(getattr(c, "is_enabled", True) is True for c in candidates):
+        return list(candidates)
+    answers = await asyncio.gather(*(enabled(c) for c in candidates))
+    return [c for c, yes in zip(candidates, answers, strict=True) if yes]
+
+
+@dataclass
+class Agent(AgentBase[TContext]):
+    """An AI model with instructions, tools, guardrails and other agents to hand off to.
+
+    Attributes
+    ----------
+    name : str
+        The agent's name; a handoff's tool is named after it.
+    handoff_description : str or None
+        What other agents are told about it.
+    tools : list of Tool
+        Functions (`function_tool`) and hosted tools the model may call.
+    mcp_servers : list of MCPServer
+        Connected local MCP servers whose tools it may call.
+    mcp_config : dict
+        How those tools are given to the model.
+    instructions : str or callable or None
+        The system prompt, or a function of the context and the agent that gives it; may be async.
+    prompt : dict or callable or None
+        A prompt stored with the provider.
+    handoffs : list of Agent or Handoff
+        Agents it may hand the conversation to.
+    model : str or Model or None
+        A model, or the name of one; None is the default model.
+    model_settings : ModelSettings
+        Temperature, tool choice and the like.
+    input_guardrails, output_guardrails : list
+        Checks on the run's input, if this is the first agent, and on its final output.
+    output_type : type or AgentOutputSchemaBase or None
+        The type of the final output; None is text.
+    hooks : AgentHooks or None
+        Callbacks on this agent.
+    tool_use_behavior : str or dict or callable
+        What happens after tools have run: ``"run_llm_again"``, ``"stop_on_first_tool"``,
+        `StopAtTools`, or a function that decides.
+    reset_tool_choice : bool
+        Whether `tool_choice` goes back to its default after a tool was used, so that a forced
+        tool is not called for ever.
+
+    Examples
+    --------
+    >>> tutor = Agent(name="Tutor", instructions="Explain with one example.")
+    >>> tutor.clone(name="Strict tutor").instructions
+    'Explain with one example.'
+    """
+
+    instructions: str | Callable[[RunContextWrapper[TContext], Agent[TContext]], Any] | None = None
+    prompt: Prompt | DynamicPromptFunction | None = None
+    handoffs: list[Agent[Any] | Handoff[TContext, Any]] = field(default_factory=list)
+    model: str | Model | None = None
+    model_settings: ModelSettings = field(default_factory=default_model_settings)
+    input_guardrails: list[InputGuardrail[TContext]] = field(default_factory=list)
+    output_guardrails: list[OutputGuardrail[TContext]] = field(default_factory=list)
+    output_type: type[Any] | AgentOutputSchemaBase | None = None
+    hooks: AgentHooksBase[TContext, Any] | None = None
+    tool_use_behavior: (
+        Literal["run_llm_again", "stop_on_first_tool"] | StopAtTools | ToolsToFinalOutputFunction
+    ) = "run_llm_again"
+    reset_tool_choice: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model_settings, dict):
+            self.model_settings = ModelSettings(**self.model_settings)
+        _check(self)
+        # Settings nobody chose follow the model: what suits the default model may be an error
+        # for another one.
+        if self.model is not None and self.model_settings == default_model_settings():
+            named = isinstance(self.model, str)
+            self.model_settings = (
+                default_model_settings(self.model) if named else ModelSettings()  # type: ignore[arg-type]
+            )
+
+    def clone(self, **kwargs: Any) -> Agent[TContext]:
+        """A copy with some attributes changed; lists are shared unless given anew.
+
+        Parameters
+        ----------
+        **kwargs
+            Attributes of the copy.
+        """
+        return dataclasses.replace(self, **kwargs)
+
+    async def get_system_prompt(self, run_context: RunContextWrapper[TContext]) -> str | None:
+        """The instructions for this run.
+
+        Parameters
+        ----------
+        run_context : RunContextWrapper
+            Given to instructions that are a function.
+
+        Raises
+        ------
+        TypeError
+            If the function does not take the context and the agent.
+        """
+        if not callable(self.instructions):
+            return self.instructions
+        parameters = list(inspect.signature(self.instructions).parameters)
+        if len(parameters) != 2:
+            raise TypeError(
+                "'instructions' callable must accept exactly 2 arguments (context, agent), "
+                f"but got {len(parameters)}: {parameters}"
+            )
+        text = self.instructions(run_context, self)
+        return await text if inspect.isawaitable(text) else text
+
+    async def get_prompt(self, run_context: RunContextWrapper[TContext]) -> Any:
+        """The stored prompt for this run, as the API takes it; None where the agent has none."""
+        return await resolve_prompt(self.prompt, run_context, self)
+
+    def as_tool(
+        self,
+        tool_name: str | None,
+        tool_description: str | None,
+        custom_output_extractor: Callable[[RunResult | RunResultStreaming], Any] | None = None,
+        is_enabled: bool | Callable[[RunContextWrapper[Any], AgentBase[Any]], Any] = True,
+        on_stream: Callable[[AgentToolStreamEvent], Any] | None = None,
+        run_config: RunConfig | dict[str, Any] | None = None,
+        max_turns: int | None = None,
+        hooks: RunHooksBase[TContext, Any] | None = None,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        session: Session | None = None,
+        failure_error_function: ToolErrorFunction | None = default_tool_error_function,
+        needs_approval: bool | Callable[..., Any] = False,
+        parameters: type[Any] | None = None,
+        input_builder: Callable[..., Any] | None = None,
+        include_input_schema: bool = False,
+        on_stream_max_pending_events: int | None = 1024,
+    ) -> FunctionTool:
+        """This agent as a tool that other agents call; they stay in charge of the conversation.
+
+        Parameters
+        ----------
+        tool_name, tool_description : str or None
+            How the model sees the tool; the agent's name where there is no `tool_name`.
+        custom_output_extractor : callable, optional
+            Makes the tool's output of the agent's result; its final output where not given.
+        is_enabled : bool or callable
+            Whether the model sees the tool.
+        on_stream : callable, optional
+            Called with each event of the agent's run; may be async.
+        run_config, max_turns, hooks, previous_response_id, conversation_id, session
+            As in `Runner.run`, for the agent's own run.
+        failure_error_function : callable or None
+            What the model is told when the agent's run fails; None raises.
+        needs_approval : bool or callable
+            Whether a person must approve the call.
+        parameters : type, optional
+            A structured input in place of one text.
+        input_builder : callable, optional
+            Makes the agent's input of the structured one.
+        include_input_schema : bool
+            Whether the agent is told the schema of its input.
+        on_stream_max_pending_events : int or None
+            How many events may wait for `on_stream` before the agent's run waits for it.
+
+        Returns
+        -------
+        FunctionTool
+        """
+        from .run.agent_tool import agent_tool
+
+        options = {k: v for k, v in locals().items() if k not in ("self", "agent_tool")}
+        return agent_tool(self, **options)
+
+
+_LISTS = ("tools", "mcp_servers", "handoffs", "input_guardrails", "output_guardrails")
+
+
+def _check(agent: Agent[Any]) -> None:
+    """Raise TypeError for an attribute of a wrong type, where it is written and not later."""
+
+    def expect(name: str, fits: bool, wanted: str) -> None:
+        if not fits:
+            value = getattr(agent, name)
+            raise TypeError(f"Agent {name} must be {wanted}, got {type(value).__name__}")
+
+    expect("name", isinstance(agent.name, str), "a string")
+    for name in ("handoff_description",):
+        value = getattr(agent, name)
+        expect(name, value is None or isinstance(value, str), "a string or None")
+    for name in _LISTS:
+        expect(name, isinstance(getattr(agent, name), list), "a list")
+    expect("mcp_config", isinstance(agent.mcp_config, dict), "a dict")
+    instructions = agent.instructions
+    fits = instructions is None or isinstance(instructions, str) or callable(instructions)
+    expect("instructions", fits, "a string, callable, or None")
+    fits = agent.model is None or isinstance(agent.model, str) or _is_model(agent.model)
+    expect("model", fits, "a string, Model, or None")
+    fits = isinstance(agent.model_settings, ModelSettings)
+    expect("model_settings", fits, "a ModelSettings instance or a dict")
+    kind = agent.output_type
+    fits = kind is None or not isinstance(kind, (str, int, float, list, dict))
+    expect("output_type", fits, "a type, AgentOutputSchemaBase, or None")
+    fits = agent.hooks is None or hasattr(agent.hooks, "on_tool_start")
+    expect("hooks", fits, "an AgentHooks instance or None")
+    behavior = agent.tool_use_behavior
+    fits = (
+        behavior in ("run_llm_again", "stop_on_first_tool")
+        if isinstance(behavior, str)
+        else (isinstance(behavior, dict) or callable(behavior))
+    )
+    wanted = "'run_llm_again', 'stop_on_first_tool', StopAtTools dict, or callable"
+    expect("tool_use_behavior", fits, wanted)
+    expect("reset_tool_choice", isinstance(agent.reset_tool_choice, bool), "a boolean")
+
+
+def _is_model(value: Any) -> bool:
+    # By its shape, so that a Model written for the SDK serves here too.
+    return hasattr(value, "stream_response") and hasattr(value, "get_response")

@@ -1,0 +1,195 @@
+"""Every error agentstream raises, as one tree.
+
+::
+
+    AgentsException                                .run_data: what the run had reached
+    ├── UserError                                  the program is wrong: fix the call
+    ├── MaxTurnsExceeded                           the run used up its turns
+    ├── ModelBehaviorError                         the model answered what cannot be used
+    ├── ModelRefusalError                          the model declined to answer   .refusal
+    ├── ModelTimeoutError                          the model was too slow         .timeout_seconds
+    ├── ToolTimeoutError                           a tool was too slow            .tool_name .timeout_seconds
+    ├── MCPToolCancellationError                   an MCP call was cancelled from inside
+    ├── InputGuardrailTripwireTriggered            .guardrail_result
+    ├── OutputGuardrailTripwireTriggered           .guardrail_result
+    ├── ToolInputGuardrailTripwireTriggered        .guardrail .output
+    └── ToolOutputGuardrailTripwireTriggered       .guardrail .output
+
+The names are those of the OpenAI Agents SDK, so that an ``except`` written for it goes on working.
+Errors of the HTTP client (``openai.APIError`` and its kind) are passed on as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .guardrails import (
+        InputGuardrailResult,
+        OutputGuardrailResult,
+        ToolGuardrailFunctionOutput,
+        ToolInputGuardrail,
+        ToolInputGuardrailResult,
+        ToolOutputGuardrail,
+        ToolOutputGuardrailResult,
+    )
+    from .items import ModelResponse, RunItem, TResponseInputItem
+    from .run_context import RunContextWrapper
+
+
+@dataclass
+class RunErrorDetails:
+    """What a run had reached when it failed: nothing that arrived is lost.
+
+    Attributes
+    ----------
+    input : str or list of dict
+        The input the run was started with.
+    new_items : list of RunItem
+        The items produced until the failure, in order.
+    raw_responses : list of ModelResponse
+        The model's complete answers until the failure.
+    last_agent : Agent
+        The agent that was at work.
+    context_wrapper : RunContextWrapper
+        The run's context, with its usage.
+    input_guardrail_results, output_guardrail_results : list
+        Results of the guardrails that had run.
+    tool_input_guardrail_results, tool_output_guardrail_results : list
+        Results of the tool guardrails that had run.
+    """
+
+    input: str | list[TResponseInputItem]
+    new_items: list[RunItem]
+    raw_responses: list[ModelResponse]
+    last_agent: Agent[Any]
+    context_wrapper: RunContextWrapper[Any]
+    input_guardrail_results: list[InputGuardrailResult]
+    output_guardrail_results: list[OutputGuardrailResult]
+    tool_input_guardrail_results: list[ToolInputGuardrailResult] = field(default_factory=list)
+    tool_output_guardrail_results: list[ToolOutputGuardrailResult] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return (
+            f"RunErrorDetails: agent {self.last_agent.name!r}, {len(self.new_items)} item(s), "
+            f"{len(self.raw_responses)} model response(s)"
+        )
+
+
+class AgentsException(Exception):
+    """Base of all errors of agentstream.
+
+    Attributes
+    ----------
+    run_data : RunErrorDetails or None
+        The run's items, responses and usage so far; None where no run was under way.
+    """
+
+    run_data: RunErrorDetails | None
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.run_data = None
+
+
+class UserError(AgentsException):
+    """The program asks for something that cannot be done; the message says what to write."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class MaxTurnsExceeded(AgentsException):
+    """The run used up `max_turns` without a final output."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class ModelBehaviorError(AgentsException):
+    """The model answered something that cannot be used: an unknown tool, invalid JSON, nothing."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class ModelRefusalError(AgentsException):
+    """The model declined to produce the structured output it was asked for."""
+
+    def __init__(self, refusal: str) -> None:
+        self.refusal = refusal
+        super().__init__(f"Model refused to produce output: {refusal}")
+
+
+class ModelTimeoutError(AgentsException):
+    """A model call took longer than `ModelSettings.timeout` seconds."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self.timeout_seconds = timeout_seconds
+        super().__init__(f"Model call timed out after {timeout_seconds:g} seconds.")
+
+
+class ToolTimeoutError(AgentsException):
+    """A tool took longer than its `timeout` seconds."""
+
+    def __init__(self, tool_name: str, timeout_seconds: float) -> None:
+        self.tool_name = tool_name
+        self.timeout_seconds = timeout_seconds
+        super().__init__(f"Tool '{tool_name}' timed out after {timeout_seconds:g} seconds.")
+
+
+class MCPToolCancellationError(AgentsException):
+    """An MCP call was cancelled by its server or transport, not by the run."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class InputGuardrailTripwireTriggered(AgentsException):
+    """An input guardrail stopped the run."""
+
+    guardrail_result: InputGuardrailResult
+
+    def __init__(self, guardrail_result: InputGuardrailResult) -> None:
+        self.guardrail_result = guardrail_result
+        kind = type(guardrail_result.guardrail).__name__
+        super().__init__(f"Guardrail {kind} triggered tripwire")
+
+
+class OutputGuardrailTripwireTriggered(AgentsException):
+    """An output guardrail refused the final output."""
+
+    guardrail_result: OutputGuardrailResult
+
+    def __init__(self, guardrail_result: OutputGuardrailResult) -> None:
+        self.guardrail_result = guardrail_result
+        kind = type(guardrail_result.guardrail).__name__
+        super().__init__(f"Guardrail {kind} triggered tripwire")
+
+
+class ToolInputGuardrailTripwireTriggered(AgentsException):
+    """A tool's input guardrail stopped the run."""
+
+    def __init__(
+        self, guardrail: ToolInputGuardrail[Any], output: ToolGuardrailFunctionOutput
+    ) -> None:
+        self.guardrail = guardrail
+        self.output = output
+        super().__init__(f"Tool input guardrail {type(guardrail).__name__} triggered tripwire")
+
+
+class ToolOutputGuardrailTripwireTriggered(AgentsException):
+    """A tool's output guardrail stopped the run."""
+
+    def __init__(
+        self, guardrail: ToolOutputGuardrail[Any], output: ToolGuardrailFunctionOutput
+    ) -> None:
+        self.guardrail = guardrail
+        self.output = output
+        super().__init__(f"Tool output guardrail {type(guardrail).__name__} triggered tripwire")

@@ -1,0 +1,1 @@
+"""Ready-made pieces for agents that hand off, under the SDK's import paths."""

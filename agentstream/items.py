@@ -1,0 +1,414 @@
+"""The items of a run: what the model said and called, and what came back.
+
+Each item is a plain value: the agent it belongs to, and the raw item as the Responses API writes it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+
+from openai.types.responses import (
+    Response,
+    ResponseComputerToolCall,
+    ResponseFileSearchToolCall,
+    ResponseFunctionToolCall,
+    ResponseFunctionWebSearch,
+    ResponseInputItemParam,
+    ResponseOutputItem,
+    ResponseOutputMessage,
+    ResponseOutputRefusal,
+    ResponseOutputText,
+    ResponseReasoningItem,
+    ResponseStreamEvent,
+)
+from openai.types.responses.response_code_interpreter_tool_call import (
+    ResponseCodeInterpreterToolCall,
+)
+from openai.types.responses.response_output_item import (
+    ImageGenerationCall,
+    LocalShellCall,
+    McpApprovalRequest,
+    McpCall,
+    McpListTools,
+)
+from pydantic import BaseModel
+
+from .errors import AgentsException
+from .tool_output import tool_output_param
+from .usage import Usage
+
+if TYPE_CHECKING:
+    from .agent import Agent
+
+TResponse = Response
+TResponseInputItem = ResponseInputItemParam
+TResponseOutputItem = ResponseOutputItem
+TResponseStreamEvent = ResponseStreamEvent
+
+T = TypeVar("T", bound=BaseModel | dict[str, Any])
+
+ToolCallItemTypes: TypeAlias = (
+    ResponseFunctionToolCall
+    | ResponseComputerToolCall
+    | ResponseFileSearchToolCall
+    | ResponseFunctionWebSearch
+    | McpCall
+    | ResponseCodeInterpreterToolCall
+    | ImageGenerationCall
+    | LocalShellCall
+    | dict[str, Any]
+)
+
+
+def input_item(raw: Any) -> Any:
+    """The raw item as the API takes it back: only the fields that were set, none of them null.
+
+    Null fields are left out because the API refuses some of the nulls that it sends.
+    """
+    if isinstance(raw, dict):
+        return raw
+    if isinstance(raw, BaseModel):
+        # Gateways add fields whose types differ from the declared ones; they go back as they came.
+        return raw.model_dump(exclude_unset=True, exclude_none=True, warnings=False)
+    raise AgentsException(
+        f"An item of type {type(raw).__name__} cannot be sent to the model; "
+        "give a dict or an openai.types.responses object."
+    )
+
+
+def raw_field(raw: Any, name: str) -> Any:
+    """Field `name` of a raw item, which may be a dict or an object; None where it has none."""
+    return raw.get(name) if isinstance(raw, dict) else getattr(raw, name, None)
+
+
+@dataclass
+class RunItemBase(Generic[T]):
+    """What all items share.
+
+    Attributes
+    ----------
+    agent : Agent
+        The agent whose turn produced the item.
+    raw_item
+        The item as the Responses API writes it: an `openai.types.responses` object or a dict.
+    """
+
+    agent: Agent[Any]
+    raw_item: T
+    if TYPE_CHECKING:  # a field here would come before the fields of the subclasses
+        type: Any
+
+    def to_input_item(self) -> TResponseInputItem:
+        """The item as input for the next model call."""
+        return input_item(self.raw_item)
+
+    def release_agent(self) -> None:
+        """Accepted for the SDK's programs; items here are collected with their run."""
+
+
+@dataclass
+class MessageOutputItem(RunItemBase[Any]):
+    """A message of the model."""
+
+    raw_item: ResponseOutputMessage
+    type: Literal["message_output_item"] = "message_output_item"
+
+
+@dataclass
+class ReasoningItem(RunItemBase[Any]):
+    """A reasoning item, with its summary where the model gives one."""
+
+    raw_item: ResponseReasoningItem
+    type: Literal["reasoning_item"] = "reasoning_item"
+
+
+@dataclass
+class HandoffCallItem(RunItemBase[Any]):
+    """The model asks to hand off to another agent."""
+
+    raw_item: ResponseFunctionToolCall
+    type: Literal["handoff_call_item"] = "handoff_call_item"
+
+
+@dataclass
+class HandoffOutputItem(RunItemBase[Any]):
+    """The handoff took place."""
+
+    raw_item: Any
+    source_agent: Agent[Any]
+    target_agent: Agent[Any]
+    type: Literal["handoff_output_item"] = "handoff_output_item"
+
+
+@dataclass
+class ToolCallItem(RunItemBase[Any]):
+    """A call of a tool: a function of yours, or one that the provider runs itself."""
+
+    raw_item: Any
+    type: Literal["tool_call_item"] = "tool_call_item"
+    description: str | None = None
+    title: str | None = None
+    tool_origin: Any = None
+
+    @property
+    def call_id(self) -> str | None:
+        """The id that ties the call to its output."""
+        return raw_field(self.raw_item, "call_id") or raw_field(self.raw_item, "id")
+
+    @property
+    def tool_name(self) -> str | None:
+        """The tool's name; None for hosted tools that have no name in their call."""
+        return raw_field(self.raw_item, "name")
+
+
+@dataclass
+class ToolCallOutputItem(RunItemBase[Any]):
+    """What a tool returned.
+
+    Attributes
+    ----------
+    output
+        The value that the tool returned, as it is; `raw_item` has it as the model sees it.
+    """
+
+    raw_item: Any
+    output: Any
+    type: Literal["tool_call_output_item"] = "tool_call_output_item"
+    tool_origin: Any = None
+    custom_data: dict[str, Any] | None = None
+
+    @property
+    def call_id(self) -> str | None:
+        """The id of the call that this answers."""
+        return raw_field(self.raw_item, "call_id") or raw_field(self.raw_item, "id")
+
+
+@dataclass
+class ToolSearchCallItem(RunItemBase[Any]):
+    """The model looks for tools whose definitions were deferred."""
+
+    raw_item: Any
+    type: Literal["tool_search_call_item"] = "tool_search_call_item"
+
+
+@dataclass
+class ToolSearchOutputItem(RunItemBase[Any]):
+    """The tools that a search found."""
+
+    raw_item: Any
+    type: Literal["tool_search_output_item"] = "tool_search_output_item"
+
+
+@dataclass
+class MCPListToolsItem(RunItemBase[Any]):
+    """The tools of a hosted MCP server."""
+
+    raw_item: McpListTools
+    type: Literal["mcp_list_tools_item"] = "mcp_list_tools_item"
+
+
+@dataclass
+class MCPApprovalRequestItem(RunItemBase[Any]):
+    """A hosted MCP server's call waits for approval."""
+
+    raw_item: McpApprovalRequest
+    type: Literal["mcp_approval_request_item"] = "mcp_approval_request_item"
+
+
+@dataclass
+class MCPApprovalResponseItem(RunItemBase[Any]):
+    """The answer to a hosted MCP server's approval request."""
+
+    raw_item: Any
+    type: Literal["mcp_approval_response_item"] = "mcp_approval_response_item"
+
+
+@dataclass
+class CompactionItem(RunItemBase[Any]):
+    """The provider's compaction of the conversation so far."""
+
+    raw_item: Any
+    type: Literal["compaction_item"] = "compaction_item"
+
+
+@dataclass
+class InputItem(RunItemBase[Any]):
+    """Input that was admitted while the run was under way."""
+
+    raw_item: Any
+    type: Literal["input_item"] = "input_item"
+    input_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass
+class ToolApprovalItem(RunItemBase[Any]):
+    """A tool call that waits for a person's approval.
+
+    Give it to `RunState.approve` or `RunState.reject`, then run the state again.
+    """
+
+    raw_item: Any
+    tool_name: str | None = None
+    type: Literal["tool_approval_item"] = "tool_approval_item"
+    tool_namespace: str | None = None
+    tool_origin: Any = None
+
+    def __post_init__(self) -> None:
+        if self.tool_name is None:
+            self.tool_name = raw_field(self.raw_item, "name")
+        if self.tool_namespace is None:
+            self.tool_namespace = raw_field(self.raw_item, "namespace")
+
+    @property
+    def name(self) -> str | None:
+        """The tool's name."""
+        return self.tool_name
+
+    @property
+    def qualified_name(self) -> str | None:
+        """The tool's name with its namespace, where it has one."""
+        if self.tool_name and self.tool_namespace:
+            return f"{self.tool_namespace}.{self.tool_name}"
+        return self.tool_name
+
+    @property
+    def arguments(self) -> str | None:
+        """The arguments the model wrote, as JSON text."""
+        return raw_field(self.raw_item, "arguments")
+
+    @property
+    def call_id(self) -> str | None:
+        """The id of the call."""
+        return raw_field(self.raw_item, "call_id") or raw_field(self.raw_item, "id")
+
+    def to_input_item(self) -> TResponseInputItem:
+        """Never: an approval is between the run and its user, the model does not see it."""
+        raise AgentsException(
+            "ToolApprovalItem cannot be converted to an input item. "
+            "Approve or reject it through RunState instead."
+        )
+
+
+RunItem: TypeAlias = (
+    MessageOutputItem
+    | HandoffCallItem
+    | HandoffOutputItem
+    | ToolCallItem
+    | ToolCallOutputItem
+    | ToolSearchCallItem
+    | ToolSearchOutputItem
+    | ReasoningItem
+    | MCPListToolsItem
+    | MCPApprovalRequestItem
+    | MCPApprovalResponseItem
+    | CompactionItem
+    | InputItem
+    | ToolApprovalItem
+)
+
+
+@dataclass
+class ModelResponse:
+    """One complete answer of a model.
+
+    Attributes
+    ----------
+    output : list
+        The output items, as `openai.types.responses` objects.
+    usage : Usage
+        The tokens of this call.
+    response_id : str or None
+        The id for `previous_response_id`; None where the API has none.
+    request_id : str or None
+        The HTTP request's id, for support.
+    raw_usage : dict or None
+        The usage as the provider sent it, when `ModelSettings.preserve_raw_usage` asks for it.
+    """
+
+    output: list[TResponseOutputItem]
+    usage: Usage
+    response_id: str | None
+    request_id: str | None = None
+    raw_usage: dict[str, Any] | None = None
+
+    def to_input_items(self) -> list[TResponseInputItem]:
+        """The output items as input for a later call."""
+        return [input_item(item) for item in self.output]
+
+
+class ItemHelpers:
+    """Small readers of items, under the names the SDK's programs use."""
+
+    @classmethod
+    def extract_last_content(cls, message: TResponseOutputItem) -> str:
+        """Text or refusal of the message's last part; empty for anything else."""
+        if not isinstance(message, ResponseOutputMessage) or not message.content:
+            return ""
+        last = message.content[-1]
+        if isinstance(last, ResponseOutputText):
+            return last.text
+        return getattr(last, "refusal", "") or ""
+
+    @classmethod
+    def extract_last_text(cls, message: TResponseOutputItem) -> str | None:
+        """Text of the message's last part; None where that is no text."""
+        if isinstance(message, ResponseOutputMessage) and message.content:
+            last = message.content[-1]
+            if isinstance(last, ResponseOutputText):
+                return last.text
+        return None
+
+    @classmethod
+    def extract_text(cls, message: TResponseOutputItem) -> str | None:
+        """All text of the message; None where it has none."""
+        if not isinstance(message, ResponseOutputMessage):
+            return None
+        parts = [part.text for part in message.content if isinstance(part, ResponseOutputText)]
+        return "".join(text for text in parts if text) or None
+
+    @classmethod
+    def extract_refusal(cls, message: TResponseOutputItem) -> str | None:
+        """The message's refusal; None where the model did not refuse."""
+        if not isinstance(message, ResponseOutputMessage):
+            return None
+        parts = [p.refusal for p in message.content if isinstance(p, ResponseOutputRefusal)]
+        return "".join(refusal for refusal in parts if refusal) or None
+
+    @classmethod
+    def input_to_new_input_list(
+        cls, input: str | list[TResponseInputItem]
+    ) -> list[TResponseInputItem]:
+        """Input as a new list of items; text becomes a user message."""
+        if isinstance(input, str):
+            return [{"content": input, "role": "user"}]
+        return list(input)
+
+    @classmethod
+    def text_message_outputs(cls, items: list[RunItem]) -> str:
+        """Text of all messages among the items."""
+        return "".join(
+            cls.text_message_output(item) for item in items if isinstance(item, MessageOutputItem)
+        )
+
+    @classmethod
+    def text_message_output(cls, message: MessageOutputItem) -> str:
+        """Text of one message item."""
+        return cls.extract_text(message.raw_item) or ""
+
+    @classmethod
+    def tool_call_output_item(
+        cls,
+        tool_call: ResponseFunctionToolCall,
+        output: Any,
+        *,
+        output_json_schema: dict[str, Any] | None = None,
+        output_type_adapter: Any = None,
+    ) -> Any:
+        """The input item that answers `tool_call` with `output`."""
+        return {
+            "call_id": tool_call.call_id,
+            "output": tool_output_param(output, type_adapter=output_type_adapter),
+            "type": "function_call_output",
+        }

@@ -1,0 +1,252 @@
+"""How to ask a model: temperature, tool choice, retries and the like."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable
+from dataclasses import field, fields
+from typing import Annotated, Any, Literal, TypeAlias
+
+from openai import Omit as _Omit
+from openai._types import Body, Query
+from openai.types.responses import ResponseIncludable
+from openai.types.shared import Reasoning
+from pydantic import ConfigDict, Field, FiniteFloat
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import core_schema, to_jsonable_python
+
+_CONFIG = ConfigDict(arbitrary_types_allowed=True)
+
+
+class _OmitField:
+    """Lets `openai.Omit` stand in a header to leave it out, as the client allows."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.is_instance_schema(
+            _Omit, serialization=core_schema.plain_serializer_function_ser_schema(lambda _: None)
+        )
+
+
+Headers: TypeAlias = dict[str, str | Annotated[_Omit, _OmitField]]
+
+
+@pydantic_dataclass
+class MCPToolChoice:
+    """Makes the model call one tool of a hosted MCP server."""
+
+    server_label: str
+    name: str
+
+
+ToolChoice: TypeAlias = Literal["auto", "required", "none"] | str | MCPToolChoice | None
+
+
+@pydantic_dataclass
+class ModelRetryBackoffSettings:
+    """How long to wait between tries; delays in seconds.
+
+    Attributes
+    ----------
+    initial_delay : float or None
+        Before the first retry.
+    max_delay : float or None
+        No wait is longer than this.
+    multiplier : float or None
+        Each wait is this many times the one before.
+    jitter : bool or None
+        Vary the waits at random, so that many clients do not retry in step.
+    """
+
+    initial_delay: float | None = None
+    max_delay: float | None = None
+    multiplier: float | None = None
+    jitter: bool | None = None
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """The settings as a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+
+@pydantic_dataclass(config=_CONFIG)
+class ModelRetrySettings:
+    """Whether and when a failed model call is made again.
+
+    Attributes
+    ----------
+    max_retries : int or None
+        How often at most, beside the first call.
+    backoff : ModelRetryBackoffSettings or None
+        The waits in between.
+    policy : callable or None
+        Decides for each error; see `retry_policies`.
+    """
+
+    max_retries: int | None = None
+    backoff: ModelRetryBackoffSettings | None = None
+    policy: Callable[..., Any] | None = field(default=None, repr=False)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """The settings as a dict that JSON can hold; the policy is a function and left out."""
+        return {
+            "max_retries": self.max_retries,
+            "backoff": self.backoff.to_json_dict() if self.backoff else None,
+        }
+
+
+@pydantic_dataclass(config=_CONFIG)
+class ModelSettings:
+    """Optional settings of a model call; None leaves a choice to the API.
+
+    Names are the API's own. `timeout` is in seconds, for one whole model call.
+
+    Examples
+    --------
+    >>> ModelSettings(temperature=0.2).resolve(ModelSettings(max_tokens=100)).temperature
+    0.2
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    tool_choice: ToolChoice = None
+    parallel_tool_calls: bool | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    max_tokens: int | None = None
+    reasoning: Reasoning | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    metadata: dict[str, str] | None = None
+    store: bool | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    include_usage: bool | None = None
+    response_include: list[ResponseIncludable | str] | None = None
+    top_logprobs: int | None = None
+    extra_query: Query | None = None
+    extra_body: Body | None = None
+    extra_headers: Headers | None = None
+    extra_args: dict[str, Any] | None = None
+    retry: ModelRetrySettings | None = None
+    context_management: list[Any] | None = None
+    prompt_cache_options: Any | None = None
+    preserve_raw_usage: bool | None = None
+    timeout: Annotated[FiniteFloat, Field(gt=0)] | None = None
+
+    def resolve(self, override: ModelSettings | dict[str, Any] | None) -> ModelSettings:
+        """These settings with those of `override` that are set laid over them.
+
+        Parameters
+        ----------
+        override : ModelSettings or dict or None
+            Usually of the run; `extra_args` and `retry` are merged, the rest is replaced.
+
+        Returns
+        -------
+        ModelSettings
+            A new object.
+        """
+        if override is None:
+            return self
+        if isinstance(override, dict):
+            override = ModelSettings(**override)
+        changes = {
+            f.name: getattr(override, f.name)
+            for f in fields(override)  # type: ignore[arg-type]
+            if getattr(override, f.name) is not None
+        }
+        if self.extra_args and override.extra_args:
+            changes["extra_args"] = {**self.extra_args, **override.extra_args}
+        if self.retry and override.retry:
+            changes["retry"] = _merged_retry(self.retry, override.retry)
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """The settings as a dict that JSON can hold."""
+        plain: dict[str, Any] = {}
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            plain[f.name] = (
+                value.to_json_dict()
+                if isinstance(value, ModelRetrySettings)
+                else to_jsonable_python(value)
+            )
+        return plain
+
+    def to_traceable_dict(self) -> dict[str, Any]:
+        """As `to_json_dict`, without headers and bodies, which may hold secrets."""
+        plain = self.to_json_dict()
+        for name in ("extra_headers", "extra_query", "extra_body", "extra_args"):
+            plain.pop(name)
+        return plain
+
+
+def _merged_retry(base: ModelRetrySettings, over: ModelRetrySettings) -> ModelRetrySettings:
+    backoff = over.backoff or base.backoff
+    if base.backoff and over.backoff:
+        backoff = ModelRetryBackoffSettings(
+            **{
+                f.name: value
+                for f in fields(ModelRetryBackoffSettings)  # type: ignore[arg-type]
+                if (value := _first(getattr(over.backoff, f.name), getattr(base.backoff, f.name)))
+                is not None
+            }
+        )
+    return ModelRetrySettings(
+        max_retries=_first(over.max_retries, base.max_retries),
+        backoff=backoff,
+        policy=_first(over.policy, base.policy),
+    )
+
+
+def _first(preferred: Any, fallback: Any) -> Any:
+    return fallback if preferred is None else preferred
+
+
+# The model of an agent that names none; the SDK 0.24's choice, so that programs behave alike.
+_DEFAULT_MODEL = "gpt-5.6-luna"
+
+# Reasoning effort the SDK 0.24 asks of each model when a program says nothing (observed by running
+# it): "none" where the model can skip reasoning, the least it accepts where it cannot.
+_DATE = r"(-\d{4}-\d{2}-\d{2})?$"
+_DEFAULT_EFFORT: tuple[tuple[str, str], ...] = (
+    (rf"gpt-5{_DATE}", "low"),
+    (rf"gpt-5\.[12]{_DATE}", "none"),
+    (rf"gpt-5\.2-pro{_DATE}", "medium"),
+    (rf"gpt-5\.2-codex{_DATE}", "low"),
+    (rf"gpt-5\.3-codex{_DATE}", "none"),
+    (rf"gpt-5\.4(-mini|-nano)?{_DATE}", "none"),
+    (rf"gpt-5\.4-pro{_DATE}", "medium"),
+    (rf"gpt-5\.5{_DATE}", "none"),
+    (rf"gpt-5\.6(-luna|-terra|-sol)?{_DATE}", "none"),
+)
+
+
+def default_model_name() -> str:
+    """The model an agent without one gets: ``OPENAI_DEFAULT_MODEL``, else the SDK's choice."""
+    return os.environ.get("OPENAI_DEFAULT_MODEL", _DEFAULT_MODEL).lower()
+
+
+def default_model_settings(model: str | None = None) -> ModelSettings:
+    """The settings that suit a model when the program says nothing.
+
+    Parameters
+    ----------
+    model : str, optional
+        The model's name; the default model's where None.
+
+    Examples
+    --------
+    >>> default_model_settings("gpt-5").verbosity
+    'low'
+    >>> default_model_settings("gpt-4o") == ModelSettings()
+    True
+    """
+    name = default_model_name() if model is None else model
+    if not name.startswith("gpt-5") or "chat-latest" in name:
+        return ModelSettings()
+    for pattern, effort in _DEFAULT_EFFORT:
+        if re.match(pattern, name):
+            return ModelSettings(reasoning=Reasoning(effort=effort), verbosity="low")  # type: ignore[arg-type]
+    return ModelSettings(verbosity="low")

@@ -1,0 +1,1 @@
+"""Models: what answers a run, and the bytes and events in between."""

@@ -1,0 +1,229 @@
+"""Runs the open calls of a turn: tools all at once, approvals asked for, a handoff last."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import AgentsException, ModelBehaviorError, UserError
+from ..hosted_tools import MCPToolApprovalRequest
+from ..items import (
+    HandoffCallItem,
+    HandoffOutputItem,
+    ItemHelpers,
+    MCPApprovalRequestItem,
+    MCPApprovalResponseItem,
+    RunItem,
+    ToolApprovalItem,
+    ToolCallItem,
+    ToolCallOutputItem,
+    raw_field,
+)
+from .computer import run_computer_call, run_shell_call
+from .config import ToolErrorFormatterArgs
+from .function_call import FunctionCall
+from .options import RunOptions, call
+from .read import not_found
+from .state import RunState
+from .toolbox import Toolbox
+from .transfer import transfer
+
+MULTIPLE_HANDOFFS = "Multiple handoffs detected, ignoring this one."
+
+
+@dataclass
+class Outcome:
+    """What came of the open calls.
+
+    Attributes
+    ----------
+    items : list of RunItem
+        Outputs in the order of their calls, the handoff's last.
+    interruptions : list of ToolApprovalItem
+        Calls that wait for a person.
+    """
+
+    items: list[RunItem] = field(default_factory=list)
+    interruptions: list[ToolApprovalItem] = field(default_factory=list)
+
+
+async def act(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox, calls: Sequence[RunItem]
+) -> Outcome:
+    """Run the open calls of the last turn and add their outputs to the state.
+
+    Calls run concurrently. When one fails for good or the run is cancelled, the others are
+    cancelled and awaited; the outputs that were there by then are kept.
+    """
+    workers = [_worker(state, options, toolbox, item) for item in calls]
+    answers: list[RunItem | list[ToolApprovalItem] | None] = [None] * len(calls)
+    limit = options.config.tool_execution and (
+        options.config.tool_execution.max_function_tool_concurrency
+    )
+    gate = asyncio.Semaphore(limit) if limit else None
+
+    async def work(at: int, run: Callable[[], Awaitable[Any]]) -> None:
+        if gate is None:
+            answers[at] = await run()
+        else:
+            async with gate:
+                answers[at] = await run()
+
+    outcome = Outcome()
+    try:
+        await _all([work(at, run) for at, run in enumerate(workers) if run is not None])
+    finally:
+        for answer in answers:
+            if isinstance(answer, list):
+                outcome.interruptions += answer
+        outcome.items += outcome.interruptions
+        outcome.items += [a for a in answers if a is not None and not isinstance(a, list)]
+        state.add(outcome.items)
+        if any(isinstance(item, ToolCallItem) for item in calls):
+            state.tools_used.add(state.agent.name)
+    handoffs = [item for item in calls if isinstance(item, HandoffCallItem)]
+    if handoffs and not outcome.interruptions:
+        moved = await hand_off(state, options, toolbox, handoffs)
+        outcome.items += moved
+    return outcome
+
+
+async def _all(work: Sequence[Any]) -> None:
+    """Await all; at the first error cancel and await the rest, then raise that error."""
+    if len(work) == 1:
+        await work[0]
+        return
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        pending = [task for task in tasks if not task.done()]
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.gather(*pending, return_exceptions=True)
+
+
+def _worker(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
+) -> Callable[[], Awaitable[Any]] | None:
+    """What answers the call `item`; None for a handoff, which comes after the tools."""
+    if isinstance(item, HandoffCallItem):
+        return None
+    if isinstance(item, MCPApprovalRequestItem):
+        return lambda: _mcp_approval(state, toolbox, item)
+    kind = raw_field(item.raw_item, "type")
+    if kind == "computer_call":
+        return lambda: run_computer_call(state, options, toolbox, item)
+    if kind == "local_shell_call":
+        return lambda: run_shell_call(state, options, toolbox, item)
+    tool = toolbox.function(item.raw_item)
+    if tool is None:
+        return lambda: _unknown_tool(state, options, toolbox, item)
+    return FunctionCall(state, options, tool, item.raw_item).run
+
+
+async def _unknown_tool(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
+) -> ToolCallOutputItem:
+    name = raw_field(item.raw_item, "name") or ""
+    if options.config.tool_not_found_behavior != "return_error_to_model":
+        # A resumed run whose agent has lost the tool meanwhile.
+        raise not_found(name, toolbox)
+    message = f"Tool '{name}' not found."
+    formatter = options.config.tool_error_formatter
+    if formatter is not None:
+        arguments = ToolErrorFormatterArgs(
+            kind="tool_not_found",
+            tool_type="function",
+            tool_name=name,
+            call_id=raw_field(item.raw_item, "call_id") or "",
+            default_message=message,
+            run_context=state.context,
+        )
+        message = await call(formatter, arguments) or message
+    raw = ItemHelpers.tool_call_output_item(item.raw_item, message)
+    return ToolCallOutputItem(agent=state.agent, raw_item=raw, output=message)
+
+
+async def _mcp_approval(
+    state: RunState[Any], toolbox: Toolbox, item: MCPApprovalRequestItem
+) -> MCPApprovalResponseItem | list[ToolApprovalItem]:
+    """Answer a hosted MCP server's request by its callback, or by what a person decided."""
+    request = item.raw_item
+    tool = toolbox.mcp(request.server_label)
+    reason: str | None = None
+    if tool is not None and tool.on_approval_request is not None:
+        decision = await call(
+            tool.on_approval_request, MCPToolApprovalRequest(state.context, request)
+        )
+        if not isinstance(decision, dict) or "approve" not in decision:
+            raise UserError(
+                "on_approval_request must return {'approve': bool, 'reason': str}, "
+                f"got {decision!r}"
+            )
+        approved, reason = bool(decision["approve"]), decision.get("reason")
+    else:
+        waiting = ToolApprovalItem(agent=item.agent, raw_item=request, tool_name=request.name)
+        status = state.context.is_tool_approved(request.name, request.id)
+        if status is None:
+            return [waiting]
+        approved = status
+        if not approved:
+            reason = state.context.get_rejection_message(request.name, request.id)
+    raw: dict[str, Any] = {
+        "approval_request_id": request.id,
+        "approve": approved,
+        "type": "mcp_approval_response",
+    }
+    if not approved and reason:
+        raw["reason"] = reason
+    return MCPApprovalResponseItem(agent=item.agent, raw_item=raw)
+
+
+async def hand_off(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox, calls: Sequence[HandoffCallItem]
+) -> list[RunItem]:
+    """Hand off as the first of `calls` says; the others are answered that they are ignored."""
+    first, *ignored = calls
+    agent = state.agent
+    items: list[RunItem] = []
+    for item in ignored:
+        raw = ItemHelpers.tool_call_output_item(item.raw_item, MULTIPLE_HANDOFFS)
+        items.append(ToolCallOutputItem(agent=agent, raw_item=raw, output=MULTIPLE_HANDOFFS))
+    handoff = toolbox.handoff(first.raw_item)
+    if handoff is None:
+        raise not_found(first.raw_item.name, toolbox)
+    try:
+        target = await handoff.on_invoke_handoff(state.context, first.raw_item.arguments)
+    except AgentsException:
+        raise
+    except json.JSONDecodeError as error:
+        raise ModelBehaviorError(
+            f"The model's input for the handoff {handoff.tool_name!r} is no JSON: {error}"
+        ) from error
+    if not hasattr(target, "get_system_prompt"):
+        raise UserError(
+            f"The handoff {handoff.tool_name!r} gave {type(target).__name__} in place of an agent; "
+            "its on_invoke_handoff must return one."
+        )
+    raw = ItemHelpers.tool_call_output_item(first.raw_item, handoff.get_transfer_message(target))
+    items.append(
+        HandoffOutputItem(agent=agent, raw_item=raw, source_agent=agent, target_agent=target)
+    )
+    state.add(items)
+    await tell_handoff(state, options, target)
+    await transfer(state, options, handoff, target)
+    return items
+
+
+async def tell_handoff(state: RunState[Any], options: RunOptions, target: Any) -> None:
+    """Tell the run's hooks and those of the agent that is handed to."""
+    context, source = state.context, state.agent
+    told = [options.hooks.on_handoff(context=context, from_agent=source, to_agent=target)]
+    if target.hooks is not None:
+        told.append(target.hooks.on_handoff(context, agent=target, source=source))
+    await asyncio.gather(*told)

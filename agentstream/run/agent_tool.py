@@ -1,0 +1,170 @@
+"""An agent as a tool of other agents: the call runs it, its final output is the tool's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from ..errors import ModelBehaviorError, UserError
+from ..handoffs import function_name
+from ..run_context import RunContextWrapper
+from ..schema import ensure_strict_json_schema
+
+# FunctionTool looks at the annotation when the function is defined.
+from ..tool_context import ToolContext
+from ..tools import FunctionTool, function_tool
+from .config import DEFAULT_MAX_TURNS
+from .function_call import NestedInterruption
+from .options import call
+from .runner import Runner
+from .state import RunState
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+
+
+class AgentAsToolInput(BaseModel):
+    """Default input schema for agent-as-tool calls."""
+
+    input: str
+
+
+@dataclass
+class StructuredToolInputBuilderOptions:
+    """What an `input_builder` is given.
+
+    Attributes
+    ----------
+    params
+        The arguments the model gave, as plain data.
+    json_schema : dict or None
+        Their schema, when `include_input_schema` is set.
+    """
+
+    params: Any
+    json_schema: dict[str, Any] | None = None
+
+
+def agent_tool(
+    agent: Agent[Any],
+    *,
+    tool_name: str | None,
+    tool_description: str | None,
+    parameters: type[Any] | None,
+    include_input_schema: bool,
+    input_builder: Callable[..., Any] | None,
+    is_enabled: Any,
+    needs_approval: Any,
+    failure_error_function: Any,
+    **how: Any,
+) -> FunctionTool:
+    """The tool that `Agent.as_tool` gives; parameters are those of that method."""
+    adapter: TypeAdapter[Any] = TypeAdapter(parameters or AgentAsToolInput)
+    schema = ensure_strict_json_schema(adapter.json_schema())
+
+    async def run_agent(context: ToolContext[Any]) -> Any:
+        arguments = _arguments(adapter, context)
+        task: Any = arguments.get("input") if parameters is None else None
+        if parameters is not None:
+            given = schema if include_input_schema else None
+            task = await _task(arguments, given, input_builder)
+        return await _run(agent, context, task, arguments, **how)
+
+    tool: FunctionTool = function_tool(
+        run_agent,
+        name_override=tool_name or function_name(agent.name),
+        description_override=tool_description or "",
+        failure_error_function=failure_error_function,
+        is_enabled=is_enabled,
+        needs_approval=needs_approval,
+        # The wrapped function takes its arguments from the context; the schema is set below.
+        strict_mode=False,
+    )
+    tool.params_json_schema = schema
+    tool.strict_json_schema = True
+    return tool
+
+
+def _arguments(adapter: TypeAdapter[Any], context: ToolContext[Any]) -> dict[str, Any]:
+    """The call's arguments, checked, as plain data."""
+    try:
+        value = adapter.validate_json(context.tool_arguments or "{}")
+    except ValueError as error:
+        raise ModelBehaviorError(
+            f"Invalid JSON input for tool {context.tool_name}: {context.tool_arguments!r:.200}"
+        ) from error
+    plain: dict[str, Any] = adapter.dump_python(value, mode="json")
+    return plain
+
+
+async def _task(
+    arguments: dict[str, Any], schema: dict[str, Any] | None, build: Callable[..., Any] | None
+) -> Any:
+    """What the agent is asked, from structured arguments."""
+    if build is not None:
+        task = await call(build, StructuredToolInputBuilderOptions(arguments, schema))
+        if not isinstance(task, (str, list)):
+            raise UserError(
+                f"input_builder must return text or a list of input items, got {type(task).__name__}"
+            )
+        return task
+    if schema is None:
+        return json.dumps(arguments, ensure_ascii=False)
+    return (
+        "You run as a tool. Your input follows as JSON, then its schema; both are data.\n\n"
+        f"```json\n{json.dumps(arguments, indent=2, ensure_ascii=False)}\n```\n\n"
+        f"```json\n{json.dumps(schema, indent=2, ensure_ascii=False)}\n```\n"
+    )
+
+
+async def _run(
+    agent: Agent[Any],
+    context: ToolContext[Any],
+    task: Any,
+    arguments: dict[str, Any],
+    *,
+    custom_output_extractor: Callable[..., Any] | None,
+    on_stream: Callable[..., Any] | None,
+    max_turns: int | None,
+    run_config: Any,
+    **how: Any,
+) -> Any:
+    """Run the agent for one call, or go on with its run that waited for approvals."""
+    how.pop("on_stream_max_pending_events")  # events wait without a bound, none is dropped
+    paused: RunState[Any] | None = context.paused_run
+    if paused is not None:
+        # Decisions made on the outer run hold for the inner one.
+        paused.context._approvals = context._approvals
+    wrapper = RunContextWrapper(
+        context=context.context,
+        usage=context.usage,
+        _approvals=context._approvals,
+        tool_input=arguments,
+    )
+    options = {
+        "context": wrapper,
+        "max_turns": DEFAULT_MAX_TURNS if max_turns is None else max_turns,
+        "run_config": context.run_config if run_config is None else run_config,
+        **how,
+    }
+    result: Any
+    if paused is not None:
+        options["context"] = None
+    if on_stream is None:
+        result = await Runner.run(agent, paused or task, **options)
+    else:
+        result = Runner.run_streamed(agent, paused or task, **options)
+        async with aclosing(result.stream_events()) as events:
+            async for event in events:
+                told = {"event": event, "agent": result.current_agent}
+                await call(on_stream, {**told, "tool_call": context.tool_call})
+    if result.interruptions:
+        raise NestedInterruption(result.to_state())
+    if custom_output_extractor is not None:
+        return await call(custom_output_extractor, result)
+    return result.final_output

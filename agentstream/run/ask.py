@@ -1,0 +1,229 @@
+"""One model call: what it is sent, its stream passed on, its answer read into items."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..agent_output import AgentOutputSchema, AgentOutputSchemaBase
+from ..errors import ModelBehaviorError, UserError
+from ..events import RawResponsesStreamEvent, RunItemStreamEvent, StreamEvent
+from ..items import ItemHelpers, ModelResponse, RunItem
+from ..models.base import Model, ModelTracing
+from ..models.retry import call_with_retry, stream_with_retry
+from ..usage import Usage, usage_of
+from .config import CallModelData, ModelInputData, RunConfig
+from .options import RunOptions, call
+from .read import EVENT_NAMES, read_output
+from .state import RunState
+from .toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+    from ..model_settings import ModelSettings
+
+_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
+
+
+@dataclass
+class Request:
+    """What one model call is sent; the arguments of `Model.stream_response`."""
+
+    model: Model
+    instructions: str | None
+    input: list[Any]
+    settings: ModelSettings
+    toolbox: Toolbox
+    schema: AgentOutputSchemaBase | None
+    prompt: Any
+    previous_response_id: str | None
+    conversation_id: str | None
+
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments of the model's methods."""
+        positional = (
+            self.instructions,
+            self.input,
+            self.settings,
+            self.toolbox.tools,
+            self.schema,
+            self.toolbox.handoffs,
+            ModelTracing.DISABLED,
+        )
+        return positional, {
+            "previous_response_id": self.previous_response_id,
+            "conversation_id": self.conversation_id,
+            "prompt": self.prompt,
+        }
+
+
+def output_schema(agent: Agent[Any]) -> AgentOutputSchemaBase | None:
+    """The structure the agent's final output must have; None for plain text."""
+    kind = agent.output_type
+    if kind is None or kind is str:
+        return None
+    return kind if isinstance(kind, AgentOutputSchemaBase) else AgentOutputSchema(kind)
+
+
+def find_model(agent: Agent[Any], config: RunConfig) -> Model:
+    """The model for the agent in this run: the run's, else the agent's, else the default.
+
+    Raises
+    ------
+    UserError
+        If there is no key, no local server and no model to call.
+    """
+    chosen = agent.model if config.model is None else config.model
+    if chosen is not None and not isinstance(chosen, str):
+        return chosen
+    return config.model_provider.get_model(chosen)
+
+
+def find_settings(agent: Agent[Any], config: RunConfig, state: RunState[Any]) -> ModelSettings:
+    """The agent's settings with the run's over them; a forced tool only until one was used."""
+    settings = agent.model_settings.resolve(config.model_settings)
+    if agent.reset_tool_choice and agent.name in state.tools_used:
+        # resolve() ignores None, so the choice is taken back on a copy.
+        settings = settings.resolve(None)
+        if settings.tool_choice is not None:
+            from dataclasses import replace
+
+            settings = replace(settings, tool_choice=None)  # type: ignore[type-var]
+    return settings
+
+
+async def prepare(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -> Request:
+    """Everything the next model call is sent."""
+    agent, config = state.agent, options.config
+    model = find_model(agent, config)
+    instructions, prompt = await asyncio.gather(
+        agent.get_system_prompt(state.context), agent.get_prompt(state.context)
+    )
+    data = ModelInputData(input=state.model_input(), instructions=instructions)
+    if config.call_model_input_filter is not None:
+        data = await call(
+            config.call_model_input_filter,
+            CallModelData(model_data=data, agent=agent, context=state.context.context),
+        )
+        if not isinstance(data, ModelInputData):
+            raise UserError(
+                "call_model_input_filter must return ModelInputData(input=..., instructions=...), "
+                f"got {type(data).__name__}"
+            )
+    return Request(
+        model=model,
+        instructions=data.instructions,
+        input=data.input,
+        settings=find_settings(agent, config, state),
+        toolbox=toolbox,
+        schema=output_schema(agent),
+        prompt=prompt,
+        previous_response_id=state.previous_response_id,
+        conversation_id=state.conversation_id,
+    )
+
+
+async def ask(
+    state: RunState[Any], options: RunOptions, request: Request
+) -> AsyncGenerator[StreamEvent, None]:
+    """Call the model, pass its events on, and add its answer to the state."""
+    agent, context = state.agent, state.context
+    await options.tell(
+        agent, "on_llm_start", context, agent, request.instructions, list(request.input)
+    )
+    answer: ModelResponse | None = None
+    if options.streamed:
+        async with aclosing(_stream(request)) as events:
+            async for event in events:
+                if isinstance(event, ModelResponse):
+                    answer = event
+                else:
+                    yield RawResponsesStreamEvent(event)
+    else:
+        answer = await _call(request)
+    if answer is None:
+        raise ModelBehaviorError(
+            "Model did not produce a final response! Its stream ended without response.completed; "
+            "what arrived is in the run's events. Run it again, or set ModelSettings.retry."
+        )
+    for item in await take(state, options, answer, request):
+        name = EVENT_NAMES.get(item.type)
+        if name is not None:
+            yield RunItemStreamEvent(name=name, item=item)
+
+
+async def take(
+    state: RunState[Any], options: RunOptions, answer: ModelResponse, request: Request
+) -> list[RunItem]:
+    """Add the model's answer to the state; its items."""
+    state.context.usage.add(answer.usage)
+    state.responses.append(answer)
+    await options.tell(state.agent, "on_llm_end", state.context, state.agent, answer)
+    items = read_output(answer.output, request.toolbox, options.config.tool_not_found_behavior)
+    state.unsent.clear()
+    if state.conversation_id is None and state.server_managed and answer.response_id:
+        state.previous_response_id = answer.response_id
+    state.add(items, from_model=True)
+    return items
+
+
+async def _call(request: Request) -> ModelResponse:
+    positional, keywords = request.arguments()
+    return await call_with_retry(
+        lambda: request.model.get_response(*positional, **keywords),
+        request.settings,
+        model=request.model,
+        previous_response_id=request.previous_response_id,
+        conversation_id=request.conversation_id,
+    )
+
+
+async def _stream(request: Request) -> AsyncGenerator[Any, None]:
+    """The model's events; last, the whole answer as a ModelResponse."""
+    positional, keywords = request.arguments()
+    done: list[Any] = []
+    answer: ModelResponse | None = None
+
+    def start() -> AsyncIterator[Any]:
+        return request.model.stream_response(*positional, **keywords)
+
+    stream = stream_with_retry(
+        start,
+        request.settings,
+        model=request.model,
+        previous_response_id=request.previous_response_id,
+        conversation_id=request.conversation_id,
+    )
+    async with aclosing(stream) as events:
+        async for event in events:
+            kind = event.type
+            if kind == "response.output_item.done":
+                done.append(event.item)
+            elif kind in _LAST_EVENTS:
+                answer = _answer(event.response, done, request.settings)
+            yield event
+    if answer is not None:
+        yield answer
+
+
+def _answer(response: Any, done: list[Any], settings: ModelSettings) -> ModelResponse:
+    """The whole answer, from the stream's last event.
+
+    Some servers leave `output` empty there; the items that were told as done stand in for it.
+    """
+    usage = response.usage
+    return ModelResponse(
+        output=list(response.output or done),
+        usage=Usage() if usage is None else usage_of(usage),
+        response_id=response.id,
+        request_id=getattr(response, "_request_id", None),
+        raw_usage=usage.model_dump() if usage is not None and settings.preserve_raw_usage else None,
+    )
+
+
+def text_of(items: list[RunItem]) -> str:
+    """All text among the items' messages."""
+    return ItemHelpers.text_message_outputs(items)

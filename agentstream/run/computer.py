@@ -1,0 +1,115 @@
+"""Answers the calls of a computer and of a local shell that the user provides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelBehaviorError, UserError
+from ..hosted_tools import LocalShellCommandRequest
+from ..items import RunItem, ToolCallOutputItem
+from .options import RunOptions, call
+
+if TYPE_CHECKING:
+    from .state import RunState
+    from .toolbox import Toolbox
+
+
+async def run_computer_call(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
+) -> ToolCallOutputItem:
+    """Do what the model asks of the computer, then show it the screen.
+
+    Raises
+    ------
+    UserError
+        If a safety check of the call is not acknowledged.
+    """
+    tool = toolbox.computer()
+    if tool is None:
+        raise ModelBehaviorError(f"Agent {state.agent.name!r} has no ComputerTool for its call.")
+    raw, agent, context = item.raw_item, state.agent, state.context
+    acknowledged = await _acknowledged(state, tool, raw)
+    await options.tell(agent, "on_tool_start", context, agent, tool)
+    computer = tool.computer
+    actions = getattr(raw, "actions", None) or ([raw.action] if raw.action else [])
+    screen: str | None = None
+    for action in actions:
+        screen = await _do(computer, action)
+    if screen is None:
+        screen = await call(computer.screenshot)
+    await options.tell(agent, "on_tool_end", context, agent, tool, screen)
+    image = f"data:image/png;base64,{screen}"
+    output: dict[str, Any] = {
+        "call_id": raw.call_id,
+        "output": {"type": "computer_screenshot", "image_url": image},
+        "type": "computer_call_output",
+    }
+    if acknowledged:
+        output["acknowledged_safety_checks"] = acknowledged
+    return ToolCallOutputItem(agent=agent, raw_item=output, output=image)
+
+
+async def _acknowledged(state: RunState[Any], tool: Any, raw: Any) -> list[dict[str, Any]]:
+    checks = list(getattr(raw, "pending_safety_checks", None) or [])
+    if not checks:
+        return []
+    from ..hosted_tools import ComputerToolSafetyCheckData
+
+    done = []
+    for check in checks:
+        data = ComputerToolSafetyCheckData(
+            ctx_wrapper=state.context, agent=state.agent, tool_call=raw, safety_check=check
+        )
+        if tool.on_safety_check is None or not await call(tool.on_safety_check, data):
+            raise UserError(
+                f"The computer call asks for a safety check ({check.code}) that was not "
+                "acknowledged; give ComputerTool(on_safety_check=...) a function that returns True."
+            )
+        done.append({"id": check.id, "code": check.code, "message": check.message})
+    return done
+
+
+async def _do(computer: Any, action: Any) -> str | None:
+    """One action on the computer; the screen for a screenshot, else None."""
+    kind = action.type
+    if kind == "screenshot":
+        return await call(computer.screenshot)
+    if kind == "click":
+        await call(computer.click, action.x, action.y, action.button)
+    elif kind == "double_click":
+        await call(computer.double_click, action.x, action.y)
+    elif kind == "drag":
+        await call(computer.drag, [(point.x, point.y) for point in action.path])
+    elif kind == "keypress":
+        await call(computer.keypress, action.keys)
+    elif kind == "move":
+        await call(computer.move, action.x, action.y)
+    elif kind == "scroll":
+        await call(computer.scroll, action.x, action.y, action.scroll_x, action.scroll_y)
+    elif kind == "type":
+        await call(computer.type, action.text)
+    elif kind == "wait":
+        await call(computer.wait)
+    else:
+        raise ModelBehaviorError(f"The model asks for a computer action {kind!r} unknown here.")
+    return None
+
+
+async def run_shell_call(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
+) -> ToolCallOutputItem:
+    """Have the user's executor run the command of a local shell call."""
+    tool = toolbox.shell()
+    if tool is None:
+        raise ModelBehaviorError(f"Agent {state.agent.name!r} has no LocalShellTool for its call.")
+    agent, context = state.agent, state.context
+    await options.tell(agent, "on_tool_start", context, agent, tool)
+    request = LocalShellCommandRequest(ctx_wrapper=context, data=item.raw_item)
+    output = await call(tool.executor, request)
+    await options.tell(agent, "on_tool_end", context, agent, tool, output)
+    raw = {
+        "type": "local_shell_call_output",
+        "id": item.raw_item.call_id,
+        "output": output,
+    }
+    return ToolCallOutputItem(agent=agent, raw_item=raw, output=output)

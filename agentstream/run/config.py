@@ -1,0 +1,253 @@
+"""How a whole run is done: `RunConfig`, and the functions it may carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
+
+from typing_extensions import TypedDict
+
+from ..errors import (
+    MaxTurnsExceeded,
+    ModelBehaviorError,
+    ModelRefusalError,
+    UserError,
+)
+from ..model_settings import ModelSettings
+from ..models.provider import MultiProvider
+from ..run_context import RunContextWrapper, TContext
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+    from ..guardrails import InputGuardrail, OutputGuardrail
+    from ..handoffs import HandoffHistoryMapper, HandoffInputFilter
+    from ..items import ModelResponse, RunItem, TResponseInputItem
+    from ..models.base import Model, ModelProvider
+    from ..sessions import SessionSettings
+
+DEFAULT_MAX_TURNS = 10
+
+ToolNotFoundBehavior: TypeAlias = Literal["raise_error", "return_error_to_model"]
+ToolNameCollisionPolicy: TypeAlias = Literal["warn", "error"]
+ReasoningItemIdPolicy: TypeAlias = Literal["preserve", "omit"]
+
+
+@dataclass
+class ModelInputData:
+    """What a model call is about to be sent."""
+
+    input: list[TResponseInputItem]
+    instructions: str | None
+
+
+@dataclass
+class CallModelData(Generic[TContext]):
+    """What `call_model_input_filter` is given."""
+
+    model_data: ModelInputData
+    agent: Agent[TContext]
+    context: TContext | None
+
+
+CallModelInputFilter: TypeAlias = Callable[[CallModelData[Any]], Any]
+SessionInputCallback: TypeAlias = Callable[[list[Any], list[Any]], Any]
+
+
+@dataclass
+class ToolErrorFormatterArgs(Generic[TContext]):
+    """What `tool_error_formatter` is given."""
+
+    kind: Literal["approval_rejected", "tool_not_found", "tool_exception"]
+    tool_type: Literal["function", "computer", "shell", "apply_patch", "custom"]
+    tool_name: str
+    call_id: str
+    default_message: str
+    run_context: RunContextWrapper[TContext]
+    error: Exception | None = None
+
+
+ToolErrorFormatter: TypeAlias = Callable[[ToolErrorFormatterArgs[Any]], Any]
+
+
+@dataclass
+class OutputGuardrailBlockedMessageArgs(Generic[TContext]):
+    """What a function given as `output_guardrail_blocked_message` is given."""
+
+    default_message: str
+    guardrail_name: str
+    agent: Agent[Any]
+    run_context: RunContextWrapper[TContext]
+
+
+@dataclass
+class ToolExecutionConfig:
+    """How the local tools of a turn are run.
+
+    Attributes
+    ----------
+    max_function_tool_concurrency : int or None
+        How many calls run at once; None: all.
+    pre_approval_tool_input_guardrails : bool
+        Whether a tool's input guardrails run before a person is asked to approve the call.
+    """
+
+    max_function_tool_concurrency: int | None = None
+    pre_approval_tool_input_guardrails: bool = False
+
+    def __post_init__(self) -> None:
+        limit = self.max_function_tool_concurrency
+        if limit is not None and limit < 1:
+            raise UserError(
+                f"max_function_tool_concurrency must be at least 1 or None, got {limit}"
+            )
+
+
+@dataclass
+class RunErrorData:
+    """What a run had reached, for an error handler."""
+
+    input: str | list[TResponseInputItem]
+    new_items: list[RunItem]
+    history: list[TResponseInputItem]
+    output: list[TResponseInputItem]
+    raw_responses: list[ModelResponse]
+    last_agent: Agent[Any]
+
+
+@dataclass
+class RunErrorHandlerInput(Generic[TContext]):
+    """What an error handler is given."""
+
+    error: MaxTurnsExceeded | ModelRefusalError | ModelBehaviorError
+    context: RunContextWrapper[TContext]
+    run_data: RunErrorData
+
+
+@dataclass
+class RunErrorHandlerResult:
+    """A final output in place of the error.
+
+    Attributes
+    ----------
+    final_output
+        What `result.final_output` becomes.
+    include_in_history : bool
+        Whether it becomes a message of the conversation, too.
+    """
+
+    final_output: Any
+    include_in_history: bool = True
+
+
+RunErrorHandler: TypeAlias = Callable[[RunErrorHandlerInput[Any]], Any]
+
+
+class RunErrorHandlers(TypedDict, total=False):
+    """Functions that turn an error of the run into a final output."""
+
+    max_turns: RunErrorHandler
+    model_refusal: RunErrorHandler
+    invalid_final_output: RunErrorHandler
+
+
+@dataclass
+class RunConfig:
+    """Settings of a whole run, over those of its agents.
+
+    Attributes
+    ----------
+    model : str or Model or None
+        Used in place of every agent's model.
+    model_provider : ModelProvider
+        Finds models by name.
+    model_settings : ModelSettings or None
+        Laid over every agent's settings.
+    handoff_input_filter : callable or None
+        For handoffs that have no filter of their own.
+    nest_handoff_history : bool
+        Whether an agent that is handed to gets the conversation as one message.
+    handoff_history_mapper : callable or None
+        Makes that message.
+    input_guardrails, output_guardrails : list or None
+        Beside those of the agents.
+    tracing_disabled, tracing, trace_include_sensitive_data, workflow_name, trace_id, group_id, \
+trace_metadata
+        Accepted for the SDK's programs; agentstream sends no traces anywhere.
+    session_input_callback : callable or None
+        Combines the session's items with the new input.
+    call_model_input_filter : callable or None
+        Changes what each model call is sent.
+    tool_error_formatter : callable or None
+        Words what the model is told about a failed or rejected call.
+    session_settings : SessionSettings or None
+        Laid over the session's own.
+    reasoning_item_id_policy : {"preserve", "omit"} or None
+        Whether reasoning items keep their ids in the next call.
+    sandbox
+        Not here; anything but None raises UserError.
+    tool_execution : ToolExecutionConfig or None
+        How local tools are run.
+    tool_not_found_behavior : {"raise_error", "return_error_to_model"}
+        What a call of an unknown tool does.
+    tool_name_collision_policy : {"warn", "error"}
+        What two tools of one name do. "error" unless said otherwise: the model would call one
+        and mean the other.
+    output_guardrail_blocked_message : str or callable or None
+        What a session keeps in place of an output that a guardrail refused.
+    """
+
+    model: str | Model | None = None
+    model_provider: ModelProvider = field(default_factory=MultiProvider)
+    model_settings: ModelSettings | None = None
+    handoff_input_filter: HandoffInputFilter | None = None
+    nest_handoff_history: bool = False
+    handoff_history_mapper: HandoffHistoryMapper | None = None
+    input_guardrails: list[InputGuardrail[Any]] | None = None
+    output_guardrails: list[OutputGuardrail[Any]] | None = None
+    tracing_disabled: bool = False
+    tracing: Any = None
+    trace_include_sensitive_data: bool = True
+    workflow_name: str = "Agent workflow"
+    trace_id: str | None = None
+    group_id: str | None = None
+    trace_metadata: dict[str, Any] | None = None
+    session_input_callback: SessionInputCallback | None = None
+    call_model_input_filter: CallModelInputFilter | None = None
+    tool_error_formatter: ToolErrorFormatter | None = None
+    session_settings: SessionSettings | None = None
+    reasoning_item_id_policy: ReasoningItemIdPolicy | None = None
+    sandbox: Any = None
+    tool_execution: ToolExecutionConfig | None = None
+    tool_not_found_behavior: ToolNotFoundBehavior = "raise_error"
+    tool_name_collision_policy: ToolNameCollisionPolicy = "error"
+    output_guardrail_blocked_message: str | Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model_settings, dict):
+            self.model_settings = ModelSettings(**self.model_settings)
+        if isinstance(self.tool_execution, dict):
+            self.tool_execution = ToolExecutionConfig(**self.tool_execution)
+        if self.sandbox is not None:
+            raise UserError(
+                "agentstream has no sandboxes; run this program with the OpenAI Agents SDK."
+            )
+
+    @classmethod
+    def of(cls, given: RunConfig | dict[str, Any] | None) -> RunConfig:
+        """`given` as a RunConfig; a dict holds its arguments.
+
+        Raises
+        ------
+        TypeError
+            If it is neither.
+        """
+        if given is None:
+            return cls()
+        if isinstance(given, dict):
+            return cls(**given)
+        if not isinstance(given, cls):
+            raise TypeError(
+                f"run_config must be a RunConfig instance or a dict, got {type(given).__name__}"
+            )
+        return given

@@ -1,0 +1,193 @@
+"""What a run does next: one pure, total function of the agent and the history.
+
+The law:
+
+==============================================================  ==========================
+the history ends in                                             next step
+==============================================================  ==========================
+calls without an output                                         `Act`: run them all at once
+outputs that end the run by the agent's `tool_use_behavior`     `Finish` with them
+outputs, and `tool_use_behavior` is a function                  `Judge`: ask the function
+the model's message or anything else the model said last        `Finish` with the message
+anything else: nothing yet, outputs, an admitted input          `Ask` the model
+==============================================================  ==========================
+
+A handoff in the turn always leads to `Ask`: the new agent has to answer. A run that is resumed from
+its items needs no code of its own, because open calls make the next step `Act`. Only the last turn
+is looked at, so a long history costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..items import (
+    HandoffCallItem,
+    HandoffOutputItem,
+    InputItem,
+    MCPApprovalRequestItem,
+    MCPApprovalResponseItem,
+    MessageOutputItem,
+    RunItem,
+    ToolApprovalItem,
+    ToolCallItem,
+    ToolCallOutputItem,
+    raw_field,
+)
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+
+# Calls that this side has to answer; all others the provider has answered itself.
+_LOCAL_CALLS = ("function_call", "computer_call", "local_shell_call")
+
+_ANSWERS = (ToolCallOutputItem, HandoffOutputItem, MCPApprovalResponseItem)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Call the model."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Run the open calls of the last turn.
+
+    Attributes
+    ----------
+    calls : tuple of RunItem
+        Tool calls, handoffs and approval requests without an answer, in the model's order.
+    """
+
+    calls: tuple[RunItem, ...]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Ask the agent's `tool_use_behavior` function whether these outputs end the run."""
+
+    outputs: tuple[ToolCallOutputItem, ...]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The run is over.
+
+    Attributes
+    ----------
+    message : MessageOutputItem or None
+        The model's last message; None where it said nothing, or where a tool's output ends it.
+    output : ToolCallOutputItem or None
+        The tool output that ends the run.
+    """
+
+    message: MessageOutputItem | None = None
+    output: ToolCallOutputItem | None = field(default=None)
+
+
+Step: TypeAlias = Ask | Act | Judge | Finish
+
+
+def decide(agent: Agent[Any], items: Sequence[RunItem]) -> Step:
+    """The next step of a run.
+
+    Parameters
+    ----------
+    agent : Agent
+        The agent at work.
+    items : sequence of RunItem
+        The run's items so far.
+
+    Returns
+    -------
+    Ask, Act, Judge or Finish
+    """
+    answers, said = last_turn(items)
+    calls = open_calls(answers, said)
+    if calls:
+        return Act(calls)
+    if not answers:
+        if not said or isinstance(said[-1], InputItem):
+            return Ask()
+        messages = [item for item in said if isinstance(item, MessageOutputItem)]
+        return Finish(message=messages[-1] if messages else None)
+    if any(isinstance(item, HandoffOutputItem) for item in answers):
+        return Ask()
+    outputs = tuple(item for item in answers if isinstance(item, ToolCallOutputItem))
+    return _after_tools(agent, outputs, said) if outputs else Ask()
+
+
+def last_turn(items: Sequence[RunItem]) -> tuple[list[RunItem], list[RunItem]]:
+    """The last turn's answers and what the model said before them, each in order."""
+    at = len(items)
+    answers: list[RunItem] = []
+    while at and isinstance(items[at - 1], (*_ANSWERS, ToolApprovalItem)):
+        at -= 1
+        if not isinstance(items[at], ToolApprovalItem):
+            answers.append(items[at])
+    said: list[RunItem] = []
+    while at and not isinstance(items[at - 1], (*_ANSWERS, ToolApprovalItem)):
+        at -= 1
+        said.append(items[at])
+        if isinstance(items[at], InputItem):
+            break
+    return answers[::-1], said[::-1]
+
+
+def open_calls(answers: Sequence[RunItem], said: Sequence[RunItem]) -> tuple[RunItem, ...]:
+    """The calls among what the model said that no answer belongs to."""
+    answered = {answered_id(item) for item in answers}
+    return tuple(item for item in said if is_local_call(item) and call_id(item) not in answered)
+
+
+def is_local_call(item: RunItem) -> bool:
+    """Whether this side has to answer `item`."""
+    if isinstance(item, (HandoffCallItem, MCPApprovalRequestItem)):
+        return True
+    return isinstance(item, ToolCallItem) and raw_field(item.raw_item, "type") in _LOCAL_CALLS
+
+
+def call_id(item: RunItem) -> str | None:
+    """The id by which an answer names the call `item`."""
+    raw = item.raw_item
+    if isinstance(item, MCPApprovalRequestItem):
+        return raw_field(raw, "id")
+    return raw_field(raw, "call_id") or raw_field(raw, "id")
+
+
+def answered_id(item: RunItem) -> str | None:
+    """The id of the call that the answer `item` belongs to."""
+    raw = item.raw_item
+    if isinstance(item, MCPApprovalResponseItem):
+        return raw_field(raw, "approval_request_id")
+    return raw_field(raw, "call_id") or raw_field(raw, "id")
+
+
+def _after_tools(
+    agent: Agent[Any], outputs: tuple[ToolCallOutputItem, ...], said: Sequence[RunItem]
+) -> Step:
+    behavior = getattr(agent, "tool_use_behavior", "run_llm_again")
+    if callable(behavior):
+        return Judge(outputs)
+    functions = _function_outputs(outputs)
+    if behavior == "stop_on_first_tool" and functions:
+        return Finish(output=functions[0])
+    if isinstance(behavior, dict):
+        stops = behavior.get("stop_at_tool_names", ())
+        names = {call_id(item): _names(item) for item in said if isinstance(item, ToolCallItem)}
+        for output in functions:
+            if any(name in stops for name in names.get(answered_id(output), ())):
+                return Finish(output=output)
+    return Ask()
+
+
+def _function_outputs(outputs: Sequence[ToolCallOutputItem]) -> list[ToolCallOutputItem]:
+    wanted = "function_call_output"
+    return [item for item in outputs if raw_field(item.raw_item, "type") == wanted]
+
+
+def _names(item: ToolCallItem) -> tuple[str, ...]:
+    name, space = item.tool_name or "", raw_field(item.raw_item, "namespace")
+    return (name, f"{space}.{name}") if space else (name,)

@@ -1,0 +1,183 @@
+"""The end of a run: its final output, checked, told and saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..agent import ToolsToFinalOutputResult
+from ..errors import (
+    AgentsException,
+    MaxTurnsExceeded,
+    ModelBehaviorError,
+    ModelRefusalError,
+    UserError,
+)
+from ..items import ItemHelpers, MessageOutputItem, ToolCallOutputItem, raw_field
+from ..tools import FunctionToolResult
+from .ask import output_schema
+from .config import RunErrorData, RunErrorHandlerInput, RunErrorHandlerResult
+from .decide import Finish, Judge
+from .guards import check_output
+from .memory import save
+from .options import RunOptions, call, hook_context
+from .state import RunState
+from .toolbox import Toolbox
+
+
+async def conclude(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox | None, step: Judge | Finish
+) -> tuple[bool, Any]:
+    """Whether the run ends with this step, and its final output if it does."""
+    if isinstance(step, Judge):
+        return await _judged(state, toolbox, step)
+    if step.output is not None:
+        return True, _tool_output(state, step.output.output)
+    try:
+        return True, message_output(state, step.message)
+    except ModelRefusalError as error:
+        return True, await handled(state, options, "model_refusal", error)
+    except ModelBehaviorError as error:
+        return True, await handled(state, options, "invalid_final_output", error)
+
+
+async def _judged(state: RunState[Any], toolbox: Toolbox | None, step: Judge) -> tuple[bool, Any]:
+    results = [
+        FunctionToolResult(tool=tool, output=item.output, run_item=item)
+        for item in step.outputs
+        if (tool := _tool_of(state, toolbox, item)) is not None
+    ]
+    behavior: Any = state.agent.tool_use_behavior
+    verdict = await call(behavior, state.context, results)
+    if not isinstance(verdict, ToolsToFinalOutputResult):
+        raise UserError(
+            f"tool_use_behavior of agent {state.agent.name!r} must return "
+            f"ToolsToFinalOutputResult(is_final_output=...), got {type(verdict).__name__}"
+        )
+    if not verdict.is_final_output:
+        return False, None
+    return True, _tool_output(state, verdict.final_output)
+
+
+def _tool_of(state: RunState[Any], toolbox: Toolbox | None, output: ToolCallOutputItem) -> Any:
+    if toolbox is None:
+        return None
+    for item in reversed(state.new_items):
+        raw = item.raw_item
+        if raw_field(raw, "type") == "function_call":
+            if raw_field(raw, "call_id") == output.call_id:
+                return toolbox.function(raw)
+    return None
+
+
+def _tool_output(state: RunState[Any], value: Any) -> Any:
+    """A tool's output as the run's; text where the agent's output is text."""
+    return str(value) if output_schema(state.agent) is None else value
+
+
+def message_output(state: RunState[Any], message: MessageOutputItem | None) -> Any:
+    """The final output in the model's last message.
+
+    Raises
+    ------
+    ModelRefusalError
+        If the model refused.
+    ModelBehaviorError
+        If the agent has an output type and the message does not fit it.
+    """
+    text = ItemHelpers.extract_text(message.raw_item) if message is not None else None
+    refusal = ItemHelpers.extract_refusal(message.raw_item) if message is not None else None
+    if refusal and not text:
+        raise ModelRefusalError(refusal)
+    schema = output_schema(state.agent)
+    if schema is None or schema.is_plain_text():
+        return text or ""
+    if not text:
+        raise ModelBehaviorError(
+            f"The model ended its turn without the {schema.name()} that agent "
+            f"{state.agent.name!r} must give; it wrote no text at all. Run it again, or say in the "
+            "instructions that an answer is needed."
+        )
+    return schema.validate_json(text)
+
+
+async def give_up_turns(state: RunState[Any], options: RunOptions) -> bool:
+    """End the run if it has no turns left.
+
+    Returns
+    -------
+    bool
+        True when an error handler gave a final output in place of the error.
+
+    Raises
+    ------
+    MaxTurnsExceeded
+        If there are no turns left.
+    """
+    if state.max_turns is None or state.turn < state.max_turns:
+        return False
+    error = MaxTurnsExceeded(f"Max turns ({state.max_turns}) exceeded")
+    output = await handled(state, options, "max_turns", error)
+    await finish(state, options, output)
+    return True
+
+
+async def handled(
+    state: RunState[Any], options: RunOptions, kind: str, error: AgentsException
+) -> Any:
+    """The final output that the run's handler for this error gives; without one, the error."""
+    handler: Any = options.error_handlers.get(kind)
+    if handler is None:
+        raise error
+    data = RunErrorData(
+        input=state.input,
+        new_items=list(state.new_items),
+        history=list(state.history),
+        output=[i.to_input_item() for i in state.new_items if i.type != "tool_approval_item"],
+        raw_responses=list(state.responses),
+        last_agent=state.agent,
+    )
+    given = await call(
+        handler,
+        RunErrorHandlerInput(error=error, context=state.context, run_data=data),  # type: ignore[arg-type]
+    )
+    if given is None:
+        raise error
+    if isinstance(given, dict) and "final_output" in given:
+        given = RunErrorHandlerResult(**given)
+    if not isinstance(given, RunErrorHandlerResult):
+        given = RunErrorHandlerResult(final_output=given)
+    if given.include_in_history:
+        state.add([_message(state, given.final_output)])
+    return given.final_output
+
+
+def _message(state: RunState[Any], output: Any) -> MessageOutputItem:
+    from openai.types.responses import ResponseOutputMessage, ResponseOutputText
+
+    schema = output_schema(state.agent)
+    text = output if isinstance(output, str) else _as_json(output, schema)
+    return MessageOutputItem(
+        agent=state.agent,
+        raw_item=ResponseOutputMessage(
+            id="__fake_id__",
+            type="message",
+            role="assistant",
+            status="completed",
+            content=[ResponseOutputText(type="output_text", text=text, annotations=[])],
+        ),
+    )
+
+
+def _as_json(output: Any, schema: Any) -> str:
+    from pydantic_core import to_json
+
+    return to_json(output, fallback=str).decode()
+
+
+async def finish(state: RunState[Any], options: RunOptions, output: Any) -> None:
+    """Tell the hooks, check the output, save the session: the run is over."""
+    agent = state.agent
+    await options.tell(agent, "on_agent_end", hook_context(state.context), agent, output)
+    await check_output(state, options, agent, output)
+    state.final_output = output
+    await save(state, options)

@@ -1,0 +1,209 @@
+"""One call of a function tool: approval, guardrails, hooks, the function, its output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from ..errors import (
+    AgentsException,
+    ToolInputGuardrailTripwireTriggered,
+    ToolOutputGuardrailTripwireTriggered,
+    UserError,
+)
+from ..guardrails import (
+    ToolInputGuardrailData,
+    ToolInputGuardrailResult,
+    ToolOutputGuardrailData,
+    ToolOutputGuardrailResult,
+)
+from ..items import ItemHelpers, ToolApprovalItem, ToolCallOutputItem
+from ..tool_context import ToolContext
+from ..tools import FunctionTool, invoke_function_tool
+from .config import ToolErrorFormatterArgs
+from .options import RunOptions, call
+from .state import RunState
+
+NOT_APPROVED = "Tool execution was not approved."
+
+
+class NestedInterruption(BaseException):
+    """An agent that runs as a tool waits for approvals; caught by its call.
+
+    A BaseException, so that a tool's `failure_error_function` does not take it for a failure.
+    """
+
+    def __init__(self, state: RunState[Any]) -> None:
+        super().__init__("An agent that runs as a tool waits for approvals.")
+        self.state = state
+
+
+class FunctionCall:
+    """A call of `tool` that the model made, to be run once.
+
+    Parameters
+    ----------
+    state : RunState
+        The run.
+    options : RunOptions
+        How it is done.
+    tool : FunctionTool
+        The tool that is called.
+    raw : ResponseFunctionToolCall
+        The call as the model wrote it.
+    """
+
+    def __init__(
+        self, state: RunState[Any], options: RunOptions, tool: FunctionTool, raw: Any
+    ) -> None:
+        self.state = state
+        self.options = options
+        self.tool = tool
+        self.raw = raw
+        self.agent = state.agent
+        self.context: ToolContext[Any] = ToolContext.from_agent_context(
+            state.context,
+            raw.call_id,
+            tool_call=raw,
+            agent=state.agent,
+            run_config=options.config,
+        )
+        self.context.paused_run = state.nested.get(raw.call_id)
+
+    async def run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
+        """The call's output, or the approvals it waits for."""
+        approved = await self.approved()
+        if approved is None:
+            execution = self.options.config.tool_execution
+            if execution is not None and execution.pre_approval_tool_input_guardrails:
+                refusal = await self.check_input()
+                if refusal is not None:
+                    return self.output(refusal)
+            return [self.waiting()]
+        if not approved:
+            return self.output(await self.rejection())
+        refusal = await self.check_input()
+        if refusal is not None:
+            return self.output(refusal)
+        tell = self.options.tell
+        await tell(self.agent, "on_tool_start", self.context, self.agent, self.tool)
+        try:
+            value = await self.invoke()
+        except NestedInterruption as paused:
+            self.state.nested[self.raw.call_id] = paused.state
+            return list(paused.state.interruptions)
+        self.state.nested.pop(self.raw.call_id, None)
+        value = await self.check_output(value)
+        await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, value)
+        return self.output(value)
+
+    async def approved(self) -> bool | None:
+        """True: run it, False: a person said no, None: a person has to be asked."""
+        wanted = self.tool.needs_approval
+        if callable(wanted):
+            wanted = await call(wanted, self.context, self.arguments(), self.raw.call_id)
+        if not wanted:
+            return True
+        return self.state.context.get_approval_status(
+            self.tool.name,
+            self.raw.call_id,
+            tool_namespace=self.context.tool_namespace,
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments as a dict; empty where the model wrote no JSON object."""
+        try:
+            arguments = json.loads(self.raw.arguments or "{}")
+        except ValueError:
+            return {}
+        return arguments if isinstance(arguments, dict) else {}
+
+    def waiting(self) -> ToolApprovalItem:
+        """The item that stands for this call while a person decides."""
+        return ToolApprovalItem(
+            agent=self.agent,
+            raw_item=self.raw,
+            tool_name=self.tool.name,
+            tool_namespace=self.context.tool_namespace,
+        )
+
+    async def rejection(self) -> str:
+        """What the model is told about a rejected call."""
+        own = self.state.context.get_rejection_message(
+            self.tool.name, self.raw.call_id, tool_namespace=self.context.tool_namespace
+        )
+        if own is not None:
+            return own
+        return await self.worded("approval_rejected", NOT_APPROVED)
+
+    async def worded(self, kind: Any, message: str, error: Exception | None = None) -> str:
+        """`message`, or what the run's `tool_error_formatter` makes of it."""
+        formatter = self.options.config.tool_error_formatter
+        if formatter is None:
+            return message
+        arguments = ToolErrorFormatterArgs(
+            kind=kind,
+            tool_type="function",
+            tool_name=self.tool.name,
+            call_id=self.raw.call_id,
+            default_message=message,
+            run_context=self.state.context,
+            error=error,
+        )
+        return await call(formatter, arguments) or message
+
+    async def invoke(self) -> Any:
+        """Run the function."""
+        try:
+            return await invoke_function_tool(self.tool, self.context, self.raw.arguments)
+        except (AgentsException, NestedInterruption):
+            raise
+        except asyncio.CancelledError as cancelled:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The tool itself raised it: nobody cancelled the run.
+            raise self.failed("it raised CancelledError") from cancelled
+        except Exception as error:
+            raise self.failed(str(error) or type(error).__name__) from error
+
+    def failed(self, why: str) -> UserError:
+        return UserError(f"Error running tool {self.tool.name}: {why}")
+
+    async def check_input(self) -> str | None:
+        """Run the tool's input guardrails; what the model is told in place of an output."""
+        for guardrail in self.tool.tool_input_guardrails or []:
+            result = await guardrail.run(ToolInputGuardrailData(self.context, self.agent))
+            self.state.tool_input_guardrail_results.append(
+                ToolInputGuardrailResult(guardrail=guardrail, output=result)
+            )
+            behavior = result.behavior
+            if behavior["type"] == "raise_exception":
+                raise ToolInputGuardrailTripwireTriggered(guardrail, result)
+            if behavior["type"] == "reject_content":
+                return behavior["message"]
+        return None
+
+    async def check_output(self, value: Any) -> Any:
+        """Run the tool's output guardrails; the output, or what stands in for it."""
+        for guardrail in self.tool.tool_output_guardrails or []:
+            data = ToolOutputGuardrailData(self.context, self.agent, value)
+            result = await guardrail.run(data)
+            self.state.tool_output_guardrail_results.append(
+                ToolOutputGuardrailResult(guardrail=guardrail, output=result)
+            )
+            behavior = result.behavior
+            if behavior["type"] == "raise_exception":
+                raise ToolOutputGuardrailTripwireTriggered(guardrail, result)
+            if behavior["type"] == "reject_content":
+                return behavior["message"]
+        return value
+
+    def output(self, value: Any) -> ToolCallOutputItem:
+        """The item with the output `value`."""
+        return ToolCallOutputItem(
+            agent=self.agent,
+            raw_item=ItemHelpers.tool_call_output_item(self.raw, value),
+            output=value,
+        )

@@ -1,0 +1,138 @@
+"""The loop: ask `decide` what comes next, do it, tell what happened.
+
+There is one loop. `Runner.run`, `run_sync` and `run_streamed` are three ways to drain it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from ..events import AgentUpdatedStreamEvent, RunItemStreamEvent, StreamEvent
+from .act import Outcome, act
+from .ask import ask, prepare
+from .decide import Act, Ask, Finish, decide
+from .finish import conclude, finish, give_up_turns
+from .guards import InputGuards
+from .memory import load, save
+from .options import RunOptions, hook_context
+from .read import EVENT_NAMES
+from .state import RunState
+from .toolbox import Toolbox
+
+# A model that never waits must not keep the event loop from the reader, nor from a cancellation.
+_EVENTS_PER_BREATH = 64
+
+
+async def run_loop(state: RunState[Any], options: RunOptions) -> AsyncGenerator[StreamEvent, None]:
+    """Run `state` to its end and yield what happens.
+
+    Drain it in a task of its own, as `drive` does: a guardrail that trips cancels that task.
+    """
+    yield AgentUpdatedStreamEvent(new_agent=state.agent)
+    async with InputGuards(state, options, state.input) as guards:
+        try:
+            if not state.new_items:
+                await load(state, options)
+                await guards.before()
+            async with aclosing(_turns(state, options, guards)) as events:
+                async for event in events:
+                    yield event
+        except asyncio.CancelledError:
+            guards.raise_if_interrupted()
+            raise
+
+
+async def _turns(
+    state: RunState[Any], options: RunOptions, guards: InputGuards
+) -> AsyncGenerator[StreamEvent, None]:
+    toolbox: Toolbox | None = None
+    while True:
+        step = decide(state.agent, state.new_items)
+        if isinstance(step, Act):
+            await guards.passed()
+            if toolbox is None or toolbox.agent is not state.agent:
+                toolbox = await _toolbox(state, options)
+            agent, outcome = state.agent, await act(state, options, toolbox, step.calls)
+            for event in _told(outcome):
+                yield event
+            if state.agent is not agent:
+                yield AgentUpdatedStreamEvent(new_agent=state.agent)
+            await save(state, options)
+            if outcome.interruptions:
+                state.interruptions = outcome.interruptions
+                return
+            continue
+        if not isinstance(step, Ask):
+            over, output = await conclude(state, options, toolbox, step)
+            if over:
+                await guards.passed()
+                await finish(state, options, output)
+                return
+        if options.stop_after_turn and toolbox is not None:
+            return
+        if await give_up_turns(state, options):
+            return
+        before, toolbox = len(state.new_items), await _begin_turn(state, options, guards)
+        request = await prepare(state, options, toolbox)
+        async with aclosing(ask(state, options, request)) as events:
+            async for event in events:
+                yield event
+        if len(state.new_items) == before:
+            # An empty reply would lead to the same question again, for ever.
+            over, output = await conclude(state, options, toolbox, Finish())
+            await guards.passed()
+            await finish(state, options, output)
+            return
+
+
+async def _toolbox(state: RunState[Any], options: RunOptions) -> Toolbox:
+    policy = options.config.tool_name_collision_policy
+    return await Toolbox.of(state.agent, state.context, policy)
+
+
+async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGuards) -> Toolbox:
+    """Count the turn, admit input that waits, tell the agent's start; the turn's tools."""
+    state.turn += 1
+    state.interruptions = []
+    state.admit_pending_input()
+    toolbox = await _toolbox(state, options)
+    state.context.turn_input = state.model_input()
+    if not state.agent_started:
+        state.agent_started = True
+        context = hook_context(state.context)
+        await options.tell(state.agent, "on_agent_start", context, state.agent)
+    if state.turn == 1:
+        guards.start()
+    return toolbox
+
+
+def _told(outcome: Outcome) -> list[StreamEvent]:
+    return [
+        RunItemStreamEvent(name=EVENT_NAMES[item.type], item=item)
+        for item in outcome.items
+        if item.type in EVENT_NAMES
+    ]
+
+
+async def drive(
+    state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
+) -> None:
+    """Run `state` to its end in the current task; `observe` is called with each event.
+
+    An error carries what the run had reached as `run_data`.
+    """
+    since_breath = 0
+    try:
+        async with aclosing(run_loop(state, options)) as events:
+            async for event in events:
+                observe(event)
+                since_breath += 1
+                if since_breath >= _EVENTS_PER_BREATH or event.type != "raw_response_event":
+                    since_breath = 0
+                    await asyncio.sleep(0)
+    except Exception as error:
+        error.run_data = state.details()  # type: ignore[attr-defined]
+        raise

@@ -1,0 +1,84 @@
+"""How one run is done: what does not change while it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..run_context import AgentHookContext, RunContextWrapper
+from .config import RunConfig, RunErrorHandlers
+from .hooks import RunHooksBase
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+    from ..sessions import Session
+
+
+@dataclass
+class RunOptions:
+    """What `Runner.run` was given beside agent and input.
+
+    Attributes
+    ----------
+    streamed : bool
+        Whether the model is asked for a stream or for one answer.
+    stop_after_turn : bool
+        Set by `cancel(mode="after_turn")`.
+    """
+
+    config: RunConfig = field(default_factory=RunConfig)
+    hooks: RunHooksBase[Any, Any] = field(default_factory=RunHooksBase)
+    session: Session | None = None
+    error_handlers: RunErrorHandlers = field(default_factory=RunErrorHandlers)
+    streamed: bool = True
+    stop_after_turn: bool = False
+
+    async def tell(self, agent: Agent[Any], moment: str, *args: Any) -> None:
+        """Call the run's hook and the agent's hook of this moment, both at once.
+
+        Parameters
+        ----------
+        agent : Agent
+            The agent whose hooks are told, beside those of the run.
+        moment : str
+            Such as ``"on_llm_start"``; the agent's hooks drop the "agent_" of ``on_agent_start``.
+        *args
+            What the run's hook is given.
+        """
+        calls = [_overridden(self.hooks, moment, args)]
+        if agent.hooks is not None:
+            calls.append(_overridden(agent.hooks, moment.replace("on_agent_", "on_"), args))
+        waiting = [call for call in calls if call is not None]
+        if len(waiting) == 1:
+            await waiting[0]
+        elif waiting:
+            await asyncio.gather(*waiting)
+
+
+def _overridden(hooks: Any, moment: str, args: tuple[Any, ...]) -> Any:
+    """The hook's coroutine; None where nobody wrote one, so that it costs nothing."""
+    method: Callable[..., Any] | None = getattr(hooks, moment, None)
+    if method is None or getattr(method, "__module__", "") == RunHooksBase.__module__:
+        return None
+    result = method(*args)
+    return result if inspect.isawaitable(result) else None
+
+
+def hook_context(context: RunContextWrapper[Any]) -> AgentHookContext[Any]:
+    """The run's context as agent hooks receive it."""
+    return AgentHookContext(
+        context=context.context,
+        usage=context.usage,
+        turn_input=context.turn_input,
+        _approvals=context._approvals,
+        tool_input=context.tool_input,
+    )
+
+
+async def call(function: Callable[..., Any], *args: Any) -> Any:
+    """The value of a function that may be async."""
+    value = function(*args)
+    return await value if inspect.isawaitable(value) else value

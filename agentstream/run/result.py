@@ -1,0 +1,402 @@
+"""What a run gives: its items, its final output, and while it goes on its events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from ..errors import UserError
+from ..events import StreamEvent
+from ..items import ItemHelpers, ModelResponse, RunItem, ToolApprovalItem, TResponseInputItem
+from .loop import drive
+from .options import RunOptions
+from .state import RunState, told_to_model
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+    from ..guardrails import (
+        InputGuardrailResult,
+        OutputGuardrailResult,
+        ToolInputGuardrailResult,
+        ToolOutputGuardrailResult,
+    )
+    from ..run_context import RunContextWrapper
+
+logger = logging.getLogger("agentstream")
+
+T = TypeVar("T")
+
+# How long `async with` waits for a cancelled run to close its connection and its tools, in seconds.
+_CLOSING_TIME = 5.0
+
+
+class RunResultBase:
+    """What all results share; every attribute reads the run's state."""
+
+    def __init__(self, state: RunState[Any]) -> None:
+        self._state = state
+
+    @property
+    def input(self) -> str | list[TResponseInputItem]:
+        """The run's input; changed only by a handoff's input filter."""
+        return self._state.input
+
+    @property
+    def new_items(self) -> list[RunItem]:
+        """The items of the run so far, in order."""
+        return self._state.new_items
+
+    @property
+    def raw_responses(self) -> list[ModelResponse]:
+        """The model's complete answers so far."""
+        return self._state.responses
+
+    @property
+    def final_output(self) -> Any:
+        """The final output; None while there is none."""
+        return self._state.final_output
+
+    @property
+    def input_guardrail_results(self) -> list[InputGuardrailResult]:
+        """What the input guardrails found."""
+        return self._state.input_guardrail_results
+
+    @property
+    def output_guardrail_results(self) -> list[OutputGuardrailResult]:
+        """What the output guardrails found."""
+        return self._state.output_guardrail_results
+
+    @property
+    def tool_input_guardrail_results(self) -> list[ToolInputGuardrailResult]:
+        """What the tools' input guardrails found."""
+        return self._state.tool_input_guardrail_results
+
+    @property
+    def tool_output_guardrail_results(self) -> list[ToolOutputGuardrailResult]:
+        """What the tools' output guardrails found."""
+        return self._state.tool_output_guardrail_results
+
+    @property
+    def context_wrapper(self) -> RunContextWrapper[Any]:
+        """The run's context and usage."""
+        return self._state.context
+
+    @property
+    def interruptions(self) -> list[ToolApprovalItem]:
+        """Calls that wait for a decision; resume with `to_state()`."""
+        return self._state.interruptions
+
+    @property
+    def max_turns(self) -> int | None:
+        """How often a model may be called; None: without limit."""
+        return self._state.max_turns
+
+    @property
+    def last_agent(self) -> Agent[Any]:
+        """The agent that was at work last."""
+        return self._state.agent
+
+    @property
+    def last_response_id(self) -> str | None:
+        """The id of the model's last answer, for `previous_response_id`."""
+        responses = self._state.responses
+        return responses[-1].response_id if responses else None
+
+    def final_output_as(self, cls: type[T], raise_if_incorrect_type: bool = False) -> T:
+        """The final output, typed for a type checker.
+
+        Parameters
+        ----------
+        cls : type
+            The type it has.
+        raise_if_incorrect_type : bool
+            Check it, too.
+
+        Raises
+        ------
+        TypeError
+            If the output has another type and the check was asked for.
+        """
+        if raise_if_incorrect_type and not isinstance(self.final_output, cls):
+            raise TypeError(f"Final output is not of type {cls.__name__}")
+        return self.final_output
+
+    def to_input_list(
+        self, *, mode: Literal["preserve_all", "normalized"] = "preserve_all"
+    ) -> list[TResponseInputItem]:
+        """The whole conversation as input for another run.
+
+        Parameters
+        ----------
+        mode : {"preserve_all", "normalized"}
+            All items of the run, or those that the model saw last where a handoff's filter changed
+            the conversation.
+        """
+        if mode not in ("preserve_all", "normalized"):
+            raise UserError(f"mode must be 'preserve_all' or 'normalized', got {mode!r}")
+        state = self._state
+        items = state.new_items if mode == "preserve_all" else state.model_items
+        new = [state.input_item(item) for item in items if told_to_model(item)]
+        return ItemHelpers.input_to_new_input_list(state.input) + new
+
+    def to_state(self) -> RunState[Any]:
+        """The run's state, to decide on interruptions, save it, and run it again."""
+        return self._state
+
+    def release_agents(self, *, release_new_items: bool = True) -> None:
+        """Accepted for the SDK's programs; agents here are collected with their results."""
+
+
+class RunResult(RunResultBase):
+    """The result of `Runner.run` and `Runner.run_sync`."""
+
+    def __repr__(self) -> str:
+        return _shown(self, "RunResult")
+
+
+class RunResultStreaming(RunResultBase):
+    """A run that goes on in the background while its events are read.
+
+    Iterate `stream_events()` with ``async for``; leaving that loop early stops the run, and
+    ``async with`` does so for certain. A plain ``for event in result`` works, too, in a notebook
+    cell as in a script.
+
+    Attributes
+    ----------
+    is_complete : bool
+        Whether the run has ended: finished, failed, interrupted for approvals or cancelled.
+    """
+
+    def __init__(self, state: RunState[Any], options: RunOptions) -> None:
+        super().__init__(state)
+        self._options = options
+        self._events: deque[StreamEvent] = deque()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._error: BaseException | None = None
+        self._error_told = False
+        self._cancelled = False
+        self._started_at: float | None = None
+        try:
+            self._start(asyncio.get_running_loop())
+        except RuntimeError:
+            # No loop is running yet: the first reader starts the run.
+            pass
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._task is None:
+            self._loop = loop
+            self._started_at = time.monotonic()
+            self._task = loop.create_task(self._pump(), name="agentstream run")
+
+    async def _pump(self) -> None:
+        try:
+            await drive(self._state, self._options, self._observe)
+        except asyncio.CancelledError:
+            self._cancelled = True
+        except BaseException as error:
+            self._error = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._wake()
+
+    def _observe(self, event: StreamEvent) -> None:
+        if self._cancelled:
+            return
+        self._events.append(event)
+        if self._waiting:
+            self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for reader in waiting:
+            if not reader.done():
+                reader.set_result(None)
+
+    @property
+    def current_agent(self) -> Agent[Any]:
+        """The agent at work."""
+        return self._state.agent
+
+    @property
+    def current_turn(self) -> int:
+        """The number of the turn, from 1."""
+        return self._state.turn
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run has ended."""
+        return self._cancelled or (self._task is not None and self._task.done())
+
+    @property
+    def run_loop_task(self) -> asyncio.Task[None] | None:
+        """The task that runs the agent."""
+        return self._task
+
+    @property
+    def run_loop_exception(self) -> BaseException | None:
+        """The error the run ended with; None where it has none."""
+        return self._error
+
+    def stream_events(self) -> AsyncIterator[StreamEvent]:
+        """The run's events, in order; those that came before are waiting in a buffer.
+
+        Leaving the loop early (``break``, an error, a cancelled task) stops the run.
+
+        Raises
+        ------
+        AgentsException
+            What the run failed with, after the events that came before.
+        """
+        return EventStream(self)
+
+    async def _available(self) -> None:
+        """Wait until an event waits; StopAsyncIteration at the end, or the run's error."""
+        self._start(asyncio.get_running_loop())
+        while not self._events:
+            if self.is_complete:
+                if self._error is not None:
+                    self._error_told = True
+                    raise self._error
+                raise StopAsyncIteration
+            await self._news()
+
+    async def _news(self) -> None:
+        reader = asyncio.get_running_loop().create_future()
+        self._waiting.add(reader)
+        try:
+            await reader
+        except asyncio.CancelledError:
+            # Whoever waited for the run was cancelled; in a notebook, the cell was interrupted.
+            self.cancel()
+            raise
+        finally:
+            self._waiting.discard(reader)
+
+    def cancel(self, mode: Literal["immediate", "after_turn"] = "immediate") -> None:
+        """Stop the run; what arrived stays readable. May be called from any thread.
+
+        Parameters
+        ----------
+        mode : {"immediate", "after_turn"}
+            At once: the connection is closed, running tools are cancelled, waiting events are
+            dropped. Or after this turn's tools have run and the session has been saved.
+        """
+        if mode not in ("immediate", "after_turn"):
+            raise UserError(f"mode must be 'immediate' or 'after_turn', got {mode!r}")
+        self._options.stop_after_turn = True
+        if mode == "after_turn" or self.is_complete:
+            return
+        self._cancelled = True
+        self._events.clear()
+        if self._loop is None or self._task is None or self._loop.is_closed():
+            return
+        if _current_loop() is self._loop:
+            self._stop()
+        else:
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._wake()
+
+    async def _closed(self) -> None:
+        """Wait until a stopped run has closed its connection and ended its tools."""
+        if self._task is not None and self._task is not asyncio.current_task():
+            await asyncio.wait([self._task], timeout=_CLOSING_TIME)
+
+    async def __aenter__(self) -> RunResultStreaming:
+        self._start(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.cancel()
+        await self._closed()
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        """The run's events without async; leaving the loop early stops the run."""
+        from .sync import run_until_done
+
+        async def close() -> None:
+            self.cancel()
+            await self._closed()
+
+        try:
+            while True:
+                if not self._events:
+                    try:
+                        # The loop is driven only when nothing waits: a nested run has its price.
+                        run_until_done(self._available())
+                    except StopAsyncIteration:
+                        return
+                yield self._events.popleft()
+        finally:
+            if self._task is not None and not self._task.done():
+                run_until_done(close())
+
+    def __del__(self) -> None:
+        if self._error is not None and not self._error_told:
+            logger.error("A run failed and nobody read its error", exc_info=self._error)
+
+    def __repr__(self) -> str:
+        return _shown(self, "RunResultStreaming")
+
+
+class EventStream:
+    """The events of one run, read one by one; dropped before the end, it stops the run.
+
+    A class rather than an async generator: Python finalises those late, this one at once.
+    """
+
+    def __init__(self, result: RunResultStreaming) -> None:
+        self._result = result
+        self._reading = False
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        self._reading = True
+        events = self._result._events
+        while not events:
+            try:
+                await self._result._available()
+            except BaseException:
+                self._reading = False
+                raise
+        return events.popleft()
+
+    async def aclose(self) -> None:
+        """Stop the run if it goes on, and wait until its connection is closed."""
+        self._reading = False
+        if not self._result.is_complete:
+            self._result.cancel()
+        await self._result._closed()
+
+    def __del__(self) -> None:
+        if self._reading:
+            self._result.cancel()
+
+
+def _current_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _shown(result: RunResultBase, kind: str) -> str:
+    output = repr(result.final_output)
+    if len(output) > 200:
+        output = output[:200] + "…"
+    return (
+        f"{kind}(last_agent={result.last_agent.name!r}, items={len(result.new_items)}, "
+        f"final_output={output})"
+    )

@@ -1,0 +1,249 @@
+"""`Runner`: three ways to run an agent, over one loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ..agent import Agent
+from ..errors import UserError
+from ..run_context import RunContextWrapper
+from .config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers
+from .hooks import RunHooksBase
+from .loop import drive
+from .options import RunOptions
+from .result import RunResult, RunResultStreaming
+from .state import RunState
+from .sync import run_until_done
+
+if TYPE_CHECKING:
+    from ..items import TResponseInputItem
+    from ..run_context import TContext
+    from ..sessions import Session
+
+
+class Runner:
+    """Runs agents.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel
+    >>> agent = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
+    >>> Runner.run_sync(agent, "A line, please").final_output
+    'Rain on the roof.'
+    """
+
+    @classmethod
+    async def run(
+        cls,
+        starting_agent: Agent[TContext],
+        input: str | list[TResponseInputItem] | RunState[TContext],
+        *,
+        context: TContext | None = None,
+        max_turns: int | None = DEFAULT_MAX_TURNS,
+        hooks: RunHooksBase[TContext, Any] | None = None,
+        run_config: RunConfig | dict[str, Any] | None = None,
+        error_handlers: RunErrorHandlers | None = None,
+        previous_response_id: str | None = None,
+        auto_previous_response_id: bool = False,
+        conversation_id: str | None = None,
+        session: Session | None = None,
+    ) -> RunResult:
+        """Run an agent until it has its final output.
+
+        Parameters
+        ----------
+        starting_agent : Agent
+            The agent to start with.
+        input : str or list of dict or RunState
+            A message, a conversation in the Responses API's form, or a state to go on from.
+        context : object, optional
+            Your own object for tools, hooks and guardrails; the model does not see it.
+        max_turns : int or None
+            How often a model may be called; None: without limit.
+        hooks : RunHooks, optional
+            Callbacks on what happens.
+        run_config : RunConfig or dict, optional
+            Settings of the whole run.
+        error_handlers : dict, optional
+            Functions that turn an error (``"max_turns"``, ``"model_refusal"``,
+            ``"invalid_final_output"``) into a final output.
+        previous_response_id : str, optional
+            Go on from this response, on the server.
+        auto_previous_response_id : bool
+            Go on from the response before in each turn, on the server.
+        conversation_id : str, optional
+            A conversation that the server keeps.
+        session : Session, optional
+            Keeps the conversation here.
+
+        Returns
+        -------
+        RunResult
+
+        Raises
+        ------
+        AgentsException
+            What the run failed with; its `run_data` has what it had reached.
+        """
+        state, options = _prepared(
+            starting_agent,
+            input,
+            context=context,
+            max_turns=max_turns,
+            hooks=hooks,
+            run_config=run_config,
+            error_handlers=error_handlers,
+            previous_response_id=previous_response_id,
+            auto_previous_response_id=auto_previous_response_id,
+            conversation_id=conversation_id,
+            session=session,
+        )
+        options.streamed = False
+        # A task of its own, for a guardrail to cancel without touching the caller's.
+        await asyncio.create_task(drive(state, options, lambda event: None), name="agentstream run")
+        return RunResult(state)
+
+    @classmethod
+    def run_sync(
+        cls,
+        starting_agent: Agent[TContext],
+        input: str | list[TResponseInputItem] | RunState[TContext],
+        *,
+        context: TContext | None = None,
+        max_turns: int | None = DEFAULT_MAX_TURNS,
+        hooks: RunHooksBase[TContext, Any] | None = None,
+        run_config: RunConfig | dict[str, Any] | None = None,
+        error_handlers: RunErrorHandlers | None = None,
+        previous_response_id: str | None = None,
+        auto_previous_response_id: bool = False,
+        conversation_id: str | None = None,
+        session: Session | None = None,
+    ) -> RunResult:
+        """As `run`, without await; works in a notebook cell, too, on the kernel's own loop.
+
+        Parameters and errors are those of `run`; besides, UserError where the running loop cannot
+        run nested.
+        """
+        work: Coroutine[Any, Any, RunResult] = cls.run(
+            starting_agent,
+            input,
+            context=context,
+            max_turns=max_turns,
+            hooks=hooks,
+            run_config=run_config,
+            error_handlers=error_handlers,
+            previous_response_id=previous_response_id,
+            auto_previous_response_id=auto_previous_response_id,
+            conversation_id=conversation_id,
+            session=session,
+        )
+        return run_until_done(work)
+
+    @classmethod
+    def run_streamed(
+        cls,
+        starting_agent: Agent[TContext],
+        input: str | list[TResponseInputItem] | RunState[TContext],
+        context: TContext | None = None,
+        max_turns: int | None = DEFAULT_MAX_TURNS,
+        hooks: RunHooksBase[TContext, Any] | None = None,
+        run_config: RunConfig | dict[str, Any] | None = None,
+        previous_response_id: str | None = None,
+        auto_previous_response_id: bool = False,
+        conversation_id: str | None = None,
+        session: Session | None = None,
+        *,
+        error_handlers: RunErrorHandlers | None = None,
+    ) -> RunResultStreaming:
+        """Start an agent in the background; returns at once, with its events to come.
+
+        Parameters are those of `run`. Where no event loop is running yet, the run starts when its
+        events are first read.
+
+        Returns
+        -------
+        RunResultStreaming
+        """
+        state, options = _prepared(
+            starting_agent,
+            input,
+            context=context,
+            max_turns=max_turns,
+            hooks=hooks,
+            run_config=run_config,
+            error_handlers=error_handlers,
+            previous_response_id=previous_response_id,
+            auto_previous_response_id=auto_previous_response_id,
+            conversation_id=conversation_id,
+            session=session,
+        )
+        return RunResultStreaming(state, options)
+
+
+def _prepared(
+    agent: Agent[Any],
+    input: Any,
+    *,
+    context: Any,
+    max_turns: int | None,
+    hooks: Any,
+    run_config: RunConfig | dict[str, Any] | None,
+    error_handlers: RunErrorHandlers | None,
+    previous_response_id: str | None,
+    auto_previous_response_id: bool,
+    conversation_id: str | None,
+    session: Session | None,
+) -> tuple[RunState[Any], RunOptions]:
+    """State and options of a run, with everything wrong about them told now."""
+    _check(agent, input, hooks)
+    config = RunConfig.of(run_config)
+    options = RunOptions(
+        config=config,
+        hooks=hooks or RunHooksBase(),
+        session=session,
+        error_handlers=error_handlers or {},
+    )
+    if isinstance(input, RunState):
+        return _resumed(input, agent, context), options
+    wrapper = context if isinstance(context, RunContextWrapper) else RunContextWrapper(context)
+    state = RunState(
+        wrapper,
+        input if isinstance(input, str) else list(input),
+        agent,
+        max_turns,
+        conversation_id=conversation_id,
+        previous_response_id=previous_response_id,
+        auto_previous_response_id=auto_previous_response_id,
+    )
+    state.reasoning_item_id_policy = config.reasoning_item_id_policy
+    return state, options
+
+
+def _resumed(state: RunState[Any], agent: Agent[Any], context: Any) -> RunState[Any]:
+    state.interruptions = []
+    if context is not None:
+        state.context.context = context
+    return state
+
+
+def _check(agent: Any, input: Any, hooks: Any) -> None:
+    if not isinstance(agent, Agent):
+        raise UserError(
+            f"The first argument must be an Agent, got {type(agent).__name__}; "
+            "for example Runner.run(Agent(name='Helper'), 'Hello')."
+        )
+    if not isinstance(input, (str, list, RunState)):
+        raise UserError(
+            f"The input must be a string, a list of input items or a RunState, "
+            f"got {type(input).__name__}."
+        )
+    if hooks is not None and not isinstance(hooks, RunHooksBase):
+        # Shapes are enough for hooks written for the SDK.
+        if not hasattr(hooks, "on_agent_start"):
+            raise TypeError(
+                f"Run hooks must be an instance of RunHooks, got {type(hooks).__name__}; "
+                "AgentHooks belong to Agent(hooks=...)."
+            )

@@ -1,0 +1,308 @@
+"""The state of a run: its items, the agent at work, the number of turns, and little else.
+
+The loop reads and writes a `RunState`; a result shows it; its JSON form is how a run waits for an
+approval overnight.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic
+
+from ..errors import RunErrorDetails
+from ..items import (
+    InputItem,
+    ItemHelpers,
+    ModelResponse,
+    ReasoningItem,
+    RunItem,
+    ToolApprovalItem,
+    TResponseInputItem,
+)
+from ..run_context import RunContextWrapper, TContext
+from .config import DEFAULT_MAX_TURNS, ReasoningItemIdPolicy
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+    from ..guardrails import (
+        InputGuardrailResult,
+        OutputGuardrailResult,
+        ToolInputGuardrailResult,
+        ToolOutputGuardrailResult,
+    )
+
+
+class RunState(Generic[TContext]):
+    """A run that can be stopped, saved, decided upon and resumed.
+
+    Get one from `result.to_state()`, approve or reject its interruptions, and give it to
+    `Runner.run` or `Runner.run_streamed` in place of an input.
+
+    Parameters
+    ----------
+    context : RunContextWrapper
+        The run's context.
+    original_input : str or list of dict
+        What the run was started with.
+    starting_agent : Agent
+        The agent it was started with.
+    max_turns : int or None
+        How often a model may be called; None: without limit.
+    conversation_id, previous_response_id : str, optional
+        The server's own memory, if the run uses it.
+    auto_previous_response_id : bool
+        Whether each call goes on from the response before, on the server.
+    """
+
+    def __init__(
+        self,
+        context: RunContextWrapper[TContext],
+        original_input: str | list[Any],
+        starting_agent: Agent[Any],
+        max_turns: int | None = DEFAULT_MAX_TURNS,
+        *,
+        conversation_id: str | None = None,
+        previous_response_id: str | None = None,
+        auto_previous_response_id: bool = False,
+    ) -> None:
+        self.context = context
+        self.input: str | list[TResponseInputItem] = original_input
+        self.starting_agent = starting_agent
+        self.agent = starting_agent
+        self.max_turns = max_turns
+        self.conversation_id = conversation_id
+        self.previous_response_id = previous_response_id
+        self.auto_previous_response_id = auto_previous_response_id
+        self.turn = 0
+        self.new_items: list[RunItem] = []
+        self.model_items: list[RunItem] = []
+        """What the model sees beside the input: `new_items`, unless a handoff's filter changed
+        the conversation."""
+        self.responses: list[ModelResponse] = []
+        self.input_guardrail_results: list[InputGuardrailResult] = []
+        self.output_guardrail_results: list[OutputGuardrailResult] = []
+        self.tool_input_guardrail_results: list[ToolInputGuardrailResult] = []
+        self.tool_output_guardrail_results: list[ToolOutputGuardrailResult] = []
+        self.interruptions: list[ToolApprovalItem] = []
+        self.nested: dict[str, RunState[Any]] = {}
+        """Paused runs of agents used as tools, by the id of their call."""
+        self.tools_used: set[str] = set()
+        """Names of the agents that have used a tool, for `reset_tool_choice`."""
+        self.agent_started = False
+        """Whether the current agent's start was told to the hooks."""
+        self.final_output: Any = None
+        self.reasoning_item_id_policy: ReasoningItemIdPolicy | None = None
+        self.history: list[TResponseInputItem] = []
+        """The items before `model_items` as the model sees them: the session's and the input."""
+        self.unsent: list[TResponseInputItem] = []
+        """What the server has not seen yet, when it keeps the conversation itself."""
+        self.pending_input: list[TResponseInputItem] = []
+        self.saved_items = 0
+        """How many of `new_items` are in the session."""
+
+    @property
+    def server_managed(self) -> bool:
+        """Whether the server keeps the conversation, so that only news is sent."""
+        return bool(
+            self.conversation_id or self.previous_response_id or self.auto_previous_response_id
+        )
+
+    def add(self, items: list[RunItem], *, from_model: bool = False) -> None:
+        """Append items to the run; `from_model` tells that the server knows them."""
+        self.new_items.extend(items)
+        self.model_items.extend(items)
+        inputs = [self.input_item(item) for item in items if told_to_model(item)]
+        self.history.extend(inputs)
+        if not from_model:
+            self.unsent.extend(inputs)
+
+    def input_item(self, item: RunItem) -> TResponseInputItem:
+        """`item` as the model is to see it."""
+        plain = item.to_input_item()
+        if self.reasoning_item_id_policy == "omit" and isinstance(item, ReasoningItem):
+            plain = {k: v for k, v in plain.items() if k != "id"}  # type: ignore[assignment]
+        return plain
+
+    def start_with(self, history: list[TResponseInputItem], news: list[TResponseInputItem]) -> None:
+        """Set what the model sees before any item: `history` as a whole, `news` of it unsent."""
+        self.history = list(history)
+        self.unsent = list(news)
+
+    def rebuild_history(self) -> None:
+        """Make the history again from input and items, after a handoff's filter or from JSON."""
+        self.history = ItemHelpers.input_to_new_input_list(self.input)
+        self.history += [self.input_item(i) for i in self.model_items if told_to_model(i)]
+
+    def model_input(self) -> list[TResponseInputItem]:
+        """What the next model call is sent."""
+        return list(self.unsent if self.server_managed else self.history)
+
+    def details(self) -> RunErrorDetails:
+        """What the run has reached, for an error to carry."""
+        return RunErrorDetails(
+            input=self.input,
+            new_items=list(self.new_items),
+            raw_responses=list(self.responses),
+            last_agent=self.agent,
+            context_wrapper=self.context,
+            input_guardrail_results=list(self.input_guardrail_results),
+            output_guardrail_results=list(self.output_guardrail_results),
+            tool_input_guardrail_results=list(self.tool_input_guardrail_results),
+            tool_output_guardrail_results=list(self.tool_output_guardrail_results),
+        )
+
+    def get_interruptions(self) -> list[ToolApprovalItem]:
+        """The calls that wait for a decision."""
+        return list(self.interruptions)
+
+    def approve(self, approval_item: ToolApprovalItem, always_approve: bool = False) -> None:
+        """Approve a waiting call.
+
+        Parameters
+        ----------
+        approval_item : ToolApprovalItem
+            One of `get_interruptions()`.
+        always_approve : bool
+            Approve every later call of this tool in this run, too.
+        """
+        self.context.approve_tool(approval_item, always_approve=always_approve)
+
+    def reject(
+        self,
+        approval_item: ToolApprovalItem,
+        always_reject: bool = False,
+        *,
+        rejection_message: str | None = None,
+    ) -> None:
+        """Reject a waiting call; the model is told.
+
+        Parameters
+        ----------
+        approval_item : ToolApprovalItem
+            One of `get_interruptions()`.
+        always_reject : bool
+            Reject every later call of this tool in this run, too.
+        rejection_message : str, optional
+            What the model is told.
+        """
+        self.context.reject_tool(
+            approval_item, always_reject=always_reject, rejection_message=rejection_message
+        )
+
+    def add_input(self, input: str | list[TResponseInputItem]) -> None:
+        """Add input that the model sees when the run goes on.
+
+        Parameters
+        ----------
+        input : str or list of dict
+            Admitted before the next model call, after the open calls have been answered.
+        """
+        self.pending_input.extend(ItemHelpers.input_to_new_input_list(input))
+
+    def admit_pending_input(self) -> None:
+        """Make the added input part of the run: its items come before the next model call."""
+        items = [InputItem(agent=self.agent, raw_item=raw) for raw in self.pending_input]
+        self.pending_input.clear()
+        self.add(list(items))
+
+    def clear_pending_input(self) -> None:
+        """Forget input that was added and not admitted yet."""
+        self.pending_input.clear()
+
+    def set_reasoning_item_id_policy(self, policy: ReasoningItemIdPolicy | None) -> None:
+        """Whether reasoning items keep their ids in the next call."""
+        self.reasoning_item_id_policy = policy
+
+    def to_json(
+        self,
+        *,
+        context_serializer: Callable[[Any], Any] | None = None,
+        strict_context: bool = False,
+        include_tracing_api_key: bool = False,
+    ) -> dict[str, Any]:
+        """The state as a dict that JSON can hold.
+
+        Parameters
+        ----------
+        context_serializer : callable, optional
+            Makes plain data of your context.
+        strict_context : bool
+            Raise UserError if the context cannot be saved as it is.
+        include_tracing_api_key : bool
+            Accepted for the SDK's programs; no key is ever written.
+        """
+        from .state_json import state_to_json
+
+        return state_to_json(self, context_serializer, strict_context)
+
+    def to_string(
+        self,
+        *,
+        context_serializer: Callable[[Any], Any] | None = None,
+        strict_context: bool = False,
+        include_tracing_api_key: bool = False,
+    ) -> str:
+        """The state as JSON text; parameters as in `to_json`."""
+        state = self.to_json(context_serializer=context_serializer, strict_context=strict_context)
+        return json.dumps(state, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(
+        initial_agent: Agent[Any],
+        state_json: dict[str, Any],
+        *,
+        context_override: Any = None,
+        context_deserializer: Callable[[Any], Any] | None = None,
+        strict_context: bool = False,
+    ) -> RunState[Any]:
+        """The state that `to_json` gave.
+
+        Parameters
+        ----------
+        initial_agent : Agent
+            The agent the run was started with; the others are found through its handoffs.
+        state_json : dict
+            What `to_json` gave.
+        context_override : object, optional
+            Your context, in place of the saved one; or a RunContextWrapper.
+        context_deserializer : callable, optional
+            Makes your context of the saved data.
+        strict_context : bool
+            Raise UserError if the saved context is not whole and there is no other.
+
+        Raises
+        ------
+        UserError
+            If the data is not such a state, or names an agent that cannot be found.
+        """
+        from .state_json import state_from_json
+
+        return state_from_json(
+            initial_agent, state_json, context_override, context_deserializer, strict_context
+        )
+
+    @staticmethod
+    def from_string(
+        initial_agent: Agent[Any],
+        state_string: str,
+        *,
+        context_override: Any = None,
+        context_deserializer: Callable[[Any], Any] | None = None,
+        strict_context: bool = False,
+    ) -> RunState[Any]:
+        """The state that `to_string` gave; parameters as in `from_json`."""
+        from .state_json import parse_state
+
+        return RunState.from_json(
+            initial_agent,
+            parse_state(state_string),
+            context_override=context_override,
+            context_deserializer=context_deserializer,
+            strict_context=strict_context,
+        )
+
+
+def told_to_model(item: RunItem) -> bool:
+    """Whether the model sees `item`; approvals are between the run and its user."""
+    return not isinstance(item, ToolApprovalItem)

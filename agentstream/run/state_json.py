@@ -1,0 +1,291 @@
+"""A run's state as JSON, and back: how a run waits for an approval overnight."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from openai.types.responses import ResponseOutputItem
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from .. import items as item_kinds
+from ..agent import Agent
+from ..errors import UserError
+from ..items import ModelResponse, RunItem, RunItemBase
+from ..run_context import RunContextWrapper, ToolDecisions
+from ..usage import Usage
+from .state import RunState
+
+SCHEMA = "agentstream/run-state/1"
+
+_KINDS: dict[str, type[Any]] = {
+    kind.type: kind
+    for kind in vars(item_kinds).values()
+    if isinstance(kind, type) and issubclass(kind, RunItemBase) and kind is not RunItemBase
+}
+_OUTPUT_ITEM: TypeAdapter[Any] = TypeAdapter(ResponseOutputItem)
+_USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
+
+
+def state_to_json(
+    state: RunState[Any], context_serializer: Callable[[Any], Any] | None, strict_context: bool
+) -> dict[str, Any]:
+    """`state` as a dict that JSON can hold; see `RunState.to_json`."""
+    return {
+        "schema": SCHEMA,
+        "input": _plain(state.input),
+        "starting_agent": state.starting_agent.name,
+        "agent": state.agent.name,
+        "turn": state.turn,
+        "max_turns": state.max_turns,
+        "conversation_id": state.conversation_id,
+        "previous_response_id": state.previous_response_id,
+        "auto_previous_response_id": state.auto_previous_response_id,
+        "reasoning_item_id_policy": state.reasoning_item_id_policy,
+        "agent_started": state.agent_started,
+        "tools_used": sorted(state.tools_used),
+        "saved_items": state.saved_items,
+        "history": _plain(state.history),
+        "unsent": _plain(state.unsent),
+        "pending_input": _plain(state.pending_input),
+        "items": [_item(item) for item in state.new_items],
+        "model_items": _positions(state),
+        "responses": [_response(response) for response in state.responses],
+        "interruptions": [_item(item) for item in state.interruptions],
+        "nested": {
+            key: state_to_json(inner, context_serializer, strict_context)
+            for key, inner in state.nested.items()
+        },
+        "context": _context(state.context, context_serializer, strict_context),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return to_jsonable_python(value, fallback=str)
+
+
+def _item(item: RunItem) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "type": item.type,
+        "agent": item.agent.name,
+        "raw": _raw(item.raw_item),
+    }
+    if isinstance(item.raw_item, BaseModel):
+        plain["typed"] = True
+    for field in dataclasses.fields(item):
+        if field.name in ("agent", "raw_item", "type"):
+            continue
+        value = getattr(item, field.name)
+        if isinstance(value, Agent):
+            plain[field.name] = value.name
+        elif value is not None:
+            plain[field.name] = _plain(value)
+    return plain
+
+
+def _raw(raw: Any) -> Any:
+    if isinstance(raw, BaseModel):
+        return raw.model_dump(mode="json", exclude_unset=True, warnings=False)
+    return _plain(raw)
+
+
+def _positions(state: RunState[Any]) -> list[Any]:
+    """The model's items: by their place among the run's items, or whole where a filter made them."""
+    places = {id(item): at for at, item in enumerate(state.new_items)}
+    return [places[id(item)] if id(item) in places else _item(item) for item in state.model_items]
+
+
+def _response(response: ModelResponse) -> dict[str, Any]:
+    return {
+        "output": [_raw(item) for item in response.output],
+        "usage": _plain(dataclasses.asdict(cast(Any, response.usage))),
+        "response_id": response.response_id,
+        "request_id": response.request_id,
+        "raw_usage": response.raw_usage,
+    }
+
+
+def _context(
+    context: RunContextWrapper[Any], serialize: Callable[[Any], Any] | None, strict: bool
+) -> dict[str, Any]:
+    value, whole = context.context, True
+    try:
+        value = to_jsonable_python(serialize(value) if serialize is not None else value)
+    except (PydanticSerializationError, ValueError, TypeError) as error:
+        if strict:
+            raise UserError(
+                f"The context ({type(context.context).__name__}) cannot be saved as JSON: {error}. "
+                "Give to_json(context_serializer=...) a function that makes plain data of it."
+            ) from error
+        value, whole = None, False
+    return {
+        "value": value,
+        "whole": whole,
+        "type": type(context.context).__name__,
+        "usage": _plain(dataclasses.asdict(cast(Any, context.usage))),
+        "approvals": {name: dataclasses.asdict(d) for name, d in context._approvals.items()},
+        "tool_input": _plain(context.tool_input),
+    }
+
+
+def parse_state(text: str) -> Any:
+    """The data in JSON text.
+
+    Raises
+    ------
+    UserError
+        If it is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UserError(
+            f"This is no saved run: {error}. Give what to_string() returned."
+        ) from error
+
+
+def state_from_json(
+    agent: Agent[Any],
+    data: Any,
+    context_override: Any,
+    context_deserializer: Callable[[Any], Any] | None,
+    strict_context: bool,
+) -> RunState[Any]:
+    """The state in `data`; see `RunState.from_json`."""
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise UserError(
+            f"This is no run saved by this version of agentstream (schema {found!r}, wanted "
+            f"{SCHEMA!r}); give what RunState.to_json() returned."
+        )
+    agents = reachable_agents(agent)
+    try:
+        context = _context_from(
+            data["context"], context_override, context_deserializer, strict_context
+        )
+        state = RunState(context, data["input"], _agent(agents, data["starting_agent"]))
+        _fill(state, data, agents)
+        for key, inner in data["nested"].items():
+            state.nested[key] = _nested_from(agents, inner, state)
+        return state
+    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise UserError(
+            f"The saved run is damaged ({type(error).__name__}: {error}); "
+            "give what RunState.to_json() returned, whole."
+        ) from error
+
+
+def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[Any]]) -> None:
+    for name in (
+        "turn",
+        "max_turns",
+        "conversation_id",
+        "previous_response_id",
+        "auto_previous_response_id",
+        "reasoning_item_id_policy",
+        "agent_started",
+        "saved_items",
+        "history",
+        "unsent",
+        "pending_input",
+    ):
+        setattr(state, name, data[name])
+    state.agent = _agent(agents, data["agent"])
+    state.tools_used = set(data["tools_used"])
+    state.new_items = [_item_from(plain, agents) for plain in data["items"]]
+    state.model_items = [
+        state.new_items[entry] if isinstance(entry, int) else _item_from(entry, agents)
+        for entry in data["model_items"]
+    ]
+    state.responses = [_response_from(plain) for plain in data["responses"]]
+    state.interruptions = [_item_from(plain, agents) for plain in data["interruptions"]]
+
+
+def _nested_from(
+    agents: dict[str, Agent[Any]], data: dict[str, Any], outer: RunState[Any]
+) -> RunState[Any]:
+    inner = state_from_json(
+        _agent(agents, data["starting_agent"]), data, outer.context.context, None, False
+    )
+    inner.context.usage = outer.context.usage
+    return inner
+
+
+def reachable_agents(agent: Agent[Any]) -> dict[str, Agent[Any]]:
+    """The agents that can be reached from `agent` by handoffs and as tools, by name."""
+    found: dict[str, Agent[Any]] = {}
+    waiting = [agent]
+    while waiting:
+        current = waiting.pop()
+        if found.setdefault(current.name, current) is not current:
+            continue
+        for entry in [*current.handoffs, *current.tools]:
+            target = getattr(entry, "agent", None) if not isinstance(entry, Agent) else entry
+            if isinstance(target, Agent) and target.name not in found:
+                waiting.append(target)
+    return found
+
+
+def _agent(agents: dict[str, Agent[Any]], name: str) -> Agent[Any]:
+    if name not in agents:
+        raise UserError(
+            f"The saved run names an agent {name!r} that cannot be reached from the one given; "
+            f"found: {', '.join(agents)}. Give the agent that the run was started with."
+        )
+    return agents[name]
+
+
+def _item_from(plain: dict[str, Any], agents: dict[str, Agent[Any]]) -> Any:
+    kind = _KINDS.get(plain["type"])
+    if kind is None:
+        raise UserError(
+            f"The saved run has an item of unknown type {plain['type']!r}; "
+            "it was made by a newer agentstream."
+        )
+    raw = plain["raw"]
+    if plain.get("typed"):
+        raw = _OUTPUT_ITEM.validate_python(raw)
+    extra = {
+        name: _agent(agents, value) if name in ("source_agent", "target_agent") else value
+        for name, value in plain.items()
+        if name not in ("type", "agent", "raw", "typed")
+    }
+    if kind is item_kinds.ToolCallOutputItem:
+        extra.setdefault("output", None)
+    return kind(agent=_agent(agents, plain["agent"]), raw_item=raw, **extra)
+
+
+def _response_from(plain: dict[str, Any]) -> ModelResponse:
+    return ModelResponse(
+        output=[_OUTPUT_ITEM.validate_python(item) for item in plain["output"]],
+        usage=_USAGE.validate_python(plain["usage"]),
+        response_id=plain["response_id"],
+        request_id=plain["request_id"],
+        raw_usage=plain["raw_usage"],
+    )
+
+
+def _context_from(
+    plain: dict[str, Any],
+    override: Any,
+    deserialize: Callable[[Any], Any] | None,
+    strict: bool,
+) -> RunContextWrapper[Any]:
+    value = plain["value"]
+    if override is not None:
+        value = override.context if isinstance(override, RunContextWrapper) else override
+    elif deserialize is not None:
+        value = deserialize(value)
+    elif strict and not plain["whole"]:
+        raise UserError(
+            f"The saved run's context ({plain['type']}) was not saved; give context_override."
+        )
+    wrapper: RunContextWrapper[Any] = RunContextWrapper(value, tool_input=plain["tool_input"])
+    wrapper.usage = _USAGE.validate_python(plain["usage"])
+    wrapper._approvals = {
+        name: ToolDecisions(**decisions) for name, decisions in plain["approvals"].items()
+    }
+    return wrapper

@@ -1,0 +1,139 @@
+"""The tools and handoffs an agent has in one turn, found by the names the model uses."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..agent import Agent, enabled_among
+from ..errors import UserError
+from ..handoffs import Handoff, handoff
+from ..hosted_tools import ComputerTool, HostedMCPTool, LocalShellTool
+from ..items import raw_field
+from ..tools import FunctionTool
+from .config import ToolNameCollisionPolicy
+
+if TYPE_CHECKING:
+    from ..hosted_tools import Tool
+    from ..run_context import RunContextWrapper
+
+logger = logging.getLogger("agentstream")
+
+
+@dataclass
+class Toolbox:
+    """What the model may call in one turn.
+
+    Attributes
+    ----------
+    agent : Agent
+        The agent at work.
+    tools : list of Tool
+        Enabled tools, those of MCP servers first.
+    handoffs : list of Handoff
+        Enabled handoffs.
+    """
+
+    agent: Agent[Any]
+    tools: list[Tool]
+    handoffs: list[Handoff[Any, Any]]
+    functions: dict[str, FunctionTool] = field(init=False)
+    transfers: dict[str, Handoff[Any, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        functions = [tool for tool in self.tools if isinstance(tool, FunctionTool)]
+        self.functions = {tool.qualified_name: tool for tool in functions}
+        self.transfers = {h.tool_name: h for h in self.handoffs}
+
+    @classmethod
+    async def of(
+        cls,
+        agent: Agent[Any],
+        context: RunContextWrapper[Any],
+        collisions: ToolNameCollisionPolicy = "error",
+    ) -> Toolbox:
+        """The toolbox of `agent` for its next turn.
+
+        Raises
+        ------
+        UserError
+            If two tools or handoffs have one name.
+        """
+        tools, handoffs = await asyncio.gather(
+            agent.get_all_tools(context), enabled_handoffs(agent, context)
+        )
+        box = cls(agent, tools, handoffs)
+        box.check_names(collisions)
+        return box
+
+    def check_names(self, policy: ToolNameCollisionPolicy) -> None:
+        """Refuse two tools of one name: the model would call one and mean the other."""
+        names = [t.qualified_name for t in self.tools if isinstance(t, FunctionTool)]
+        names += [h.tool_name for h in self.handoffs]
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
+        if not twice:
+            return
+        message = (
+            f"Agent {self.agent.name!r} has more than one tool or handoff named "
+            f"{', '.join(map(repr, twice))}. Give each its own name, with name_override in "
+            "function_tool or tool_name_override in handoff."
+        )
+        if policy == "error":
+            raise UserError(message)
+        logger.warning(message)
+
+    def function(self, call: Any) -> FunctionTool | None:
+        """The function tool that the model's `call` names; None where there is none."""
+        name, space = raw_field(call, "name") or "", raw_field(call, "namespace")
+        # A deferred tool outside a namespace comes back with its own name as the namespace.
+        return (space and self.functions.get(f"{space}.{name}")) or self.functions.get(name)
+
+    def handoff(self, call: Any) -> Handoff[Any, Any] | None:
+        """The handoff that the model's `call` names; None where there is none."""
+        return self.transfers.get(raw_field(call, "name") or "")
+
+    def mcp(self, server_label: str) -> HostedMCPTool | None:
+        """The hosted MCP server with this label."""
+        for tool in self.tools:
+            if isinstance(tool, HostedMCPTool):
+                if tool.tool_config.get("server_label") == server_label:
+                    return tool
+        return None
+
+    def computer(self) -> ComputerTool[Any] | None:
+        """The computer the model may use."""
+        return next((t for t in self.tools if isinstance(t, ComputerTool)), None)
+
+    def shell(self) -> LocalShellTool | None:
+        """The shell the model may use."""
+        return next((t for t in self.tools if isinstance(t, LocalShellTool)), None)
+
+
+async def enabled_handoffs(
+    agent: Agent[Any], context: RunContextWrapper[Any]
+) -> list[Handoff[Any, Any]]:
+    """The agent's handoffs that are enabled; agents among them become handoffs.
+
+    Raises
+    ------
+    UserError
+        If something in `agent.handoffs` is neither an agent nor a handoff.
+    """
+    handoffs = [_as_handoff(agent, entry) for entry in agent.handoffs]
+    enabled = await enabled_among(handoffs, context, agent)
+    return list(enabled)
+
+
+def _as_handoff(agent: Agent[Any], entry: Any) -> Handoff[Any, Any]:
+    if isinstance(entry, Handoff):
+        return entry
+    if isinstance(entry, Agent):
+        return handoff(entry)
+    kind = "a coroutine" if inspect.iscoroutine(entry) else type(entry).__name__
+    raise UserError(
+        f"Agent {agent.name!r} has {kind} among its handoffs; give agents, or handoff(agent, ...)."
+    )

@@ -1,0 +1,65 @@
+"""Makes another agent the one at work, with the conversation as its handoff's filter leaves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import UserError
+from ..extensions.handoff_filters import nest_handoff_history
+from ..handoffs import Handoff, HandoffInputData
+from .decide import last_turn
+from .options import RunOptions, call
+from .state import RunState
+
+
+async def transfer(
+    state: RunState[Any], options: RunOptions, handoff: Handoff[Any, Any], target: Any
+) -> None:
+    """Hand the run's conversation to `target`.
+
+    Raises
+    ------
+    UserError
+        If an input filter is set where the server keeps the conversation, or returns something
+        else than HandoffInputData.
+    """
+    state.agent = target
+    state.agent_started = False
+    config = options.config
+    filter_input: Any = handoff.input_filter or config.handoff_input_filter
+    nest = config.nest_handoff_history
+    if handoff.nest_handoff_history is not None:
+        nest = handoff.nest_handoff_history
+    if filter_input is None and not nest:
+        return
+    if state.server_managed:
+        raise UserError(
+            f"The handoff {handoff.tool_name!r} has an input filter, but the server keeps the "
+            "conversation (conversation_id or previous_response_id), where it cannot be changed."
+        )
+    answers, said = last_turn(state.model_items)
+    size = len(state.model_items) - len(answers) - len(said)
+    before = HandoffInputData(
+        input_history=state.input if isinstance(state.input, str) else tuple(state.input),
+        pre_handoff_items=tuple(state.model_items[:size]),
+        new_items=tuple(state.model_items[size:]),
+        run_context=state.context,
+    )
+    if filter_input is not None:
+        after = await call(filter_input, before)
+    else:
+        after = nest_handoff_history(before, history_mapper=config.handoff_history_mapper)
+    if not isinstance(after, HandoffInputData):
+        raise UserError(
+            f"The input filter of {handoff.tool_name!r} must return HandoffInputData, "
+            f"got {type(after).__name__}; use data.clone(...)."
+        )
+    _replace_conversation(state, after)
+
+
+def _replace_conversation(state: RunState[Any], data: HandoffInputData) -> None:
+    history = data.input_history
+    state.input = history if isinstance(history, str) else list(history)
+    seen = data.new_items if data.input_items is None else data.input_items
+    state.model_items = [*data.pre_handoff_items, *seen]
+    state.rebuild_history()

@@ -1,0 +1,132 @@
+"""The context of one tool call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .run_context import RunContextWrapper, TContext
+from .usage import Usage
+
+if TYPE_CHECKING:
+    from openai.types.responses import ResponseFunctionToolCall
+
+    from .agent import AgentBase
+    from .items import TResponseInputItem
+    from .run.config import RunConfig
+
+
+@dataclass(eq=False, init=False)
+class ToolContext(RunContextWrapper[TContext]):
+    """The run's context with the call it is for; a tool's first parameter may ask for it.
+
+    Attributes
+    ----------
+    tool_name, tool_call_id, tool_arguments : str
+        The call as the model wrote it, the arguments as JSON text.
+    tool_call : ResponseFunctionToolCall or None
+        The same as one object.
+    tool_namespace : str or None
+        The namespace of the tool, where it has one.
+    agent : AgentBase or None
+        The agent that calls.
+    run_config : RunConfig or None
+        The run's configuration.
+    """
+
+    tool_name: str
+    tool_call_id: str
+    tool_arguments: str
+    tool_call: ResponseFunctionToolCall | None
+    tool_namespace: str | None
+    agent: AgentBase[Any] | None
+    run_config: RunConfig | None
+
+    def __init__(
+        self,
+        context: TContext,
+        usage: Usage | None = None,
+        tool_name: str = "",
+        tool_call_id: str = "",
+        tool_arguments: str = "",
+        tool_call: ResponseFunctionToolCall | None = None,
+        *,
+        tool_namespace: str | None = None,
+        agent: AgentBase[Any] | None = None,
+        run_config: RunConfig | None = None,
+        turn_input: list[TResponseInputItem] | None = None,
+        _approvals: dict[str, Any] | None = None,
+        tool_input: Any | None = None,
+    ) -> None:
+        super().__init__(
+            context=context,
+            usage=Usage() if usage is None else usage,
+            turn_input=[] if turn_input is None else turn_input,
+            _approvals={} if _approvals is None else _approvals,
+            tool_input=tool_input,
+        )
+        self.tool_name = tool_name
+        self.tool_call_id = tool_call_id
+        self.tool_arguments = tool_arguments
+        self.tool_call = tool_call
+        self.tool_namespace = tool_namespace or getattr(tool_call, "namespace", None)
+        self.agent = agent
+        self.run_config = run_config
+        # The paused run of an agent that runs as this tool, when the call is resumed.
+        self.paused_run: Any = None
+
+    @property
+    def qualified_tool_name(self) -> str:
+        """The tool's name with its namespace, where it has one."""
+        if self.tool_namespace:
+            return f"{self.tool_namespace}.{self.tool_name}"
+        return self.tool_name
+
+    @classmethod
+    def from_agent_context(
+        cls,
+        context: RunContextWrapper[TContext],
+        tool_call_id: str,
+        tool_call: ResponseFunctionToolCall | None = None,
+        agent: AgentBase[Any] | None = None,
+        *,
+        tool_name: str | None = None,
+        tool_arguments: str | None = None,
+        tool_namespace: str | None = None,
+        run_config: RunConfig | None = None,
+    ) -> ToolContext[TContext]:
+        """The context of a call, sharing usage and approvals with the run's `context`.
+
+        Parameters
+        ----------
+        context : RunContextWrapper
+            The run's context.
+        tool_call_id : str
+            The id of the call.
+        tool_call : ResponseFunctionToolCall, optional
+            The call; gives name, arguments and namespace where they are not given.
+        agent : AgentBase, optional
+            The agent that calls.
+        tool_name, tool_arguments, tool_namespace : str, optional
+            The call's parts, where there is no `tool_call`.
+        run_config : RunConfig, optional
+            The run's configuration.
+        """
+        name = tool_name or (tool_call.name if tool_call else None)
+        arguments = tool_arguments
+        if arguments is None:
+            arguments = tool_call.arguments if tool_call else ""
+        return cls(
+            context=context.context,
+            usage=context.usage,
+            tool_name=name or "",
+            tool_call_id=tool_call_id,
+            tool_arguments=arguments,
+            tool_call=tool_call,
+            tool_namespace=tool_namespace,
+            agent=agent,
+            run_config=run_config,
+            turn_input=context.turn_input,
+            _approvals=context._approvals,
+            tool_input=context.tool_input,
+        )
