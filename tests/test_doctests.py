@@ -10,8 +10,13 @@ import pytest
 
 import agentstream
 
+REFUSED = {"agentstream.realtime", "agentstream.sandbox", "agentstream.voice"}
+"""Importing one of these raises: it is left to the OpenAI Agents SDK."""
+
 MODULES = ["agentstream"] + [
-    module.name for module in pkgutil.walk_packages(agentstream.__path__, "agentstream.")
+    module.name
+    for module in pkgutil.walk_packages(agentstream.__path__, "agentstream.")
+    if module.name not in REFUSED
 ]
 
 

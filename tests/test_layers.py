@@ -16,11 +16,13 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1] / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
+    ("elsewhere", "realtime", "sandbox", "voice", "tracing"),
     ("errors", "usage", "tool_output", "items", "events"),
     ("run_context", "tool_context"),
     ("model_settings",),
-    ("schema", "agent_output"),
+    ("docstrings", "schema", "function_schema", "agent_output"),
     (
+        "tool_call",
         "tools",
         "hosted_tools",
         "guardrails",
@@ -47,6 +49,7 @@ STRANGERS = {("trace", "run"), ("notebook", "run")}
 EXEMPT: dict[tuple[str, str], str] = {
     ("agent", "mcp"): "an agent lists its servers' tools; without servers, mcp is never loaded",
     ("agent", "run.agent_tool"): "Agent.as_tool() is the SDK's name for a run inside a tool call",
+    ("run.state", "run.state_json"): "RunState.to_json() is the SDK's name; its format is a module",
 }
 """Imports made inside a function, at call time, against the order: (from, to) and the reason."""
 
