@@ -1,0 +1,147 @@
+"""How the marks of a run change a `Trace`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .parts import Guardrail, Part, Retry
+from .run_items import request_approval
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+def _run_started(trace: Trace, mark: Any, _t: float) -> None:
+    trace.status, trace.error, trace.ended = "running", None, None
+    trace.input = mark.input if mark.input is not None else trace.input
+    if mark.agent is not None:
+        trace.set_agent(mark.agent)
+    trace.touch()
+
+
+def _model_called(trace: Trace, mark: Any, t: float) -> None:
+    if mark.agent is not None:
+        trace.set_agent(mark.agent)
+    if trace.turn is not None and trace.turn.response_id is not None:
+        trace.close_turn(t, "failed")
+    turn = trace.open_turn(t)
+    turn.model = mark.model or turn.model
+    trace.touch()
+
+
+def _model_retried(trace: Trace, mark: Any, t: float) -> None:
+    """Note a failed attempt: the turn stays open, what the attempt wrote has failed."""
+    turn = trace.open_turn(t)
+    trace.retries.append(Retry(t, turn.index, mark.attempt, mark.delay, mark.error))
+    turn.response_id = turn.first_token = None
+    trace.drop_attempt(t)
+
+
+def _tool_started(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, name=mark.name, t=t)
+    part.run_started, part.status, part.ended = t, "running", None
+    trace.touch(part)
+    return part
+
+
+def _tool_progressed(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    part.progress = (mark.message, mark.fraction)
+    trace.touch(part)
+    return part
+
+
+def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    part.error = mark.error
+    if part.is_open:
+        trace.end_part(part, t, "completed" if mark.error is None else "failed")
+    trace.touch(part)
+    return part
+
+
+def _guardrail_started(trace: Trace, mark: Any, t: float) -> None:
+    agent = mark.agent or trace.agent
+    trace.guardrails.append(Guardrail(mark.name, mark.stage, agent, t, call_id=mark.call_id))
+    trace.touch()
+
+
+def _guardrail_finished(trace: Trace, mark: Any, t: float) -> None:
+    key = (mark.name, mark.stage, mark.call_id)
+    for guardrail in trace.guardrails:
+        if guardrail.ended is None and key == (
+            guardrail.name,
+            guardrail.stage,
+            guardrail.call_id,
+        ):
+            break
+    else:
+        guardrail = Guardrail(
+            mark.name, mark.stage, mark.agent or trace.agent, t, call_id=mark.call_id
+        )
+        trace.guardrails.append(guardrail)
+    guardrail.ended, guardrail.tripped = t, mark.tripped
+    trace.touch()
+
+
+def _approval_requested(trace: Trace, mark: Any, t: float) -> Part:
+    return request_approval(trace, mark.call_id, t, mark.name)
+
+
+def _approval_decided(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    if part.approval is None:
+        request_approval(trace, mark.call_id, t)
+    assert part.approval is not None
+    part.approval.decided, part.approval.approved = t, mark.approved
+    part.status = "running" if mark.approved else "rejected"
+    if not mark.approved:
+        part.ended = t
+    trace.touch(part)
+    return part
+
+
+def _cancelled(trace: Trace, mark: Any, t: float) -> None:
+    trace.finish(t, "cancelled", mark.reason)
+
+
+def _failed(trace: Trace, mark: Any, t: float) -> None:
+    trace.finish(t, "failed", mark.error)
+
+
+def _finished(trace: Trace, _mark: Any, t: float) -> None:
+    if trace.status == "running":
+        trace.finish(t, "completed")
+
+
+def _nested(trace: Trace, mark: Any, t: float) -> Part:
+    """Fold an event of an agent that runs as a tool into the trace of that tool's part."""
+    first, *rest = mark.path
+    part = trace.find_call(first, t=t)
+    if part.nested is None:
+        part.nested = type(trace)(part.name)
+        part.nested.sequence = trace.sequence
+        part.nested.started = part.nested.now = t
+    part.nested.add(type(mark)(tuple(rest), mark.event) if rest else mark.event, t)
+    trace.touch(part)
+    return part
+
+
+MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
+    "mark.run_started": _run_started,
+    "mark.model_called": _model_called,
+    "mark.model_retried": _model_retried,
+    "mark.tool_started": _tool_started,
+    "mark.tool_progressed": _tool_progressed,
+    "mark.tool_finished": _tool_finished,
+    "mark.guardrail_started": _guardrail_started,
+    "mark.guardrail_finished": _guardrail_finished,
+    "mark.approval_requested": _approval_requested,
+    "mark.approval_decided": _approval_decided,
+    "mark.run_cancelled": _cancelled,
+    "mark.run_failed": _failed,
+    "mark.run_finished": _finished,
+    "mark.nested": _nested,
+}
+"""What each mark does; it returns the part it changed."""

@@ -1,0 +1,164 @@
+"""What happens in a run beside the events of the SDK: plain values, added to the same stream.
+
+An SDK stream says nothing of a retry, of the moment a tool really starts, or of how a run ended.
+These marks say it. Each has a ``type`` of its own, so a fold dispatches marks and events in one
+table; a stream without any mark is folded as well, its times then follow from the events around
+them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+GuardrailStage: TypeAlias = Literal["input", "output", "tool_input", "tool_output"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The run began, or went on after an approval."""
+
+    agent: str | None = None
+    input: str | None = None
+    type: Literal["mark.run_started"] = "mark.run_started"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCalled:
+    """A request leaves for the model."""
+
+    agent: str | None = None
+    model: str | None = None
+    type: Literal["mark.model_called"] = "mark.model_called"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRetried:
+    """A model call failed and will be made again after ``delay`` seconds."""
+
+    attempt: int
+    delay: float = 0.0
+    error: str | None = None
+    type: Literal["mark.model_retried"] = "mark.model_retried"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The function behind a call begins."""
+
+    call_id: str
+    name: str | None = None
+    type: Literal["mark.tool_started"] = "mark.tool_started"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolProgressed:
+    """A running tool reports something; ``fraction`` is between 0 and 1 if it is known."""
+
+    call_id: str
+    message: str = ""
+    fraction: float | None = None
+    type: Literal["mark.tool_progressed"] = "mark.tool_progressed"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """The function behind a call returned, or failed with ``error``."""
+
+    call_id: str
+    error: str | None = None
+    type: Literal["mark.tool_finished"] = "mark.tool_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailStarted:
+    """A guardrail begins to check."""
+
+    name: str
+    stage: GuardrailStage = "input"
+    agent: str | None = None
+    call_id: str | None = None
+    type: Literal["mark.guardrail_started"] = "mark.guardrail_started"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailFinished:
+    """A guardrail has decided."""
+
+    name: str
+    tripped: bool
+    stage: GuardrailStage = "input"
+    agent: str | None = None
+    call_id: str | None = None
+    type: Literal["mark.guardrail_finished"] = "mark.guardrail_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """A call waits for a person."""
+
+    call_id: str
+    name: str | None = None
+    type: Literal["mark.approval_requested"] = "mark.approval_requested"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    """A person approved or rejected a call."""
+
+    call_id: str
+    approved: bool
+    type: Literal["mark.approval_decided"] = "mark.approval_decided"
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelled:
+    """The run was stopped from outside."""
+
+    reason: str | None = None
+    type: Literal["mark.run_cancelled"] = "mark.run_cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """The run ended with an error."""
+
+    error: str
+    type: Literal["mark.run_failed"] = "mark.run_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The run came to its end; with open approvals it is paused, not completed."""
+
+    type: Literal["mark.run_finished"] = "mark.run_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """An event of an agent that runs as a tool of this run.
+
+    ``path`` holds the call ids that lead to it, the outermost first.
+    """
+
+    path: tuple[str, ...]
+    event: Any
+    type: Literal["mark.nested"] = "mark.nested"
+
+
+Mark: TypeAlias = (
+    RunStarted
+    | ModelCalled
+    | ModelRetried
+    | ToolStarted
+    | ToolProgressed
+    | ToolFinished
+    | GuardrailStarted
+    | GuardrailFinished
+    | ApprovalRequested
+    | ApprovalDecided
+    | RunCancelled
+    | RunFailed
+    | RunFinished
+    | Nested
+)

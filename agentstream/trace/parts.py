@@ -1,0 +1,249 @@
+"""What a run is made of: turns, parts, handoffs, guardrails. Plain records that `Trace` fills."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from .text import Text
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+PartKind: TypeAlias = Literal[
+    "text",
+    "reasoning",
+    "refusal",
+    "tool",
+    "handoff",
+    "web_search",
+    "file_search",
+    "code_interpreter",
+    "image_generation",
+    "mcp_call",
+    "mcp_list_tools",
+    "mcp_approval",
+    "tool_search",
+    "computer",
+    "shell",
+    "apply_patch",
+    "compaction",
+    "custom",
+]
+Status: TypeAlias = Literal[
+    "in_progress",  # the model is writing it, or the provider is working on it
+    "running",  # written; its function is at work
+    "awaiting_approval",
+    "completed",
+    "incomplete",
+    "failed",
+    "cancelled",
+    "rejected",
+]
+RunStatus: TypeAlias = Literal["running", "paused", "completed", "cancelled", "failed"]
+
+OPEN_STATUSES = frozenset({"in_progress", "running", "awaiting_approval"})
+
+KIND_OF_ITEM: dict[str, PartKind] = {
+    "message": "text",
+    "reasoning": "reasoning",
+    "function_call": "tool",
+    "custom_tool_call": "tool",
+    "web_search_call": "web_search",
+    "file_search_call": "file_search",
+    "code_interpreter_call": "code_interpreter",
+    "image_generation_call": "image_generation",
+    "mcp_call": "mcp_call",
+    "mcp_list_tools": "mcp_list_tools",
+    "mcp_approval_request": "mcp_approval",
+    "tool_search_call": "tool_search",
+    "computer_call": "computer",
+    "local_shell_call": "shell",
+    "shell_call": "shell",
+    "apply_patch_call": "apply_patch",
+    "compaction": "compaction",
+}
+"""Item types of the Responses API, and the kind of part each becomes."""
+
+
+def get(value: Any, name: str, default: Any = None) -> Any:
+    """Read a field of an object or of a mapping; None counts as absent."""
+    found = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    return default if found is None else found
+
+
+def plain(value: Any) -> Any:
+    """Turn a pydantic value into plain JSON data, and leave everything else as it is."""
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump(exclude_none=True, mode="json", warnings=False)
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value
+
+
+def output_text(output: Any) -> str:
+    """Return a tool's output as text: strings as they are, everything else as JSON."""
+    if isinstance(output, str):
+        return output
+    return json.dumps(plain(output), ensure_ascii=False, default=str)
+
+
+def parse_arguments(text: str) -> dict[str, Any] | None:
+    """Parse a call's arguments; None unless they are a whole JSON object."""
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+@dataclass(slots=True)
+class Turn:
+    """One model call.
+
+    Times are seconds since the start of the run. ``usage`` has the keys ``input``, ``cached``,
+    ``output``, ``reasoning`` and ``total`` (tokens), and is None when the provider told none.
+    """
+
+    index: int
+    agent: str | None
+    started: float
+    model: str | None = None
+    response_id: str | None = None
+    first_token: float | None = None
+    ended: float | None = None
+    status: Status = "in_progress"
+    error: str | None = None
+    usage: dict[str, int] | None = None
+    created_at: float | None = None
+    service_tier: str | None = None
+    version: int = 0
+
+
+@dataclass(slots=True)
+class Handoff:
+    """The run went from one agent to another at ``time``."""
+
+    source: str | None
+    target: str
+    time: float
+    call_id: str | None = None
+
+
+@dataclass(slots=True)
+class Guardrail:
+    """A guardrail's check; ``tripped`` is None while it runs."""
+
+    name: str
+    stage: str
+    agent: str | None
+    started: float
+    ended: float | None = None
+    tripped: bool | None = None
+    call_id: str | None = None
+
+
+@dataclass(slots=True)
+class Approval:
+    """The wait of one call for a person's decision."""
+
+    requested: float
+    decided: float | None = None
+    approved: bool | None = None
+
+
+@dataclass(slots=True)
+class Retry:
+    """A model call that failed at ``time`` and is made again ``delay`` seconds later."""
+
+    time: float
+    turn: int
+    attempt: int
+    delay: float
+    error: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """One piece of a run: a text, a reasoning summary, a tool call, a handoff, ...
+
+    Attributes
+    ----------
+    index
+        Position in ``trace.parts``; it never changes.
+    kind
+        A call becomes a ``handoff`` only when the run says that it is one; every other kind is
+        final.
+    version
+        Grows with each change; see `Trace.changed_since`.
+    started, called, run_started, ended
+        Seconds since the start of the run: the model begins to write it, its arguments are whole,
+        its function begins, its end. ``run_started`` is None without a `ToolStarted` mark.
+    item
+        The item as the provider sent it, once it is whole.
+    stage
+        The step a hosted tool reported last, such as ``"searching"``.
+    output
+        What a tool returned, as the run gave it.
+    nested
+        The trace of the agent that runs as this tool.
+    rewrites
+        How often ``text`` or ``arguments`` were replaced and not just continued; a view that copies
+        text by position starts anew when it changes.
+    """
+
+    index: int
+    kind: PartKind
+    item_type: str
+    turn: int | None
+    agent: str | None
+    started: float
+    item_id: str | None = None
+    call_id: str | None = None
+    name: str | None = None
+    status: Status = "in_progress"
+    called: float | None = None
+    run_started: float | None = None
+    ended: float | None = None
+    body: Text = field(default_factory=Text)
+    input: Text = field(default_factory=Text)
+    annotations: list[Any] = field(default_factory=list)
+    item: Any = None
+    image: str | None = None
+    output: Any = None
+    has_output: bool = False
+    error: str | None = None
+    progress: tuple[str, float | None] | None = None
+    approval: Approval | None = None
+    target: str | None = None
+    nested: Trace | None = None
+    version: int = 0
+    rewrites: int = 0
+    section: int = 0
+    position: int | None = None
+    stage: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text written so far."""
+        return str(self.body)
+
+    def text_from(self, start: int) -> str:
+        """Return the text from character ``start`` on, without copying what lies before."""
+        return self.body.since(start)
+
+    @property
+    def arguments(self) -> str:
+        """The arguments of a call (or the code of an interpreter) written so far, as sent."""
+        return str(self.input)
+
+    def arguments_from(self, start: int) -> str:
+        """Return the arguments from character ``start`` on."""
+        return self.input.since(start)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more is to come."""
+        return self.status in OPEN_STATUSES

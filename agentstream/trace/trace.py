@@ -1,0 +1,373 @@
+"""`Trace`: the one fold over a run's events that every reader of a run shares.
+
+The live view, the tables, the timeline and the snapshot read a `Trace` and nothing else. It goes by
+the shape of the events (``type``, ``data``, ``name``, ``item``, ``new_agent``), so it folds the
+events of this package, of a recording and of the OpenAI Agents SDK alike.
+
+| event                        | what it changes                            | where          |
+|------------------------------|--------------------------------------------|----------------|
+| `raw_response_event`         | the open turn, the part being written      | raw_events.py  |
+| `run_item_stream_event`      | the items' order; tool outputs; handoffs   | run_items.py   |
+| `agent_updated_stream_event` | the agent at work                          | here           |
+| `mark.*` (marks.py)          | retries, guardrails, approvals, the end    | mark_events.py |
+"""
+
+from __future__ import annotations
+
+import itertools
+import time as clock
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from .log import EventLog
+from .mark_events import MARKS
+from .parts import Approval, Guardrail, Handoff, Part, PartKind, Retry, RunStatus, Status, Turn
+from .raw_events import DELTAS, RAW
+from .run_items import ItemRow, fold_item
+from .text import Text
+
+Slots = dict[int, tuple[Part, Text]]
+Fold = Callable[["Trace", Any, float], Part | None]
+
+_RAW: dict[str, Fold] = RAW
+_MARKS: dict[str, Fold] = MARKS
+
+
+class Trace:
+    """A run as data, brought up to date by one event at a time.
+
+    Parameters
+    ----------
+    name
+        What the run is called in tables and titles.
+    log_limit
+        How many events are kept one by one for ``to_frame("events")``; further ones are counted by
+        part.
+
+    Attributes
+    ----------
+    parts : list of Part
+        All texts, calls, ... in the order in which they appeared.
+    rows : list of ItemRow
+        The run's items in order: a part that the run confirmed, or a part's output.
+    turns : list of Turn
+        The model calls.
+    agents : list of str
+        Names in order of appearance.
+    agent : str or None
+        Name of the agent at work.
+    status : {"running", "paused", "completed", "cancelled", "failed"}
+        A stream without marks stays ``"running"`` until `RunFinished` or the like is added.
+    now : float
+        Seconds since the start of the run, at the last event.
+    version : int
+        Grows with every change.
+    timed : bool
+        False for a trace made of a result that kept no times.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace as Event
+    >>> trace = Trace()
+    >>> trace.add(Event(type="agent_updated_stream_event", new_agent=Event(name="Guide")), 0.1)
+    >>> trace.agents, trace.status
+    (['Guide'], 'running')
+    """
+
+    def __init__(self, name: str | None = None, *, log_limit: int = 65_536) -> None:
+        self.name = name
+        self.timed = True
+        self.now = 0.0
+        self.before = 0.0
+        self.version = 0
+        self.status: RunStatus = "running"
+        self.error: str | None = None
+        self.started = 0.0
+        self.ended: float | None = None
+        self.input: str | None = None
+        self.agent: str | None = None
+        self.agents: list[str] = []
+        self.stints: list[tuple[float, str]] = []
+        """When which agent took over."""
+        self.parts: list[Part] = []
+        self.rows: list[ItemRow] = []
+        self.turns: list[Turn] = []
+        self.handoffs: list[Handoff] = []
+        self.guardrails: list[Guardrail] = []
+        self.retries: list[Retry] = []
+        self.log = EventLog(log_limit)
+        self.turn: Turn | None = None
+        """The open model call."""
+        self.slots: dict[str, Slots] = {
+            family: {} for family in ("text", "refusal", "summary", "content", "input")
+        }
+        self.at: dict[int, Part] = {}
+        """The open model call's parts that are not texts, by output index."""
+        self.unclaimed: dict[int, Part] = {}
+        self.calls: dict[str, list[Part]] = {}
+        self.fresh_turn_due = True
+        self.sequence = itertools.count()
+        self._deltas = {kind: self.slots[family] for kind, family in DELTAS.items()}
+        self._changed: dict[int, Part] = {}
+        self._newest: Part | None = None
+
+    def add(self, event: Any, t: float) -> None:
+        """Fold one event.
+
+        Parameters
+        ----------
+        event
+            A stream event of this package or of the OpenAI Agents SDK, or a mark. One of an unknown
+            type is logged and changes nothing else.
+        t
+            Seconds since the start of the run, of a monotonic clock; a time before the last one
+            counts as that one.
+        """
+        self.before = self.now
+        if t > self.now:
+            self.now = t
+        else:
+            t = self.now
+        kind = event.type
+        if kind != "raw_response_event":
+            self._add_other(kind, event, t)
+            return
+        data = event.data
+        kind = data.type
+        slots = self._deltas.get(kind)
+        if slots is not None:
+            slot = slots.get(getattr(data, "output_index", 0))
+            if slot is not None:
+                # Deltas are nearly all of a stream: their way ends here.
+                part, text = slot
+                piece = data.delta or ""
+                self.log.add(t, kind, part.turn or -1, part.index, text.length, len(piece))
+                text.append(piece)
+                self.version = part.version = self.version + 1
+                if self._newest is not part:
+                    self.touch(part)
+                return
+        self._add_raw(kind, data, t)
+
+    def _add_raw(self, kind: str, data: Any, t: float) -> None:
+        fold = _RAW.get(kind)
+        before = self.turn
+        part = fold(self, data, t) if fold is not None else None
+        piece = (
+            getattr(data, "delta", None) if part is not None and kind.endswith("delta") else None
+        )
+        size = len(piece) if isinstance(piece, str) else 0
+        offset = 0
+        if part is not None and size:
+            text = part.input if DELTAS.get(kind) == "input" else part.body
+            offset = text.length - size
+        self._note(t, kind, self.turn or before, part, offset, size)
+
+    def _add_other(self, kind: str, event: Any, t: float) -> None:
+        label = kind
+        before = self.turn
+        part: Part | None = None
+        if kind == "run_item_stream_event":
+            label = str(event.name)
+            part = fold_item(self, event, t)
+        elif kind == "agent_updated_stream_event":
+            self.set_agent(event.new_agent.name)
+        else:
+            fold = _MARKS.get(kind)
+            part = fold(self, event, t) if fold is not None else None
+        self._note(t, label, self.turn or before, part)
+
+    def _note(
+        self,
+        t: float,
+        kind: str,
+        turn: Turn | None,
+        part: Part | None,
+        offset: int = 0,
+        size: int = 0,
+    ) -> None:
+        self.log.add(
+            t,
+            kind,
+            -1 if turn is None else turn.index,
+            -1 if part is None else part.index,
+            offset,
+            size,
+        )
+
+    async def follow(self, events: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Pass events through and fold each, with times of the monotonic clock.
+
+        Examples
+        --------
+        ``async for event in trace.follow(result.stream_events()): ...``
+        """
+        started = clock.monotonic() - self.now
+        async for event in events:
+            self.add(event, clock.monotonic() - started)
+            yield event
+
+    def changed_since(self, version: int) -> list[Part]:
+        """Return the parts that changed after ``version``, in their order.
+
+        Takes time for what changed, not for all that there is. A part that appears as a tool's
+        nested agent is found in ``part.nested``, and its tool's part counts as changed.
+        """
+        found = []
+        for part in reversed(self._changed.values()):
+            if part.version <= version:
+                break
+            found.append(part)
+        return sorted(found, key=lambda part: part.index)
+
+    def touch(self, part: Part | None = None) -> None:
+        """Note a change of ``part``, or of the run as a whole."""
+        self.version += 1
+        if part is None:
+            return
+        part.version = self.version
+        if self._newest is not part:
+            self._changed.pop(part.index, None)
+            self._changed[part.index] = part
+            self._newest = part
+
+    def set_agent(self, name: str) -> None:
+        """Make ``name`` the agent at work."""
+        if name != self.agent:
+            self.stints.append((self.now, name))
+        self.agent = name
+        if name not in self.agents:
+            self.agents.append(name)
+        self.touch()
+
+    def open_turn(self, started: float) -> Turn:
+        """Return the open model call, or begin one."""
+        if self.turn is None:
+            self.turn = Turn(len(self.turns) + 1, self.agent, started)
+            self.turns.append(self.turn)
+            self.fresh_turn_due = False
+            self.touch()
+        return self.turn
+
+    def close_turn(self, t: float, status: Status, error: str | None = None) -> None:
+        """End the open model call; what it left unfinished gets ``status``."""
+        turn = self.turn
+        if turn is None:
+            return
+        turn.ended, turn.status, turn.error = t, status, error
+        self.turn = None
+        self.forget_slots()
+        for part in self.unclaimed.values():
+            if part.turn == turn.index and part.status == "in_progress":
+                self.end_part(part, t, status)
+        self.touch()
+
+    def forget_slots(self, index: int | None = None) -> None:
+        """Forget which part an output index (or each) stands for: another item begins there."""
+        for slots in self.slots.values():
+            if index is None:
+                slots.clear()
+            else:
+                slots.pop(index, None)
+        if index is None:
+            self.at.clear()
+        else:
+            self.at.pop(index, None)
+
+    def drop_attempt(self, t: float) -> None:
+        """Give up what the open model call wrote so far: its request is made again."""
+        self.forget_slots()
+        for part in list(self.unclaimed.values()):
+            if self.turn is not None and part.turn == self.turn.index:
+                self.end_part(part, t, "failed")
+                del self.unclaimed[part.index]
+                if part.call_id in self.calls:
+                    self.calls[part.call_id].remove(part)
+        self.touch()
+
+    def siblings(self, part: Part) -> list[Part]:
+        """Return the item's other parts: a refusal beside a text, reasoning beside its summary."""
+        if part.item_type not in ("message", "reasoning"):
+            return []
+        return [
+            other
+            for other in self.unclaimed.values()
+            if other is not part and (other.turn, other.position) == (part.turn, part.position)
+        ]
+
+    def new_part(self, kind: PartKind, item_type: str, t: float) -> Part:
+        """Append a part of the open turn."""
+        turn = self.turn
+        part = Part(
+            index=len(self.parts),
+            kind=kind,
+            item_type=item_type,
+            turn=turn.index if turn is not None else (len(self.turns) or None),
+            agent=turn.agent if turn is not None else self.agent,
+            started=t,
+        )
+        self.parts.append(part)
+        self.unclaimed[part.index] = part
+        self.touch(part)
+        return part
+
+    def end_part(self, part: Part, t: float, status: Status) -> None:
+        """End a part, unless it has ended."""
+        if part.is_open:
+            part.status = status
+            part.ended = t
+            self.touch(part)
+
+    def find_call(self, call_id: str, *, name: str | None = None, t: float = 0.0) -> Part:
+        """Return the call's part, one without output if there is one; begin it if need be.
+
+        A resumed run answers calls that were made in an earlier one.
+        """
+        known = self.calls.get(call_id)
+        if known:
+            return next((part for part in known if not part.has_output), known[-1])
+        part = self.new_part("tool", "function_call", t)
+        del self.unclaimed[part.index]
+        part.call_id, part.name = call_id, name
+        part.status, part.called = "running", t
+        self.calls[call_id] = [part]
+        return part
+
+    def finish(self, t: float, status: RunStatus, error: str | None = None) -> None:
+        """End the run; parts still open take the run's fate."""
+        fate: Status = {"cancelled": "cancelled", "failed": "failed"}.get(status, "incomplete")  # type: ignore[assignment]
+        self.close_turn(t, fate, error)
+        waiting = False
+        for part in self.parts:
+            if part.nested is not None and part.is_open and part.nested.status == "running":
+                part.nested.finish(t, status, error)
+            if part.status == "awaiting_approval" and status == "completed":
+                waiting = True
+            elif part.is_open:
+                self.end_part(part, t, fate)
+        self.status = "paused" if waiting else status
+        self.error, self.ended = error, t
+        self.touch()
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self.parts)
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f"{self.name!r}, "
+        size = f"{len(self.turns)} turns, {len(self.parts)} parts"
+        return f"<Trace {name}{self.status}, {self.now:.2f} s, {size}>"
+
+    @property
+    def approvals(self) -> list[tuple[Part, Approval]]:
+        """The calls that waited, or wait, for a person."""
+        return [(part, part.approval) for part in self.parts if part.approval is not None]
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens of all model calls, those of nested agents included."""
+        total = dict.fromkeys(("input", "cached", "output", "reasoning", "total"), 0)
+        nested = [part.nested.usage for part in self.parts if part.nested is not None]
+        for used in [*(turn.usage for turn in self.turns), *nested]:
+            for key, count in (used or {}).items():
+                total[key] += count
+        return total
