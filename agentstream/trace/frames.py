@@ -97,7 +97,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
     },
     "events": {
         "time_s": "float64",
-        "event": "category",
+        "type": "category",
         "turn": "Int64",
         "agent": "category",
         "part": "Int64",
@@ -321,7 +321,7 @@ def _events(trace: Trace, parent: str | None = None) -> Iterator[Record]:
         turn = row.turn if row.turn > 0 else None
         yield {
             "time_s": row.time if trace.timed else None,
-            "event": row.kind,
+            "type": row.kind,
             "turn": turn,
             "agent": trace.turns[turn - 1].agent if turn is not None else None,
             "part": row.part if part is not None else None,

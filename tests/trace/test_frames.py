@@ -69,9 +69,9 @@ def test_events_have_every_event_with_its_time_and_text() -> None:
     frame = to_frame(fold(events), "events")
     assert len(frame) == len(events)
     assert frame["time_s"].tolist() == [t for t, _ in events]
-    deltas = frame[frame["event"] == "response.output_text.delta"]
+    deltas = frame[frame["type"] == "response.output_text.delta"]
     assert "".join(deltas["text"]) == "It is **21 °C** in Lisbon, at noon."
-    reasoning = frame[frame["event"] == "response.reasoning_summary_text.delta"]
+    reasoning = frame[frame["type"] == "response.reasoning_summary_text.delta"]
     assert list(reasoning["text"]) == ["The user wants the weather.", "Two tools will do."]
 
 
@@ -89,6 +89,7 @@ def test_an_empty_run_has_the_same_columns_and_types(table: Any) -> None:
     empty, full = to_frame(Trace(), table), to_frame(fold(chain()), table)
     assert list(empty.columns) == list(full.columns)
     assert empty.index.name == full.index.name
+    assert full.index.name not in full.columns
 
     def kinds(frame: pd.DataFrame) -> list[str]:
         return [
