@@ -1,4 +1,4 @@
-"""The type of an agent's final output: its JSON schema for the model, and the check of what comes."""
+"""The type of an agent's final output: its JSON schema, and the check of what the model answers."""
 
 from __future__ import annotations
 
@@ -73,20 +73,19 @@ class AgentOutputSchema(AgentOutputSchemaBase):
     ('list[int]', [1, 2])
     """
 
-    output_type: type[Any]
+    output_type: Any
     _type_adapter: TypeAdapter[Any] = field(repr=False)
     _is_wrapped: bool
     _output_schema: dict[str, Any] = field(repr=False)
     _strict_json_schema: bool
 
-    def __init__(self, output_type: type[Any], strict_json_schema: bool = True) -> None:
+    def __init__(self, output_type: Any, strict_json_schema: bool = True) -> None:
         self.output_type = output_type
         self._strict_json_schema = strict_json_schema
         self._is_wrapped = not self.is_plain_text() and not _is_object(output_type)
         try:
-            self._type_adapter = TypeAdapter(
-                _wrapped(output_type) if self._is_wrapped else output_type
-            )
+            kind = _wrapped(output_type) if self._is_wrapped else output_type
+            self._type_adapter = TypeAdapter(kind)
             self._output_schema = self._type_adapter.json_schema()
         except PydanticUserError as error:
             why = str(error).partition("\n")[0]
@@ -99,8 +98,8 @@ class AgentOutputSchema(AgentOutputSchemaBase):
                 self._output_schema = ensure_strict_json_schema(self._output_schema)
             except UserError as error:
                 raise UserError(
-                    "Strict JSON schema is enabled, but the output type is not valid. Either make the "
-                    "output type strict, or wrap your type with AgentOutputSchema(YourType, "
+                    "Strict JSON schema is enabled, but the output type is not valid. Either make "
+                    "the output type strict, or wrap your type with AgentOutputSchema(YourType, "
                     f"strict_json_schema=False). Output type {self.name()}: {error}"
                 ) from error
 
@@ -171,7 +170,7 @@ def _type_name(kind: Any) -> str:
         return "None"
     arguments = get_args(kind)
     if not arguments:
-        return kind.__name__ if isinstance(kind, type) else getattr(kind, "__name__", str(kind))
-    origin = get_origin(kind)
+        return kind.__name__ if isinstance(kind, type) else str(getattr(kind, "__name__", kind))
+    origin: Any = get_origin(kind)
     name = getattr(origin, "__name__", None) or str(origin).removeprefix("typing.")
     return f"{name}[{', '.join(_type_name(argument) for argument in arguments)}]"

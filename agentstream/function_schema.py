@@ -138,7 +138,7 @@ def function_schema(
     >>> schema.description, sorted(schema.params_json_schema["properties"])
     ('Forecast of the weather.', ['city', 'days'])
     """
-    name = name_override or getattr(func, "__name__", type(func).__name__)
+    name = name_override or str(getattr(func, "__name__", type(func).__name__))
     documented = _documented(func)
     docs = (
         read_docstring(inspect.getdoc(documented), docstring_style)
@@ -192,8 +192,8 @@ def _signature(func: Callable[..., Any], name: str) -> tuple[list[inspect.Parame
         if isinstance(annotation, NameError | SyntaxError | TypeError):
             raise UserError(
                 f"The annotation {parameter.annotation!r} of parameter '{parameter.name}' in "
-                f"function {name} cannot be resolved ({annotation}). Import or define its name where the "
-                "function is defined."
+                f"function {name} cannot be resolved ({annotation}). Import or define its name "
+                "where the function is defined."
             ) from annotation
         parameters.append(parameter.replace(annotation=annotation))
     result = _resolve(signature.return_annotation, names)
@@ -265,8 +265,8 @@ def _check_parameters(
     for argument in arguments:
         if _is_context(argument.annotation):
             raise UserError(
-                f"RunContextWrapper/ToolContext param found at non-first position in function {name}"
-                f": make '{argument.name}' the first parameter."
+                f"RunContextWrapper/ToolContext param found at non-first position in function "
+                f"{name}: make '{argument.name}' the first parameter."
             )
         if strict and argument.kind is argument.VAR_KEYWORD:
             raise UserError(
@@ -371,17 +371,16 @@ def _field_name(parameter: str) -> str:
 
 def _field(argument: inspect.Parameter) -> tuple[Any, Any]:
     """Type and default of a parameter's field."""
-    annotation = Any if argument.annotation is argument.empty else argument.annotation
+    annotation: Any = Any if argument.annotation is argument.empty else argument.annotation
     if argument.kind in _VARIADIC:
-        inner, extras = annotation, ()
-        if get_origin(annotation) is Annotated:
-            inner, *rest = get_args(annotation)
-            extras = tuple(rest)
-        many = list if argument.kind is argument.VAR_POSITIONAL else dict
-        annotation = list[inner] if many is list else dict[str, inner]  # type: ignore[valid-type]
+        inner, *extras = (
+            get_args(annotation) if get_origin(annotation) is Annotated else [annotation]
+        )
+        positional = argument.kind is argument.VAR_POSITIONAL
+        annotation = list[inner] if positional else dict[str, inner]  # type: ignore[valid-type]
         if extras:
-            annotation = Annotated[(annotation, *extras)]  # type: ignore[assignment]
-        default: Any = Field(default_factory=many)
+            annotation = Annotated[(annotation, *extras)]
+        default: Any = Field(default_factory=list if positional else dict)
     elif argument.default is argument.empty:
         default = ...
     else:

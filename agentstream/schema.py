@@ -63,7 +63,7 @@ def ensure_strict_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """
     if schema == {}:
         return {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
-    if isinstance(schema, dict) and "properties" in schema and "type" not in schema:
+    if "properties" in schema and "type" not in schema:
         schema = {"type": "object", **schema}
     strict = _Strict(schema).node(schema, ("root",), ())
     if "anyOf" in strict:
@@ -108,6 +108,8 @@ class _Strict:
             out["allOf"] = entries
             if len(entries) == 1:
                 out = _merge(entries[0], {k: v for k, v in out.items() if k != "allOf"}, path)
+                if "$ref" in out and (len(out) > 1 or out["$ref"] not in inlined):
+                    return self.inline(out, path, inlined)
         return out
 
     def each(

@@ -1,4 +1,4 @@
-"""Tools that are Python functions: what the model may call, and how a call is made.
+"""Tools that are Python functions: what the model may call.
 
 A tool's failure is an answer for the model, unless its author says otherwise: see
 `function_tool(failure_error_function=...)`.
@@ -6,22 +6,29 @@ A tool's failure is an answer for the model, unless its author says otherwise: s
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import functools
-import inspect
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, overload
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticUserError
 
 from .docstrings import DocstringStyle
-from .errors import ModelBehaviorError, ToolTimeoutError, UserError
-from .function_schema import FuncSchema, function_schema
+from .errors import UserError
+from .function_schema import function_schema
 from .run_context import RunContextWrapper
 from .schema import ensure_strict_json_schema
+from .tool_call import (
+    FunctionInvoker,
+    ToolErrorFunction,
+    default_tool_error_function,
+    default_tool_timeout_error_message,
+    invoke_function_tool,
+    is_async,
+)
 from .tool_context import ToolContext
 from .tool_output import (
     ToolOutputFileContent,
@@ -69,11 +76,15 @@ ToolFunction: TypeAlias = (
     | ToolFunctionWithToolContext[ToolParams]
 )
 
-ToolErrorFunction: TypeAlias = Callable[[RunContextWrapper[Any], Exception], Awaitable[str] | str]
-"""Makes the model's answer from a tool's error."""
-
 ToolTimeoutBehavior: TypeAlias = Literal["error_as_result", "raise_exception"]
 ToolCaller: TypeAlias = Literal["direct", "programmatic"]
+
+IsEnabled: TypeAlias = (
+    bool | Callable[[RunContextWrapper[Any], "AgentBase"], bool | Awaitable[bool]]
+)
+NeedsApproval: TypeAlias = (
+    bool | Callable[[RunContextWrapper[Any], dict[str, Any], str], bool | Awaitable[bool]]
+)
 
 _CALLERS = ("direct", "programmatic")
 _TIMEOUT_BEHAVIORS = ("error_as_result", "raise_exception")
@@ -163,12 +174,10 @@ class FunctionTool:
     params_json_schema: dict[str, Any]
     on_invoke_tool: Callable[[ToolContext[Any], str], Awaitable[Any]]
     strict_json_schema: bool = True
-    is_enabled: bool | Callable[[RunContextWrapper[Any], AgentBase], bool | Awaitable[bool]] = True
+    is_enabled: IsEnabled = True
     tool_input_guardrails: list[ToolInputGuardrail[Any]] | None = None
     tool_output_guardrails: list[ToolOutputGuardrail[Any]] | None = None
-    needs_approval: (
-        bool | Callable[[RunContextWrapper[Any], dict[str, Any], str], Awaitable[bool]]
-    ) = False
+    needs_approval: NeedsApproval = False
     timeout_seconds: float | None = None
     timeout_behavior: ToolTimeoutBehavior = "error_as_result"
     timeout_error_function: ToolErrorFunction | None = None
@@ -220,7 +229,7 @@ class FunctionTool:
             raise TypeError("FunctionTool timeout_error_function must be callable or None.")
 
     def _check_callers(self) -> None:
-        callers = self.allowed_callers
+        callers: Any = self.allowed_callers
         if callers is None:
             return
         if not isinstance(callers, list) or not callers:
@@ -242,139 +251,32 @@ def _output_schema(schema: Any) -> dict[str, Any]:
     return ensure_strict_json_schema(schema)
 
 
-def default_tool_error_function(ctx: RunContextWrapper[Any], error: Exception) -> str:
-    """What the model is told of a tool's error: that it failed, not how.
-
-    The error may hold what the model must not see. To tell it more, give a tool a
-    `failure_error_function` of your own.
-    """
-    return "An error occurred while running the tool. Please try again."
-
-
-def default_tool_timeout_error_message(*, tool_name: str, timeout_seconds: float) -> str:
-    """What the model is told of a tool that took too long."""
-    return f"Tool '{tool_name}' timed out after {timeout_seconds:g} seconds."
-
-
-# ---- making a call
-
-
-@dataclass
-class _FunctionInvoker:
-    """`FunctionTool.on_invoke_tool` of a Python function."""
-
-    func: Callable[..., Any]
-    schema: FuncSchema
-    failure_error_function: ToolErrorFunction | None
-    output_adapter: TypeAdapter[Any] | None
-
-    async def __call__(self, ctx: ToolContext[Any], arguments: str) -> Any:
-        try:
-            return await self.call(ctx, arguments)
-        except Exception as error:
-            if self.failure_error_function is None:
-                raise
-            return await _answer(self.failure_error_function, ctx, error)
-
-    async def call(self, ctx: ToolContext[Any], arguments: str) -> Any:
-        name = getattr(ctx, "tool_name", None) or self.schema.name
-        positional, keywords = self.schema.to_call_args(self.parse(name, arguments))
-        if self.schema.takes_context:
-            positional.insert(0, ctx)
-        if _is_async(self.func):
-            output = await self.func(*positional, **keywords)
-        else:
-            # to_thread copies the context variables.
-            output = await asyncio.to_thread(_call_sync, self.func, positional, keywords)
-            if inspect.isawaitable(output):
-                output = await output
-        if self.output_adapter is not None:
-            output = self.output_adapter.validate_python(output)
-        return output
-
-    def parse(self, name: str, arguments: str) -> Any:
-        """The model's arguments, checked."""
-        try:
-            # No arguments at all: some models send an empty text for a tool without parameters.
-            return self.schema.params_pydantic_model.model_validate_json(arguments or "{}")
-        except ValidationError as error:
-            what = "; ".join(
-                f"{'.'.join(str(part) for part in e['loc']) or 'arguments'}: {e['msg']}"
-                for e in error.errors(include_url=False, include_input=False)
-            )
-            raise ModelBehaviorError(f"Invalid JSON input for tool {name}: {what}") from error
-
-
-def _is_async(func: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(type(func).__call__)
-
-
-def _call_sync(func: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-    try:
-        return func(*args, **kwargs)
-    except StopIteration as error:
-        # A future cannot carry it (the call would never return), as in PEP 479.
-        raise RuntimeError(f"The tool raised StopIteration({error.value!r})") from error
-
-
-async def _answer(
-    function: ToolErrorFunction, ctx: RunContextWrapper[Any], error: Exception
-) -> Any:
-    answer = function(ctx, error)
-    return await answer if inspect.isawaitable(answer) else answer
-
-
-async def invoke_function_tool(
-    function_tool: FunctionTool, context: ToolContext[Any], arguments: str
-) -> Any:
-    """Call a tool, within its timeout.
-
-    Parameters
-    ----------
-    function_tool : FunctionTool
-        The tool.
-    context : ToolContext
-        The context of this call.
-    arguments : str
-        The model's arguments, as JSON text.
-
-    Raises
-    ------
-    ToolTimeoutError
-        The tool took too long, and its `timeout_behavior` is ``"raise_exception"``.
-
-    Notes
-    -----
-    The tool is cancelled at its timeout and may clean up; what it returns then is its output.
-    """
-    seconds = function_tool.timeout_seconds
-    if seconds is None:
-        return await function_tool.on_invoke_tool(context, arguments)
-    limit = asyncio.timeout(seconds)
-    try:
-        async with limit:
-            return await function_tool.on_invoke_tool(context, arguments)
-    except TimeoutError as error:
-        if not limit.expired():
-            raise  # the tool's own
-        late = ToolTimeoutError(function_tool.name, seconds)
-        if function_tool.timeout_behavior == "raise_exception":
-            raise late from error
-    if function_tool.timeout_error_function is not None:
-        return await _answer(function_tool.timeout_error_function, context, late)
-    return default_tool_timeout_error_message(tool_name=function_tool.name, timeout_seconds=seconds)
-
-
-# ---- making a tool
-
-
 @overload
-def function_tool(func: ToolFunction[...], **options: Any) -> FunctionTool: ...
+def function_tool(func: ToolFunction[...]) -> FunctionTool: ...
 
 
 @overload
 def function_tool(
-    func: None = None, **options: Any
+    func: None = None,
+    *,
+    name_override: str | None = None,
+    description_override: str | None = None,
+    docstring_style: DocstringStyle | None = None,
+    use_docstring_info: bool = True,
+    failure_error_function: ToolErrorFunction | None = ...,
+    strict_mode: bool = True,
+    is_enabled: IsEnabled = True,
+    needs_approval: NeedsApproval = False,
+    tool_input_guardrails: list[ToolInputGuardrail[Any]] | None = None,
+    tool_output_guardrails: list[ToolOutputGuardrail[Any]] | None = None,
+    timeout: float | None = None,
+    timeout_behavior: ToolTimeoutBehavior = "error_as_result",
+    timeout_error_function: ToolErrorFunction | None = None,
+    defer_loading: bool = False,
+    custom_data_extractor: FunctionToolCustomDataExtractor | None = None,
+    allowed_callers: list[ToolCaller] | None = None,
+    output_type: Any | None = None,
+    output_json_schema: dict[str, Any] | None = None,
 ) -> Callable[[ToolFunction[...]], FunctionTool]: ...
 
 
@@ -387,9 +289,8 @@ def function_tool(
     use_docstring_info: bool = True,
     failure_error_function: ToolErrorFunction | None = _DEFAULT_ERROR_FUNCTION,
     strict_mode: bool = True,
-    is_enabled: bool | Callable[[RunContextWrapper[Any], AgentBase], bool | Awaitable[bool]] = True,
-    needs_approval: bool
-    | Callable[[RunContextWrapper[Any], dict[str, Any], str], Awaitable[bool]] = False,
+    is_enabled: IsEnabled = True,
+    needs_approval: NeedsApproval = False,
     tool_input_guardrails: list[ToolInputGuardrail[Any]] | None = None,
     tool_output_guardrails: list[ToolOutputGuardrail[Any]] | None = None,
     timeout: float | None = None,
@@ -461,49 +362,60 @@ def function_tool(
     >>> weather.name, weather.description
     ('weather', 'Weather of a city.')
     """
+    reading = {
+        "name_override": name_override,
+        "description_override": description_override,
+        "docstring_style": docstring_style,
+        "use_docstring_info": use_docstring_info,
+        "strict_json_schema": strict_mode,
+    }
+    settings = {
+        "strict_json_schema": strict_mode,
+        "is_enabled": is_enabled,
+        "needs_approval": needs_approval,
+        "tool_input_guardrails": tool_input_guardrails,
+        "tool_output_guardrails": tool_output_guardrails,
+        "timeout_seconds": timeout,
+        "timeout_behavior": timeout_behavior,
+        "timeout_error_function": timeout_error_function,
+        "defer_loading": defer_loading,
+        "custom_data_extractor": custom_data_extractor,
+        "allowed_callers": allowed_callers,
+        **_declared_output(output_type, output_json_schema),
+    }
 
     def make(function: ToolFunction[...]) -> FunctionTool:
-        function = _checked_callable(function)
-        schema = function_schema(
-            function,
-            docstring_style=docstring_style,
-            name_override=name_override,
-            description_override=description_override,
-            use_docstring_info=use_docstring_info,
-            strict_json_schema=strict_mode,
-        )
-        if timeout is not None and not _is_async(function):
-            raise ValueError(
-                "FunctionTool timeout_seconds is only supported for async @function_tool handlers."
-            )
-        adapter, output_schema = _declared_output(output_type, output_json_schema)
-        handler = failure_error_function
-        if handler is _DEFAULT_ERROR_FUNCTION:
-            handler = default_tool_error_function
-        return FunctionTool(
-            name=schema.name,
-            description=schema.description or "",
-            params_json_schema=schema.params_json_schema,
-            on_invoke_tool=_FunctionInvoker(function, schema, handler, adapter),
-            strict_json_schema=strict_mode,
-            is_enabled=is_enabled,
-            tool_input_guardrails=tool_input_guardrails,
-            tool_output_guardrails=tool_output_guardrails,
-            needs_approval=needs_approval,
-            timeout_seconds=timeout,
-            timeout_behavior=timeout_behavior,
-            timeout_error_function=timeout_error_function,
-            defer_loading=defer_loading,
-            custom_data_extractor=custom_data_extractor,
-            allowed_callers=allowed_callers,
-            output_json_schema=output_schema,
-            _output_type_adapter=adapter,
-        )
+        return _make_tool(function, reading, settings, failure_error_function)
 
     return make if func is None else make(func)
 
 
-def _checked_callable(function: Any) -> Callable[..., Any]:
+def _make_tool(
+    function: Any,
+    reading: dict[str, Any],
+    settings: dict[str, Any],
+    failure_error_function: ToolErrorFunction | None,
+) -> FunctionTool:
+    """The tool of `function`, its signature read as `reading` says."""
+    function = _checked_callable(function)
+    schema = function_schema(function, **reading)
+    if settings["timeout_seconds"] is not None and not is_async(function):
+        raise ValueError(
+            "FunctionTool timeout_seconds is only supported for async @function_tool handlers."
+        )
+    if failure_error_function is _DEFAULT_ERROR_FUNCTION:
+        failure_error_function = default_tool_error_function
+    adapter = settings.get("_output_type_adapter")
+    return FunctionTool(
+        name=schema.name,
+        description=schema.description or "",
+        params_json_schema=schema.params_json_schema,
+        on_invoke_tool=FunctionInvoker(function, schema, failure_error_function, adapter),
+        **settings,
+    )
+
+
+def _checked_callable(function: Any) -> Any:
     """The function, or an error that says what to make the tool of."""
     if isinstance(function, FunctionTool):
         raise UserError(
@@ -524,22 +436,21 @@ def _checked_callable(function: Any) -> Callable[..., Any]:
     return function
 
 
-def _declared_output(
-    output_type: Any, output_json_schema: dict[str, Any] | None
-) -> tuple[TypeAdapter[Any] | None, dict[str, Any] | None]:
-    """How to check a tool's output, and its schema."""
+def _declared_output(output_type: Any, output_json_schema: dict[str, Any] | None) -> dict[str, Any]:
+    """The fields of a `FunctionTool` that say what it returns."""
     if output_type is None:
-        return None, output_json_schema
+        return {"output_json_schema": output_json_schema}
     if output_json_schema is not None:
         raise UserError("output_type and output_json_schema cannot both be provided.")
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(output_type)
-        return adapter, _output_schema(ensure_strict_json_schema(adapter.json_schema()))
-    except Exception as error:
+        schema = _output_schema(ensure_strict_json_schema(adapter.json_schema()))
+    except (UserError, PydanticUserError) as error:
         raise UserError(
             "Function tool output_type must define a strict JSON object schema. Use a Pydantic "
             "model, TypedDict, or dataclass, or provide output_json_schema directly."
         ) from error
+    return {"output_json_schema": schema, "_output_type_adapter": adapter}
 
 
 def tool_namespace(
@@ -572,8 +483,8 @@ def tool_namespace(
         if tool.name == name:
             raise UserError(
                 f"Responses tool-search reserves the synthetic namespace `{name}.{name}` for "
-                "deferred top-level function tools. Rename the namespace or tool name to avoid ambiguous "
-                "dispatch."
+                "deferred top-level function tools. Rename the namespace or tool name to avoid "
+                "ambiguous dispatch."
             )
         member = copy.copy(tool)
         member._tool_namespace = name
