@@ -13,7 +13,7 @@ from .agent_output import (
     AgentOutputSchema,
     AgentOutputSchemaBase,
 )
-from .elsewhere import __getattr__
+from .elsewhere import __getattr__ as __getattr__
 from .errors import (
     AgentsException,
     InputGuardrailTripwireTriggered,

@@ -271,7 +271,7 @@ class Agent(AgentBase[TContext]):
         include_input_schema: bool = False,
         on_stream_max_pending_events: int | None = 1024,
     ) -> FunctionTool:
-        """This agent as a tool that other agents call; they stay in charge of the conversation.
+        """The agent as a tool that other agents call; they stay in charge of the conversation.
 
         Parameters
         ----------

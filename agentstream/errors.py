@@ -8,7 +8,7 @@
     ├── ModelBehaviorError                         the model answered what cannot be used
     ├── ModelRefusalError                          the model declined to answer   .refusal
     ├── ModelTimeoutError                          the model was too slow         .timeout_seconds
-    ├── ToolTimeoutError                           a tool was too slow            .tool_name .timeout_seconds
+    ├── ToolTimeoutError                           a tool was too slow  .tool_name .timeout_seconds
     ├── MCPToolCancellationError                   an MCP call was cancelled from inside
     ├── InputGuardrailTripwireTriggered            .guardrail_result
     ├── OutputGuardrailTripwireTriggered           .guardrail_result

@@ -1,6 +1,6 @@
 """The items of a run: what the model said and called, and what came back.
 
-Each item is a plain value: the agent it belongs to, and the raw item as the Responses API writes it.
+Each item is a plain value: the agent it belongs to, and the raw item as the Responses API has it.
 """
 
 from __future__ import annotations

@@ -11,10 +11,12 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 
 def no_input_details() -> InputTokensDetails:
+    """Input details with nothing counted."""
     return InputTokensDetails(cached_tokens=0, cache_write_tokens=0)
 
 
 def no_output_details() -> OutputTokensDetails:
+    """Output details with nothing counted."""
     return OutputTokensDetails(reasoning_tokens=0)
 
 

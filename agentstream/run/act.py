@@ -129,7 +129,8 @@ def _worker(
 async def _unknown_tool(
     state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
 ) -> ToolCallOutputItem:
-    name = raw_field(item.raw_item, "name") or ""
+    raw_call: Any = item.raw_item
+    name = raw_field(raw_call, "name") or ""
     if options.config.tool_not_found_behavior != "return_error_to_model":
         # A resumed run whose agent has lost the tool meanwhile.
         raise not_found(name, toolbox)
@@ -140,12 +141,12 @@ async def _unknown_tool(
             kind="tool_not_found",
             tool_type="function",
             tool_name=name,
-            call_id=raw_field(item.raw_item, "call_id") or "",
+            call_id=raw_field(raw_call, "call_id") or "",
             default_message=message,
             run_context=state.context,
         )
         message = await call(formatter, arguments) or message
-    raw = ItemHelpers.tool_call_output_item(item.raw_item, message)
+    raw = ItemHelpers.tool_call_output_item(raw_call, message)
     return ToolCallOutputItem(agent=state.agent, raw_item=raw, output=message)
 
 

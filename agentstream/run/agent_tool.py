@@ -110,7 +110,8 @@ async def _task(
         task = await call(build, StructuredToolInputBuilderOptions(arguments, schema))
         if not isinstance(task, (str, list)):
             raise UserError(
-                f"input_builder must return text or a list of input items, got {type(task).__name__}"
+                "input_builder must return text or a list of input items, "
+                f"got {type(task).__name__}"
             )
         return task
     if schema is None:

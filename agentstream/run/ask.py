@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from ..agent import Agent
     from ..model_settings import ModelSettings
 
-_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
+# The events of a stream that tell of its answer; "error" and the three kinds of end are its last.
+_TELLING = frozenset(
+    {
+        "response.output_item.done",
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "error",
+    }
+)
 
 
 @dataclass
@@ -134,21 +143,20 @@ async def ask(
     await options.tell(
         agent, "on_llm_start", context, agent, request.instructions, list(request.input)
     )
-    answer: ModelResponse | None = None
     if options.streamed:
+        last: Any = None
+        done: list[Any] = []
         async with aclosing(_stream(request)) as events:
             async for event in events:
-                if isinstance(event, ModelResponse):
-                    answer = event
-                else:
-                    yield RawResponsesStreamEvent(event)
+                if event.type in _TELLING:
+                    if event.type == "response.output_item.done":
+                        done.append(event.item)
+                    else:
+                        last = event
+                yield RawResponsesStreamEvent(event)
+        answer = _answer(state, last, done, request.settings)
     else:
         answer = await _call(request)
-    if answer is None:
-        raise ModelBehaviorError(
-            "Model did not produce a final response! Its stream ended without response.completed; "
-            "what arrived is in the run's events. Run it again, or set ModelSettings.retry."
-        )
     for item in await take(state, options, answer, request):
         name = EVENT_NAMES.get(item.type)
         if name is not None:
@@ -181,49 +189,68 @@ async def _call(request: Request) -> ModelResponse:
     )
 
 
-async def _stream(request: Request) -> AsyncGenerator[Any, None]:
-    """The model's events; last, the whole answer as a ModelResponse."""
+def _stream(request: Request) -> AsyncGenerator[Any, None]:
+    """The model's events."""
     positional, keywords = request.arguments()
-    done: list[Any] = []
-    answer: ModelResponse | None = None
 
     def start() -> AsyncIterator[Any]:
         return request.model.stream_response(*positional, **keywords)
 
-    stream = stream_with_retry(
+    return stream_with_retry(
         start,
         request.settings,
         model=request.model,
         previous_response_id=request.previous_response_id,
         conversation_id=request.conversation_id,
     )
-    async with aclosing(stream) as events:
-        async for event in events:
-            kind = event.type
-            if kind == "response.output_item.done":
-                done.append(event.item)
-            elif kind in _LAST_EVENTS:
-                answer = _answer(event.response, done, request.settings)
-            yield event
-    if answer is not None:
-        yield answer
 
 
-def _answer(response: Any, done: list[Any], settings: ModelSettings) -> ModelResponse:
+def _answer(
+    state: RunState[Any], last: Any, done: list[Any], settings: ModelSettings
+) -> ModelResponse:
     """The whole answer, from the stream's last event.
 
     Some servers leave `output` empty there; the items that were told as done stand in for it.
+
+    Raises
+    ------
+    ModelBehaviorError
+        If the stream did not end with a complete answer; what arrived of one is kept in
+        `raw_responses`.
     """
+    if last is None:
+        raise ModelBehaviorError(
+            "Model did not produce a final response! Its stream ended without response.completed; "
+            "what arrived is in the run's events. Run it again, or set ModelSettings.retry."
+        )
+    response = getattr(last, "response", None)
+    if response is None:
+        raise ModelBehaviorError(f"The model's stream ended with an error. {_why(last)}")
     usage = response.usage
-    return ModelResponse(
+    answer = ModelResponse(
         output=list(response.output or done),
         usage=Usage() if usage is None else usage_of(usage),
         response_id=response.id,
         request_id=getattr(response, "_request_id", None),
         raw_usage=usage.model_dump() if usage is not None and settings.preserve_raw_usage else None,
     )
+    if last.type != "response.completed":
+        state.context.usage.add(answer.usage)
+        state.responses.append(answer)
+        raise ModelBehaviorError(
+            f"The model's stream ended with `{last.type}`, without a whole answer. "
+            f"{_why(response.error or response.incomplete_details)}"
+        )
+    return answer
 
 
-def text_of(items: list[RunItem]) -> str:
-    """All text among the items' messages."""
-    return ItemHelpers.text_message_outputs(items)
+def _why(told: Any) -> str:
+    """What the provider says of a failure, and what can be done about it."""
+    reason = getattr(told, "reason", None)
+    if reason == "max_output_tokens":
+        return "It reached the limit of tokens: raise ModelSettings(max_tokens=...)."
+    if reason is not None:
+        return f"Reason: {reason}."
+    code, message = getattr(told, "code", None), getattr(told, "message", None)
+    said = ": ".join(part for part in (code, message) if part)
+    return f"The provider says {said!r}." if said else "The provider gives no reason."

@@ -12,7 +12,7 @@ from ..errors import (
     ModelRefusalError,
     UserError,
 )
-from ..items import ItemHelpers, MessageOutputItem, ToolCallOutputItem, raw_field
+from ..items import ItemHelpers, MessageOutputItem, ToolCallItem, ToolCallOutputItem, raw_field
 from ..tools import FunctionToolResult
 from .ask import output_schema
 from .config import RunErrorData, RunErrorHandlerInput, RunErrorHandlerResult
@@ -63,9 +63,10 @@ def _tool_of(state: RunState[Any], toolbox: Toolbox | None, output: ToolCallOutp
         return None
     for item in reversed(state.new_items):
         raw = item.raw_item
-        if raw_field(raw, "type") == "function_call":
-            if raw_field(raw, "call_id") == output.call_id:
-                return toolbox.function(raw)
+        if not isinstance(item, ToolCallItem) or raw_field(raw, "type") != "function_call":
+            continue
+        if raw_field(raw, "call_id") == output.call_id:
+            return toolbox.function(raw)
     return None
 
 

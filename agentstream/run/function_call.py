@@ -169,6 +169,7 @@ class FunctionCall:
             raise self.failed(str(error) or type(error).__name__) from error
 
     def failed(self, why: str) -> UserError:
+        """The error for a tool that failed and has no `failure_error_function`."""
         return UserError(f"Error running tool {self.tool.name}: {why}")
 
     async def check_input(self) -> str | None:

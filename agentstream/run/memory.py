@@ -61,7 +61,7 @@ def _limit(options: RunOptions) -> int | None:
 def _not_among(
     before: list[TResponseInputItem], together: list[TResponseInputItem]
 ) -> list[TResponseInputItem]:
-    """The items of `together` that are not the session's own, by identity or, once each, by value."""
+    """The items of `together` that the session does not have, each counted once."""
     known = list(before)
     news = []
     for item in together:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ..errors import UserError
 from ..events import StreamEvent
@@ -123,7 +123,7 @@ class RunResultBase:
         """
         if raise_if_incorrect_type and not isinstance(self.final_output, cls):
             raise TypeError(f"Final output is not of type {cls.__name__}")
-        return self.final_output
+        return cast(T, self.final_output)
 
     def to_input_list(
         self, *, mode: Literal["preserve_all", "normalized"] = "preserve_all"
@@ -182,11 +182,10 @@ class RunResultStreaming(RunResultBase):
         self._error_told = False
         self._cancelled = False
         self._started_at: float | None = None
-        try:
-            self._start(asyncio.get_running_loop())
-        except RuntimeError:
-            # No loop is running yet: the first reader starts the run.
-            pass
+        running = _current_loop()
+        if running is not None:
+            self._start(running)
+        # Else the first reader starts the run.
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._task is None:

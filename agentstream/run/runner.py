@@ -240,10 +240,9 @@ def _check(agent: Any, input: Any, hooks: Any) -> None:
             f"The input must be a string, a list of input items or a RunState, "
             f"got {type(input).__name__}."
         )
-    if hooks is not None and not isinstance(hooks, RunHooksBase):
-        # Shapes are enough for hooks written for the SDK.
-        if not hasattr(hooks, "on_agent_start"):
-            raise TypeError(
-                f"Run hooks must be an instance of RunHooks, got {type(hooks).__name__}; "
-                "AgentHooks belong to Agent(hooks=...)."
-            )
+    # By shape, so that hooks written for the SDK serve, too.
+    if hooks is not None and not hasattr(hooks, "on_agent_start"):
+        raise TypeError(
+            f"Run hooks must be an instance of RunHooks, got {type(hooks).__name__}; "
+            "AgentHooks belong to Agent(hooks=...)."
+        )

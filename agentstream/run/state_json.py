@@ -93,7 +93,7 @@ def _raw(raw: Any) -> Any:
 
 
 def _positions(state: RunState[Any]) -> list[Any]:
-    """The model's items: by their place among the run's items, or whole where a filter made them."""
+    """The model's items: by place among the run's items, or whole where a filter made them."""
     places = {id(item): at for at, item in enumerate(state.new_items)}
     return [places[id(item)] if id(item) in places else _item(item) for item in state.model_items]
 

@@ -83,7 +83,7 @@ def _nests(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def thread_loop() -> asyncio.AbstractEventLoop:
-    """This thread's loop, made when there is none.
+    """The loop of this thread, made when there is none.
 
     It stays open for the next call, so that a client's pooled connections go on working.
     """

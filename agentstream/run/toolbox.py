@@ -99,9 +99,10 @@ class Toolbox:
     def mcp(self, server_label: str) -> HostedMCPTool | None:
         """The hosted MCP server with this label."""
         for tool in self.tools:
-            if isinstance(tool, HostedMCPTool):
-                if tool.tool_config.get("server_label") == server_label:
-                    return tool
+            if not isinstance(tool, HostedMCPTool):
+                continue
+            if tool.tool_config.get("server_label") == server_label:
+                return tool
         return None
 
     def computer(self) -> ComputerTool[Any] | None:
