@@ -14,7 +14,7 @@ missing is delivered when its JSON is whole, since some servers close right afte
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
 from typing import Any, Final, cast, get_args
 
 import jiter
@@ -190,7 +190,9 @@ class EventDecoder:
             yield name, parsed
 
 
-async def json_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[tuple[str | None, Any]]:
+async def json_events(
+    chunks: AsyncIterable[bytes],
+) -> AsyncGenerator[tuple[str | None, Any], None]:
     """Turn a byte stream into (event name, parsed data), up to ``[DONE]`` or the end.
 
     This serves the Responses and the Chat Completions API alike. The bytes stay the caller's to
@@ -218,7 +220,7 @@ async def json_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[tuple[str |
 
 async def responses_events(
     chunks: AsyncIterable[bytes], request: Any = None
-) -> AsyncIterator[ResponseStreamEvent]:
+) -> AsyncGenerator[ResponseStreamEvent, None]:
     """Turn the byte stream of ``POST /responses`` into typed events.
 
     Parameters

@@ -1,0 +1,236 @@
+"""The Responses API as a `Model`: the client asks, the wire reads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from openai.types.responses import Response
+
+from ..errors import ModelBehaviorError, UserError
+from ..items import ModelResponse
+from ..usage import usage_of
+from .base import Model
+from .request import ModelRequest, responses_arguments
+from .retry import (
+    ModelRetryAdvice,
+    ModelRetryAdviceRequest,
+    advice_for,
+    client_for_attempt,
+)
+from .transport import open_stream
+from .wire import responses_events
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.responses.response_prompt_param import ResponsePromptParam
+
+    from ..agent_output import AgentOutputSchemaBase
+    from ..handoffs import Handoff
+    from ..hosted_tools import Tool
+    from ..items import TResponseInputItem, TResponseStreamEvent
+    from ..model_settings import ModelSettings
+    from .base import ModelTracing
+
+__all__ = ["OpenAIResponsesModel"]
+
+# After one of these the answer is not usable; the SDK delivers the event and then raises.
+_FAILURES: Final = ("response.failed", "response.incomplete", "error")
+
+
+class OpenAIResponsesModel(Model):
+    """A model behind ``POST /responses``, at OpenAI, Azure or any server that speaks the API.
+
+    Parameters
+    ----------
+    model : str
+        The model's name; for Azure the deployment's.
+    openai_client : openai.AsyncOpenAI
+        Makes the requests, with its key, base URL, retries and timeouts. `AsyncAzureOpenAI`, too.
+    model_is_explicit : bool
+        Whether the user chose the model; a default is not sent along with a stored prompt.
+
+    Examples
+    --------
+    >>> from openai import AsyncOpenAI
+    >>> client = AsyncOpenAI(base_url="http://localhost:8080/v1", api_key="none")
+    >>> OpenAIResponsesModel("gpt-oss-20b", client).model
+    'gpt-oss-20b'
+    """
+
+    def __init__(
+        self, model: str, openai_client: AsyncOpenAI, *, model_is_explicit: bool = True
+    ) -> None:
+        self.model = model
+        self._client = openai_client
+        self._model_is_explicit = model_is_explicit
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> ModelResponse:
+        """Answer in one piece; parameters as in `Model.get_response`.
+
+        Raises
+        ------
+        openai.APIError
+            The request failed.
+        ModelBehaviorError
+            The server answered with a failure, or with what is no response.
+        UserError
+            The tools or the tool choice cannot be sent.
+        """
+        request = ModelRequest(
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            previous_response_id,
+            conversation_id,
+            prompt,
+        )
+        client = client_for_attempt(self._client)
+        response = await client.responses.create(**self._arguments(request))
+        _check_response(response)
+        usage = response.usage
+        return ModelResponse(
+            output=response.output,
+            usage=usage_of(usage),
+            response_id=response.id,
+            request_id=getattr(response, "_request_id", None),
+            raw_usage=usage.model_dump(exclude_unset=True)
+            if usage is not None and model_settings.preserve_raw_usage
+            else None,
+        )
+
+    async def stream_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        """Answer as a stream; parameters as in `Model.get_response`.
+
+        The HTTP response is closed when the generator is: at its end, by ``aclose()``, or when
+        the task that awaits it is cancelled.
+
+        Yields
+        ------
+        openai.types.responses.ResponseStreamEvent
+            As the official client yields them. The `response` of an event carries the server's
+            request id as ``_request_id``.
+
+        Raises
+        ------
+        openai.APIError
+            The request failed, or the connection broke, or the server sent an error.
+        ModelBehaviorError
+            The stream ended with a failure (after its event), or without an end.
+        UserError
+            The tools or the tool choice cannot be sent.
+        """
+        request = ModelRequest(
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            previous_response_id,
+            conversation_id,
+            prompt,
+        )
+        async with aclosing(self._stream(request)) as events:
+            async for event in events:
+                yield event
+
+    def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
+        """Say what the error's status and headers tell about trying again."""
+        return advice_for(request)
+
+    def _arguments(self, request: ModelRequest) -> dict[str, Any]:
+        arguments = responses_arguments(
+            request, self.model, model_is_explicit=self._model_is_explicit
+        )
+        if "stream" in arguments:
+            raise UserError(
+                "ModelSettings.extra_args cannot contain 'stream'. "
+                "Call Runner.run_streamed() to stream, Runner.run() for the whole answer."
+            )
+        return arguments
+
+    async def _stream(self, request: ModelRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
+        client = client_for_attempt(self._client)
+        create = client.responses.with_streaming_response.create
+        ended = False
+        async with open_stream(create(**self._arguments(request), stream=True)) as body:
+            async with aclosing(responses_events(body.chunks, body.request)) as events:
+                async for event in events:
+                    response = getattr(event, "response", None)
+                    if isinstance(response, Response):
+                        # Under this name the client itself hands out the request's id.
+                        response._request_id = body.request_id
+                        ended = ended or event.type == "response.completed"
+                    yield event
+                    if event.type in _FAILURES:
+                        raise _failure(event.type, event)
+            if not ended:
+                raise ModelBehaviorError(
+                    "Model did not produce a final response! Its stream ended without "
+                    "response.completed: the connection was cut, or the server does not speak the "
+                    f"Responses API (its content type was {body.content_type!r}). Try again; for "
+                    "a server that has Chat Completions only, call "
+                    "set_default_openai_api('chat_completions')."
+                )
+
+
+def _check_response(response: Any) -> None:
+    if not isinstance(response, Response) or not isinstance(response.output, list):
+        raise ModelBehaviorError(
+            f"The server answered with {type(response).__name__} that is no response of the "
+            "Responses API. Check the base URL; for a server that has Chat Completions only, call "
+            "set_default_openai_api('chat_completions')."
+        )
+    if response.status in ("failed", "incomplete"):
+        raise _failure(f"response.{response.status}", response)
+
+
+def _failure(kind: str, told: Any) -> ModelBehaviorError:
+    """Tell of a failed answer in the SDK's words; the hint is a note, so the text stays theirs."""
+    source = getattr(told, "response", told)
+    names = ("status", "error", "incomplete_details", "code", "message", "param")
+    facts = [(name, getattr(source, name, None)) for name in names]
+    details = "; ".join(f"{name}={value}" for name, value in facts if value is not None)
+    error = ModelBehaviorError(
+        f"Responses stream ended with terminal event `{kind}`."
+        + (f" {details}." if details else "")
+    )
+    error.add_note(_HINTS.get(kind, "Try again, or set ModelSettings.retry."))
+    return error
+
+
+_HINTS: Final = {
+    "response.incomplete": (
+        "The model stopped before its answer was complete. Raise ModelSettings.max_tokens if it "
+        "ran out of tokens; what arrived is in the run's events."
+    ),
+}

@@ -1,0 +1,105 @@
+"""The thin shell around the wire: open a streamed HTTP response, read its bytes, close it.
+
+The openai client makes the request, with its auth, base URL, retries and timeouts; what is read
+here is its raw byte stream, through the client's public ``with_streaming_response``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import anyio
+from openai import APIConnectionError, APITimeoutError
+
+__all__ = ["StreamedBody", "http_errors", "open_stream"]
+
+_DRAIN_SECONDS = 0.1
+# TLS errors that the HTTP libraries let through; the client maps them, too.
+_BROKEN: tuple[type[Exception], ...] = (ssl.SSLError, anyio.EndOfStream)
+
+
+@dataclass(frozen=True)
+class StreamedBody:
+    """The body of a streamed HTTP response.
+
+    Attributes
+    ----------
+    chunks : AsyncIterator of bytes
+        The body as it arrives; a broken connection raises `openai.APIConnectionError`.
+    request
+        The HTTP request, for errors that name it.
+    request_id : str or None
+        The server's id of the request, from its ``x-request-id`` header.
+    content_type : str
+        What the server says the body is; empty where it does not.
+    """
+
+    chunks: AsyncIterator[bytes]
+    request: Any
+    request_id: str | None
+    content_type: str
+
+
+@asynccontextmanager
+async def open_stream(
+    response_manager: AbstractAsyncContextManager[Any],
+) -> AsyncGenerator[StreamedBody, None]:
+    """Make the request and hold its response open; close it however the block is left.
+
+    Left early, by an error, a ``break`` or a cancellation, the connection is closed at once, which
+    makes the server stop. Left at the end, what follows ``[DONE]`` is read first, so that the
+    connection can serve the next request, too.
+
+    Parameters
+    ----------
+    response_manager
+        What ``client.responses.with_streaming_response.create(..., stream=True)`` returns, or its
+        like for Chat Completions.
+
+    Yields
+    ------
+    StreamedBody
+
+    Raises
+    ------
+    openai.APIError
+        The request failed, as the client raises it.
+    """
+    async with response_manager as response, aclosing(_chunks(response)) as chunks:
+        yield StreamedBody(
+            chunks=chunks,
+            request=response.http_request,
+            request_id=response.headers.get("x-request-id"),
+            content_type=response.headers.get("content-type", ""),
+        )
+        with suppress(TimeoutError, APIConnectionError):  # the answer is complete without the rest
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for _ in chunks:
+                    pass
+
+
+async def _chunks(response: Any) -> AsyncGenerator[bytes, None]:
+    """Read the body, raising the client's errors for the HTTP library's, as the client does."""
+    try:
+        async for chunk in response.iter_bytes():
+            yield chunk
+    except http_errors("TimeoutException") as error:
+        raise APITimeoutError(request=response.http_request) from error
+    except _BROKEN + http_errors("RequestError") as error:
+        raise APIConnectionError(request=response.http_request) from error
+
+
+def http_errors(name: str) -> tuple[type[Exception], ...]:
+    """Look up an error class in the HTTP libraries in use.
+
+    The client's own is httpx2; a user may hand it a client of the older httpx, which is a
+    different package with classes of its own, and need not be installed.
+    """
+    loaded = (sys.modules.get(library) for library in ("httpx2", "httpx"))
+    return tuple(cast("type[Exception]", getattr(m, name)) for m in loaded if m is not None)
