@@ -1,0 +1,270 @@
+"""The only two ways for text to reach the page: `escape` for plain text, `sanitise` for HTML.
+
+Everything a model, a tool or a server says is hostile. ``escape`` makes it text; ``sanitise`` lets
+through what is on the allow-list below and nothing else::
+
+    element      text-level and block elements of prose, tables, details/summary, and MathML's
+    attribute    href title open start align colspan rowspan dir, pygments' classes, MathML's
+    link         http, https, mailto only; opens a new tab with rel="noopener noreferrer nofollow"
+    never        script, style (element or attribute), id, name, forms, images, media, frames, SVG,
+                 comments
+
+A request can therefore leave the page only by a click on a link. `image` and `link` build the two
+elements that carry an address, for the view's own use; both validate, and neither raises on
+hostile input.
+
+Control characters, lone surrogates and bidirectional overrides (CVE-2021-42574, "Trojan Source")
+become U+FFFD in every path: visible, and harmless. The marks of right-to-left prose (U+200E,
+U+200F, U+061C) pass, since each acts on its own place only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html as _stdlib_html
+import re
+
+import nh3
+
+__all__ = ["clean_text", "escape", "image", "link", "safe_url", "sanitise"]
+
+# C0 and C1 controls but tab, LF, CR; bidirectional embeddings, overrides and isolates; surrogates;
+# noncharacters of the BMP.
+_UNFIT = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+_PROSE = frozenset(
+    "a abbr b bdi blockquote br caption cite code col colgroup dd del details dfn div dl dt em h1"
+    " h2 h3 h4 h5 h6 hr i ins kbd li mark ol p pre q rp rt ruby s samp small span strong sub"
+    " summary sup table tbody td tfoot th thead tr u ul var wbr".split()
+)
+# MathML Core's presentational elements, and menclose; neither maction nor semantics/annotation,
+# which can hold foreign markup: https://www.w3.org/TR/mathml-core/
+_MATHML = frozenset(
+    "math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms"
+    " mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none".split()
+)
+# What a browser would run, load or parse by other rules goes with all it contains.
+_DROPPED_WITH_CONTENT = frozenset(
+    "audio canvas embed frameset iframe math-annotation noembed noframes noscript object script"
+    " style svg template title video xmp".split()
+)
+
+# Short lengths only: a formula should not push itself over the page around it.
+_ONE_LENGTH = r"[+-]?(?:(?:\d|\d?\.\d{1,6})(?:em|ex)|(?:\d{1,2}|\d{0,2}\.\d{1,6})(?:px|pt|%)?)"
+_LENGTH = re.compile(rf"{_ONE_LENGTH}\Z")
+_LENGTHS = re.compile(rf"{_ONE_LENGTH}(?: {_ONE_LENGTH}){{0,63}}\Z")
+_SIZE = re.compile(r"(?:\d(?:\.\d{1,6})?em|[1-3]?\d\d%)\Z")
+_COLOUR = re.compile(r"(?:#[0-9a-fA-F]{3,8}|[a-zA-Z]{3,24})\Z")
+_WORDS = re.compile(r"[a-z-]{1,20}(?: [a-z-]{1,20}){0,63}\Z")
+_BOOLEAN = re.compile(r"(?:true|false)\Z")
+_LEVEL = re.compile(r"[+-]?\d\Z")
+_MATHML_ATTRIBUTES: dict[str, re.Pattern[str]] = {
+    name: pattern
+    for names, pattern in (
+        ("accent accentunder bevelled displaystyle fence largeop movablelimits", _BOOLEAN),
+        ("separator stretchy symmetric", _BOOLEAN),
+        ("depth height linethickness lspace maxsize minsize rspace voffset width", _LENGTH),
+        ("columnspacing rowspacing", _LENGTHS),
+        ("mathbackground mathcolor", _COLOUR),
+        ("columnalign columnlines display form frame mathvariant notation rowlines", _WORDS),
+        ("mathsize", _SIZE),
+        ("scriptlevel", _LEVEL),
+    )
+    for name in names.split()
+}
+_NUMBER = re.compile(r"\d{1,9}\Z")
+_SPAN = re.compile(r"[1-9]\d?\Z")
+_SIDE = re.compile(r"(?:left|right|center)\Z")
+_PROSE_ATTRIBUTES: dict[str, dict[str, re.Pattern[str]]] = {
+    "ol": {"start": _NUMBER},
+    "details": {"open": re.compile(r"(?:open)?\Z")},
+    "td": {"align": _SIDE, "colspan": _SPAN, "rowspan": _SPAN},
+    "th": {"align": _SIDE, "colspan": _SPAN, "rowspan": _SPAN},
+    # pygments' short names (``k``, ``nf``, ``sd``, ``vm`` ...): notebooks style them under
+    # ``.highlight``. ``as-tail`` is where the live view appends text that is not rendered yet.
+    "span": {"class": re.compile(r"(?:[a-z][a-z0-9]{0,2}|as-tail)\Z")},
+    "pre": {"class": re.compile(r"highlight\Z")},
+    "code": {"data-language": re.compile(r"[A-Za-z0-9_+#./-]{1,32}\Z")},
+}
+_ANYWHERE = {"dir": re.compile(r"(?:ltr|rtl|auto)\Z")}
+_URL = re.compile(
+    r"(?:https?://[^\s/\\?#\"'<>][^\s\"'<>\\]*|mailto:[^\s\"'<>\\]+)\Z", re.IGNORECASE
+)
+_SET_ON_LINKS = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
+
+
+def clean_text(text: str) -> str:
+    r"""Replace what no page should be given by U+FFFD; join split surrogate pairs.
+
+    Examples
+    --------
+    >>> clean_text("a\x00b\u202ec\ud83d\ude00") == "a\ufffdb\ufffdc\U0001f600"
+    True
+    """
+    if _UNFIT.search(text) is None:
+        return text
+    text = _SURROGATE_PAIR.sub(_join_pair, text)
+    return _UNFIT.sub("\ufffd", text)
+
+
+def _join_pair(match: re.Match[str]) -> str:
+    pair = match.group()
+    return chr(0x10000 + ((ord(pair[0]) - 0xD800) << 10) + (ord(pair[1]) - 0xDC00))
+
+
+def escape(text: str) -> str:
+    """Make any text safe as the content of an element or of a quoted attribute.
+
+    Parameters
+    ----------
+    text : str
+        Text from anywhere.
+
+    Returns
+    -------
+    str
+        HTML that shows exactly this text.
+
+    Examples
+    --------
+    >>> escape("<script>alert('1')</script>")
+    '&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;'
+    """
+    return _stdlib_html.escape(clean_text(text), quote=True)
+
+
+def safe_url(url: str) -> str | None:
+    r"""Return `url` if a click on it may be offered, else None.
+
+    Only absolute ``http:``, ``https:`` and ``mailto:`` addresses may: a relative one, ``http:path``
+    among them, would lead into the Jupyter server the page came from.
+
+    Examples
+    --------
+    >>> safe_url("https://example.org/a?b=c")
+    'https://example.org/a?b=c'
+    >>> safe_url("java\tscript:alert(1)") is safe_url("/api/shutdown") is None
+    True
+    """
+    url = url.strip()
+    return url if _URL.match(url) and clean_text(url) == url else None
+
+
+def _allow(tag: str, attribute: str, value: str) -> str | None:
+    """Decide on one attribute: its value, or None to drop it."""
+    if attribute == "href":
+        return safe_url(value)
+    if attribute == "title":
+        return clean_text(value)
+    if attribute in _SET_ON_LINKS:
+        return _SET_ON_LINKS[attribute]
+    if tag in _MATHML:
+        pattern = _MATHML_ATTRIBUTES.get(attribute)
+    else:
+        pattern = _PROSE_ATTRIBUTES.get(tag, _ANYWHERE).get(attribute) or _ANYWHERE.get(attribute)
+    return value if pattern is not None and pattern.match(value) else None
+
+
+def _attributes() -> dict[str, set[str]]:
+    allowed = {tag: set(names) for tag, names in _PROSE_ATTRIBUTES.items()}
+    allowed |= {tag: set(_MATHML_ATTRIBUTES) for tag in _MATHML}
+    return allowed | {"a": {"href", "title"}, "abbr": {"title"}, "*": set(_ANYWHERE)}
+
+
+_CLEANER = nh3.Cleaner(
+    tags=set(_PROSE | _MATHML),
+    clean_content_tags=set(_DROPPED_WITH_CONTENT),
+    attributes=_attributes(),
+    attribute_filter=_allow,
+    strip_comments=True,
+    link_rel=_SET_ON_LINKS["rel"],
+    set_tag_attribute_values={"a": {"target": _SET_ON_LINKS["target"]}},
+    url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
+)
+
+
+def sanitise(html: str) -> str:
+    """Return `html` with all taken out that is not on the allow-list of this module.
+
+    Parameters
+    ----------
+    html : str
+        HTML from anywhere.
+
+    Returns
+    -------
+    str
+        Balanced HTML: no element of it can end an element around it.
+
+    Examples
+    --------
+    >>> sanitise('<b onclick="x()">bold</b><img src="http://h/p.png"><script>x()</script>')
+    '<b>bold</b>'
+    >>> sanitise('<a href="https://example.org">a</a>')
+    '<a href="https://example.org" target="_blank" rel="noopener noreferrer nofollow">a</a>'
+    """
+    # Twice: an entity such as &#x202e; is a character only after the parser has seen it.
+    return clean_text(_CLEANER.clean(clean_text(html)))
+
+
+def link(url: str, text: str) -> str:
+    """Build a link to `url` that shows `text`, or the text alone where `url` may be no target.
+
+    Examples
+    --------
+    >>> link("javascript:alert(1)", "click")
+    'click'
+    """
+    target = safe_url(url)
+    if target is None:
+        return escape(text)
+    attributes = "".join(f' {name}="{value}"' for name, value in _SET_ON_LINKS.items())
+    return f'<a href="{escape(target)}"{attributes}>{escape(text)}</a>'
+
+
+_DATA_URI = re.compile(r"data:image/(png|jpeg|gif|webp);base64,([A-Za-z0-9+/]+={0,2})\Z")
+_MAGIC = {
+    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "jpeg": re.compile(rb"\xff\xd8\xff"),
+    "gif": re.compile(rb"GIF8[79]a"),
+    "webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
+
+
+def image(data_uri: str, alt: str = "") -> str:
+    """Build an image from a ``data:`` URI that a tool or the API returned.
+
+    Parameters
+    ----------
+    data_uri : str
+        ``data:image/<png|jpeg|gif|webp>;base64,...``; the bytes must begin as that format does. SVG
+        is none of them: it can hold scripts and addresses.
+    alt : str
+        Text for those who do not see the image.
+
+    Returns
+    -------
+    str
+        An ``<img>`` element, or, where the URI is not such an image, an escaped note that says so.
+
+    Examples
+    --------
+    >>> image("https://example.org/pixel.png")
+    '[image not shown: it is not an embedded PNG, JPEG, GIF or WebP image]'
+    """
+    match = _DATA_URI.match(data_uri)
+    if match:
+        kind, data = match.groups()
+        try:
+            head = base64.b64decode(data[:24] if len(data) > 24 else data, validate=True)
+        except binascii.Error:
+            head = b""
+        if _MAGIC[kind].match(head):
+            return f'<img src="{match.group()}" alt="{escape(alt)}">'
+    note = "image not shown: it is not an embedded PNG, JPEG, GIF or WebP image"
+    return escape(f"[{alt}: {note}]" if alt else f"[{note}]")

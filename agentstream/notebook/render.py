@@ -1,0 +1,398 @@
+r"""Markdown to HTML, one top-level block at a time.
+
+CommonMark, with GitHub's tables, strikethrough, task lists and bare addresses, and maths.
+
+What differs from CommonMark, and why:
+
+=====================  ===========================================================================
+raw HTML               harmless tags pass (see `_TAGS`), all else is shown as text
+image                  a link with the image's text: no request may leave the page
+relative link          its text only: it would lead into the Jupyter server
+bare http(s) address   a link, as on GitHub; bare ``www.`` and e-mail addresses stay text
+``$ $$ \( \[``           maths, see `agentstream.notebook.latex`
+``<details>``          one block up to its ``</details>``, with the Markdown between them
+a run of text of more  plain text: inline markup takes time that grows faster than the text
+than 100,000 signs
+nesting deeper than    plain text
+100
+footnotes              none; ``[^1]: https://...`` is a link definition, as in CommonMark
+=====================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import unescapeAll
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore, text_join
+from markdown_it.token import Token
+
+from .highlight import render_code
+from .html import escape, link, safe_url, sanitise
+from .latex import add_maths, mathml
+
+if TYPE_CHECKING:
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.utils import EnvType, OptionsDict
+
+__all__ = ["Definitions", "Group", "InlineCache", "groups", "parser", "render_group"]
+
+_LONGEST_INLINE = 100_000
+_DEEPEST = 100
+
+
+# -- the parser --
+
+
+@lru_cache(maxsize=1)
+def parser() -> MarkdownIt:
+    """Return the configured parser; it holds no state of a text, so all texts share it."""
+    options = {"maxNesting": _DEEPEST, "tasklists": True, "inline_definitions": True, "html": True}
+    md = MarkdownIt("commonmark", options)
+    md.enable(["table", "strikethrough"])
+    add_maths(md)
+    md.block.ruler.before("table", "too_deep", _too_deep)
+    # A link is always parsed as one; whether it becomes clickable is for the renderer and the
+    # sanitiser.
+    md.validateLink = lambda url: True  # type: ignore[method-assign]
+    return md
+
+
+def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Keep what stands deeper than the parser goes: it would be left out otherwise."""
+    if silent or state.level < _DEEPEST - 4:
+        return False
+    token = state.push("code_block", "code", 0)
+    token.content = state.getLines(start, end, state.blkIndent, True)
+    token.map = [start, end]
+    state.line = end
+    return True
+
+
+# -- link definitions --
+
+
+class Definitions:
+    """Link definitions as the parser asks for them; notes the labels that were asked for in vain.
+
+    Parameters
+    ----------
+    *layers : mapping of str to dict
+        Definitions by normalised label, those that count first in front.
+    """
+
+    def __init__(self, *layers: Mapping[str, dict[str, str]]) -> None:
+        self._layers = layers
+        self.missed: set[str] = set()
+
+    def get(self, label: str, default: None = None) -> dict[str, str] | None:
+        """Return the first definition of `label`."""
+        for layer in self._layers:
+            if label in layer:
+                return layer[label]
+        self.missed.add(label)
+        return default
+
+
+# Inline source, or the key of a code block -> its HTML and the labels it missed.
+InlineCache = dict[str, tuple[str, frozenset[str]]]
+
+
+# -- groups of tokens --
+
+
+class Group:
+    """The tokens of one top-level block, or of a ``<details>`` and all up to its end."""
+
+    __slots__ = ("first_line", "tokens")
+
+    def __init__(self, tokens: list[Token], first_line: int) -> None:
+        self.tokens = tokens
+        self.first_line = first_line
+
+    def definitions(self) -> dict[str, dict[str, str]]:
+        """Return the link definitions made here, the first of each label."""
+        found: dict[str, dict[str, str]] = {}
+        for token in self.tokens:
+            if token.type == "definition":
+                href = {"href": token.meta["url"], "title": token.meta["title"]}
+                found.setdefault(token.meta["id"], href)
+        return found
+
+
+def groups(source: str) -> list[Group]:
+    """Parse `source` into its top-level blocks; inline markup is left for `render_group`."""
+    tokens: list[Token] = []
+    # A definition counts for its label once; which one is decided by who gathers the groups.
+    parser().block.parse(source, parser(), {}, tokens)
+    found: list[Group] = []
+    open_details = 0
+    for token in tokens:
+        if open_details == 0 and token.level == 0 and token.nesting >= 0:
+            found.append(Group([], token.map[0] if token.map else 0))
+        found[-1].tokens.append(token)
+        if token.type == "html_block" and token.level == 0:
+            open_details = max(0, open_details + _details_balance(token.content))
+    return found
+
+
+def _details_balance(raw: str) -> int:
+    if len(raw) > _LONGEST_INLINE:  # shown as text
+        return 0
+    names = [f"{m['slash']}{m['name'].lower()}" for m in _TAG.finditer(raw)]
+    return names.count("details") - names.count("/details")
+
+
+# -- rendering --
+
+
+def render_group(
+    group: Group, definitions: Definitions, cache: InlineCache | None = None
+) -> tuple[str, InlineCache]:
+    """Render one group to sanitised HTML.
+
+    Parameters
+    ----------
+    group : Group
+        A top-level block.
+    definitions : Definitions
+        The link definitions that hold; labels that are not among them are noted there.
+    cache : dict, optional
+        What the last rendering of this block returned: what it has is not rendered again.
+
+    Returns
+    -------
+    html : str
+        Sanitised HTML.
+    cache : dict
+        The rendered inline parts, for the next call.
+    """
+    md = parser()
+    env: dict[str, Any] = {"references": definitions, "cache": cache or {}, "used": {}}
+    raw = _renderer().render(group.tokens, md.options, env)
+    return sanitise(raw), env["used"]
+
+
+def _render_inline(source: str, md: MarkdownIt, env: EnvType) -> str:
+    if len(source) > _LONGEST_INLINE:
+        return escape(source)
+    outer: Definitions = env["references"]
+    cached: tuple[str, frozenset[str]] | None = env["cache"].get(source) or env["used"].get(source)
+    if cached is None:
+        own = Definitions(*outer._layers)
+        children: list[Token] = []
+        md.inline.parse(source, md, {"references": own}, children)
+        token = Token("inline", "", 0, children=children)
+        text_join(StateCore("", md, {}, [token]))
+        html = str(_renderer().renderInline(token.children or [], md.options, env))
+        cached = (html, frozenset(own.missed))
+    env["used"][source] = cached
+    outer.missed |= cached[1]
+    return cached[0]
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> _Renderer:
+    return _Renderer(parser())
+
+
+class _Renderer(RendererHTML):
+    """The library's renderer, with what differs; a rule is a method named after its token."""
+
+    def render(self, tokens: Sequence[Token], options: OptionsDict, env: EnvType) -> str:
+        parts: list[str] = []
+        for index, token in enumerate(tokens):
+            if token.type == "inline":
+                parts.append(_render_inline(token.content, parser(), env))
+            elif token.type in self.rules:
+                parts.append(self.rules[token.type](tokens, index, options, env))
+            else:
+                parts.append(self.renderToken(tokens, index, options, env))
+        return "".join(parts)
+
+    def renderInline(self, tokens: Sequence[Token], options: OptionsDict, env: EnvType) -> str:
+        return super().renderInline(list(_prepare(tokens)), options, env)
+
+    def definition(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return ""
+
+    def text(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return escape(tokens[index].content)
+
+    def code_inline(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return f"<code>{escape(tokens[index].content)}</code>"
+
+    def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        info = unescapeAll(tokens[index].info).split()
+        return self._code(tokens[index].content, info[0] if info else "", env)
+
+    def code_block(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return render_code(tokens[index].content, "")
+
+    def _code(self, content: str, language: str, env: EnvType) -> str:
+        key = f"\0{language}\0{content}"  # no inline source holds a NUL
+        if key not in env["used"]:
+            code = env["cache"].get(key) or (render_code(content, language), frozenset[str]())
+            env["used"][key] = code
+        return str(env["used"][key][0])
+
+    def math_inline(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return mathml(tokens[index].content)
+
+    def math_display(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return mathml(tokens[index].content, display=True)
+
+    def math_block(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return f"<p>{mathml(tokens[index].content, display=True)}</p>\n"
+
+    def link_open(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        title = str(tokens[index].attrGet("title") or "")
+        named = f' title="{escape(title)}"' if title else ""
+        return f'<a href="{escape(str(tokens[index].attrGet("href")))}"{named}>'
+
+    def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        token = tokens[index]
+        source = str(token.attrGet("src") or "")
+        alt = self.renderInlineAsText(token.children or [], options, env)
+        # A link inside a link would end the outer one.
+        return escape(alt) if token.meta.get("linked") else link(source, alt or source)
+
+    def html_inline(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return _harmless(tokens[index].content)
+
+    def html_block(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        content = tokens[index].content
+        html = escape(content) if len(content) > _LONGEST_INLINE else _harmless(content)
+        return html if html.startswith("<") else f"<p>{html}</p>\n"
+
+    def list_item_open(
+        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        loose = index + 1 < len(tokens) and not tokens[index + 1].hidden
+        return self.renderToken(tokens, index, options, env) + (
+            "" if loose else _task_box(tokens[index])
+        )
+
+    def paragraph_open(
+        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        opening = self.renderToken(tokens, index, options, env)
+        hidden = tokens[index].hidden or index == 0
+        return opening if hidden else opening + _task_box(tokens[index - 1])
+
+    def th_open(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return self._cell(tokens[index])
+
+    def td_open(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        return self._cell(tokens[index])
+
+    def _cell(self, token: Token) -> str:
+        side = str(token.attrGet("style") or "").removeprefix("text-align:")
+        return f'<{token.tag} align="{side}">' if side else f"<{token.tag}>"
+
+
+def _task_box(item: Token) -> str:
+    """Return the box of a task list's item as a character: the page gets no form controls."""
+    if item.type != "list_item_open" or "checked" not in item.meta:
+        return ""
+    return "\N{BALLOT BOX WITH CHECK} " if item.meta["checked"] else "\N{BALLOT BOX} "
+
+
+# -- links --
+
+_BARE_ADDRESS = re.compile(r"(?<![A-Za-z0-9])https?://[^\s<>\"'`|\\]{1,2000}")
+
+
+def _prepare(tokens: Sequence[Token]) -> Iterator[Token]:
+    """Settle the links: those that may not be clicked lose their tags, bare addresses get them."""
+    shown: list[bool] = []
+    for token in tokens:
+        if token.type == "link_open":
+            shown.append(safe_url(str(token.attrGet("href") or "")) is not None)
+            if shown[-1]:
+                yield token
+        elif token.type == "link_close":
+            if shown.pop():
+                yield token
+        elif token.type == "text" and not shown and "://" in token.content:
+            yield from _link_bare_addresses(token.content)
+        else:
+            if token.type == "image":
+                token.meta = {**token.meta, "linked": any(shown)}
+            yield token
+
+
+def _link_bare_addresses(text: str) -> Iterator[Token]:
+    done = 0
+    for match in _BARE_ADDRESS.finditer(text):
+        address = _without_punctuation(match.group())
+        if safe_url(address) is None:
+            continue
+        yield Token("text", "", 0, content=text[done : match.start()])
+        yield Token("link_open", "a", 1, attrs={"href": address})
+        yield Token("text", "", 0, content=address)
+        yield Token("link_close", "a", -1)
+        done = match.start() + len(address)
+    yield Token("text", "", 0, content=text[done:])
+
+
+def _without_punctuation(address: str) -> str:
+    """Leave out what ends the sentence, not the address.
+
+    As https://github.github.com/gfm/#extended-autolink-path-validation has it.
+    """
+    while address:
+        unbalanced = address[-1] == ")" and address.count(")") > address.count("(")
+        if address[-1] not in "?!.,:*_~;]}" and not unbalanced:
+            break
+        address = address[:-1]
+    return address
+
+
+# -- raw HTML --
+
+_TAGS = frozenset(
+    "a abbr b bdi blockquote br caption cite code dd del details dfn dl dt em h1 h2 h3 h4 h5 h6"
+    " hr i ins kbd li mark ol p pre q rp rt ruby s samp small strong sub summary sup table tbody"
+    " td tfoot th thead tr u ul var wbr".split()
+)
+# Wrappers that only carry styles: their content is shown, they are not.
+_IGNORED_TAGS = frozenset("center div font section span".split())
+_ATTRIBUTES = frozenset("align colspan dir href open rowspan start title".split())
+_TAG = re.compile(
+    r"<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)"
+    r"(?P<rest>(?:\s[^<>\"']*(?:\"[^<>\"]*\"[^<>\"']*|'[^<>']*'[^<>\"']*)*)?)/?>"
+)
+_ATTRIBUTE = re.compile(r"([A-Za-z]+)\s*(?:=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+)))?")
+
+
+def _harmless(raw: str) -> str:
+    """Rebuild the harmless tags of raw HTML and escape all else; the sanitiser sees the result."""
+    parts: list[str] = []
+    done = 0
+    for match in _TAG.finditer(raw):
+        name = match["name"].lower()
+        if name not in _TAGS and name not in _IGNORED_TAGS:
+            continue
+        parts.append(escape(unescape(raw[done : match.start()])))
+        if name in _TAGS:
+            parts.append(f"<{match['slash']}{name}{_kept_attributes(match)}>")
+        done = match.end()
+    parts.append(escape(unescape(raw[done:])))
+    return "".join(parts)
+
+
+def _kept_attributes(tag: re.Match[str]) -> str:
+    if tag["slash"]:
+        return ""
+    return "".join(
+        f' {match[1].lower()}="{escape(unescape(match[2] or match[3] or match[4] or ""))}"'
+        for match in _ATTRIBUTE.finditer(tag["rest"])
+        if match[1].lower() in _ATTRIBUTES
+    )
