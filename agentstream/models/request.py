@@ -150,10 +150,9 @@ def _text(request: ModelRequest) -> dict[str, Any] | None:
 
 
 def _include(request: ModelRequest) -> list[str]:
-    before, after = tool_includes(request.tools)
     settings = request.settings
     logprobs = [] if settings.top_logprobs is None else ["message.output_text.logprobs"]
-    wanted = [*before, *logprobs, *(settings.response_include or []), *after]
+    wanted = [*tool_includes(request.tools), *logprobs, *(settings.response_include or [])]
     return list(dict.fromkeys(wanted))
 
 

@@ -86,15 +86,15 @@ def tool_params(
     return params + [_handoff_param(handoff) for handoff in handoffs]
 
 
-def tool_includes(tools: Iterable[Tool]) -> tuple[list[str], list[str]]:
-    """Name the parts of the answer that the tools need, before and after the settings' own."""
-    tools = list(tools)
-    files = any(isinstance(tool, FileSearchTool) and tool.include_search_results for tool in tools)
-    images = any(
-        isinstance(tool, WebSearchTool) and "image" in (tool.search_content_types or ())
-        for tool in tools
-    )
-    return ["file_search_call.results"] * files, ["web_search_call.results"] * images
+def tool_includes(tools: Iterable[Tool]) -> list[str]:
+    """Name the parts of the answer that are left out unless the request names them."""
+    includes = []
+    for tool in tools:
+        if isinstance(tool, FileSearchTool) and tool.include_search_results:
+            includes.append("file_search_call.results")
+        if isinstance(tool, WebSearchTool) and "image" in (tool.search_content_types or ()):
+            includes.append("web_search_call.results")
+    return includes
 
 
 def uses_preview_computer(model: str | None, choice: Any) -> bool:
