@@ -52,6 +52,7 @@ __all__ = ["FAKE_ID", "ChatFold"]
 logger = logging.getLogger(__name__)
 
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_WITHHELD: Final = "Response withheld by the provider's content filter."  # the SDK's words
 _OTHER_CHOICES: Final = (
     "Chat Completions streaming with multiple choices or nonzero choice indexes is not fully "
     "supported; only choice index 0 can be processed."
@@ -80,7 +81,7 @@ class ChatFold:
     --------
     >>> fold = ChatFold(Response.construct(id="r", model="m", output=[]))
     >>> events = list(fold.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}}]}))
-    >>> events += fold.finish(complete=True)
+    >>> events.extend(fold.finish(complete=True))
     >>> [event.type.removeprefix("response.") for event in events]
     ... # doctest: +NORMALIZE_WHITESPACE
     ['created', 'output_item.added', 'content_part.added', 'output_text.delta',
@@ -158,8 +159,10 @@ class ChatFold:
             if choice.get("finish_reason"):
                 self._finish_reason = str(choice["finish_reason"])
                 self._take_usage_elsewhere(chunk, choice)
+                if self._finish_reason == "content_filter" and not self._has_answer:
+                    yield from self._message.add_refusal(_WITHHELD)
 
-    def finish(self, *, complete: bool) -> list[ResponseStreamEvent]:
+    def finish(self, *, complete: bool) -> Iterator[ResponseStreamEvent]:
         """End the response.
 
         Parameters
@@ -167,45 +170,34 @@ class ChatFold:
         complete
             Whether the stream ended as it should, with `[DONE]`. A finish_reason will do too.
 
-        Returns
-        -------
-        list of ResponseStreamEvent
+        Yields
+        ------
+        ResponseStreamEvent
             The ends of all open parts and items, then `response.completed`, or
             `response.incomplete` where the stream broke off.
 
         Raises
         ------
         ModelBehaviorError
-            There was no chunk at all.
+            There was no chunk at all, or the tokens ran out before the answer began.
         """
-        if not self._started:
-            raise ModelBehaviorError(
-                f"The server ended the stream of model {self._response.model!r} without sending "
-                "a single chunk. Check the server's log, and that it supports streaming."
-            )
+        self._check_end()
         complete = complete or self._finish_reason is not None
-        events = [
-            *self._late_calls(),
-            *self._reasoning.finish(),
-            *self._message.end_parts(),
-            *map(self._call_done, self._book.calls),
-            *self._message.finish(),
-        ]
+        yield from self._late_calls()
+        yield from self._reasoning.finish()
+        yield from self._message.end_parts()
+        yield from map(self._call_done, self._book.calls)
+        yield from self._message.finish()
         response = self._final_response(complete)
         number = next(self._ledger.sequence)
         if complete:
-            events.append(
-                ResponseCompletedEvent(
-                    response=response, sequence_number=number, type="response.completed"
-                )
+            yield ResponseCompletedEvent(
+                response=response, sequence_number=number, type="response.completed"
             )
         else:
-            events.append(
-                ResponseIncompleteEvent(
-                    response=response, sequence_number=number, type="response.incomplete"
-                )
+            yield ResponseIncompleteEvent(
+                response=response, sequence_number=number, type="response.incomplete"
             )
-        return events
 
     def output(self) -> list[ResponseOutputItem]:
         """The items that have arrived so far, in the order of their output indexes."""
@@ -232,6 +224,22 @@ class ChatFold:
         if not isinstance(message, str) or not message:
             message = f"The server reports an error: {json.dumps(error, default=str)}"
         raise APIError(message=message, request=cast(Any, self._request), body=error)
+
+    def _check_end(self) -> None:
+        if not self._started:
+            raise ModelBehaviorError(
+                f"The server ended the stream of model {self._response.model!r} without sending "
+                "a single chunk. Check the server's log, and that it supports streaming."
+            )
+        if self._finish_reason == "length" and not self._has_answer:
+            raise ModelBehaviorError(
+                "The model ended with finish_reason='length' before it gave any text, tool call or "
+                "refusal. Raise ModelSettings.max_tokens, or lower the reasoning effort."
+            )
+
+    @property
+    def _has_answer(self) -> bool:
+        return self._message.output_index is not None or bool(self._book.calls)
 
     def _take_usage(self, usage: Any) -> None:
         # Some send it once, some with every chunk, counting up: the last one is the whole.

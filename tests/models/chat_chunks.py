@@ -54,7 +54,7 @@ def folded(chunks: Iterable[Any], *, complete: bool = True, **options: Any) -> l
     events: list[Any] = []
     for each in chunks:
         events += fold.feed(each)
-    return events + fold.finish(complete=complete)
+    return [*events, *fold.finish(complete=complete)]
 
 
 def kinds(events: Iterable[Any]) -> list[str]:

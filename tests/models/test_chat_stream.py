@@ -267,6 +267,16 @@ def test_an_answer_cut_short_says_why(finish: str, reason: str) -> None:
     assert last(events).incomplete_details.reason == reason
 
 
+def test_tokens_that_run_out_before_the_answer_are_an_error() -> None:
+    with pytest.raises(ModelBehaviorError, match="max_tokens"):
+        folded([chunk({"reasoning": "Hm"}), chunk({}, "length")])
+
+
+def test_an_answer_that_was_filtered_whole_is_a_refusal() -> None:
+    events = folded([chunk({}, "content_filter")])
+    assert output(events) == [("refusal", "Response withheld by the provider's content filter.")]
+
+
 def test_a_stream_that_breaks_off_ends_incomplete_with_all_that_came() -> None:
     chunks = [chunk({"content": "half"}), chunk(call(0, "a", "f", '{"x"'))]
     events = folded(chunks, complete=False)

@@ -1,0 +1,335 @@
+"""Chat Completions as a `Model`: the client asks, the fold makes Responses events of the answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from openai import APIStatusError, BaseModel
+from openai.types.responses import Response
+
+from ..errors import ModelBehaviorError
+from ..items import ModelResponse
+from ..usage import usage_of
+from .base import Model, ModelTracing
+from .chat_input import ReplayPolicy
+from .chat_request import chat_arguments, response_tool_choice, tool_names
+from .chat_stream import FAKE_ID, ChatFold
+from .reasoning_content_replay import ShouldReplayReasoningContent
+from .request import ModelRequest
+from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for, client_for_attempt
+from .transport import open_stream
+from .wire import SSESplitter, parse_json
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.responses.response_prompt_param import ResponsePromptParam
+
+    from ..agent_output import AgentOutputSchemaBase
+    from ..handoffs import Handoff
+    from ..hosted_tools import Tool
+    from ..items import TResponseInputItem, TResponseStreamEvent
+    from ..model_settings import ModelSettings
+
+__all__ = ["OpenAIChatCompletionsModel"]
+
+logger = logging.getLogger(__name__)
+
+_DONE: Final = b"[DONE]"
+_REFUSALS: Final = (400, 422)  # "bad request", and what FastAPI servers answer to an unknown field
+
+
+class OpenAIChatCompletionsModel(Model):
+    """A model behind `POST /chat/completions`, at OpenAI or any server that resembles it.
+
+    A stream asks for its usage. A server that refuses `stream_options` (status 400 or 422, with an
+    error that names it) is asked again without it, and not asked for it any more, unless
+    `ModelSettings.include_usage` is set: then its error is raised.
+
+    Parameters
+    ----------
+    model : str
+        The model's name.
+    openai_client : openai.AsyncOpenAI
+        Makes the requests, with its key, base URL, retries and timeouts.
+    should_replay_reasoning_content : callable, optional
+        Decides whether `reasoning_content` of earlier answers is sent back; by default it is to
+        DeepSeek's models.
+    strict_feature_validation : bool
+        Raise UserError for what the Chat API cannot do, instead of leaving it out with a warning.
+    buffer_streamed_tool_calls : bool
+        Tell of tool calls only when they have arrived whole.
+
+    Examples
+    --------
+    >>> from openai import AsyncOpenAI
+    >>> client = AsyncOpenAI(base_url="http://localhost:11434/v1", api_key="ollama")
+    >>> OpenAIChatCompletionsModel("qwen3", client).model
+    'qwen3'
+    """
+
+    def __init__(
+        self,
+        model: str,
+        openai_client: AsyncOpenAI,
+        should_replay_reasoning_content: ShouldReplayReasoningContent | None = None,
+        strict_feature_validation: bool = False,
+        buffer_streamed_tool_calls: bool = False,
+    ) -> None:
+        self.model = model
+        self._client = openai_client
+        self._strict = strict_feature_validation
+        self._buffer = buffer_streamed_tool_calls
+        self._policy = ReplayPolicy(
+            model=model,
+            base_url=str(openai_client.base_url).rstrip("/"),
+            hook=should_replay_reasoning_content,
+            strict=strict_feature_validation,
+        )
+        self._has_stream_options = True  # until the server says that it has not
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> ModelResponse:
+        """Answer in one piece; parameters as in `Model.get_response`.
+
+        Raises
+        ------
+        openai.APIError
+            The request failed.
+        ModelBehaviorError
+            The server answered with what is no completion.
+        UserError
+            The input or the tools cannot be sent with Chat Completions.
+        """
+        request = ModelRequest(
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            previous_response_id,
+            conversation_id,
+            prompt,
+        )
+        arguments = self._arguments(request, stream=False)
+        client = client_for_attempt(self._client)
+        completion = await client.chat.completions.create(**arguments)
+        fold = self._fold(request, arguments)
+        for _ in (*fold.feed(_completion(completion)), *fold.finish(complete=True)):
+            pass
+        return ModelResponse(
+            output=fold.output(),
+            usage=usage_of(fold.usage()),
+            response_id=None,
+            request_id=getattr(completion, "_request_id", None),
+            raw_usage=fold.raw_usage if model_settings.preserve_raw_usage else None,
+        )
+
+    async def stream_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        """Answer as a stream; parameters as in `Model.get_response`.
+
+        The HTTP response is closed when the generator is: at its end, by ``aclose()``, or when
+        the task that awaits it is cancelled.
+
+        Yields
+        ------
+        openai.types.responses.ResponseStreamEvent
+            What the chunks mean in the Responses API. The final `response` carries the server's
+            request id as ``_request_id`` and, if `ModelSettings.preserve_raw_usage` is set, the
+            usage as it came as ``_raw_usage``.
+
+        Raises
+        ------
+        openai.APIError
+            The request failed, or the connection broke, or the server sent an error.
+        ModelBehaviorError
+            The stream broke off (after `response.incomplete`, which holds all that came), or
+            held no answer.
+        UserError
+            The input or the tools cannot be sent with Chat Completions.
+        """
+        request = ModelRequest(
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            previous_response_id,
+            conversation_id,
+            prompt,
+        )
+        async with aclosing(self._stream(request)) as events:
+            async for event in events:
+                yield event
+
+    def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
+        """Say what the error's status and headers tell about trying again."""
+        return advice_for(request)
+
+    async def _stream(self, request: ModelRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
+        arguments = self._arguments(request, stream=True)
+        try:
+            async with aclosing(self._events(request, arguments)) as events:
+                async for event in events:
+                    yield event
+            return
+        except APIStatusError as error:  # raised before the first event
+            if not self._refuses_stream_options(error, request):
+                raise
+        logger.warning("%s has no stream_options: it may not tell the usage.", self.model)
+        self._has_stream_options = False
+        arguments = self._arguments(request, stream=True)
+        async with aclosing(self._events(request, arguments)) as events:
+            async for event in events:
+                yield event
+
+    async def _events(
+        self, request: ModelRequest, arguments: dict[str, Any]
+    ) -> AsyncGenerator[TResponseStreamEvent, None]:
+        client = client_for_attempt(self._client)
+        create = client.chat.completions.with_streaming_response.create
+        async with open_stream(create(**arguments)) as body:
+            fold = self._fold(request, arguments, body.request)
+            splitter = SSESplitter()
+            done = False
+            async for fragment in body.chunks:
+                for _, data in splitter.feed(fragment):
+                    done = done or data.startswith(_DONE)
+                    if not done:
+                        for event in fold.feed(parse_json(data)):
+                            yield event
+                if done:
+                    break
+            if not done:
+                for chunk in _left_over(splitter):
+                    done = done or chunk is _DONE
+                    for event in () if done else fold.feed(chunk):
+                        yield event
+            for event in fold.finish(complete=done):
+                if event.type in ("response.completed", "response.incomplete"):
+                    # Not fields of the type; the first under the name that the client uses.
+                    event.response._request_id = body.request_id
+                    if request.settings.preserve_raw_usage:
+                        object.__setattr__(event.response, "_raw_usage", fold.raw_usage)
+                yield event
+        if event.type == "response.incomplete":
+            raise ModelBehaviorError(
+                f"The stream of model {self.model!r} broke off: the server closed the connection "
+                "without a finish_reason or [DONE]. What had arrived is in response.incomplete. "
+                "Try again; if it always ends so, look into the server's or the proxy's log."
+            )
+
+    def _arguments(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
+        self._check_features(request)
+        arguments = chat_arguments(request, self.model, self._client, self._policy, stream=stream)
+        if request.settings.include_usage is None and not self._has_stream_options:
+            arguments.pop("stream_options", None)
+        return arguments
+
+    def _check_features(self, request: ModelRequest) -> None:
+        kept = {
+            "previous_response_id": request.previous_response_id,
+            "conversation_id": request.conversation_id,
+        }
+        names = [name for name, value in kept.items() if value is not None]
+        if names:
+            self._policy.leave_out(
+                "OpenAIChatCompletionsModel does not support server-managed conversation state "
+                f"({', '.join(names)}). Send the whole conversation, or use OpenAIResponsesModel.",
+                "It is left out.",
+            )
+        if request.prompt is not None:
+            self._policy.leave_out(
+                "Reusable prompts are only supported by the Responses API: "
+                "OpenAIChatCompletionsModel does not support `prompt`.",
+                "It is left out.",
+            )
+
+    def _fold(
+        self, request: ModelRequest, arguments: dict[str, Any], http_request: Any = None
+    ) -> ChatFold:
+        settings = request.settings
+        response = Response(
+            id=FAKE_ID,
+            created_at=time.time(),
+            model=self.model,
+            object="response",
+            output=[],
+            parallel_tool_calls=bool(arguments.get("parallel_tool_calls")),
+            reasoning=settings.reasoning,
+            temperature=settings.temperature,
+            tool_choice=response_tool_choice(settings),
+            tools=[],
+            top_p=settings.top_p,
+        )
+        return ChatFold(
+            response,
+            tool_names=tool_names(request),
+            strict=self._strict,
+            buffer_tool_calls=self._buffer,
+            request=http_request,
+        )
+
+    def _refuses_stream_options(self, error: APIStatusError, request: ModelRequest) -> bool:
+        return (
+            self._has_stream_options
+            and request.settings.include_usage is None
+            and error.status_code in _REFUSALS
+            and "stream_options" in f"{error.message} {error.body}"
+        )
+
+
+def _left_over(splitter: SSESplitter) -> Iterator[Any]:
+    """The event whose blank line never came, if it is whole."""
+    for _, data in splitter.finish():
+        if data.startswith(_DONE):
+            yield _DONE
+        else:
+            with suppress(ValueError):  # cut within its data: it cannot be read
+                yield parse_json(data)
+
+
+def _completion(completion: Any) -> dict[str, Any]:
+    """The completion as JSON values, whatever types its fields have.
+
+    Raises
+    ------
+    ModelBehaviorError
+        The server answered with something else.
+    """
+    data = completion.model_dump(warnings=False) if isinstance(completion, BaseModel) else None
+    if data is None or not data.get("choices"):
+        error = (data or {}).get("error") or ("" if data else repr(completion)[:300])
+        raise ModelBehaviorError(
+            "ChatCompletion response has no choices (possible provider error payload)"
+            + (f": {error}" if error else "")
+        )
+    return data
