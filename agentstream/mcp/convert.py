@@ -1,0 +1,340 @@
+"""An MCP tool as a function tool: its name, its schema, its calls and their results."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+import json
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AgentsException, MCPToolCancellationError, ModelBehaviorError, UserError
+from ..schema import ensure_strict_json_schema
+from ..tools import FunctionTool, default_tool_error_function
+from .approval import needs_approval
+from .names import Named, prefixed
+from .server import MCPServer, MCPToolCustomDataContext, MCPToolMetaContext, Unset
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
+    from mcp.types import Tool as MCPTool
+
+    from ..agent import AgentBase, MCPConfig
+    from ..run_context import RunContextWrapper
+    from ..tool_context import ToolContext
+    from ..tools import FunctionToolCustomDataContext, ToolErrorFunction
+
+_log = logging.getLogger("agentstream.mcp")
+
+
+async def mcp_tools(
+    servers: Sequence[MCPServer],
+    *,
+    run_context: RunContextWrapper[Any],
+    agent: AgentBase[Any],
+    config: MCPConfig | None = None,
+) -> list[FunctionTool]:
+    """Give the tools of connected servers as function tools, in the order of the servers.
+
+    Parameters
+    ----------
+    servers : sequence of MCPServer
+        The servers; they are asked at once.
+    run_context : RunContextWrapper
+        The run's context, for tool filters.
+    agent : AgentBase
+        The agent, for tool filters and approvals.
+    config : dict or None
+        ``convert_schemas_to_strict``, ``failure_error_function`` and
+        ``include_server_in_tool_names``, as in `Agent.mcp_config`.
+
+    Raises
+    ------
+    UserError
+        Two servers offer a tool of one name, or a server is not connected.
+    """
+    options: Mapping[str, Any] = config or {}
+    listed = await _listed(servers, run_context, agent)
+    offered = [
+        (server, tool) for server, tools in zip(servers, listed, strict=True) for tool in tools
+    ]
+    if options.get("include_server_in_tool_names"):
+        taken = {tool.name for tool in agent.tools if isinstance(tool, FunctionTool)}
+        names = prefixed([Named(server.name, tool.name) for server, tool in offered], taken)
+    else:
+        names = [tool.name for _, tool in offered]
+        _refuse_duplicates(listed)
+    return [
+        function_tool_of(
+            tool,
+            server,
+            convert_schemas_to_strict=options.get("convert_schemas_to_strict", False),
+            agent=agent,
+            failure_error_function=options.get(
+                "failure_error_function", default_tool_error_function
+            ),
+            name=name,
+        )
+        for (server, tool), name in zip(offered, names, strict=True)
+    ]
+
+
+async def _listed(
+    servers: Sequence[MCPServer], run_context: RunContextWrapper[Any], agent: AgentBase[Any]
+) -> list[list[MCPTool]]:
+    asking = [asyncio.ensure_future(server.list_tools(run_context, agent)) for server in servers]
+    try:
+        return await asyncio.gather(*asking)
+    except BaseException:
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        raise
+
+
+def _refuse_duplicates(listed: Iterable[Iterable[MCPTool]]) -> None:
+    seen: set[str] = set()
+    twice: set[str] = set()
+    for tools in listed:
+        names = {tool.name for tool in tools}
+        twice |= seen & names
+        seen |= names
+    if twice:
+        raise UserError(
+            "Duplicate tool names found across MCP servers: "
+            f"{', '.join(repr(name) for name in sorted(twice))}. Set "
+            "mcp_config={'include_server_in_tool_names': True} on the agent to put the server's "
+            "name before each, or leave some out with tool_filter."
+        )
+
+
+def function_tool_of(
+    tool: MCPTool,
+    server: MCPServer,
+    *,
+    convert_schemas_to_strict: bool = False,
+    agent: AgentBase[Any] | None = None,
+    failure_error_function: ToolErrorFunction | None = default_tool_error_function,
+    name: str | None = None,
+) -> FunctionTool:
+    """Make a function tool of one MCP tool.
+
+    Parameters
+    ----------
+    tool : mcp.types.Tool
+        The tool as the server describes it.
+    server : MCPServer
+        The server that is called.
+    convert_schemas_to_strict : bool
+        Whether to make the schema strict, where that admits no other arguments than before.
+    agent : AgentBase or None
+        The agent, for approvals.
+    failure_error_function : function or None
+        Makes the model's answer from an error; the server's own comes first.
+    name : str or None
+        The name the model sees; the tool's own by default.
+    """
+    schema, strict = _schema(tool, convert_schemas_to_strict)
+    title = tool.title or (tool.annotations.title if tool.annotations else None)
+    call = _Call(tool, server, name or tool.name, failure_error_function)
+    return FunctionTool(
+        name=name or tool.name,
+        description=tool.description or title or "",
+        params_json_schema=schema,
+        on_invoke_tool=call,
+        strict_json_schema=strict,
+        needs_approval=needs_approval(server.approval_policy, tool, agent),
+        tool_input_guardrails=server.tool_input_guardrails,
+        tool_output_guardrails=server.tool_output_guardrails,
+        custom_data_extractor=call.custom_data if server.custom_data_extractor else None,
+        _mcp_title=title,
+    )
+
+
+def _schema(tool: MCPTool, strict: bool) -> tuple[dict[str, Any], bool]:
+    # OpenAI's API refuses an object schema without "properties", which MCP allows.
+    schema = {"properties": {}, **copy.deepcopy(tool.input_schema)}
+    schema = {key: schema[key] for key in (*tool.input_schema, *schema) if key in schema}
+    if strict and _can_be_strict(tool.input_schema):
+        try:
+            return ensure_strict_json_schema(schema), True
+        except UserError as error:
+            _log.info("The schema of MCP tool %r stays as it is: %s", tool.name, error)
+    return schema, False
+
+
+def _can_be_strict(schema: dict[str, Any]) -> bool:
+    """Whether strict mode keeps the meaning: nothing is referred to, no object takes any keys."""
+    return all(_is_plain(part) for part in _parts(schema))
+
+
+def _is_plain(schema: Any) -> bool:
+    if not isinstance(schema, dict) or "$ref" in schema:
+        return False
+    kind = schema.get("type")
+    is_object = kind == "object" or (isinstance(kind, list) and "object" in kind)
+    takes_any_key = not schema.get("properties") and schema.get("additionalProperties") is not False
+    return not (is_object and takes_any_key)
+
+
+def _parts(schema: Any) -> Iterator[Any]:
+    yield schema
+    if not isinstance(schema, dict):
+        return
+    for key in ("properties", "$defs", "definitions"):
+        if isinstance(schema.get(key), dict):
+            for part in schema[key].values():
+                yield from _parts(part)
+    for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        if isinstance(schema.get(key), list):
+            for part in schema[key]:
+                yield from _parts(part)
+    if "items" in schema:
+        yield from _parts(schema["items"])
+
+
+class _Call:
+    """Calls one tool; `FunctionTool.on_invoke_tool`."""
+
+    def __init__(
+        self,
+        tool: MCPTool,
+        server: MCPServer,
+        shown_name: str,
+        failure_error_function: ToolErrorFunction | None,
+    ) -> None:
+        self._tool = tool
+        self._server = server
+        self._shown_name = shown_name
+        own = server.failure_error_function
+        self._on_failure = failure_error_function if isinstance(own, Unset) else own
+        self._results: dict[str, tuple[dict[str, Any], CallToolResult]] = {}
+
+    async def __call__(self, context: ToolContext[Any], arguments: str) -> Any:
+        try:
+            return await self._invoke(context, arguments)
+        except Exception as error:  # Whatever it is, the user's function tells the model.
+            if self._on_failure is None:
+                raise
+            _log.warning("The model is told that MCP tool %r failed: %r", self._shown_name, error)
+            answer = self._on_failure(context, error)
+            return await answer if inspect.isawaitable(answer) else answer
+
+    async def _invoke(self, context: ToolContext[Any], text: str) -> Any:
+        arguments = self._arguments(text)
+        meta = await self._meta(context, arguments)
+        # Servers of a user's own may know no `meta`.
+        more = {} if meta is None else {"meta": meta}
+        try:
+            with _cancelled_from_outside_only(self._tool.name, self._server.name):
+                result = await self._server.call_tool(self._tool.name, arguments, **more)
+        except Exception as error:
+            if isinstance(error, AgentsException) or _is_mcp_error(error):
+                raise
+            raise AgentsException(
+                f"Error invoking MCP tool {self._tool.name} on server {self._server.name!r}: "
+                f"{error}"
+            ) from error
+        if self._server.custom_data_extractor is not None:
+            self._results[context.tool_call_id] = (arguments, result)
+        return output_of(result, self._server.use_structured_content)
+
+    def _arguments(self, text: str) -> dict[str, Any]:
+        try:
+            arguments = json.loads(text) if text else {}
+        except ValueError as error:
+            raise ModelBehaviorError(
+                f"Invalid JSON input for tool {self._shown_name}: {error}"
+            ) from error
+        if not isinstance(arguments, dict):
+            raise ModelBehaviorError(
+                f"Invalid JSON input for tool {self._shown_name}: expected a JSON object"
+            )
+        return arguments
+
+    async def _meta(
+        self, context: ToolContext[Any], arguments: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        if self._server.tool_meta_resolver is None:
+            return None
+        meta = self._server.tool_meta_resolver(
+            MCPToolMetaContext(
+                context, self._server.name, self._tool.name, copy.deepcopy(arguments)
+            )
+        )
+        if inspect.isawaitable(meta):
+            meta = await meta
+        if meta is not None and not isinstance(meta, Mapping):
+            raise UserError(
+                f"tool_meta_resolver of MCP server {self._server.name!r} gave {type(meta)}. "
+                "Give a dict, or None."
+            )
+        return None if meta is None else dict(meta)
+
+    async def custom_data(self, about: FunctionToolCustomDataContext) -> Any:
+        """Ask the server's `custom_data_extractor` about a finished call."""
+        found = self._results.pop(about.tool_context.tool_call_id, None)
+        if found is None or self._server.custom_data_extractor is None:
+            return None  # The call failed, or a guardrail took its place.
+        arguments, result = found
+        data = self._server.custom_data_extractor(
+            MCPToolCustomDataContext(
+                run_context=about.tool_context,
+                server_name=self._server.name,
+                tool_name=self._tool.name,
+                tool_display_name=self._shown_name,
+                arguments=arguments,
+                result_meta=result.meta,
+                structured_content=result.structured_content,
+                is_error=result.is_error,
+                tool_output=about.output,
+            )
+        )
+        return await data if inspect.isawaitable(data) else data
+
+
+@contextmanager
+def _cancelled_from_outside_only(tool_name: str, server_name: str) -> Iterator[None]:
+    """Let a cancellation of this task through, and make an error of any other.
+
+    mcp cancels a call with a CancelledError when its transport breaks; passed on, it would look
+    like the run being cancelled, and end it without a word.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise MCPToolCancellationError(
+            f"Failed to call tool {tool_name!r} on MCP server {server_name!r}: "
+            "tool execution was cancelled."
+        ) from None
+
+
+def _is_mcp_error(error: Exception) -> bool:
+    package = sys.modules.get("mcp")
+    return package is not None and isinstance(error, package.MCPError)
+
+
+def output_of(result: CallToolResult, use_structured_content: bool = False) -> Any:
+    """Bring a result to what the model is told: JSON text, one content part, or a list of them.
+
+    A result that the server calls an error is told like any other: its words are for the model.
+    """
+    if use_structured_content and result.structured_content and not result.is_error:
+        return json.dumps(result.structured_content)
+    parts = [_part(content) for content in result.content]
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _part(content: Any) -> dict[str, Any]:
+    if content.type == "text":
+        return {"type": "text", "text": content.text}
+    if content.type == "image":
+        return {"type": "image", "image_url": f"data:{content.mime_type};base64,{content.data}"}
+    return {"type": "text", "text": content.model_dump_json()}

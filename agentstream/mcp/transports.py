@@ -1,0 +1,329 @@
+"""The three ways to reach a server: its pipes, SSE, streamable HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from typing_extensions import TypedDict
+
+from ..errors import UserError
+from .client import MCPClientServer
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+T = TypeVar("T")
+
+_log = logging.getLogger("agentstream.mcp")
+
+HttpClientFactory: TypeAlias = Callable[..., Any]
+"""``(headers=, timeout=, auth=) -> httpx2.AsyncClient``."""
+
+
+class MCPServerStdioParams(TypedDict):
+    """How to start a server that speaks over its pipes."""
+
+    command: str
+    args: NotRequired[list[str]]
+    env: NotRequired[dict[str, str]]
+    cwd: NotRequired[str | Path]
+    encoding: NotRequired[str]
+    encoding_error_handler: NotRequired[Literal["strict", "ignore", "replace"]]
+
+
+class MCPServerSseParams(TypedDict):
+    """Where a server with SSE is; `timeout` and `sse_read_timeout` in seconds."""
+
+    url: str
+    headers: NotRequired[dict[str, str]]
+    timeout: NotRequired[float]
+    sse_read_timeout: NotRequired[float]
+    auth: NotRequired[Any]
+    httpx_client_factory: NotRequired[HttpClientFactory]
+
+
+class MCPServerStreamableHttpParams(TypedDict):
+    """Where a server with streamable HTTP is; the timeouts in seconds."""
+
+    url: str
+    headers: NotRequired[dict[str, str]]
+    timeout: NotRequired[timedelta | float]
+    sse_read_timeout: NotRequired[timedelta | float]
+    terminate_on_close: NotRequired[bool]
+    httpx_client_factory: NotRequired[HttpClientFactory]
+    auth: NotRequired[Any]
+    ignore_initialized_notification_failure: NotRequired[bool]
+
+
+class MCPServerStdio(MCPClientServer):
+    """A server that is started here and speaks over its pipes.
+
+    What it writes to stderr goes to a temporary file, of which an error shows the end: a notebook's
+    own ``sys.stderr`` is no file a process could write to.
+
+    Examples
+    --------
+    ::
+
+        async with MCPServerStdio({"command": "uvx", "args": ["mcp-server-time"]}) as server:
+            agent = Agent(name="Clock", mcp_servers=[server])
+            result = await Runner.run(agent, "What time is it in Lisbon?")
+    """
+
+    _stderr: _Stderr | None = None
+
+    def _default_name(self) -> str:
+        return f"stdio: {_given(self.params, 'command')}"
+
+    def create_streams(self) -> AbstractAsyncContextManager[Any]:
+        """Make the streams of one connection: starts the process when entered."""
+        self._stderr = _Stderr()
+        return _stdio_streams(dict(self.params), self._stderr)
+
+    async def _request(self, request: Callable[[Client], Awaitable[T]]) -> T:
+        if self._stderr is not None:
+            self._stderr.trim()
+        return await super()._request(request)
+
+    def _explain(self) -> Callable[[BaseException], str]:
+        command, stderr = self.params["command"], self._stderr
+        timeout = self.client_session_timeout_seconds
+
+        def explain(error: BaseException) -> str:
+            if isinstance(error, FileNotFoundError):
+                return (
+                    f"there is no command {command!r} (or its cwd is missing). Install it, or "
+                    "give its full path."
+                )
+            said = stderr.tail() if stderr is not None else ""
+            words = f" It said on stderr:\n{said}" if said else " It said nothing on stderr."
+            return _reason(error, timeout, "its process has ended.") + words
+
+        return explain
+
+
+class MCPServerSse(MCPClientServer):
+    """A server reached by HTTP with server-sent events, the older of MCP's HTTP transports."""
+
+    def _default_name(self) -> str:
+        return f"sse: {without_secrets(_given(self.params, 'url'))}"
+
+    def create_streams(self) -> AbstractAsyncContextManager[Any]:
+        """Make the streams of one connection: sends the first request when entered."""
+        from mcp.client.sse import sse_client
+
+        return sse_client(**self.params)
+
+    def _explain(self) -> Callable[[BaseException], str]:
+        return _http_explanation(self.client_session_timeout_seconds)
+
+
+class MCPServerStreamableHttp(MCPClientServer):
+    """A server reached by streamable HTTP."""
+
+    _seen: _Seen | None = None
+
+    def _default_name(self) -> str:
+        return f"streamable_http: {without_secrets(_given(self.params, 'url'))}"
+
+    def create_streams(self) -> AbstractAsyncContextManager[Any]:
+        """Make the streams of one connection."""
+        self._seen = _Seen()
+        return _http_streams(dict(self.params), self._seen)
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session; None before connecting, and where the server gives none."""
+        return self._seen.session_id if self._seen is not None else None
+
+    def _explain(self) -> Callable[[BaseException], str]:
+        seen = self._seen
+        explain = _http_explanation(self.client_session_timeout_seconds)
+
+        def with_status(error: BaseException) -> str:
+            # mcp makes "Server returned an error response" of every HTTP status.
+            return seen.refusal if seen is not None and seen.refusal else explain(error)
+
+        return with_status
+
+
+class _Seen:
+    """What the HTTP responses of one connection told beside their contents."""
+
+    session_id: str | None = None
+    refusal: str = ""
+
+    async def __call__(self, response: Any) -> None:
+        self.session_id = response.headers.get("mcp-session-id") or self.session_id
+        is_probe = response.request.method != "POST"  # A server need not offer the GET stream.
+        if response.is_error and not is_probe:
+            self.refusal = f"HTTP error {response.status_code} ({response.reason_phrase})."
+        elif not is_probe:
+            self.refusal = ""
+
+
+def _given(params: Any, key: str) -> str:
+    value = params.get(key) if isinstance(params, dict) else None
+    if not isinstance(value, str) or not value:
+        raise UserError(f"The params of this MCP server must be a dict with a text {key!r}.")
+    return value
+
+
+class _Stderr:
+    """Where a server's stderr goes: a file, kept small, that is gone with the connection."""
+
+    limit = 1_000_000
+
+    def __init__(self) -> None:
+        handle, self._path = tempfile.mkstemp(prefix="agentstream-mcp-", suffix=".stderr")
+        os.close(handle)
+        # Opened to append, so that the process goes on at the end after the file was cut.
+        self.file = open(self._path, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        if os.name == "posix":
+            os.unlink(self._path)
+        self._last = ""
+
+    def tail(self, characters: int = 2000) -> str:
+        """Read the last words."""
+        if not self.file.closed:
+            size = os.fstat(self.file.fileno()).st_size
+            data = self._read(max(0, size - 4 * characters), 4 * characters)
+            self._last = data.decode("utf-8", "replace")[-characters:].strip()
+        return self._last
+
+    def _read(self, start: int, length: int) -> bytes:
+        # Not through self.file: the process writes at the position they share.
+        if os.name == "posix":
+            return os.pread(self.file.fileno(), length, start)
+        with open(self._path, "rb") as reader:
+            reader.seek(start)
+            return reader.read(length)
+
+    def trim(self) -> None:
+        """Empty the file when it has grown too large."""
+        if not self.file.closed and os.fstat(self.file.fileno()).st_size > self.limit:
+            self.file.truncate(0)
+
+    def close(self) -> None:
+        """Remember the last words, and let the file go."""
+        self.tail()
+        self.file.close()
+        if os.name != "posix":
+            os.unlink(self._path)
+
+
+@asynccontextmanager
+async def _stdio_streams(params: dict[str, Any], stderr: _Stderr) -> AsyncIterator[Any]:
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
+    try:
+        async with stdio_client(StdioServerParameters(**params), errlog=stderr.file) as streams:
+            yield streams
+    finally:
+        stderr.close()
+
+
+@asynccontextmanager
+async def _http_streams(params: dict[str, Any], seen: _Seen) -> AsyncIterator[Any]:
+    import httpx2
+    from mcp.client.streamable_http import streamable_http_client
+
+    make = params.get("httpx_client_factory") or httpx2.AsyncClient
+    timeout = httpx2.Timeout(
+        _seconds(params.get("timeout", 5)), read=_seconds(params.get("sse_read_timeout", 300))
+    )
+    client = make(headers=params.get("headers"), timeout=timeout, auth=params.get("auth"))
+
+    hooks = client.event_hooks
+    client.event_hooks = {**hooks, "response": [*hooks.get("response", []), seen]}
+    if params.get("ignore_initialized_notification_failure"):
+        client.send = _forgiving(client.send)  # type: ignore[method-assign]
+    async with (
+        client,
+        streamable_http_client(
+            params["url"],
+            http_client=client,
+            terminate_on_close=params.get("terminate_on_close", True),
+        ) as streams,
+    ):
+        yield streams
+
+
+def _forgiving(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the "initialized" notification succeed whatever becomes of it.
+
+    Some servers refuse it, and mcp ends the connection then.
+    """
+
+    async def forgiving_send(request: Any, **options: Any) -> Any:
+        import httpx2
+
+        if b'"notifications/initialized"' not in request.content:
+            return await send(request, **options)
+        try:
+            response = await send(request, **options)
+        except httpx2.HTTPError as error:
+            _log.warning("The server did not take the initialized notification: %r", error)
+            return httpx2.Response(202, request=request)
+        if response.is_error:
+            await response.aclose()
+            _log.warning(
+                "The server refused the initialized notification: HTTP %d", response.status_code
+            )
+            return httpx2.Response(202, request=request)
+        return response
+
+    return forgiving_send
+
+
+def _seconds(value: timedelta | float) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def _reason(error: BaseException, timeout: float | None, closed: str) -> str:
+    from mcp import MCPError
+    from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+
+    if isinstance(error, MCPError):
+        if error.code == CONNECTION_CLOSED:
+            return closed
+        if error.code == REQUEST_TIMEOUT:
+            return f"it did not answer in {timeout:g} s (client_session_timeout_seconds)."
+    return f"{type(error).__name__}: {error}."
+
+
+def _http_explanation(timeout: float | None) -> Callable[[BaseException], str]:
+    def explain(error: BaseException) -> str:
+        import httpx2
+
+        # Not str(error): it holds the URL, which may hold a key.
+        if isinstance(error, httpx2.HTTPStatusError):
+            response = error.response
+            return f"HTTP error {response.status_code} ({response.reason_phrase})."
+        if isinstance(error, httpx2.TimeoutException):
+            return f"no answer in time ({type(error).__name__})."
+        if isinstance(error, httpx2.TransportError):
+            return "Could not reach the server. See that it runs, and that the URL is right."
+        return _reason(error, timeout, "the server closed it.")
+
+    return explain
+
+
+def without_secrets(url: str) -> str:
+    """Cut from a URL what may hold a key: user and password, query and fragment.
+
+    Examples
+    --------
+    >>> without_secrets("https://me:secret@example.org:8000/mcp?key=secret")
+    'https://example.org:8000/mcp'
+    """
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
