@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import agentstream
@@ -49,7 +49,9 @@ def test_importing_every_public_name_loads_no_heavy_package_either() -> None:
 
 
 def test_version_is_the_distributions() -> None:
-    assert agentstream.__version__ == importlib.metadata.version("agentstream")
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    assert agentstream.__version__ == declared["version"]
 
 
 def test_the_package_is_typed() -> None:

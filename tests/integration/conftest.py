@@ -64,6 +64,8 @@ def llama_server() -> Iterator[LlamaServer]:
     parameters.port = 0  # the system chooses
     parameters.n_ctx = 4096
     parameters.n_parallel = 1  # one slot: what runs after a cancelled run had to wait for its end
+    # One thread: two of them spin while they wait for each other, and starve on a busy machine.
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     parameters.endpoint_slots = True
     parameters.endpoint_metrics = True
     parameters.verbosity = 0

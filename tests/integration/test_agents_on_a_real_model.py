@@ -162,13 +162,21 @@ async def test_leaving_a_run_stops_the_servers_work(
     assert result.is_complete
 
 
-async def test_cancelling_the_task_that_awaits_a_run_stops_the_servers_work(
+async def test_cancelling_the_task_that_reads_a_run_stops_the_servers_work(
     llama_server: LlamaServer, llama_client: AsyncOpenAI
 ) -> None:
+    # Streamed: a request that is not streamed this server finishes even for a client that is gone.
+    async def read() -> None:
+        agent = teller(responses(llama_client), ENDLESS)
+        async with Runner.run_streamed(agent, "A story of a tree.") as result:
+            async for event in result.stream_events():
+                if deltas_in(event):
+                    arrived.set()
+
+    arrived = asyncio.Event()
     before = llama_server.metric("tokens_predicted_total")
-    task = asyncio.create_task(Runner.run(teller(responses(llama_client), ENDLESS), "A story."))
-    while not llama_server.is_processing():
-        await asyncio.sleep(0.02)
+    task = asyncio.create_task(read())
+    await arrived.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
