@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 DIFFERENCES: dict[str, str] = {
+    "errors carry what arrived": (
+        "Some errors of the SDK have no run_data, and that of the others, like new_items of a "
+        "stream that failed, lacks the items and responses of the turn that failed. Here every "
+        "error of a run carries all of them. `harness.what_arrived_is_kept` compares: no less."
+    ),
+    "usage of a Chat stream is asked for": (
+        "The SDK sends stream_options.include_usage only when ModelSettings.include_usage is set, "
+        "and counts zero tokens otherwise. Here it is sent unless it is set to False. The other "
+        "scenarios of Chat Completions set it, so that both count."
+    ),
     "break stops the run": (
         "In the SDK the run goes on in the background after `break` out of stream_events(): tools "
         "start, tokens are paid. Here leaving the loop closes the stream and starts no further "
@@ -11,6 +21,14 @@ DIFFERENCES: dict[str, str] = {
     "run_sync inside a running loop": (
         "The SDK raises. A notebook cell always runs inside a loop, so here run_sync works there, "
         "on that same loop."
+    ),
+    "misuse is a UserError": (
+        "Where the SDK passes on what pydantic, typing or an attribute of None raises, here the "
+        "error is of the tree and says what to write."
+    ),
+    "a truncated Chat stream is an error": (
+        "When a Chat Completions stream ends without finish_reason, the SDK takes what came for "
+        "the whole answer. Here it is an error, as it is for the Responses API."
     ),
     "an empty structured reply ends": (
         "The SDK asks again, up to max_turns, when a structured output was wanted and the model "

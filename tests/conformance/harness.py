@@ -58,8 +58,12 @@ class Bench(ScriptedServer):
         return sdk.OpenAIResponsesModel("gpt-test", self._client)
 
     def agent(self, sdk: ModuleType, name: str = "Assistant", **fields: Any) -> Any:
-        """An agent on that model."""
-        return sdk.Agent(name=name, model=fields.pop("model", None) or self.model(sdk), **fields)
+        """An agent on that model; of Chat Completions, usage is asked for (see `differences`)."""
+        fields.setdefault("model", self.model(sdk))
+        if self.api == CHAT:
+            asked = sdk.ModelSettings(include_usage=True)
+            fields["model_settings"] = asked.resolve(fields.get("model_settings"))
+        return sdk.Agent(name=name, **fields)
 
 
 def conforms(
@@ -124,6 +128,7 @@ async def observe(scenario: Scenario, name: str, api: str) -> dict[str, Any]:
 
 def assert_same(theirs: Any, ours: Any) -> None:
     """Fail with a readable difference."""
+    theirs, ours = what_arrived_is_kept(theirs, ours)
     if theirs == ours:
         return
     before, after = (
@@ -134,6 +139,38 @@ def assert_same(theirs: Any, ours: Any) -> None:
     if len(lines) > len(shown):
         shown.append(f"... and {len(lines) - len(shown)} more lines")
     pytest.fail("agentstream differs from the SDK:\n" + "\n".join(shown), pytrace=False)
+
+
+def what_arrived_is_kept(theirs: Any, ours: Any) -> tuple[Any, Any]:
+    """Take out of both what the SDK has lost of a failed run, where agentstream has no less.
+
+    The difference "errors carry what arrived": at ``so far`` the SDK's items must begin ours, and
+    all else of what the SDK tells must be told by both.
+    """
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        theirs, ours = dict(theirs), dict(ours)
+        if "so far" in ours and keeps(theirs.get("so far"), ours["so far"]):
+            theirs.pop("so far", None)
+            del ours["so far"]
+        for key in theirs.keys() & ours.keys():
+            theirs[key], ours[key] = what_arrived_is_kept(theirs[key], ours[key])
+    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        pairs = [what_arrived_is_kept(*pair) for pair in zip(theirs, ours, strict=True)]
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return theirs, ours
+
+
+def keeps(theirs: Any, ours: Any) -> bool:
+    """Whether ours has all that theirs has, and perhaps more of what came later."""
+    if theirs is None:
+        return True
+    if isinstance(theirs, dict):
+        return all(keeps(value, ours.get(key)) for key, value in theirs.items())
+    if isinstance(theirs, list):
+        return ours[: len(theirs)] == theirs
+    if isinstance(theirs, int):
+        return ours >= theirs
+    return theirs == ours
 
 
 # What the two observations are made of.
@@ -180,7 +217,9 @@ async def drained(result: Any) -> dict[str, Any]:
         "is_complete": result.is_complete,
         "current_agent": result.current_agent.name,
     }
-    return shown | (outcome(result) if error is None else {"new_items": items(result.new_items)})
+    if error is None:
+        return shown | outcome(result)
+    return shown | {"so far": {"new_items": items(result.new_items)}}
 
 
 def described(event: Any) -> list[Any]:
@@ -268,7 +307,7 @@ def failure(error: BaseException) -> dict[str, Any]:
     }
     data = getattr(error, "run_data", None)
     if data is not None:
-        shown["run_data"] = {
+        shown["so far"] = {
             "input": data.input,
             "new_items": items(data.new_items),
             "responses": len(data.raw_responses),
@@ -362,9 +401,11 @@ TIMES = {"created_at", "completed_at"}
 
 
 def stable(value: Any, key: str = "") -> Any:
-    """The same without what is another in each run: the time."""
+    """The same without what is another in each run: the time, the order of what is a set."""
     if isinstance(value, dict):
         return {name: stable(one, name) for name, one in value.items()}
+    if key == "include" and value:  # the SDK collects these in a set
+        return sorted(value)
     if isinstance(value, list):
         return [stable(one) for one in value]
     return "(a time)" if key in TIMES and value is not None else value

@@ -4,7 +4,7 @@ import openai
 
 from agentstream.testing import call, http_error, raw, turn
 
-from .harness import BOTH, CHAT, conforms, failure, plain, ran, run, streamed
+from .harness import BOTH, CHAT, conforms, differs, failure, plain, ran, run, streamed
 
 
 @conforms
@@ -142,13 +142,24 @@ async def test_hosted_tools_are_refused_by_chat_completions(sdk, server):
     return await ran(sdk, server, ["Hello."], agent, "Hi")
 
 
-@conforms(apis=(CHAT,))
-async def test_usage_of_a_chat_stream_is_asked_for_when_wanted(sdk, server):
+@differs(
+    "usage of a Chat stream is asked for",
+    api=CHAT,
+    theirs=[[{"include_usage": True}, 12], [{"include_usage": False}, 0], [None, 0]],
+    ours=[
+        [{"include_usage": True}, 12],
+        [{"include_usage": False}, 0],
+        [{"include_usage": True}, 12],
+    ],
+)
+async def test_usage_of_a_chat_stream_is_asked_for(sdk, server):
     shown = []
     for wanted in (True, False, None):
-        agent = server.agent(sdk, model_settings=sdk.ModelSettings(include_usage=wanted))
+        settings = sdk.ModelSettings(include_usage=wanted)
+        agent = sdk.Agent(name="A", model=server.model(sdk), model_settings=settings)
         server.play(["Hello."])
-        shown.append(await streamed(sdk, agent, "Hi"))
+        tokens = (await streamed(sdk, agent, "Hi"))["usage"]["total_tokens"]
+        shown.append([server.requests[-1].body.get("stream_options"), tokens])
     return shown
 
 

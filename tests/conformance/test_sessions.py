@@ -186,8 +186,10 @@ async def test_a_session_of_ones_own_is_used(sdk, server):
         return "seen"
 
     agent = server.agent(sdk, tools=[look])
-    turns = [call("look"), "Seen."]
-    return [await ran(sdk, server, turns, agent, "Look", session=Notes()), log]
+    server.play([call("look"), "Seen.", call("look").with_id("again"), "Seen again."])
+    notes = Notes()
+    whole = await run(sdk, agent, "Look", session=notes)
+    return [whole, await streamed(sdk, agent, "Look", session=notes), log, notes.kept]
 
 
 @conforms
