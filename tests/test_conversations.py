@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
+from agentstream.errors import UserError
 from agentstream.sessions import OpenAIConversationsSession, Session
 
 
@@ -184,12 +185,23 @@ def test_a_conversation_serves_one_loop_after_another(server: ConversationServer
     async def use(session: OpenAIConversationsSession) -> int:
         # A client belongs to a loop; the session's own lock must not.
         async with AsyncOpenAI(api_key="test", base_url=server.url) as client:
-            session._openai_client = client
+            session._own_client = client
             await asyncio.gather(*(session.add_items(messages(n)) for n in range(3)))
             return len(await session.get_items())
 
-    async def make() -> OpenAIConversationsSession:
-        return OpenAIConversationsSession(openai_client=AsyncOpenAI(api_key="x"))
-
-    session = asyncio.run(make())
+    session = OpenAIConversationsSession(openai_client=AsyncOpenAI(api_key="replaced below"))
     assert [asyncio.run(use(session)) for _ in range(3)] == [3, 6, 9]
+
+
+async def test_without_a_client_it_takes_the_one_a_run_would_take(
+    server: ConversationServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    session = OpenAIConversationsSession()
+    await session.add_items(messages("hello"))
+    assert texts(await session.get_items()) == ["hello"]
+    await session._openai_client.close()
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(UserError, match="set a key"):
+        OpenAIConversationsSession()

@@ -114,6 +114,17 @@ def set_default_openai_api(api: OpenAIAPI) -> None:
     _defaults.api = api
 
 
+def default_openai_client() -> AsyncOpenAI:
+    """Find the client that the program's settings and the environment give, for this event loop.
+
+    Raises
+    ------
+    UserError
+        There is neither a key nor a client nor a base URL.
+    """
+    return OpenAIProvider()._find_client()
+
+
 class OpenAIProvider(ModelProvider):
     """Models of OpenAI, or of a server that speaks one of its APIs, by their names.
 

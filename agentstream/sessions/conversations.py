@@ -30,9 +30,15 @@ class OpenAIConversationsSession(SessionABC):
     conversation_id : str or None
         An existing conversation; None makes a new one with the first request.
     openai_client : AsyncOpenAI or None
-        The client; None takes the one of `set_default_openai_client`, else ``AsyncOpenAI()``.
+        The client; None takes the one a run would take: that of `set_default_openai_client`, else
+        one made with the key and the base URL of the program or the environment.
     session_settings : SessionSettings, dict or None
         ``limit``: how many of the latest items a run reads.
+
+    Raises
+    ------
+    UserError
+        There is neither a client nor a key to make one.
     """
 
     def __init__(
@@ -44,14 +50,15 @@ class OpenAIConversationsSession(SessionABC):
     ) -> None:
         self._session_id = conversation_id
         self.session_settings = settings_from(session_settings)
-        self._openai_client = openai_client or _default_client()
+        self._own_client = openai_client
+        _ = self._openai_client  # Without a key, say so now rather than in the middle of a run.
         # One for each loop: an asyncio.Lock belongs to the loop it was first waited for on.
         self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             weakref.WeakKeyDictionary()
         )
 
     @property
-    def session_id(self) -> str:  # type: ignore[override]
+    def session_id(self) -> str:
         """The conversation's id.
 
         Raises
@@ -69,6 +76,12 @@ class OpenAIConversationsSession(SessionABC):
     @session_id.setter
     def session_id(self, value: str) -> None:
         self._session_id = value
+
+    @property
+    def _openai_client(self) -> AsyncOpenAI:
+        from ..models.provider import default_openai_client
+
+        return self._own_client or default_openai_client()
 
     def _lock(self) -> asyncio.Lock:
         return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
@@ -107,6 +120,8 @@ class OpenAIConversationsSession(SessionABC):
         """
         if not items:
             return
+        # The server gives items ids of its own and refuses those that it has seen.
+        items = [{k: v for k, v in item.items() if k != "id"} for item in items]  # type: ignore[misc]
         async with self._lock():
             conversation_id = await self._conversation()
             client = self._openai_client
@@ -141,14 +156,3 @@ class OpenAIConversationsSession(SessionABC):
                 return
             await self._openai_client.conversations.delete(self._session_id)
             self._session_id = None
-
-
-def _default_client() -> AsyncOpenAI:
-    from ..models.provider import get_default_openai_client
-
-    client = get_default_openai_client()
-    if client is not None:
-        return client
-    from openai import AsyncOpenAI
-
-    return AsyncOpenAI()
