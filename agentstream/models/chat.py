@@ -170,8 +170,7 @@ class OpenAIChatCompletionsModel(Model):
         openai.APIError
             The request failed, or the connection broke, or the server sent an error.
         ModelBehaviorError
-            The stream broke off (after `response.incomplete`, which holds all that came), or
-            held no answer.
+            The stream held no answer. (One that broke off ends in `response.incomplete`.)
         UserError
             The input or the tools cannot be sent with Chat Completions.
         """
@@ -240,12 +239,6 @@ class OpenAIChatCompletionsModel(Model):
                     if request.settings.preserve_raw_usage:
                         object.__setattr__(event.response, "_raw_usage", fold.raw_usage)
                 yield event
-        if event.type == "response.incomplete":
-            raise ModelBehaviorError(
-                f"The stream of model {self.model!r} broke off: the server closed the connection "
-                "without a finish_reason or [DONE]. What had arrived is in response.incomplete. "
-                "Try again; if it always ends so, look into the server's or the proxy's log."
-            )
 
     def _arguments(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
         self._check_features(request)
@@ -325,7 +318,11 @@ def _completion(completion: Any) -> dict[str, Any]:
     ModelBehaviorError
         The server answered with something else.
     """
-    data = completion.model_dump(warnings=False) if isinstance(completion, BaseModel) else None
+    data = (
+        completion.model_dump(exclude_unset=True, warnings=False)
+        if isinstance(completion, BaseModel)
+        else None
+    )
     if data is None or not data.get("choices"):
         error = (data or {}).get("error") or ("" if data else repr(completion)[:300])
         raise ModelBehaviorError(

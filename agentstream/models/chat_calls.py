@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-__all__ = ["CallBook", "OpenCall"]
+__all__ = ["CallBook", "OpenCall", "call_entries", "thought_signature"]
 
 _MARKS: Final = re.compile(r'\\(?:.|$)|["{}\[\]]', re.DOTALL)
 _ADJOINING: Final = re.compile(r"[}\]]\s*[{\[]")
@@ -166,6 +166,27 @@ class CallBook:
             self._by_index.setdefault(index, call)
         if name:
             call.name = _merged_name(call.name, name, self._names)
+
+
+def call_entries(delta: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The entries of `tool_calls`, and the `function_call` that preceded them in the API."""
+    entries = delta.get("tool_calls")
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if isinstance(entry, Mapping):
+            yield entry
+    if isinstance(delta.get("function_call"), Mapping):
+        yield {"function": delta["function_call"]}
+
+
+def thought_signature(entry: Mapping[str, Any]) -> str | None:
+    """Gemini's signature of the thought behind a call, which it wants back.
+
+    Source: https://ai.google.dev/gemini-api/docs/thought-signatures (OpenAI compatibility).
+    """
+    extra = entry.get("extra_content")
+    google = extra.get("google") if isinstance(extra, Mapping) else None
+    signature = google.get("thought_signature") if isinstance(google, Mapping) else None
+    return signature if isinstance(signature, str) else None
 
 
 class _JsonScan:

@@ -72,7 +72,9 @@ class ReasoningFold:
         self._blocks: list[_Block] = []
         self.output_index: int | None = None
 
-    def feed(self, delta: Mapping[str, Any], thinking: str) -> Iterator[ResponseStreamEvent]:
+    def feed(
+        self, delta: Mapping[str, Any], thinking: str, *, answers: bool
+    ) -> Iterator[ResponseStreamEvent]:
         """Fold one delta.
 
         Parameters
@@ -81,6 +83,8 @@ class ReasoningFold:
             The parsed delta of a chunk.
         thinking
             The text of the thinking parts of the delta's content.
+        answers
+            Whether the delta holds part of the answer, so that the thought before it has ended.
 
         Yields
         ------
@@ -113,15 +117,19 @@ class ReasoningFold:
                 sequence_number=next(self._ledger.sequence),
                 type="response.reasoning_text.delta",
             )
-        if self._part_open and not summary and _answers(delta):
+        if answers and not summary:
+            yield from self.end_part()
+
+    def end_part(self) -> Iterator[ResponseStreamEvent]:
+        """End the part of the summary that is open, if any."""
+        if self._part_open:
             yield self._end_part()
 
     def finish(self) -> Iterator[ResponseStreamEvent]:
         """End the item, if there is one."""
         if self.output_index is None:
             return
-        if self._part_open:
-            yield self._end_part()
+        yield from self.end_part()
         content = self._content()
         if content and not self._summaries:
             yield ResponseReasoningTextDoneEvent(
@@ -276,8 +284,3 @@ def with_origin(item: ItemT, provider_data: dict[str, Any]) -> ItemT:
     """Note on an item which model made it; the type has no such field, but allows it."""
     item.provider_data = provider_data  # type: ignore[attr-defined]
     return item
-
-
-def _answers(delta: Mapping[str, Any]) -> bool:
-    """Whether the delta holds part of the answer, so that the thought before it has ended."""
-    return delta.get("content") is not None or bool(delta.get("refusal") or delta.get("tool_calls"))

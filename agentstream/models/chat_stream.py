@@ -30,6 +30,7 @@ from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
     ResponseCreatedEvent,
+    ResponseError,
     ResponseFunctionCallArgumentsDeltaEvent,
     ResponseFunctionToolCall,
     ResponseIncompleteEvent,
@@ -42,7 +43,7 @@ from openai.types.responses import (
 from openai.types.responses.response import IncompleteDetails
 
 from ..errors import AgentsException, ModelBehaviorError, UserError
-from .chat_calls import CallBook, OpenCall
+from .chat_calls import CallBook, OpenCall, call_entries, thought_signature
 from .chat_message import MessageFold, delta_event, split_content
 from .chat_reasoning import FAKE_ID, Ledger, ReasoningFold, plain_text, with_origin
 from .chat_usage import response_usage
@@ -53,6 +54,10 @@ logger = logging.getLogger(__name__)
 
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _WITHHELD: Final = "Response withheld by the provider's content filter."  # the SDK's words
+_BROKE_OFF: Final = (
+    "The server closed the connection without a finish_reason or [DONE]. Try again; if it always "
+    "ends so, look into the server's or the proxy's log."
+)
 _OTHER_CHOICES: Final = (
     "Chat Completions streaming with multiple choices or nonzero choice indexes is not fully "
     "supported; only choice index 0 can be processed."
@@ -283,15 +288,17 @@ class ChatFold:
         text, thinking = (content, "") if isinstance(content, str) else split_content(content)
         if delta.get("audio"):
             raise AgentsException("Audio is not currently supported")
-        yield from self._reasoning.feed(delta, thinking)
+        calls = bool(delta.get("tool_calls") or delta.get("function_call"))
+        answers = content is not None or bool(delta.get("refusal")) or (calls and not self._buffer)
+        yield from self._reasoning.feed(delta, thinking, answers=answers)
         if text or (content is not None and self._message.has_text):
             yield from self._message.add_text(text, choice.get("logprobs"))
         if delta.get("refusal"):
             yield from self._message.add_refusal(plain_text(delta["refusal"]))
         if delta.get("annotations"):
             self._message.add_annotations(delta["annotations"])
-        if delta.get("tool_calls") or delta.get("function_call"):
-            for entry in _call_entries(delta):
+        if calls:
+            for entry in call_entries(delta):
                 yield from self._call_events(entry)
 
     def _call_events(self, entry: Mapping[str, Any]) -> Iterator[ResponseStreamEvent]:
@@ -301,7 +308,7 @@ class ChatFold:
             logger.warning("Left out a custom tool call: Chat Completions tools are functions.")
             return
         call = self._book.take(entry)
-        signature = _thought_signature(entry)
+        signature = thought_signature(entry)
         if signature:
             call.provider_data["thought_signature"] = signature
         if self._buffer:
@@ -314,8 +321,9 @@ class ChatFold:
 
     def _late_calls(self) -> Iterator[ResponseStreamEvent]:
         """Announce what has waited: buffered calls, and those whose name or id never came."""
-        if self._buffer:
+        if self._buffer and self._book.calls:
             self._book.calls.sort(key=lambda call: call.index or 0)
+            yield from self._reasoning.end_part()
         for call in self._book.calls:
             if not call.announced:
                 yield self._announce(call)
@@ -373,25 +381,5 @@ class ChatFold:
             response.incomplete_details = IncompleteDetails.model_validate({"reason": reason})
         if not complete:
             response.status = "incomplete"
+            response.error = ResponseError(code="server_error", message=_BROKE_OFF)
         return response
-
-
-def _call_entries(delta: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The entries of `tool_calls`, and the `function_call` that preceded them in the API."""
-    entries = delta.get("tool_calls")
-    for entry in entries if isinstance(entries, list) else [entries]:
-        if isinstance(entry, Mapping):
-            yield entry
-    if isinstance(delta.get("function_call"), Mapping):
-        yield {"function": delta["function_call"]}
-
-
-def _thought_signature(entry: Mapping[str, Any]) -> str | None:
-    """Gemini's signature of the thought behind a call, which it wants back.
-
-    Source: https://ai.google.dev/gemini-api/docs/thought-signatures (OpenAI compatibility).
-    """
-    extra = entry.get("extra_content")
-    google = extra.get("google") if isinstance(extra, Mapping) else None
-    signature = google.get("thought_signature") if isinstance(google, Mapping) else None
-    return signature if isinstance(signature, str) else None

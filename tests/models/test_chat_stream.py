@@ -282,6 +282,7 @@ def test_a_stream_that_breaks_off_ends_incomplete_with_all_that_came() -> None:
     events = folded(chunks, complete=False)
     assert events[-1].type == "response.incomplete"
     assert last(events).status == "incomplete"
+    assert "without a finish_reason" in last(events).error.message
     assert output(events) == [("output_text", "half"), ("f", '{"x"')]
 
 
