@@ -171,7 +171,7 @@ def _type_name(kind: Any) -> str:
         return "None"
     arguments = get_args(kind)
     if not arguments:
-        return kind.__name__ if isinstance(kind, type) else str(getattr(kind, "__name__", kind))
+        return kind.__name__ if isinstance(kind, type) else getattr(kind, "__name__", repr(kind))
     origin: Any = get_origin(kind)
     name = getattr(origin, "__name__", None) or str(origin).removeprefix("typing.")
     return f"{name}[{', '.join(_type_name(argument) for argument in arguments)}]"

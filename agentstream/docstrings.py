@@ -13,13 +13,16 @@ from typing import Literal
 
 DocstringStyle = Literal["google", "numpy", "sphinx"]
 
-# What tells the styles apart; on a tie the first one wins, without any match it is Google.
-_MARKS: dict[DocstringStyle, re.Pattern[str]] = {
-    "sphinx": re.compile(r"^:(param|type|return|rtype)\b", re.M),
-    "numpy": re.compile(r"^(Parameters|Returns|Yields)\s*\n\s*-{3,}", re.M),
-    "google": re.compile(r"^(Args|Arguments|Returns|Raises):", re.M),
+# What tells the styles apart, one pattern for each kind of section; on a tie the first style wins,
+# without any match it is Google.
+_MARKS: dict[DocstringStyle, tuple[str, ...]] = {
+    "sphinx": (r"^:param\s", r"^:type\s", r"^:return:", r"^:rtype:"),
+    "numpy": tuple(rf"^{name}\s*\n\s*-{{3,}}" for name in ("Parameters", "Returns", "Yields")),
+    "google": (r"^(Args|Arguments):", r"^Returns:", r"^Raises:"),
 }
-_GOOGLE_SECTION = re.compile(r"^(Args|Arguments|Parameters|Params|Returns|Raises):\s*$")
+_PARAMETERS_HEADING = re.compile(
+    r"(?<=\S)[ \t]*\n(?=[ \t]*(args|arguments|parameters|params):[ \t]*\n[ \t]+\S)", re.I
+)
 
 
 @dataclass
@@ -59,7 +62,8 @@ def read_docstring(text: str | None, style: DocstringStyle | None = None) -> Doc
         return Documentation(text)
     style = style or docstring_style(text)
     if style == "google":
-        text = _separate_sections(text)
+        # Without an empty line before it, Griffe reads a heading as text.
+        text = _PARAMETERS_HEADING.sub("\n\n", text)
     from griffe import Docstring, DocstringSectionKind
 
     # Its warnings are about parameters without a type: the types are in the signature.
@@ -77,18 +81,9 @@ def read_docstring(text: str | None, style: DocstringStyle | None = None) -> Doc
 
 def docstring_style(text: str) -> DocstringStyle:
     """The style of a docstring: the one with most of its marks."""
-    scores: dict[DocstringStyle, int] = {
-        style: len({m.group(1) for m in mark.finditer(text)}) for style, mark in _MARKS.items()
+    scores = {
+        style: sum(bool(re.search(mark, text, re.M)) for mark in marks)
+        for style, marks in _MARKS.items()
     }
     best = max(scores, key=lambda style: scores[style])
     return best if scores[best] else "google"
-
-
-def _separate_sections(text: str) -> str:
-    """Put an empty line before each Google section: Griffe reads it as text without one."""
-    lines: list[str] = []
-    for line in text.split("\n"):
-        if lines and lines[-1].strip() and _GOOGLE_SECTION.match(line):
-            lines.append("")
-        lines.append(line)
-    return "\n".join(lines)

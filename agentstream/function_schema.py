@@ -211,7 +211,9 @@ def _namespaces(target: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     scope = getattr(target, "__globals__", None) or (vars(module) if module else {})
     cells: dict[str, Any] = {}
     code = getattr(target, "__code__", None)
-    for free, cell in zip(getattr(code, "co_freevars", ()), target.__closure__ or (), strict=True):
+    for free, cell in zip(
+        getattr(code, "co_freevars", ()), getattr(target, "__closure__", None) or (), strict=True
+    ):
         try:
             cells[free] = cell.cell_contents
         except ValueError:  # not assigned yet
@@ -343,7 +345,7 @@ def _build(
         if described := descriptions.get(argument.name):
             entry["description"] = described
         elif text := _annotated_text(argument.annotation):
-            entry.setdefault("description", text)
+            entry["description"] = text
     return model, ensure_strict_json_schema(schema) if strict else schema
 
 
