@@ -63,15 +63,12 @@ ToolCallItemTypes: TypeAlias = (
 
 
 def input_item(raw: Any) -> Any:
-    """The raw item as the API takes it back: only the fields that were set, none of them null.
-
-    Null fields are left out because the API refuses some of the nulls that it sends.
-    """
+    """The raw item as the API takes it back: only the fields that were set."""
     if isinstance(raw, dict):
         return raw
     if isinstance(raw, BaseModel):
         # Gateways add fields whose types differ from the declared ones; they go back as they came.
-        return raw.model_dump(exclude_unset=True, exclude_none=True, warnings=False)
+        return raw.model_dump(exclude_unset=True, warnings=False)
     raise AgentsException(
         f"An item of type {type(raw).__name__} cannot be sent to the model; "
         "give a dict or an openai.types.responses object."

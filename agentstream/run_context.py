@@ -47,7 +47,7 @@ class RunContextWrapper(Generic[TContext]):
     usage : Usage
         Tokens so far, over all agents of the run.
     turn_input : list of dict
-        What the model was sent in this turn.
+        The run's input as items.
     tool_input
         The structured input of an agent that runs as a tool.
     """

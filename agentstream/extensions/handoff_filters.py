@@ -123,7 +123,7 @@ def _as_input(history: str | tuple[TResponseInputItem, ...]) -> str | list[TResp
 
 
 def _told(item: RunItem) -> bool:
-    return not isinstance(item, (ToolApprovalItem, HandoffCallItem, HandoffOutputItem))
+    return not isinstance(item, ToolApprovalItem)
 
 
 def default_handoff_history_mapper(

@@ -76,11 +76,15 @@ async def act(
     try:
         await _all([work(at, run) for at, run in enumerate(workers) if run is not None])
     finally:
+        waiting = {item.call_id for item in state.new_items if isinstance(item, ToolApprovalItem)}
         for answer in answers:
             if isinstance(answer, list):
                 outcome.interruptions += answer
-        outcome.items += outcome.interruptions
-        outcome.items += [a for a in answers if a is not None and not isinstance(a, list)]
+                # Those of an agent that runs as a tool are items of its own run.
+                mine = [item for item in answer if item.agent is state.agent]
+                outcome.items += [item for item in mine if item.call_id not in waiting]
+            elif answer is not None:
+                outcome.items.append(answer)
         state.add(outcome.items)
         if any(isinstance(item, ToolCallItem) for item in calls):
             state.tools_used.add(state.agent.name)

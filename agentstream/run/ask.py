@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..agent_output import AgentOutputSchema, AgentOutputSchemaBase
 from ..errors import ModelBehaviorError, UserError
 from ..events import RawResponsesStreamEvent, RunItemStreamEvent, StreamEvent
-from ..items import ItemHelpers, ModelResponse, RunItem
+from ..items import ModelResponse, RunItem
 from ..models.base import Model, ModelTracing
-from ..models.retry import call_with_retry, stream_with_retry
-from ..usage import Usage, usage_of
+from ..models.retry import add_failed_requests, call_with_retry, stream_with_retry
+from ..usage import usage_of
 from .config import CallModelData, ModelInputData, RunConfig
 from .options import RunOptions, call
 from .read import EVENT_NAMES, read_output
@@ -24,6 +24,16 @@ from .toolbox import Toolbox
 if TYPE_CHECKING:
     from ..agent import Agent
     from ..model_settings import ModelSettings
+
+_BY_POSITION = (
+    "system_instructions",
+    "input",
+    "model_settings",
+    "tools",
+    "output_schema",
+    "handoffs",
+    "tracing",
+)
 
 # The events of a stream that tell of its answer; "error" and the three kinds of end are its last.
 _TELLING = frozenset(
@@ -51,18 +61,16 @@ class Request:
     previous_response_id: str | None
     conversation_id: str | None
 
-    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional and keyword arguments of the model's methods."""
-        positional = (
-            self.instructions,
-            self.input,
-            self.settings,
-            self.toolbox.tools,
-            self.schema,
-            self.toolbox.handoffs,
-            ModelTracing.DISABLED,
-        )
-        return positional, {
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the model's methods, by name."""
+        return {
+            "system_instructions": self.instructions,
+            "input": self.input,
+            "model_settings": self.settings,
+            "tools": self.toolbox.tools,
+            "output_schema": self.schema,
+            "handoffs": self.toolbox.handoffs,
+            "tracing": ModelTracing.DISABLED,
             "previous_response_id": self.previous_response_id,
             "conversation_id": self.conversation_id,
             "prompt": self.prompt,
@@ -143,10 +151,11 @@ async def ask(
     await options.tell(
         agent, "on_llm_start", context, agent, request.instructions, list(request.input)
     )
+    failures: list[Exception] = []
     if options.streamed:
         last: Any = None
         done: list[Any] = []
-        async with aclosing(_stream(request)) as events:
+        async with aclosing(_stream(request, failures)) as events:
             async for event in events:
                 if event.type in _TELLING:
                     if event.type == "response.output_item.done":
@@ -157,19 +166,20 @@ async def ask(
         answer = _answer(state, last, done, request.settings)
     else:
         answer = await _call(request)
-    for item in await take(state, options, answer, request):
+    add_failed_requests(answer.usage, len(failures))
+    for item in take(state, options, answer, request):
         name = EVENT_NAMES.get(item.type)
         if name is not None:
             yield RunItemStreamEvent(name=name, item=item)
+    await options.tell(agent, "on_llm_end", context, agent, answer)
 
 
-async def take(
+def take(
     state: RunState[Any], options: RunOptions, answer: ModelResponse, request: Request
 ) -> list[RunItem]:
     """Add the model's answer to the state; its items."""
     state.context.usage.add(answer.usage)
     state.responses.append(answer)
-    await options.tell(state.agent, "on_llm_end", state.context, state.agent, answer)
     items = read_output(answer.output, request.toolbox, options.config.tool_not_found_behavior)
     state.unsent.clear()
     if state.conversation_id is None and state.server_managed and answer.response_id:
@@ -179,9 +189,9 @@ async def take(
 
 
 async def _call(request: Request) -> ModelResponse:
-    positional, keywords = request.arguments()
+    keywords = request.arguments()
     return await call_with_retry(
-        lambda: request.model.get_response(*positional, **keywords),
+        lambda: request.model.get_response(**keywords),
         request.settings,
         model=request.model,
         previous_response_id=request.previous_response_id,
@@ -189,9 +199,11 @@ async def _call(request: Request) -> ModelResponse:
     )
 
 
-def _stream(request: Request) -> AsyncGenerator[Any, None]:
-    """The model's events."""
-    positional, keywords = request.arguments()
+def _stream(request: Request, failures: list[Exception]) -> AsyncGenerator[Any, None]:
+    """The model's events; `failures` gets the errors of attempts that were made again."""
+    keywords = request.arguments()
+    # The SDK gives these by position; a model written for it may name them as it likes.
+    positional = [keywords.pop(name) for name in _BY_POSITION]
 
     def start() -> AsyncIterator[Any]:
         return request.model.stream_response(*positional, **keywords)
@@ -202,6 +214,7 @@ def _stream(request: Request) -> AsyncGenerator[Any, None]:
         model=request.model,
         previous_response_id=request.previous_response_id,
         conversation_id=request.conversation_id,
+        failures=failures,
     )
 
 
@@ -229,7 +242,7 @@ def _answer(
     usage = response.usage
     answer = ModelResponse(
         output=list(response.output or done),
-        usage=Usage() if usage is None else usage_of(usage),
+        usage=usage_of(usage),
         response_id=response.id,
         request_id=getattr(response, "_request_id", None),
         raw_usage=usage.model_dump() if usage is not None and settings.preserve_raw_usage else None,

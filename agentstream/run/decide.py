@@ -8,8 +8,8 @@ the history ends in                                             next step
 calls without an output                                         `Act`: run them all at once
 outputs that end the run by the agent's `tool_use_behavior`     `Finish` with them
 outputs, and `tool_use_behavior` is a function                  `Judge`: ask the function
-the model's message or anything else the model said last        `Finish` with the message
-anything else: nothing yet, outputs, an admitted input          `Ask` the model
+the model's message, or nothing that could be one               `Finish` with the message
+anything else: nothing yet, outputs, only hosted calls          `Ask` the model
 ==============================================================  ==========================
 
 A handoff in the turn always leads to `Ask`: the new agent has to answer. A run that is resumed from
@@ -34,6 +34,8 @@ from ..items import (
     ToolApprovalItem,
     ToolCallItem,
     ToolCallOutputItem,
+    ToolSearchCallItem,
+    ToolSearchOutputItem,
     raw_field,
 )
 
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 # Calls that this side has to answer; all others the provider has answered itself.
 _LOCAL_CALLS = ("function_call", "computer_call", "local_shell_call")
+
+_HOSTED = (ToolCallItem, ToolSearchCallItem, ToolSearchOutputItem)
 
 _ANSWERS = (ToolCallOutputItem, HandoffOutputItem, MCPApprovalResponseItem)
 
@@ -111,8 +115,7 @@ def decide(agent: Agent[Any], items: Sequence[RunItem]) -> Step:
     if not answers:
         if not said or isinstance(said[-1], InputItem):
             return Ask()
-        messages = [item for item in said if isinstance(item, MessageOutputItem)]
-        return Finish(message=messages[-1] if messages else None)
+        return _after_speech(said)
     if any(isinstance(item, HandoffOutputItem) for item in answers):
         return Ask()
     outputs = tuple(item for item in answers if isinstance(item, ToolCallOutputItem))
@@ -163,6 +166,14 @@ def answered_id(item: RunItem) -> str | None:
     if isinstance(item, MCPApprovalResponseItem):
         return raw_field(raw, "approval_request_id")
     return raw_field(raw, "call_id") or raw_field(raw, "id")
+
+
+def _after_speech(said: Sequence[RunItem]) -> Step:
+    messages = [item for item in said if isinstance(item, MessageOutputItem)]
+    if not messages and any(isinstance(item, _HOSTED) for item in said):
+        # The provider ran its tools and stopped there: the model has yet to say what came of it.
+        return Ask()
+    return Finish(message=messages[-1] if messages else None)
 
 
 def _after_tools(

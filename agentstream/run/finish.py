@@ -12,7 +12,14 @@ from ..errors import (
     ModelRefusalError,
     UserError,
 )
-from ..items import ItemHelpers, MessageOutputItem, ToolCallItem, ToolCallOutputItem, raw_field
+from ..items import (
+    ItemHelpers,
+    MessageOutputItem,
+    RunItem,
+    ToolCallItem,
+    ToolCallOutputItem,
+    raw_field,
+)
 from ..tools import FunctionToolResult
 from .ask import output_schema
 from .config import RunErrorData, RunErrorHandlerInput, RunErrorHandlerResult
@@ -101,25 +108,30 @@ def message_output(state: RunState[Any], message: MessageOutputItem | None) -> A
     return schema.validate_json(text)
 
 
-async def give_up_turns(state: RunState[Any], options: RunOptions) -> bool:
-    """End the run if it has no turns left.
+def out_of_turns(state: RunState[Any]) -> bool:
+    """Whether the turn that is about to begin is one too many."""
+    return state.max_turns is not None and state.turn > state.max_turns
+
+
+async def give_up_turns(state: RunState[Any], options: RunOptions) -> list[RunItem]:
+    """End a run that has no turns left with the final output that its error handler gives.
 
     Returns
     -------
-    bool
-        True when an error handler gave a final output in place of the error.
+    list of RunItem
+        What the handler added to the conversation.
 
     Raises
     ------
     MaxTurnsExceeded
-        If there are no turns left.
+        If there is no handler.
     """
-    if state.max_turns is None or state.turn < state.max_turns:
-        return False
     error = MaxTurnsExceeded(f"Max turns ({state.max_turns}) exceeded")
+    before = len(state.new_items)
     output = await handled(state, options, "max_turns", error)
+    state.turn -= 1  # the turn did not take place
     await finish(state, options, output)
-    return True
+    return state.new_items[before:]
 
 
 async def handled(
@@ -164,7 +176,9 @@ def _message(state: RunState[Any], output: Any) -> MessageOutputItem:
             type="message",
             role="assistant",
             status="completed",
-            content=[ResponseOutputText(type="output_text", text=text, annotations=[])],
+            content=[
+                ResponseOutputText(type="output_text", text=text, annotations=[], logprobs=[])
+            ],
         ),
     )
 

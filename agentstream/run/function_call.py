@@ -72,15 +72,35 @@ class FunctionCall:
         self.context.paused_run = state.nested.get(raw.call_id)
 
     async def run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
-        """The call's output, or the approvals it waits for."""
+        """The call's output, or the approvals it waits for.
+
+        Raises
+        ------
+        UserError
+            If the tool, a hook or a guardrail of it fails and nothing makes an answer of that.
+        AgentsException
+            What they raise of agentstream's own.
+        """
+        try:
+            return await self._run()
+        except AgentsException:
+            raise
+        except asyncio.CancelledError as cancelled:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The tool itself raised it: nobody cancelled the run.
+            raise self.failed("it raised CancelledError") from cancelled
+        except Exception as error:
+            raise self.failed(str(error) or type(error).__name__) from error
+
+    async def _run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
         approved = await self.approved()
         if approved is None:
             execution = self.options.config.tool_execution
-            if execution is not None and execution.pre_approval_tool_input_guardrails:
-                refusal = await self.check_input()
-                if refusal is not None:
-                    return self.output(refusal)
-            return [self.waiting()]
+            early = execution is not None and execution.pre_approval_tool_input_guardrails
+            refusal = await self.check_input() if early else None
+            return [self.waiting()] if refusal is None else self.output(refusal)
         if not approved:
             return self.output(await self.rejection())
         refusal = await self.check_input()
@@ -89,7 +109,7 @@ class FunctionCall:
         tell = self.options.tell
         await tell(self.agent, "on_tool_start", self.context, self.agent, self.tool)
         try:
-            value = await self.invoke()
+            value = await invoke_function_tool(self.tool, self.context, self.raw.arguments)
         except NestedInterruption as paused:
             self.state.nested[self.raw.call_id] = paused.state
             return list(paused.state.interruptions)
@@ -101,15 +121,18 @@ class FunctionCall:
     async def approved(self) -> bool | None:
         """True: run it, False: a person said no, None: a person has to be asked."""
         wanted = self.tool.needs_approval
-        if callable(wanted):
-            wanted = await call(wanted, self.context, self.arguments(), self.raw.call_id)
-        if not wanted:
+        if wanted is False:
             return True
-        return self.state.context.get_approval_status(
+        decided = self.state.context.get_approval_status(
             self.tool.name,
             self.raw.call_id,
             tool_namespace=self.context.tool_namespace,
         )
+        if decided is None and callable(wanted):
+            wanted = await call(wanted, self.context, self.arguments(), self.raw.call_id)
+            if not wanted:
+                return True
+        return decided
 
     def arguments(self) -> dict[str, Any]:
         """The arguments as a dict; empty where the model wrote no JSON object."""
@@ -152,21 +175,6 @@ class FunctionCall:
             error=error,
         )
         return await call(formatter, arguments) or message
-
-    async def invoke(self) -> Any:
-        """Run the function."""
-        try:
-            return await invoke_function_tool(self.tool, self.context, self.raw.arguments)
-        except (AgentsException, NestedInterruption):
-            raise
-        except asyncio.CancelledError as cancelled:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # The tool itself raised it: nobody cancelled the run.
-            raise self.failed("it raised CancelledError") from cancelled
-        except Exception as error:
-            raise self.failed(str(error) or type(error).__name__) from error
 
     def failed(self, why: str) -> UserError:
         """The error for a tool that failed and has no `failure_error_function`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered
 from ..guardrails import InputGuardrail, InputGuardrailResult, OutputGuardrailResult
+from ..items import ItemHelpers
 from .options import RunOptions
 from .state import RunState
 
@@ -52,9 +53,9 @@ class InputGuards:
     Use as an async context manager around the loop: leaving it ends what still runs.
     """
 
-    def __init__(self, state: RunState[Any], options: RunOptions, input: Any) -> None:
+    def __init__(self, state: RunState[Any], options: RunOptions) -> None:
         self._state = state
-        self._input = input
+        self._options = options
         guards = [*state.agent.input_guardrails, *(options.config.input_guardrails or [])]
         self._before = [g for g in guards if not g.run_in_parallel]
         self._beside = [g for g in guards if g.run_in_parallel]
@@ -87,8 +88,11 @@ class InputGuards:
     def _runs(
         self, guards: list[InputGuardrail[Any]]
     ) -> list[Coroutine[Any, Any, InputGuardrailResult]]:
-        agent, context = self._state.agent, self._state.context
-        return [guard.run(agent, self._input, context) for guard in guards]
+        agent, context, input = self._state.agent, self._state.context, self._state.input
+        if self._options.streamed:
+            # A list where the run is streamed, as in the SDK.
+            input = ItemHelpers.input_to_new_input_list(input)
+        return [guard.run(agent, input, context) for guard in guards]
 
     def _results(self) -> list[InputGuardrailResult]:
         return self._state.input_guardrail_results

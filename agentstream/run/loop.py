@@ -11,10 +11,11 @@ from contextlib import aclosing
 from typing import Any
 
 from ..events import AgentUpdatedStreamEvent, RunItemStreamEvent, StreamEvent
-from .act import Outcome, act
+from ..items import ItemHelpers, RunItem
+from .act import act
 from .ask import ask, prepare
 from .decide import Act, Ask, Finish, decide
-from .finish import conclude, finish, give_up_turns
+from .finish import conclude, finish, give_up_turns, out_of_turns
 from .guards import InputGuards
 from .memory import load, save
 from .options import RunOptions, hook_context
@@ -32,11 +33,10 @@ async def run_loop(state: RunState[Any], options: RunOptions) -> AsyncGenerator[
     Drain it in a task of its own, as `drive` does: a guardrail that trips cancels that task.
     """
     yield AgentUpdatedStreamEvent(new_agent=state.agent)
-    async with InputGuards(state, options, state.input) as guards:
+    async with InputGuards(state, options) as guards:
         try:
             if not state.new_items:
                 await load(state, options)
-                await guards.before()
             async with aclosing(_turns(state, options, guards)) as events:
                 async for event in events:
                     yield event
@@ -56,7 +56,7 @@ async def _turns(
             if toolbox is None or toolbox.agent is not state.agent:
                 toolbox = await _toolbox(state, options)
             agent, outcome = state.agent, await act(state, options, toolbox, step.calls)
-            for event in _told(outcome):
+            for event in told(outcome.items):
                 yield event
             if state.agent is not agent:
                 yield AgentUpdatedStreamEvent(new_agent=state.agent)
@@ -73,7 +73,10 @@ async def _turns(
                 return
         if options.stop_after_turn and toolbox is not None:
             return
-        if await give_up_turns(state, options):
+        state.turn += 1
+        if out_of_turns(state):
+            for event in told(await give_up_turns(state, options)):
+                yield event
             return
         before, toolbox = len(state.new_items), await _begin_turn(state, options, guards)
         request = await prepare(state, options, toolbox)
@@ -94,12 +97,13 @@ async def _toolbox(state: RunState[Any], options: RunOptions) -> Toolbox:
 
 
 async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGuards) -> Toolbox:
-    """Count the turn, admit input that waits, tell the agent's start; the turn's tools."""
-    state.turn += 1
+    """Admit input that waits, check the run's input, tell the agent's start; the turn's tools."""
     state.interruptions = []
     state.admit_pending_input()
+    if state.turn == 1:
+        await guards.before()
     toolbox = await _toolbox(state, options)
-    state.context.turn_input = state.model_input()
+    state.context.turn_input = ItemHelpers.input_to_new_input_list(state.input)
     if not state.agent_started:
         state.agent_started = True
         context = hook_context(state.context)
@@ -109,10 +113,11 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
     return toolbox
 
 
-def _told(outcome: Outcome) -> list[StreamEvent]:
+def told(items: list[RunItem]) -> list[StreamEvent]:
+    """The events that tell of `items`."""
     return [
         RunItemStreamEvent(name=EVENT_NAMES[item.type], item=item)
-        for item in outcome.items
+        for item in items
         if item.type in EVENT_NAMES
     ]
 

@@ -19,33 +19,27 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
     Raises
     ------
     UserError
-        If the run has a session and a list as input and no callback that combines them, or if
-        both a session and the server keep the conversation.
+        If the callback that combines history and input gives no list.
     """
     news = ItemHelpers.input_to_new_input_list(state.input)
     session = options.session
     if session is None:
-        state.start_with(news, news)
+        state.start_with(news)
         return
-    if state.server_managed:
-        raise UserError(
-            "A session and conversation_id, previous_response_id or auto_previous_response_id "
-            "both keep the conversation; use one of them."
-        )
     before = await session.get_items(_limit(options))
     combine = options.config.session_input_callback
-    if combine is None:
-        state.start_with([*before, *news], news)
-        await session.add_items(news)
-        return
-    together = await call(combine, list(before), list(news))
-    if not isinstance(together, list):
-        raise UserError(
-            "session_input_callback must return a list of input items, "
-            f"got {type(together).__name__}"
-        )
-    state.start_with(together, together)
-    await session.add_items(_not_among(before, together))
+    together: Any = [*before, *news]
+    if combine is not None:
+        together = await call(combine, list(before), list(news))
+        if not isinstance(together, list):
+            raise UserError(
+                "session_input_callback must return a list of input items, "
+                f"got {type(together).__name__}"
+            )
+        news = _not_among(before, together)
+    state.input = together
+    state.start_with(together)
+    await session.add_items(news)
 
 
 def _limit(options: RunOptions) -> int | None:

@@ -51,6 +51,8 @@ class RunOptions:
         calls = [_overridden(self.hooks, moment, args)]
         if agent.hooks is not None:
             calls.append(_overridden(agent.hooks, moment.replace("on_agent_", "on_"), args))
+        if moment == "on_llm_end":
+            calls.reverse()  # the SDK's order
         waiting = [call for call in calls if call is not None]
         if len(waiting) == 1:
             await waiting[0]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..agent import Agent
 from ..errors import UserError
 from ..run_context import RunContextWrapper
+from .ask import output_schema
 from .config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers
 from .hooks import RunHooksBase
 from .loop import drive
@@ -199,6 +200,11 @@ def _prepared(
 ) -> tuple[RunState[Any], RunOptions]:
     """State and options of a run, with everything wrong about them told now."""
     _check(agent, input, hooks)
+    if session is not None and (conversation_id or previous_response_id):
+        raise UserError(
+            "A session and conversation_id or previous_response_id both keep the conversation; "
+            "use one of them."
+        )
     config = RunConfig.of(run_config)
     options = RunOptions(
         config=config,
@@ -219,6 +225,11 @@ def _prepared(
         auto_previous_response_id=auto_previous_response_id,
     )
     state.reasoning_item_id_policy = config.reasoning_item_id_policy
+    try:
+        output_schema(agent)
+    except UserError as error:
+        error.run_data = state.details()
+        raise
     return state, options
 
 

@@ -124,10 +124,10 @@ class RunState(Generic[TContext]):
             plain = {k: v for k, v in plain.items() if k != "id"}  # type: ignore[assignment]
         return plain
 
-    def start_with(self, history: list[TResponseInputItem], news: list[TResponseInputItem]) -> None:
-        """Set what the model sees before any item: `history` as a whole, `news` of it unsent."""
+    def start_with(self, history: list[TResponseInputItem]) -> None:
+        """Set what the model sees before any item of the run."""
         self.history = list(history)
-        self.unsent = list(news)
+        self.unsent = list(history)
 
     def rebuild_history(self) -> None:
         """Make the history again from input and items, after a handoff's filter or from JSON."""
@@ -248,7 +248,7 @@ class RunState(Generic[TContext]):
         return json.dumps(state, ensure_ascii=False)
 
     @staticmethod
-    def from_json(
+    async def from_json(
         initial_agent: Agent[Any],
         state_json: dict[str, Any],
         *,
@@ -283,7 +283,7 @@ class RunState(Generic[TContext]):
         )
 
     @staticmethod
-    def from_string(
+    async def from_string(
         initial_agent: Agent[Any],
         state_string: str,
         *,
@@ -294,7 +294,7 @@ class RunState(Generic[TContext]):
         """The state that `to_string` gave; parameters as in `from_json`."""
         from .state_json import parse_state
 
-        return RunState.from_json(
+        return await RunState.from_json(
             initial_agent,
             parse_state(state_string),
             context_override=context_override,

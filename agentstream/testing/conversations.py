@@ -57,7 +57,11 @@ class Conversations:
         for item in items:
             self._made += 1
             kind = item.get("type", "message")
-            added.append({"id": f"item_{self._made}", "type": kind, **item})
+            item = {"id": f"msg_{self._made}", "type": kind, **item}
+            if kind == "message" and isinstance(item.get("content"), str):
+                part = "output_text" if item["role"] == "assistant" else "input_text"
+                item["content"] = [{"type": part, "text": item["content"]}]
+            added.append(item)
         self.items[conversation] += added
         return added
 

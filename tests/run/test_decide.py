@@ -125,7 +125,15 @@ def test_outputs_ask_again() -> None:
 def test_a_hosted_call_is_answered_by_the_provider() -> None:
     last = message()
     assert decide(AGENT, [hosted(), last]) == Finish(message=last)
-    assert decide(AGENT, [hosted()]) == Finish()
+    assert decide(AGENT, [last, hosted()]) == Finish(message=last)
+
+
+def test_only_hosted_calls_leave_the_answer_to_come() -> None:
+    assert decide(AGENT, [reasoned(), hosted()]) == Ask()
+
+
+def test_only_reasoning_is_an_empty_answer() -> None:
+    assert decide(AGENT, [reasoned()]) == Finish()
 
 
 def test_a_handoff_asks_whatever_the_new_agent_does_with_tools() -> None:

@@ -104,7 +104,7 @@ async def test_break_stops_the_run_and_keeps_what_arrived() -> None:
     result = Runner.run_streamed(agent(*script, tools=tools), "hi")
     async for event in result.stream_events():
         if event.type == "run_item_stream_event" and event.name == "tool_called":
-            while not watched.story:  # noqa: ASYNC110 - the tool says when it has started
+            while not watched.story:
                 await asyncio.sleep(0.001)
             break
     await settle(result)
@@ -234,7 +234,7 @@ async def test_cancelling_the_awaiting_task_cancels_run() -> None:
     watched = Watched()
     asked = agent(turn(call("work")), tools=[watched.tool("work", 30)])
     running = asyncio.create_task(Runner.run(asked, "hi"))
-    while not watched.story:  # noqa: ASYNC110 - the tool says when it has started
+    while not watched.story:
         await asyncio.sleep(0.001)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
