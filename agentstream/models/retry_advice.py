@@ -157,7 +157,7 @@ def normalize(error: Exception) -> ModelRetryNormalizedError:
     return ModelRetryNormalizedError(
         status_code=_first(_of_type(e, "status_code", int) for e in chain),
         error_code=_first(_of_type(e, "code", str) for e in chain),
-        message=str(error) or None,
+        message=str(error),
         request_id=_first(_of_type(e, "request_id", str) for e in chain),
         retry_after=_first(_retry_after(e) for e in chain),
         is_abort=False,
