@@ -10,8 +10,7 @@ dollars is maths only when
 
 "It costs $5 and $6" and "$HOME and $PATH" are therefore text. A formula on lines of its own begins
 with ``$$`` or ``\[`` at the start of a line, and ends with the line that ends in the closing mark;
-a
-blank line, or the end of the text, before that makes it ordinary text.
+a blank line, or the end of the text, before that makes it ordinary text.
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["Definitions", "Group", "InlineCache", "groups", "parser", "render_group"]
 
 _LONGEST_INLINE = 100_000
-_DEEPEST = 100
+_DEEPEST = 40
+# Tokens that one <details> may hold; the sanitiser's time grows faster than their depth.
+_LARGEST_DETAILS = 2_000
 
 
 # -- the parser --
@@ -137,7 +139,9 @@ def groups(source: str) -> list[Group]:
         if open_details == 0 and token.level == 0 and token.nesting >= 0:
             found.append(Group([], token.map[0] if token.map else 0))
         found[-1].tokens.append(token)
-        if token.type == "html_block" and token.level == 0:
+        if len(found[-1].tokens) >= _LARGEST_DETAILS:
+            open_details = 0
+        elif token.type == "html_block" and token.level == 0:
             open_details = max(0, open_details + _details_balance(token.content))
     return found
 
