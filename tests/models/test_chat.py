@@ -406,3 +406,33 @@ async def test_a_run_calls_a_tool_and_answers() -> None:
     assert "raw_response_event" in seen
     output = server.requests[1].body["messages"][-1]
     assert (output["role"], output["content"]) == ("tool", "3")
+
+
+async def test_a_run_whose_stream_breaks_off_fails_and_keeps_what_came() -> None:
+    body = sse([chunk({"content": "half "}), chunk({"content": "an answer"})], done=False)
+    async with ScriptedServer([raw(body)]) as server:
+        agent = agentstream.Agent(name="Cut", model=model(server.client()))
+        result = agentstream.Runner.run_streamed(agent, "Go on.")
+        told = ""
+        with pytest.raises(ModelBehaviorError, match="closed the connection"):
+            async for event in result.stream_events():
+                if event.type == "raw_response_event" and event.data.type.endswith("text.delta"):
+                    told += event.data.delta
+    assert told == "half an answer"
+    (kept,) = result.raw_responses
+    assert kept.output[0].content[0].text == "half an answer"
+
+
+async def test_a_run_has_the_usage_as_the_provider_sent_it() -> None:
+    body = sse([chunk({"content": "x"}), chunk({}, "stop", usage={**USAGE, "cost": 0.1})])
+    async with ScriptedServer([raw(body)]) as server:
+        agent = agentstream.Agent(
+            name="Spender",
+            model=model(server.client()),
+            model_settings=agentstream.ModelSettings(preserve_raw_usage=True),
+        )
+        result = agentstream.Runner.run_streamed(agent, "Go on.")
+        async for _ in result.stream_events():
+            pass
+    assert result.context_wrapper.usage.total_tokens == 7
+    assert result.raw_responses[0].raw_usage == {**USAGE, "cost": 0.1}
