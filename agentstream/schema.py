@@ -56,10 +56,9 @@ def ensure_strict_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> ensure_strict_json_schema({"type": "object", "properties": {"a": {"type": "string"}}})
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'type': 'object', 'properties': {'a': {'type': 'string'}}, 'required': ['a'],
-     'additionalProperties': False}
+    >>> strict = ensure_strict_json_schema({"properties": {"a": {"type": "string"}}})
+    >>> strict["required"], strict["additionalProperties"]
+    (['a'], False)
     """
     if schema == {}:
         return {"type": "object", "properties": {}, "required": [], "additionalProperties": False}

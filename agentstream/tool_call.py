@@ -36,6 +36,12 @@ def default_tool_timeout_error_message(*, tool_name: str, timeout_seconds: float
     return f"Tool '{tool_name}' timed out after {timeout_seconds:g} seconds."
 
 
+class ToolFailure(str):
+    """The answer for a failed call: text, whatever output the tool declares."""
+
+    __slots__ = ()
+
+
 @dataclass
 class FunctionInvoker:
     """`FunctionTool.on_invoke_tool` of a Python function."""
@@ -48,11 +54,14 @@ class FunctionInvoker:
     async def __call__(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function; an error becomes the answer that its author chose."""
         try:
-            return await self.call(ctx, arguments)
+            return await _not_cancelled(self.call(ctx, arguments))
         except Exception as error:
             if self.failure_error_function is None:
                 raise
-            return await _answer(self.failure_error_function, ctx, error)
+            answer = await _answer(self.failure_error_function, ctx, error)
+            if answer is None:  # nothing to tell the model
+                raise
+            return ToolFailure(answer) if isinstance(answer, str) else answer
 
     async def call(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function with the model's arguments; errors are raised."""
@@ -97,11 +106,38 @@ def _call_sync(func: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         raise RuntimeError(f"The tool raised StopIteration({error.value!r})") from error
 
 
+class _CancelledInside(RuntimeError):
+    """A function raised CancelledError, and nobody had cancelled its call."""
+
+
+async def _not_cancelled(call: Awaitable[Any]) -> Any:
+    """Await a call; a CancelledError of the function's own is a failure like any other.
+
+    Raised on, it would look as if somebody had cancelled the run.
+    """
+    try:
+        return await call
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise _CancelledInside(f"The tool raised CancelledError({error})") from error
+
+
 async def _answer(
     function: ToolErrorFunction, ctx: RunContextWrapper[Any], error: Exception
 ) -> Any:
     answer = function(ctx, error)
     return await answer if inspect.isawaitable(answer) else answer
+
+
+async def _invoke(tool: FunctionTool, context: ToolContext[Any], arguments: str) -> Any:
+    try:
+        return await _not_cancelled(tool.on_invoke_tool(context, arguments))
+    except _CancelledInside as error:
+        if isinstance(tool.on_invoke_tool, FunctionInvoker):
+            raise  # its author wants errors raised
+        return ToolFailure(default_tool_error_function(context, error))
 
 
 async def invoke_function_tool(
@@ -129,17 +165,21 @@ async def invoke_function_tool(
     """
     seconds = function_tool.timeout_seconds
     if seconds is None:
-        return await function_tool.on_invoke_tool(context, arguments)
+        return await _invoke(function_tool, context, arguments)
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            return await function_tool.on_invoke_tool(context, arguments)
+            return await _invoke(function_tool, context, arguments)
     except TimeoutError as error:
         if not limit.expired():
             raise  # the tool's own
         late = ToolTimeoutError(function_tool.name, seconds)
         if function_tool.timeout_behavior == "raise_exception":
             raise late from error
-    if function_tool.timeout_error_function is not None:
-        return await _answer(function_tool.timeout_error_function, context, late)
-    return default_tool_timeout_error_message(tool_name=function_tool.name, timeout_seconds=seconds)
+    if function_tool.timeout_error_function is None:
+        message = default_tool_timeout_error_message(
+            tool_name=function_tool.name, timeout_seconds=seconds
+        )
+        return ToolFailure(message)
+    answer = await _answer(function_tool.timeout_error_function, context, late)
+    return ToolFailure(answer) if isinstance(answer, str) else answer

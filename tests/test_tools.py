@@ -439,6 +439,30 @@ async def test_stop_iteration_in_a_thread_is_a_failure_and_no_hang() -> None:
         await run(function_tool(failure_error_function=None)(stop))
 
 
+async def test_a_failure_function_that_says_nothing_leaves_the_error() -> None:
+    with pytest.raises(ValueError, match="boom"):
+        await run(function_tool(failure_error_function=lambda ctx, error: None)(boom))  # type: ignore[arg-type, return-value]
+
+
+async def cancelled_inside() -> None:
+    """A function that awaits what somebody else cancelled."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.cancel("by somebody")
+    await future
+
+
+async def test_a_cancelled_error_of_the_functions_own_is_a_failure() -> None:
+    assert await run(function_tool(cancelled_inside)) == FAILED
+    assert await run(function_tool(timeout=5)(cancelled_inside)) == FAILED
+    with pytest.raises(RuntimeError, match=r"CancelledError\(by somebody\)"):
+        await run(function_tool(failure_error_function=None)(cancelled_inside))
+
+    async def call(ctx: ToolContext[Any], arguments: str) -> None:
+        await cancelled_inside()
+
+    assert await run(FunctionTool("t", "d", {}, call)) == FAILED
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 async def test_an_interrupt_is_no_failure(kind: type[BaseException]) -> None:
     async def interrupted() -> None:
