@@ -16,6 +16,7 @@ from ..errors import ModelBehaviorError
 from ..items import ModelResponse
 from ..usage import usage_of
 from .base import Model, ModelTracing
+from .responses import FAILURES, response_failure
 from .script.player import play
 from .script.shapes import Beat, Fault, Pace, RawTurn, ScriptRequest
 from .script.turns import Script, as_pace
@@ -111,19 +112,13 @@ class ScriptedModel(Model):
     ) -> ModelResponse:
         """Play the next turn and return it whole; parameters as in `Model.get_response`."""
         request = self._request(system_instructions, input, tools, handoffs)
-        async for event in self._stream(request):
-            if event.type in ("response.completed", "response.incomplete"):
-                response = event.response
-                return ModelResponse(list(response.output), usage_of(response.usage), response.id)
-            if event.type == "response.failed":
-                error = event.response.error
-                raise ModelBehaviorError(
-                    f"The script's turn {request.number} fails: {error.message if error else ''}"
-                )
-        raise ModelBehaviorError(
-            f"The script's turn {request.number} ends without a last event, as if the connection "
-            "had been cut. Remove its fault if that is not what you want to see."
-        )
+        async with aclosing(self._stream(request)) as events:
+            async for event in events:
+                if event.type == "response.completed":
+                    response = event.response
+                    usage = usage_of(response.usage)
+                    return ModelResponse(list(response.output), usage, response.id)
+        raise cut_short(request)
 
     def stream_response(
         self,
@@ -161,7 +156,7 @@ class ScriptedModel(Model):
         self.requests.append(request)
         return request
 
-    async def _stream(self, request: ScriptRequest) -> AsyncIterator[TResponseStreamEvent]:
+    async def _stream(self, request: ScriptRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
         turn = await self._script.next(request)
         if turn.raw is not None:
             async with aclosing(responses_events(paced_fragments(turn.raw))) as recorded:
@@ -172,9 +167,22 @@ class ScriptedModel(Model):
         async with aclosing(paced(beats, turn.pace or self.pace)) as events:
             async for data in events:
                 if not isinstance(data, Fault):
-                    yield responses_event(dict(data))
-                elif data.kind != "cut":
+                    event = responses_event(dict(data))
+                    yield event
+                    if event.type in FAILURES:
+                        raise response_failure(event.type, event)
+                elif data.kind == "cut":
+                    raise cut_short(request)
+                else:
                     raise_fault(data)
+
+
+def cut_short(request: ScriptRequest) -> ModelBehaviorError:
+    """What a stream without its last event comes to."""
+    return ModelBehaviorError(
+        f"Model did not produce a final response! Turn {request.number} of the script ends without "
+        "response.completed: take cut() out of it if you do not want to see this."
+    )
 
 
 def digest(request: ScriptRequest) -> str:

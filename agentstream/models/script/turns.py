@@ -32,6 +32,7 @@ def turn(
 
     Examples
     --------
+    >>> from agentstream.testing import call, turn
     >>> len(turn("Let me look.", call("get_weather", city="Lisbon")).parts)
     2
     """
