@@ -111,15 +111,16 @@ def tool_content(output: Any, leave_out: Callable[[str, str], None]) -> str | li
 
 
 def _part(part: Any) -> dict[str, Any]:
-    kind = part.get("type") if isinstance(part, Mapping) else None
-    if kind in ("input_text", "text"):
-        return {"type": "text", "text": part.get("text") or ""}
-    if kind in ("input_image", "image_url"):
-        return _image(part)
-    if kind == "input_file":
-        return _file(part)
-    if kind == "input_audio":
-        return _audio(part)
+    if isinstance(part, Mapping):
+        kind = part.get("type")
+        if kind in ("input_text", "text"):
+            return {"type": "text", "text": part.get("text") or ""}
+        if kind in ("input_image", "image_url"):
+            return _image(part)
+        if kind == "input_file":
+            return _file(part)
+        if kind == "input_audio":
+            return _audio(part)
     raise UserError(
         f"Unknown content: {part!r:.300}. A message to a Chat Completions model holds parts of "
         "type input_text, input_image, input_file and input_audio."
