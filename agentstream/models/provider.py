@@ -2,116 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
-
-from openai import AsyncOpenAI
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..errors import UserError
 from ..model_settings import default_model_name
+from .account import (
+    Account,
+    check_choice,
+    client_for,
+    default_api,
+    set_default_openai_api,
+    set_default_openai_client,
+    set_default_openai_key,
+)
 from .base import Model, ModelProvider
 from .chat import OpenAIChatCompletionsModel
 from .responses import OpenAIResponsesModel
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from openai import AsyncOpenAI
 
 __all__ = [
     "MultiProvider",
     "MultiProviderMap",
     "OpenAIProvider",
+    "default_openai_client",
     "set_default_openai_api",
     "set_default_openai_client",
     "set_default_openai_key",
 ]
 
-OpenAIAPI = Literal["chat_completions", "responses"]
 PrefixMode = Literal["alias", "model_id"]
 UnknownPrefixMode = Literal["error", "model_id"]
-
-# Servers on one's own machine ask for no key, but the client sends none without one.
-_PLACEHOLDER_KEY: Final = "no-key-needed"
-
-_NO_KEY: Final = (
-    "There is no OpenAI key and no model to run. Three ways out: "
-    "(1) set a key: the environment variable OPENAI_API_KEY, or set_default_openai_key('...'); "
-    "(2) point the environment variable OPENAI_BASE_URL at a local server such as llama.cpp, "
-    "vLLM or Ollama (then no key is needed); "
-    "(3) run without a server: Agent(..., model=ScriptedModel([...])), with "
-    "`from agentstream.testing import ScriptedModel`."
-)
-
-
-@dataclass
-class _Defaults:
-    """What a program has set for all its providers."""
-
-    key: str | None = field(default=None, repr=False)
-    client: AsyncOpenAI | None = None
-    api: OpenAIAPI = "responses"
-
-
-_defaults = _Defaults()
-
-
-@dataclass(frozen=True)
-class _Account:
-    """Where requests go, and as whom; equal accounts can share a client."""
-
-    key: str | None = field(default=None, repr=False)
-    base_url: str | None = None
-    organization: str | None = None
-    project: str | None = None
-
-
-# A client's connections belong to the event loop they were opened on, and break on any other.
-_clients: dict[tuple[AbstractEventLoop, _Account], AsyncOpenAI] = {}
-
-
-def set_default_openai_key(key: str, use_for_tracing: bool = True) -> None:
-    """Set the API key of models that are given by name, in place of ``OPENAI_API_KEY``.
-
-    Parameters
-    ----------
-    key
-        The key. It appears in no output, recording or error.
-    use_for_tracing
-        Accepted for programs written for the SDK; nothing is traced to a server here.
-    """
-    _defaults.key = key
-
-
-def set_default_openai_client(client: AsyncOpenAI, use_for_tracing: bool = True) -> None:
-    """Set the client of models that are given by name; `openai.AsyncAzureOpenAI`, too.
-
-    Parameters
-    ----------
-    client
-        Makes the requests of providers that are given no key and no base URL of their own.
-    use_for_tracing
-        Accepted for programs written for the SDK; nothing is traced to a server here.
-    """
-    _defaults.client = client
-
-
-def set_default_openai_api(api: OpenAIAPI) -> None:
-    """Choose the API for models that are given by name.
-
-    Parameters
-    ----------
-    api
-        ``"responses"`` or, for servers that have no other, ``"chat_completions"``.
-
-    Raises
-    ------
-    UserError
-        There is no such API.
-    """
-    _check_choice("set_default_openai_api", api, get_args(OpenAIAPI))
-    _defaults.api = api
 
 
 def default_openai_client() -> AsyncOpenAI:
@@ -122,7 +45,7 @@ def default_openai_client() -> AsyncOpenAI:
     UserError
         There is neither a key nor a client nor a base URL.
     """
-    return OpenAIProvider()._find_client()
+    return client_for(Account())
 
 
 class OpenAIProvider(ModelProvider):
@@ -171,14 +94,14 @@ class OpenAIProvider(ModelProvider):
         responses_websocket_options: Any = None,
         buffer_streamed_tool_calls: bool = False,
     ) -> None:
-        self._account = _Account(api_key, base_url, organization, project)
-        if openai_client is not None and (self._account != _Account() or websocket_base_url):
+        self._account = Account(api_key, base_url, organization, project)
+        if openai_client is not None and (self._account != Account() or websocket_base_url):
             raise UserError(
                 "Don't provide api_key, base_url, websocket_base_url, organization, or project if "
                 "you provide openai_client"
             )
         self._client = openai_client
-        self._responses = _defaults.api == "responses" if use_responses is None else use_responses
+        self._responses = default_api() == "responses" if use_responses is None else use_responses
         self._strict = strict_feature_validation
         self._buffer = buffer_streamed_tool_calls
 
@@ -213,51 +136,7 @@ class OpenAIProvider(ModelProvider):
     def _find_client(self) -> AsyncOpenAI:
         if self._client is not None:
             return self._client
-        if _defaults.client is not None and self._account == _Account():
-            return _defaults.client
-        return _shared_client(_resolved(self._account))
-
-
-def _resolved(account: _Account) -> _Account:
-    """Fill in what the program and the environment say, as of now."""
-    key = account.key or _defaults.key or os.environ.get("OPENAI_API_KEY")
-    base_url = account.base_url or os.environ.get("OPENAI_BASE_URL") or None
-    if key is not None:
-        # A newline read along with a key would end up, with the key, in the HTTP library's error.
-        key = key.strip()
-        if not (key.isascii() and key.isprintable()):
-            raise UserError(
-                "The OpenAI key has characters that no key has, such as a line break or a letter "
-                "with an accent. Copy it again, without what stands around it."
-            )
-    if not key and base_url:
-        key = _PLACEHOLDER_KEY
-    if not key:
-        raise UserError(_NO_KEY)
-    return _Account(key, base_url, account.organization, account.project)
-
-
-def _shared_client(account: _Account) -> AsyncOpenAI:
-    """Find or make the client of an account for the running event loop."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return _new_client(account)  # it binds itself to the loop that uses it first
-    for entry in [entry for entry in _clients if entry[0].is_closed()]:
-        del _clients[entry]
-    client = _clients.get((loop, account))
-    if client is None or client.is_closed():
-        client = _clients[(loop, account)] = _new_client(account)
-    return client
-
-
-def _new_client(account: _Account) -> AsyncOpenAI:
-    return AsyncOpenAI(
-        api_key=account.key,
-        base_url=account.base_url,
-        organization=account.organization,
-        project=account.project,
-    )
+        return client_for(self._account)
 
 
 class MultiProviderMap:
@@ -339,8 +218,8 @@ class MultiProvider(ModelProvider):
         openai_buffer_streamed_tool_calls: bool = False,
     ) -> None:
         prefix_modes, unknown_modes = get_args(PrefixMode), get_args(UnknownPrefixMode)
-        _check_choice("MultiProvider openai_prefix_mode", openai_prefix_mode, prefix_modes)
-        _check_choice("MultiProvider unknown_prefix_mode", unknown_prefix_mode, unknown_modes)
+        check_choice("MultiProvider openai_prefix_mode", openai_prefix_mode, prefix_modes)
+        check_choice("MultiProvider unknown_prefix_mode", unknown_prefix_mode, unknown_modes)
         self.provider_map = provider_map
         self.openai_provider = OpenAIProvider(
             api_key=openai_api_key,
@@ -385,9 +264,3 @@ class MultiProvider(ModelProvider):
         providers = self.provider_map.get_mapping().values() if self.provider_map else ()
         for provider in {id(provider): provider for provider in providers}.values():
             await provider.aclose()
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        listed = ", ".join(repr(choice) for choice in choices)
-        raise UserError(f"{name} must be one of: {listed}.")

@@ -15,6 +15,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpx2Client
 
 import agentstream
 from agentstream.errors import UserError
+from agentstream.models import account
 from agentstream.models import provider as our_module
 from agentstream.models.provider import (
     MultiProvider,
@@ -33,8 +34,8 @@ LIBS = [agents, agentstream]
 @pytest.fixture(autouse=True)
 def no_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what a test sets for the whole program."""
-    monkeypatch.setattr(our_module, "_defaults", our_module._Defaults())
-    monkeypatch.setattr(our_module, "_clients", {})
+    monkeypatch.setattr(account, "_defaults", account._Defaults())
+    monkeypatch.setattr(account, "_clients", {})
 
 
 def client_of(model: Any) -> Any:
@@ -135,7 +136,9 @@ def test_each_event_loop_has_a_client_of_its_own() -> None:
 
     first, second = asyncio.run(find()), asyncio.run(find())
     assert first is not second
-    assert len(our_module._clients) == 1  # the first loop is closed, its client forgotten
+    assert first.is_closed()  # with its loop, so that no connection is left open
+    assert second.is_closed()
+    assert len(account._clients) == 1  # and forgotten
 
 
 async def test_a_client_that_was_closed_is_replaced() -> None:
@@ -279,8 +282,8 @@ def test_no_repr_shows_a_key() -> None:
     set_default_openai_key(SECRET)
     provider = OpenAIProvider(api_key=SECRET)
     model = provider.get_model("m")
-    shown = [provider, MultiProvider(openai_api_key=SECRET), model, our_module._defaults]
-    shown += [our_module._Account(SECRET), our_module._clients, provider.__dict__]
+    shown = [provider, MultiProvider(openai_api_key=SECRET), model, account._defaults]
+    shown += [account.Account(SECRET), account._clients, provider.__dict__]
     assert not any(SECRET in repr(each) for each in shown)
 
 

@@ -1,0 +1,196 @@
+"""Where requests go, and as whom: keys, base URLs, and the clients of each event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from openai import AsyncOpenAI
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+__all__ = [
+    "Account",
+    "check_choice",
+    "client_for",
+    "default_api",
+    "set_default_openai_api",
+    "set_default_openai_client",
+    "set_default_openai_key",
+]
+
+OpenAIAPI = Literal["chat_completions", "responses"]
+
+# Servers on one's own machine ask for no key, but the client sends none without one.
+_PLACEHOLDER_KEY: Final = "no-key-needed"
+
+_NO_KEY: Final = (
+    "There is no OpenAI key and no model to run. Three ways out: "
+    "(1) set a key: the environment variable OPENAI_API_KEY, or set_default_openai_key('...'); "
+    "(2) point the environment variable OPENAI_BASE_URL at a local server such as llama.cpp, "
+    "vLLM or Ollama (then no key is needed); "
+    "(3) run without a server: Agent(..., model=ScriptedModel([...])), with "
+    "`from agentstream.testing import ScriptedModel`."
+)
+
+
+@dataclass
+class _Defaults:
+    """What a program has set for all its providers."""
+
+    key: str | None = field(default=None, repr=False)
+    client: AsyncOpenAI | None = None
+    api: OpenAIAPI = "responses"
+
+
+_defaults = _Defaults()
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where requests go, and as whom; equal accounts can share a client."""
+
+    key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    organization: str | None = None
+    project: str | None = None
+
+
+# A client's connections belong to the event loop they were opened on, and break on any other.
+# Beside each client stands what closes it when its loop ends.
+_clients: dict[tuple[AbstractEventLoop, Account], tuple[AsyncOpenAI, Any]] = {}
+
+
+def set_default_openai_key(key: str, use_for_tracing: bool = True) -> None:
+    """Set the API key of models that are given by name, in place of ``OPENAI_API_KEY``.
+
+    Parameters
+    ----------
+    key
+        The key. It appears in no output, recording or error.
+    use_for_tracing
+        Accepted for programs written for the SDK; nothing is traced to a server here.
+    """
+    _defaults.key = key
+
+
+def set_default_openai_client(client: AsyncOpenAI, use_for_tracing: bool = True) -> None:
+    """Set the client of models that are given by name; `openai.AsyncAzureOpenAI`, too.
+
+    Parameters
+    ----------
+    client
+        Makes the requests of providers that are given no key and no base URL of their own.
+    use_for_tracing
+        Accepted for programs written for the SDK; nothing is traced to a server here.
+    """
+    _defaults.client = client
+
+
+def set_default_openai_api(api: OpenAIAPI) -> None:
+    """Choose the API for models that are given by name.
+
+    Parameters
+    ----------
+    api
+        ``"responses"`` or, for servers that have no other, ``"chat_completions"``.
+
+    Raises
+    ------
+    UserError
+        There is no such API.
+    """
+    check_choice("set_default_openai_api", api, get_args(OpenAIAPI))
+    _defaults.api = api
+
+
+def default_api() -> OpenAIAPI:
+    """Tell which API the program has chosen for models that are given by name."""
+    return _defaults.api
+
+
+def client_for(account: Account) -> AsyncOpenAI:
+    """Find the client for an account; where it is not given, that of the program's settings.
+
+    Raises
+    ------
+    UserError
+        There is neither a key nor a client nor a base URL.
+    """
+    if _defaults.client is not None and account == Account():
+        return _defaults.client
+    return _shared_client(_resolved(account))
+
+
+def _resolved(account: Account) -> Account:
+    """Fill in what the program and the environment say, as of now."""
+    key = account.key or _defaults.key or os.environ.get("OPENAI_API_KEY")
+    base_url = account.base_url or os.environ.get("OPENAI_BASE_URL") or None
+    if key is not None:
+        # A newline read along with a key would end up, with the key, in the HTTP library's error.
+        key = key.strip()
+        if not (key.isascii() and key.isprintable()):
+            raise UserError(
+                "The OpenAI key has characters that no key has, such as a line break or a letter "
+                "with an accent. Copy it again, without what stands around it."
+            )
+    if not key and base_url:
+        key = _PLACEHOLDER_KEY
+    if not key:
+        raise UserError(_NO_KEY)
+    return Account(key, base_url, account.organization, account.project)
+
+
+def _shared_client(account: Account) -> AsyncOpenAI:
+    """Find or make the client of an account for the running event loop."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _new_client(account)  # it binds itself to the loop that uses it first
+    for entry in [entry for entry in _clients if entry[0].is_closed()]:
+        del _clients[entry]
+    client, _ = _clients.get((loop, account), (None, None))
+    if client is None or client.is_closed():
+        client = _new_client(account)
+        closer = _close_at_the_end(client)
+        with suppress(StopIteration):  # its first step awaits nothing
+            anext(closer).__await__().send(None)
+        _clients[(loop, account)] = (client, closer)
+    return client
+
+
+async def _close_at_the_end(client: AsyncOpenAI) -> AsyncGenerator[None, None]:
+    """Close the client with the loop: `asyncio.run` closes the generators begun on its loop."""
+    try:
+        yield
+    finally:
+        await client.close()
+
+
+def _new_client(account: Account) -> AsyncOpenAI:
+    return AsyncOpenAI(
+        api_key=account.key,
+        base_url=account.base_url,
+        organization=account.organization,
+        project=account.project,
+    )
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is none of the choices, naming them all.
+
+    Raises
+    ------
+    UserError
+        The value is not among the choices.
+    """
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise UserError(f"{name} must be one of: {listed}.")
