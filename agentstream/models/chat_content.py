@@ -128,9 +128,11 @@ def _part(part: Any) -> dict[str, Any]:
 
 
 def _image(part: Mapping[str, Any]) -> dict[str, Any]:
-    url, detail = part.get("image_url"), part.get("detail")
+    url: Any = part.get("image_url")
+    detail: Any = part.get("detail")
     if isinstance(url, Mapping):  # the Chat API's own form
-        url, detail = url.get("url"), detail or url.get("detail")
+        detail = detail or url.get("detail")
+        url = url.get("url")
     if not url:
         raise UserError(
             f"Only image URLs are supported for input_image {dict(part)!r:.300}. "
