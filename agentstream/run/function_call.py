@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import (
@@ -19,8 +20,9 @@ from ..guardrails import (
     ToolOutputGuardrailResult,
 )
 from ..items import ItemHelpers, ToolApprovalItem, ToolCallOutputItem
+from ..tool_call import ToolFailure
 from ..tool_context import ToolContext
-from ..tools import FunctionTool, invoke_function_tool
+from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
 from .config import ToolErrorFormatterArgs
 from .options import RunOptions, call
 from .state import RunState
@@ -114,9 +116,9 @@ class FunctionCall:
             self.state.nested[self.raw.call_id] = paused.state
             return list(paused.state.interruptions)
         self.state.nested.pop(self.raw.call_id, None)
-        value = await self.check_output(value)
-        await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, value)
-        return self.output(value)
+        item = await self.answer(value)
+        await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
+        return item
 
     async def approved(self) -> bool | None:
         """True: run it, False: a person said no, None: a person has to be asked."""
@@ -209,10 +211,27 @@ class FunctionCall:
                 return behavior["message"]
         return value
 
-    def output(self, value: Any) -> ToolCallOutputItem:
-        """The item with the output `value`."""
+    async def answer(self, value: Any) -> ToolCallOutputItem:
+        """The item with what the function returned, in the form that its tool declares."""
+        tool = self.tool
+        checked = await self.check_output(value)
+        declared: dict[str, Any] = {}
+        if checked is value and not isinstance(value, ToolFailure):
+            declared["output_json_schema"] = tool.output_json_schema
+            declared["output_type_adapter"] = tool._output_type_adapter
+        item = self.output(checked, **declared)
+        if tool.custom_data_extractor is not None:
+            context = FunctionToolCustomDataContext(self.context, tool, checked, item.raw_item)
+            data = await call(tool.custom_data_extractor, context)
+            if data is not None and not isinstance(data, Mapping):
+                raise UserError("custom_data_extractor must return a mapping or None.")
+            item.custom_data = None if data is None else dict(data)
+        return item
+
+    def output(self, value: Any, **declared: Any) -> ToolCallOutputItem:
+        """The item with the output `value`; `declared` is what its tool says of its form."""
         return ToolCallOutputItem(
             agent=self.agent,
-            raw_item=ItemHelpers.tool_call_output_item(self.raw, value),
+            raw_item=ItemHelpers.tool_call_output_item(self.raw, value, **declared),
             output=value,
         )
