@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, overload
 
 from .errors import UserError
 from .run_context import RunContextWrapper, TContext
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .tool_context import ToolContext
 
 T = TypeVar("T")
-MaybeAwaitable = Awaitable[T] | T
+MaybeAwaitable: TypeAlias = Awaitable[T] | T
 
 
 async def _call(function: Callable[..., Any], *args: Any) -> Any:

@@ -94,8 +94,6 @@ class RunItemBase(Generic[T]):
 
     agent: Agent[Any]
     raw_item: T
-    if TYPE_CHECKING:  # a field here would come before the fields of the subclasses
-        type: Any
 
     def to_input_item(self) -> TResponseInputItem:
         """The item as input for the next model call."""
@@ -406,6 +404,8 @@ class ItemHelpers:
         """The input item that answers `tool_call` with `output`."""
         return {
             "call_id": tool_call.call_id,
-            "output": tool_output_param(output, type_adapter=output_type_adapter),
+            "output": tool_output_param(
+                output, json_schema=output_json_schema, type_adapter=output_type_adapter
+            ),
             "type": "function_call_output",
         }

@@ -153,19 +153,19 @@ class ModelSettings:
             override = ModelSettings(**override)
         changes = {
             f.name: getattr(override, f.name)
-            for f in fields(override)  # type: ignore[arg-type]
+            for f in fields(override)
             if getattr(override, f.name) is not None
         }
         if self.extra_args and override.extra_args:
             changes["extra_args"] = {**self.extra_args, **override.extra_args}
         if self.retry and override.retry:
             changes["retry"] = _merged_retry(self.retry, override.retry)
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(self, **changes)
 
     def to_json_dict(self) -> dict[str, Any]:
         """The settings as a dict that JSON can hold."""
         plain: dict[str, Any] = {}
-        for f in fields(self):  # type: ignore[arg-type]
+        for f in fields(self):
             value = getattr(self, f.name)
             plain[f.name] = (
                 value.to_json_dict()
@@ -188,7 +188,7 @@ def _merged_retry(base: ModelRetrySettings, over: ModelRetrySettings) -> ModelRe
         backoff = ModelRetryBackoffSettings(
             **{
                 f.name: value
-                for f in fields(ModelRetryBackoffSettings)  # type: ignore[arg-type]
+                for f in fields(ModelRetryBackoffSettings)
                 if (value := _first(getattr(over.backoff, f.name), getattr(base.backoff, f.name)))
                 is not None
             }

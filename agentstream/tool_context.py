@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .run_context import RunContextWrapper, TContext
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from .run.config import RunConfig
 
 
-@dataclass(eq=False, init=False)
 class ToolContext(RunContextWrapper[TContext]):
     """The run's context with the call it is for; a tool's first parameter may ask for it.
 

@@ -67,7 +67,7 @@ def agent_tool(
     adapter: TypeAdapter[Any] = TypeAdapter(parameters or AgentAsToolInput)
     schema = ensure_strict_json_schema(adapter.json_schema())
 
-    async def run_agent(context: ToolContext[Any]) -> Any:
+    async def run_agent(context: ToolContext[Any], /) -> Any:
         arguments = _arguments(adapter, context)
         task: Any = arguments.get("input") if parameters is None else None
         if parameters is not None:
@@ -75,8 +75,7 @@ def agent_tool(
             task = await _task(arguments, given, input_builder)
         return await _run(agent, context, task, arguments, **how)
 
-    tool: FunctionTool = function_tool(
-        run_agent,
+    as_tool = function_tool(
         name_override=tool_name or function_name(agent.name),
         description_override=tool_description or "",
         failure_error_function=failure_error_function,
@@ -85,6 +84,7 @@ def agent_tool(
         # The wrapped function takes its arguments from the context; the schema is set below.
         strict_mode=False,
     )
+    tool = as_tool(run_agent)
     tool.params_json_schema = schema
     tool.strict_json_schema = True
     return tool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..agent_output import AgentOutputSchema, AgentOutputSchemaBase
@@ -13,6 +13,7 @@ from ..errors import ModelBehaviorError, UserError
 from ..events import RawResponsesStreamEvent, RunItemStreamEvent, StreamEvent
 from ..items import ModelResponse, RunItem
 from ..models.base import Model, ModelTracing
+from ..models.responses import response_failure
 from ..models.retry import add_failed_requests, call_with_retry, stream_with_retry
 from ..usage import usage_of
 from .config import CallModelData, ModelInputData, RunConfig
@@ -103,12 +104,7 @@ def find_settings(agent: Agent[Any], config: RunConfig, state: RunState[Any]) ->
     """The agent's settings with the run's over them; a forced tool only until one was used."""
     settings = agent.model_settings.resolve(config.model_settings)
     if agent.reset_tool_choice and agent.name in state.tools_used:
-        # resolve() ignores None, so the choice is taken back on a copy.
-        settings = settings.resolve(None)
-        if settings.tool_choice is not None:
-            from dataclasses import replace
-
-            settings = replace(settings, tool_choice=None)  # type: ignore[type-var]
+        settings = replace(settings, tool_choice=None)
     return settings
 
 
@@ -153,17 +149,17 @@ async def ask(
     )
     failures: list[Exception] = []
     if options.streamed:
-        last: Any = None
-        done: list[Any] = []
-        async with aclosing(_stream(request, failures)) as events:
-            async for event in events:
-                if event.type in _TELLING:
-                    if event.type == "response.output_item.done":
-                        done.append(event.item)
-                    else:
-                        last = event
-                yield RawResponsesStreamEvent(event)
-        answer = _answer(state, last, done, request.settings)
+        ending = Ending()
+        try:
+            async with aclosing(_stream(request, failures)) as events:
+                async for event in events:
+                    if event.type in _TELLING:
+                        ending.note(event)
+                    yield RawResponsesStreamEvent(event)
+            answer = ending.whole_answer(request.settings)
+        except Exception:
+            ending.keep_part(state, request.settings)
+            raise
     else:
         answer = await _call(request)
     add_failed_requests(answer.usage, len(failures))
@@ -218,52 +214,60 @@ def _stream(request: Request, failures: list[Exception]) -> AsyncGenerator[Any, 
     )
 
 
-def _answer(
-    state: RunState[Any], last: Any, done: list[Any], settings: ModelSettings
-) -> ModelResponse:
-    """The whole answer, from the stream's last event.
+class Ending:
+    """What a stream tells of its answer as a whole."""
 
-    Some servers leave `output` empty there; the items that were told as done stand in for it.
+    def __init__(self) -> None:
+        self.last: Any = None
+        self.done: list[Any] = []
 
-    Raises
-    ------
-    ModelBehaviorError
-        If the stream did not end with a complete answer; what arrived of one is kept in
-        `raw_responses`.
-    """
-    if last is None:
-        raise ModelBehaviorError(
-            "Model did not produce a final response! Its stream ended without response.completed; "
-            "what arrived is in the run's events. Run it again, or set ModelSettings.retry."
+    def note(self, event: Any) -> None:
+        """Take in one of the events that tell."""
+        if event.type == "response.output_item.done":
+            self.done.append(event.item)
+        else:
+            self.last = event
+
+    def whole_answer(self, settings: ModelSettings) -> ModelResponse:
+        """The whole answer.
+
+        Raises
+        ------
+        ModelBehaviorError
+            If the stream did not end with one.
+        """
+        if self.last is None:
+            raise ModelBehaviorError(
+                "Model did not produce a final response! Its stream ended without "
+                "response.completed; what arrived is in the run's events. Run it again, or set "
+                "ModelSettings.retry."
+            )
+        if self.last.type != "response.completed":
+            raise response_failure(self.last.type, self.last)
+        return self._answer(settings)
+
+    def keep_part(self, state: RunState[Any], settings: ModelSettings) -> None:
+        """Keep what arrived of an answer that failed, with the tokens that it cost."""
+        if getattr(self.last, "response", None) is not None:
+            part = self._answer(settings)
+            state.context.usage.add(part.usage)
+            state.responses.append(part)
+
+    def _answer(self, settings: ModelSettings) -> ModelResponse:
+        response = self.last.response
+        return ModelResponse(
+            # Some servers leave `output` empty here; the items told as done stand in for it.
+            output=list(response.output or self.done),
+            usage=usage_of(response.usage),
+            response_id=response.id,
+            request_id=getattr(response, "_request_id", None),
+            raw_usage=_raw_usage(response) if settings.preserve_raw_usage else None,
         )
-    response = getattr(last, "response", None)
-    if response is None:
-        raise ModelBehaviorError(f"The model's stream ended with an error. {_why(last)}")
-    usage = response.usage
-    answer = ModelResponse(
-        output=list(response.output or done),
-        usage=usage_of(usage),
-        response_id=response.id,
-        request_id=getattr(response, "_request_id", None),
-        raw_usage=usage.model_dump() if usage is not None and settings.preserve_raw_usage else None,
-    )
-    if last.type != "response.completed":
-        state.context.usage.add(answer.usage)
-        state.responses.append(answer)
-        raise ModelBehaviorError(
-            f"The model's stream ended with `{last.type}`, without a whole answer. "
-            f"{_why(response.error or response.incomplete_details)}"
-        )
-    return answer
 
 
-def _why(told: Any) -> str:
-    """What the provider says of a failure, and what can be done about it."""
-    reason = getattr(told, "reason", None)
-    if reason == "max_output_tokens":
-        return "It reached the limit of tokens: raise ModelSettings(max_tokens=...)."
-    if reason is not None:
-        return f"Reason: {reason}."
-    code, message = getattr(told, "code", None), getattr(told, "message", None)
-    said = ": ".join(part for part in (code, message) if part)
-    return f"The provider says {said!r}." if said else "The provider gives no reason."
+def _raw_usage(response: Any) -> dict[str, Any] | None:
+    """The usage as the provider sent it: chat models put it beside the one they translate it to."""
+    if response.usage is None:
+        return None
+    raw: dict[str, Any] = getattr(response, "_raw_usage", None) or response.usage.model_dump()
+    return raw

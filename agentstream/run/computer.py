@@ -27,10 +27,11 @@ async def run_computer_call(
     tool = toolbox.computer()
     if tool is None:
         raise ModelBehaviorError(f"Agent {state.agent.name!r} has no ComputerTool for its call.")
-    raw, agent, context = item.raw_item, state.agent, state.context
+    raw: Any = item.raw_item
+    agent, context = state.agent, state.context
     acknowledged = await _acknowledged(state, tool, raw)
     await options.tell(agent, "on_tool_start", context, agent, tool)
-    computer = tool.computer
+    computer: Any = tool.computer
     actions = getattr(raw, "actions", None) or ([raw.action] if raw.action else [])
     screen: str | None = None
     for action in actions:
@@ -102,14 +103,11 @@ async def run_shell_call(
     tool = toolbox.shell()
     if tool is None:
         raise ModelBehaviorError(f"Agent {state.agent.name!r} has no LocalShellTool for its call.")
+    raw: Any = item.raw_item
     agent, context = state.agent, state.context
     await options.tell(agent, "on_tool_start", context, agent, tool)
-    request = LocalShellCommandRequest(ctx_wrapper=context, data=item.raw_item)
+    request = LocalShellCommandRequest(ctx_wrapper=context, data=raw)
     output = await call(tool.executor, request)
     await options.tell(agent, "on_tool_end", context, agent, tool, output)
-    raw = {
-        "type": "local_shell_call_output",
-        "id": item.raw_item.call_id,
-        "output": output,
-    }
-    return ToolCallOutputItem(agent=agent, raw_item=raw, output=output)
+    answer = {"type": "local_shell_call_output", "id": raw.call_id, "output": output}
+    return ToolCallOutputItem(agent=agent, raw_item=answer, output=output)

@@ -224,10 +224,13 @@ trace_metadata
     output_guardrail_blocked_message: str | Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.model_settings, dict):
-            self.model_settings = ModelSettings(**self.model_settings)
-        if isinstance(self.tool_execution, dict):
-            self.tool_execution = ToolExecutionConfig(**self.tool_execution)
+        # Programs give dicts, too, whatever the annotation says.
+        settings: Any = self.model_settings
+        if isinstance(settings, dict):
+            self.model_settings = ModelSettings(**settings)
+        execution: Any = self.tool_execution
+        if isinstance(execution, dict):
+            self.tool_execution = ToolExecutionConfig(**execution)
         if self.sandbox is not None:
             raise UserError(
                 "agentstream has no sandboxes; run this program with the OpenAI Agents SDK."

@@ -22,7 +22,7 @@ from .state import RunState
 SCHEMA = "agentstream/run-state/1"
 
 _KINDS: dict[str, type[Any]] = {
-    kind.type: kind
+    cast(Any, kind).type: kind
     for kind in vars(item_kinds).values()
     if isinstance(kind, type) and issubclass(kind, RunItemBase) and kind is not RunItemBase
 }

@@ -266,8 +266,8 @@ async def test_a_failure_before_the_first_event_is_raised() -> None:
     ("fault", "said"),
     [
         (fail("bad luck"), "response.failed.*bad luck"),
-        (stream_error("oops"), "ended with an error.*oops"),
-        (incomplete(), "response.incomplete.*max_tokens"),
+        (stream_error("oops"), "terminal event `error`.*oops"),
+        (incomplete(), "response.incomplete.*max_output_tokens"),
         (incomplete("content_filter"), "response.incomplete.*content_filter"),
         (cut(), "did not produce a final response"),
     ],
