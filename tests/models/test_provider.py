@@ -28,6 +28,7 @@ from agentstream.models.provider import (
 from agentstream.models.responses import OpenAIResponsesModel
 
 SECRET = "sk-secret-1234567890"
+CLIENT = AsyncOpenAI(api_key="none", base_url="http://localhost/v1")
 LIBS = [agents, agentstream]
 
 
@@ -93,11 +94,10 @@ def test_the_key_comes_from_the_argument_then_the_program_then_the_environment(
 
 
 def test_the_programs_client_is_used_unless_an_account_is_given() -> None:
-    client = AsyncOpenAI(api_key="none", base_url="http://localhost/v1")
-    set_default_openai_client(client)
-    assert client_of(OpenAIProvider().get_model("m")) is client
-    assert client_of(MultiProvider().get_model("openai/m")) is client
-    assert client_of(OpenAIProvider(api_key="own").get_model("m")) is not client
+    set_default_openai_client(CLIENT)
+    assert client_of(OpenAIProvider().get_model("m")) is CLIENT
+    assert client_of(MultiProvider().get_model("openai/m")) is CLIENT
+    assert client_of(OpenAIProvider(api_key="own").get_model("m")) is not CLIENT
     other = AsyncOpenAI(api_key="none", base_url="http://localhost/v2")
     assert client_of(OpenAIProvider(openai_client=other).get_model("m")) is other
 
@@ -119,9 +119,8 @@ def test_organization_and_project_reach_the_client() -> None:
 @pytest.mark.parametrize("name", ["api_key", "base_url", "organization", "project"])
 @pytest.mark.parametrize("lib", LIBS)
 def test_a_client_and_an_account_exclude_each_other(lib: ModuleType, name: str) -> None:
-    client = AsyncOpenAI(api_key="none", base_url="http://localhost/v1")
     with pytest.raises(lib.UserError, match="Don't provide api_key"):
-        lib.OpenAIProvider(openai_client=client, **{name: "x"})
+        lib.OpenAIProvider(openai_client=CLIENT, **{name: "x"})
 
 
 async def test_providers_of_one_loop_and_account_share_a_client() -> None:
@@ -149,23 +148,21 @@ async def test_a_client_that_was_closed_is_replaced() -> None:
 
 
 async def test_closing_a_provider_leaves_the_clients_open() -> None:
-    client = AsyncOpenAI(api_key="none", base_url="http://localhost/v1")
     for lib in LIBS:
-        provider = lib.OpenAIProvider(openai_client=client)
+        provider = lib.OpenAIProvider(openai_client=CLIENT)
         provider.get_model("m")
         await provider.aclose()
-        assert not client.is_closed()
+        assert not CLIENT.is_closed()
 
 
 # --- which model
 
 
 def test_the_default_model_is_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = AsyncOpenAI(api_key="none", base_url="http://localhost/v1")
     for name in (None, "GPT-Mine"):
         if name is not None:
             monkeypatch.setenv("OPENAI_DEFAULT_MODEL", name)
-        models = [lib.OpenAIProvider(openai_client=client).get_model(None).model for lib in LIBS]
+        models = [lib.OpenAIProvider(openai_client=CLIENT).get_model(None).model for lib in LIBS]
         assert models[0] == models[1]
 
 
@@ -198,7 +195,6 @@ NAMES += ["foo/bar/baz", "foo", "bar/x", "/x"]
     [{}, {"openai_prefix_mode": "model_id"}, {"unknown_prefix_mode": "model_id"}],
 )
 def test_a_name_finds_the_model_that_it_finds_in_the_sdk(name: Any, own: Any, modes: Any) -> None:
-    client = AsyncOpenAI(api_key="none", base_url="http://localhost/v1")
     found = []
     for lib, maps in ((agents, agents.models.multi_provider), (agentstream, our_module)):
 
@@ -210,7 +206,7 @@ def test_a_name_finds_the_model_that_it_finds_in_the_sdk(name: Any, own: Any, mo
         for prefix in own:
             mapping.add_provider(prefix, Echo())
         try:
-            provider = lib.MultiProvider(provider_map=mapping, openai_client=client, **modes)
+            provider = lib.MultiProvider(provider_map=mapping, openai_client=CLIENT, **modes)
             model = provider.get_model(name)
             found.append(model if isinstance(model, str) else (type(model).__name__, model.model))
         except lib.UserError as error:

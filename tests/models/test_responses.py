@@ -749,7 +749,7 @@ async def test_closing_the_stream_closes_the_connection_at_once() -> None:
     async with socket_server([sse(CREATED), sse(DELTA)]) as (client, closed, _):
         async with aclosing(model_stream(client)) as events:
             assert (await anext(events)).type == "response.created"
-        await asyncio.wait_for(closed.wait(), 0.2)
+        await asyncio.wait_for(closed.wait(), 2)
 
 
 async def test_cancelling_the_reader_closes_the_connection_at_once() -> None:
@@ -766,7 +766,7 @@ async def test_cancelling_the_reader_closes_the_connection_at_once() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(closed.wait(), 0.2)
+        await asyncio.wait_for(closed.wait(), 2)
 
 
 async def test_a_stream_read_to_its_end_leaves_the_connection_to_the_next_request() -> None:
