@@ -7,8 +7,9 @@ import inspect
 import json
 import logging
 import re
+import weakref
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
@@ -106,6 +107,11 @@ class Handoff(Generic[TContext, TAgent]):
     nest_handoff_history: bool | None = None
     strict_json_schema: bool = True
     is_enabled: bool | Callable[[RunContextWrapper[Any], AgentBase[Any]], Any] = True
+    # The agent where it is known beforehand, for a saved run and for the drawing of a team; weak,
+    # and under the SDK's name, so that readers of both find it.
+    _agent_ref: weakref.ref[AgentBase[Any]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def get_transfer_message(self, agent: AgentBase[Any]) -> str:
         """What the conversation says about the handoff: the new agent's name, as JSON."""
@@ -194,7 +200,7 @@ def handoff(
         answer = is_enabled(context, current) if callable(is_enabled) else is_enabled  # type: ignore[arg-type]
         return bool(await answer if inspect.isawaitable(answer) else answer)
 
-    return Handoff(
+    made: Handoff[TContext, Agent[TContext]] = Handoff(
         tool_name=tool_name_override or Handoff.default_tool_name(agent),
         tool_description=tool_description_override or Handoff.default_tool_description(agent),
         input_json_schema=ensure_strict_json_schema(schema),
@@ -204,6 +210,8 @@ def handoff(
         nest_handoff_history=nest_handoff_history,
         is_enabled=enabled if callable(is_enabled) else is_enabled,
     )
+    made._agent_ref = weakref.ref(agent)
+    return made
 
 
 def _check_on_handoff(on_handoff: Any, input_type: Any) -> None:

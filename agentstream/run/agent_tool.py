@@ -87,6 +87,7 @@ def agent_tool(
     tool = as_tool(run_agent)
     tool.params_json_schema = schema
     tool.strict_json_schema = True
+    tool._is_agent_tool, tool._agent_instance = True, agent
     return tool
 
 

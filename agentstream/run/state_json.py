@@ -220,12 +220,15 @@ def reachable_agents(agent: Agent[Any]) -> dict[str, Agent[Any]]:
     waiting = [agent]
     while waiting:
         current = waiting.pop()
-        if found.setdefault(current.name, current) is not current:
+        if current.name in found:
             continue
-        for entry in [*current.handoffs, *current.tools]:
-            target = getattr(entry, "agent", None) if not isinstance(entry, Agent) else entry
-            if isinstance(target, Agent) and target.name not in found:
-                waiting.append(target)
+        found[current.name] = current
+        handed = [
+            entry if isinstance(entry, Agent) else entry._agent_ref and entry._agent_ref()
+            for entry in current.handoffs
+        ]
+        as_tools = [getattr(tool, "_agent_instance", None) for tool in current.tools]
+        waiting += [target for target in [*handed, *as_tools] if isinstance(target, Agent)]
     return found
 
 
