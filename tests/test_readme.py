@@ -1,0 +1,33 @@
+"""The README's programs run, and its table names tests that exist."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(len(PROGRAMS)))
+async def test_program_runs_as_in_a_notebook_cell(number: int) -> None:
+    code = compile(PROGRAMS[number], "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    done = eval(code, {"__name__": "__main__"})
+    if inspect.isawaitable(done):
+        await done
+
+
+def test_there_is_a_program() -> None:
+    assert PROGRAMS
+
+
+def test_every_file_that_it_names_is_there() -> None:
+    named = set(re.findall(r"`((?:tests|notebooks|agentstream|\.ci)/[\w./-]*)`", README))
+    assert named
+    missing = {name for name in named if not (ROOT / name).exists()}
+    assert missing == set()
