@@ -17,6 +17,7 @@ from .ask import ask, prepare
 from .decide import Act, Ask, Finish, decide
 from .finish import conclude, finish, give_up_turns, out_of_turns
 from .guards import InputGuards
+from .interrupts import awake_in_a_notebook
 from .memory import load, save
 from .options import RunOptions, hook_context
 from .read import EVENT_NAMES
@@ -131,13 +132,14 @@ async def drive(
     """
     since_breath = 0
     try:
-        async with aclosing(run_loop(state, options)) as events:
-            async for event in events:
-                observe(event)
-                since_breath += 1
-                if since_breath >= _EVENTS_PER_BREATH or event.type != "raw_response_event":
-                    since_breath = 0
-                    await asyncio.sleep(0)
+        with awake_in_a_notebook():
+            async with aclosing(run_loop(state, options)) as events:
+                async for event in events:
+                    observe(event)
+                    since_breath += 1
+                    if since_breath >= _EVENTS_PER_BREATH or event.type != "raw_response_event":
+                        since_breath = 0
+                        await asyncio.sleep(0)
     except Exception as error:
         error.run_data = state.details()  # type: ignore[attr-defined]
         raise

@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from ..errors import UserError
+from .interrupts import interrupts_raise
 
 T = TypeVar("T")
 
@@ -43,7 +44,8 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
         loop = thread_loop()
     task = loop.create_task(work)
     try:
-        return loop.run_until_complete(task)
+        with interrupts_raise():
+            return loop.run_until_complete(task)
     except BaseException:
         # KeyboardInterrupt leaves the loop without ending the task; its connection would stay open.
         if not task.done():
