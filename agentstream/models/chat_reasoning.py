@@ -154,14 +154,16 @@ class ReasoningFold:
             more["thinking_blocks"] = [block.value() for block in self._blocks]
         elif self._text and not self._summaries:
             more["_chat_completions_reasoning_field"] = "reasoning"
-        signatures = [block.signature for block in self._blocks if block.signature]
         item = ResponseReasoningItem(
             id=FAKE_ID,
             summary=[Summary(text="".join(p), type="summary_text") for p in self._summaries],
             type="reasoning",
-            content=self._content() or None,
-            encrypted_content=signatures[-1] if signatures else None,
         )
+        # Fields that stay unset are left out when the item is sent as input.
+        if content := self._content():
+            item.content = content
+        if signatures := [block.signature for block in self._blocks if block.signature]:
+            item.encrypted_content = signatures[-1]
         return with_origin(item, self._ledger.provider_data(**more))
 
     @property
@@ -174,12 +176,9 @@ class ReasoningFold:
             return
         self.output_index = next(self._ledger.output_indexes)
         more = {"_chat_completions_reasoning_field": "reasoning"} if is_text else {}
-        item = ResponseReasoningItem(
-            id=FAKE_ID,
-            summary=[],
-            type="reasoning",
-            content=[Content(text="", type="reasoning_text")] if is_text else None,
-        )
+        item = ResponseReasoningItem(id=FAKE_ID, summary=[], type="reasoning")
+        if is_text:
+            item.content = [Content(text="", type="reasoning_text")]
         yield ResponseOutputItemAddedEvent(
             item=with_origin(item, self._ledger.provider_data(**more)),
             output_index=self.output_index,
