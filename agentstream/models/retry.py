@@ -137,8 +137,7 @@ async def stream_with_retry(
     settings, model, previous_response_id, conversation_id
         As for `call_with_retry`. The time an attempt may take includes that of its reader.
     failures
-        Gets the error of each attempt that was followed by another; count them as requests with
-        `add_failed_requests`.
+        Gets the error of each attempt that another followed; see `add_failed_requests`.
 
     Yields
     ------
@@ -147,10 +146,8 @@ async def stream_with_retry(
 
     Raises
     ------
-    ModelTimeoutError
-        The last attempt took longer than `settings.timeout` seconds.
     Exception
-        What the last attempt raised.
+        What the last attempt raised, or its `ModelTimeoutError`.
     """
     state = _Attempts(settings, model, True, previous_response_id, conversation_id)
     while True:
