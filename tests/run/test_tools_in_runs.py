@@ -97,6 +97,7 @@ class Sleeper:
     def __init__(self) -> None:
         self.began = asyncio.Event()
         self.cancelled = False
+        self.cleaned_up = False
 
     def tool(self, name: str = "sleep") -> FunctionTool:
         async def sleep() -> str:
@@ -104,8 +105,9 @@ class Sleeper:
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
-                await asyncio.sleep(0)  # cleaning up takes a while
                 self.cancelled = True
+                await asyncio.sleep(0)  # cleaning up takes a while
+                self.cleaned_up = True
                 raise
             return "slept"
 
@@ -195,7 +197,7 @@ async def test_an_error_without_a_handler_ends_the_run_and_keeps_what_arrived(
     with pytest.raises(UserError, match="boom: why") as caught:
         await finish(a, streamed)
     assert isinstance(caught.value.__cause__, ValueError)
-    assert sleeper.cancelled
+    assert sleeper.cleaned_up
     assert caught.value.run_data is not None
     kinds = [item.type for item in caught.value.run_data.new_items]
     assert kinds == ["message_output_item", "tool_call_item", "tool_call_item"]
@@ -280,7 +282,7 @@ async def test_a_late_tool_may_end_the_run() -> None:
         await finish(a)
     assert caught.value.tool_name == "late"
     assert caught.value.run_data is not None
-    assert sleeper.cancelled
+    assert sleeper.cleaned_up
 
 
 async def test_a_late_tool_tells_the_model_and_its_siblings_go_on() -> None:
@@ -340,7 +342,7 @@ async def test_leaving_the_stream_cancels_running_tools_and_awaits_them() -> Non
                 for sleeper in sleepers:
                     await asyncio.wait_for(sleeper.began.wait(), 5)
                 break
-    assert all(sleeper.cancelled for sleeper in sleepers)
+    assert all(sleeper.cleaned_up for sleeper in sleepers)
     assert len(a.model.requests) == 1  # type: ignore[union-attr]
     assert [item.type for item in result.new_items] == ["tool_call_item", "tool_call_item"]
 
@@ -352,7 +354,7 @@ async def test_cancelling_the_task_that_awaits_a_run_cancels_its_tools() -> None
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert sleeper.cancelled
+    assert sleeper.cleaned_up
 
 
 async def test_a_tool_is_not_begun_after_the_run_was_left() -> None:
