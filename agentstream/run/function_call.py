@@ -23,6 +23,7 @@ from ..items import ItemHelpers, ToolApprovalItem, ToolCallOutputItem
 from ..tool_call import ToolFailure
 from ..tool_context import ToolContext
 from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
+from ..trace.marks import ToolFinished, ToolStarted
 from .config import ToolErrorFormatterArgs
 from .options import RunOptions, call
 from .state import RunState
@@ -94,6 +95,7 @@ class FunctionCall:
             # The tool itself raised it: nobody cancelled the run.
             raise self.failed("it raised CancelledError") from cancelled
         except Exception as error:
+            self.options.mark(ToolFinished(self.raw.call_id, str(error) or type(error).__name__))
             raise self.failed(str(error) or type(error).__name__) from error
 
     async def _run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
@@ -110,12 +112,15 @@ class FunctionCall:
             return self.output(refusal)
         tell = self.options.tell
         await tell(self.agent, "on_tool_start", self.context, self.agent, self.tool)
+        self.options.mark(ToolStarted(self.raw.call_id, self.tool.name))
         try:
             value = await invoke_function_tool(self.tool, self.context, self.raw.arguments)
         except NestedInterruption as paused:
             self.state.nested[self.raw.call_id] = paused.state
             return list(paused.state.interruptions)
         self.state.nested.pop(self.raw.call_id, None)
+        failed = str(value) if isinstance(value, ToolFailure) else None
+        self.options.mark(ToolFinished(self.raw.call_id, failed))
         item = await self.answer(value)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
         return item

@@ -12,13 +12,34 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered
-from ..guardrails import InputGuardrail, InputGuardrailResult, OutputGuardrailResult
+from ..guardrails import (
+    InputGuardrail,
+    InputGuardrailResult,
+    OutputGuardrail,
+    OutputGuardrailResult,
+)
 from ..items import ItemHelpers
+from ..trace.marks import GuardrailFinished, GuardrailStage, GuardrailStarted
 from .options import RunOptions
 from .state import RunState
 
 if TYPE_CHECKING:
     from ..agent import Agent
+
+
+async def marked(
+    options: RunOptions,
+    stage: GuardrailStage,
+    guard: InputGuardrail[Any] | OutputGuardrail[Any],
+    agent: Agent[Any],
+    check: Coroutine[Any, Any, Any],
+) -> Any:
+    """The result of a guardrail's check, with marks of its start and its end."""
+    name = guard.get_name()
+    options.mark(GuardrailStarted(name, stage, agent.name))
+    result = await check
+    options.mark(GuardrailFinished(name, result.output.tripwire_triggered, stage, agent.name))
+    return result
 
 
 async def until_tripped(checks: Sequence[Coroutine[Any, Any, Any]], results: list[Any]) -> Any:
@@ -92,7 +113,10 @@ class InputGuards:
         if self._options.streamed:
             # A list where the run is streamed, as in the SDK.
             input = ItemHelpers.input_to_new_input_list(input)
-        return [guard.run(agent, input, context) for guard in guards]
+        return [
+            marked(self._options, "input", guard, agent, guard.run(agent, input, context))
+            for guard in guards
+        ]
 
     def _results(self) -> list[InputGuardrailResult]:
         return self._state.input_guardrail_results
@@ -142,7 +166,10 @@ async def check_output(
     guards = [*agent.output_guardrails, *(options.config.output_guardrails or [])]
     if not guards:
         return
-    runs = [guard.run(state.context, agent, output) for guard in guards]
+    runs = [
+        marked(options, "output", guard, agent, guard.run(state.context, agent, output))
+        for guard in guards
+    ]
     tripped: OutputGuardrailResult | None = await until_tripped(
         runs, state.output_guardrail_results
     )

@@ -12,6 +12,15 @@ from typing import Any
 
 from ..events import AgentUpdatedStreamEvent, RunItemStreamEvent, StreamEvent
 from ..items import ItemHelpers, RunItem
+from ..trace.marks import (
+    ApprovalDecided,
+    ApprovalRequested,
+    ModelCalled,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
 from .act import act
 from .ask import ask, prepare
 from .decide import Act, Ask, Finish, decide
@@ -64,6 +73,8 @@ async def _turns(
             await save(state, options)
             if outcome.interruptions:
                 state.interruptions = outcome.interruptions
+                for item in outcome.interruptions:
+                    options.mark(ApprovalRequested(item.call_id or "", item.name))
                 return
             continue
         if not isinstance(step, Ask):
@@ -81,6 +92,7 @@ async def _turns(
             return
         before, toolbox = len(state.new_items), await _begin_turn(state, options, guards)
         request = await prepare(state, options, toolbox)
+        options.mark(ModelCalled(state.agent.name, getattr(request.model, "model", None)))
         async with aclosing(ask(state, options, request)) as events:
             async for event in events:
                 yield event
@@ -123,6 +135,15 @@ def told(items: list[RunItem]) -> list[StreamEvent]:
     ]
 
 
+def _mark_start(state: RunState[Any]) -> None:
+    asked = state.input if isinstance(state.input, str) else None
+    state.observe(RunStarted(agent=state.agent.name, input=asked))
+    for part, _ in state.trace.approvals:
+        decided = state.context.is_tool_approved(part.name or "", part.call_id or "")
+        if decided is not None and part.approval is not None and part.approval.decided is None:
+            state.observe(ApprovalDecided(part.call_id or "", decided))
+
+
 async def drive(
     state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
 ) -> None:
@@ -131,15 +152,23 @@ async def drive(
     An error carries what the run had reached as `run_data`.
     """
     since_breath = 0
+    options.mark = state.observe
+    _mark_start(state)
     try:
         with awake_in_a_notebook():
             async with aclosing(run_loop(state, options)) as events:
                 async for event in events:
+                    state.observe(event)
                     observe(event)
                     since_breath += 1
                     if since_breath >= _EVENTS_PER_BREATH or event.type != "raw_response_event":
                         since_breath = 0
                         await asyncio.sleep(0)
+        state.observe(RunFinished())
+    except asyncio.CancelledError:
+        state.observe(RunCancelled())
+        raise
     except Exception as error:
+        state.observe(RunFailed(f"{type(error).__name__}: {error}"))
         error.run_data = state.details()  # type: ignore[attr-defined]
         raise

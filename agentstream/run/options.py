@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ..sessions import Session
 
 
+def _unmarked(mark: Any) -> None:
+    """Nobody listens."""
+
+
 @dataclass
 class RunOptions:
     """What `Runner.run` was given beside agent and input.
@@ -27,6 +31,9 @@ class RunOptions:
         Whether the model is asked for a stream or for one answer.
     stop_after_turn : bool
         Set by `cancel(mode="after_turn")`.
+    mark : callable
+        Told what no event of the stream says: that a tool starts, a guardrail checks, a call is
+        made again.
     """
 
     config: RunConfig = field(default_factory=RunConfig)
@@ -35,6 +42,7 @@ class RunOptions:
     error_handlers: RunErrorHandlers = field(default_factory=RunErrorHandlers)
     streamed: bool = True
     stop_after_turn: bool = False
+    mark: Callable[[Any], None] = _unmarked
 
     async def tell(self, agent: Agent[Any], moment: str, *args: Any) -> None:
         """Call the run's hook and the agent's hook of this moment, both at once.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ToolOutputGuardrailResult,
     )
     from ..run_context import RunContextWrapper
+    from ..trace import Trace
 
 logger = logging.getLogger("agentstream")
 
@@ -105,6 +106,11 @@ class RunResultBase:
         """The id of the model's last answer, for `previous_response_id`."""
         responses = self._state.responses
         return responses[-1].response_id if responses else None
+
+    @property
+    def trace(self) -> Trace:
+        """The run as data: what tables, timeline and live view are read from."""
+        return self._state.trace
 
     def final_output_as(self, cls: type[T], raise_if_incorrect_type: bool = False) -> T:
         """The final output, typed for a type checker.

@@ -7,6 +7,7 @@ approval overnight.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -21,6 +22,7 @@ from ..items import (
     TResponseInputItem,
 )
 from ..run_context import RunContextWrapper, TContext
+from ..trace import Trace
 from .config import DEFAULT_MAX_TURNS, ReasoningItemIdPolicy
 
 if TYPE_CHECKING:
@@ -100,6 +102,10 @@ class RunState(Generic[TContext]):
         self.pending_input: list[TResponseInputItem] = []
         self.saved_items = 0
         """How many of `new_items` are in the session."""
+        self.trace = Trace()
+        """The run as data; a run that is resumed goes on in it."""
+        self.began: float | None = None
+        """When the run began, on the monotonic clock: the zero of the trace's times."""
 
     @property
     def server_managed(self) -> bool:
@@ -137,6 +143,13 @@ class RunState(Generic[TContext]):
     def model_input(self) -> list[TResponseInputItem]:
         """What the next model call is sent."""
         return list(self.unsent if self.server_managed else self.history)
+
+    def observe(self, event: Any) -> None:
+        """Fold an event, or a mark, into the trace."""
+        now = time.monotonic()
+        if self.began is None:
+            self.began = now
+        self.trace.add(event, now - self.began)
 
     def details(self) -> RunErrorDetails:
         """What the run has reached, for an error to carry."""
