@@ -174,8 +174,7 @@ async def stream_with_retry(
                     failure = error
                 else:
                     yield event
-                    started = True
-                    answering = answering or event.type not in _NOT_YET_AN_ANSWER
+                    started, answering = True, answering or event.type not in _NOT_YET_AN_ANSWER
         if not await state.try_again(failure):
             raise failure
         if failures is not None:
