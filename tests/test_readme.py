@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
+
+from .test_notebooks import NOTEBOOKS, printed
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,3 +34,9 @@ def test_every_file_that_it_names_is_there() -> None:
     assert named
     missing = {name for name in named if not (ROOT / name).exists()}
     assert missing == set()
+
+
+def test_the_output_that_it_shows_is_the_notebooks() -> None:
+    shown = re.search(r"^    === Guide ===\n(?:(?:    .*)?\n)+", README, re.MULTILINE)
+    assert shown
+    assert textwrap.dedent(shown[0]).strip() in printed(NOTEBOOKS[0])
