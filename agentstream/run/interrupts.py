@@ -29,6 +29,7 @@ def awake_in_a_notebook() -> Iterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
+    clock: asyncio.TimerHandle
 
     def tick() -> None:
         nonlocal clock

@@ -147,7 +147,7 @@ class OpenAIConversationsSession(SessionABC):
             await self._openai_client.conversations.items.delete(
                 str(latest[0]["id"]), conversation_id=await self._conversation()
             )
-            return latest[0]  # type: ignore[no-any-return]
+            return latest[0]
 
     async def clear_session(self) -> None:
         """Delete the conversation; the next call makes a new one."""

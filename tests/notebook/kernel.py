@@ -1,0 +1,101 @@
+"""A real ipykernel for tests, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+jupyter_client = pytest.importorskip("jupyter_client", reason="the lab extra is not installed")
+pytest.importorskip("ipykernel", reason="the lab extra is not installed")
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Cell:
+    """A cell that was sent to the kernel, and what has come of it."""
+
+    def __init__(self, kernel: Kernel, code: str, stop_on_error: bool) -> None:
+        self._kernel = kernel
+        self.text = ""
+        self.error = ""
+        self.status: str | None = None
+        self.idle = False
+        self.id = kernel.client.execute(textwrap.dedent(code), stop_on_error=stop_on_error)
+
+    def wait(self, seconds: float = 30) -> Cell:
+        """Wait for the kernel's answer to this cell, and for its last output."""
+        self._kernel.listen(lambda: self.status is not None and self.idle, seconds)
+        return self
+
+    def done(self, seconds: float = 30) -> str:
+        """Wait, see that the cell ended well, and give its output."""
+        self.wait(seconds)
+        assert self.status == "ok", self.error or self.status
+        return self.text.strip()
+
+
+class Kernel:
+    """An ipykernel in a process of its own."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+        keep = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
+        self.manager = jupyter_client.KernelManager(kernel_name="python3")
+        self.manager.start_kernel(
+            env={**keep, "PYTHONPATH": path, "JUPYTER_PLATFORM_DIRS": "1", "PYTHONWARNINGS": ""}
+        )
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+        self.cells: dict[str, Cell] = {}
+
+    def send(self, code: str, stop_on_error: bool = True) -> Cell:
+        """Send a cell without waiting for it."""
+        cell = Cell(self, code, stop_on_error)
+        self.cells[cell.id] = cell
+        return cell
+
+    def run(self, code: str, seconds: float = 30) -> str:
+        """Run a cell to its good end; its output."""
+        return self.send(code).done(seconds)
+
+    def listen(self, enough: Any, seconds: float) -> None:
+        """Take in messages until it is enough."""
+        deadline = time.monotonic() + seconds
+        while not enough():
+            assert time.monotonic() < deadline, "the kernel did not answer in time"
+            for channel in (self.client.iopub_channel, self.client.shell_channel):
+                while channel.msg_ready():
+                    self._take(channel.get_msg(timeout=1))
+            time.sleep(0.005)
+
+    def _take(self, message: Any) -> None:
+        cell = self.cells.get(message["parent_header"].get("msg_id"))
+        if cell is None:
+            return
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
+            cell.text += content["text"]
+        elif kind == "error":
+            cell.error = "\n".join(content["traceback"])
+        elif kind == "execute_reply":
+            cell.status = content["status"]
+            cell.error = cell.error or content.get("ename", "")
+        elif kind == "status":
+            cell.idle = cell.idle or content["execution_state"] == "idle"
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+def until(condition: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
