@@ -22,6 +22,19 @@ DIFFERENCES: dict[str, str] = {
         "The SDK raises. A notebook cell always runs inside a loop, so here run_sync works there, "
         "on that same loop."
     ),
+    "a finished state stays finished": (
+        "Run again, the state of a finished run makes the SDK ask the model once more, with "
+        "nothing new to say. Here it gives its final output."
+    ),
+    "what a filter hides is still told": (
+        "What a handoff's input filter takes out of new_items, the SDK also takes out of the "
+        "result, and tells no handoff_occured. Here the filter decides what the next agent sees; "
+        "the reader, and new_items, keep what happened."
+    ),
+    "a cut Chat answer says why": (
+        "Where finish_reason is length or content_filter, the response has incomplete_details "
+        "here, as one of the Responses API; the SDK leaves the reason out."
+    ),
     "misuse is a UserError": (
         "Where the SDK passes on what pydantic, typing or an attribute of None raises, here the "
         "error is of the tree and says what to write."

@@ -4,7 +4,7 @@ import json
 
 from agentstream.testing import call, hand_off, turn
 
-from .harness import conforms, drained, items, outcome, plain, run, streamed
+from .harness import conforms, differs, drained, items, outcome, plain, run, streamed
 
 
 def tools(sdk, log):
@@ -234,10 +234,15 @@ async def test_an_interrupted_run_in_a_session_keeps_the_session_whole(sdk, serv
     return shown
 
 
-@conforms
+@differs(
+    "a finished state stays finished",
+    theirs=[[], "Again.", 2],
+    ours=[[], "Hello.", 1],
+)
 async def test_a_finished_run_has_a_state_too(sdk, server):
     server.play(["Hello.", "Again."])
     agent = server.agent(sdk)
     result = await sdk.Runner.run(agent, "Hi")
     state = result.to_state()
-    return [items(state.get_interruptions()), await run(sdk, agent, state)]
+    shown = await run(sdk, agent, state)
+    return [items(state.get_interruptions()), shown["final_output"], len(server.requests)]

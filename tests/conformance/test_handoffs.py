@@ -6,7 +6,7 @@ import pydantic
 
 from agentstream.testing import call, hand_off, turn
 
-from .harness import BOTH, conforms, hooks, ran, run, streamed
+from .harness import BOTH, conforms, differs, hooks, ran, run, streamed
 
 
 class Reason(pydantic.BaseModel):
@@ -70,8 +70,7 @@ async def test_input_of_a_handoff_that_does_not_fit_ends_the_run(sdk, server):
     return await ran(sdk, server, [hand_off("Booking", urgent="perhaps")], triage, "Book")
 
 
-@conforms
-async def test_an_input_filter_decides_what_the_next_agent_sees(sdk, server):
+async def filtered(sdk, server):
     filters = import_module(f"{sdk.__name__}.extensions.handoff_filters")
 
     @sdk.function_tool
@@ -83,6 +82,32 @@ async def test_an_input_filter_decides_what_the_next_agent_sees(sdk, server):
     offered = sdk.handoff(booking, input_filter=filters.remove_all_tools)
     triage = server.agent(sdk, "Triage", tools=[look], handoffs=[offered])
     return await ran(sdk, server, [call("look"), hand_off("Booking"), "Ok."], triage, "Book")
+
+
+@conforms
+async def test_an_input_filter_decides_what_the_next_agent_sees(sdk, server):
+    shown = await filtered(sdk, server)
+    return [one["final_output"] for one in shown.values()]
+
+
+@differs(
+    "what a filter hides is still told",
+    theirs=[["tool_call_item", "tool_call_output_item", "message_output_item"], False],
+    ours=[
+        [
+            "tool_call_item",
+            "tool_call_output_item",
+            "handoff_call_item",
+            "handoff_output_item",
+            "message_output_item",
+        ],
+        True,
+    ],
+)
+async def test_what_an_input_filter_hides_from_the_next_agent(sdk, server):
+    shown = (await filtered(sdk, server))["streamed"]
+    told = [event[1] for event in shown["events"]]
+    return [[item["type"] for item in shown["new_items"]], "handoff_occured" in told]
 
 
 @conforms

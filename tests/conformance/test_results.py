@@ -1,10 +1,11 @@
 """Results: what a run leaves behind, and going on from it."""
 
 import asyncio
+import sys
 
 from agentstream.testing import call, hand_off, think, turn, web_search
 
-from .harness import BOTH, conforms, items, outcome, plain, ran, run, streamed
+from .harness import BOTH, conforms, differs, items, outcome, plain, ran, run, streamed
 
 
 @conforms
@@ -228,3 +229,32 @@ async def test_the_names_of_the_run_config_are_accepted(sdk, server):
     )
     server.play(["Hello."])
     return await run(sdk, server.agent(sdk), "Hi", run_config=config)
+
+
+# In a process of its own: to run a loop inside a loop, nest-asyncio2 patches asyncio for good.
+IN_A_CELL = """
+import asyncio, importlib, sys
+import openai
+
+sdk = importlib.import_module(sys.argv[1])
+
+async def cell():
+    http = openai.DefaultAsyncHttpxClient(trust_env=False, verify=False)
+    async with openai.AsyncOpenAI(base_url=sys.argv[2], api_key="x", http_client=http) as client:
+        agent = sdk.Agent(name="A", model=sdk.OpenAIResponsesModel("m", client))
+        try:
+            return sdk.Runner.run_sync(agent, "Hi").final_output
+        except RuntimeError as error:
+            return type(error).__name__
+
+sys.stdout.write(asyncio.run(cell()))
+"""
+
+
+@differs("run_sync inside a running loop", theirs="RuntimeError", ours="Hello.")
+async def test_run_sync_inside_a_running_loop(sdk, server):
+    server.play(["Hello."])
+    command = [sys.executable, "-W", "ignore", "-c", IN_A_CELL, sdk.__name__, server.base_url]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    return output.decode()

@@ -196,9 +196,25 @@ async def test_a_refusal_streams_and_is_the_message(sdk, server):
     return await ran(sdk, server, [refuse("I cannot.")], server.agent(sdk), "Do evil")
 
 
-@conforms(apis=BOTH)
+@conforms
 async def test_an_answer_cut_at_the_limit_of_tokens(sdk, server):
     return await ran(sdk, server, [turn("Once upon a", incomplete())], server.agent(sdk), "Tell")
+
+
+@differs(
+    "a cut Chat answer says why",
+    api=CHAT,
+    theirs=["Once upon a", None, "Once upon a"],
+    ours=["Once upon a", {"reason": "max_output_tokens"}, "Once upon a"],
+)
+async def test_a_chat_answer_cut_at_the_limit_of_tokens(sdk, server):
+    shown = await ran(sdk, server, [turn("Once upon a", incomplete())], server.agent(sdk), "Tell")
+    (done,) = [event[2] for event in shown["streamed"]["events"] if "completed" in event[1]]
+    return [
+        shown["streamed"]["final_output"],
+        done["response"].get("incomplete_details"),
+        shown["whole"]["final_output"],
+    ]
 
 
 @conforms
