@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .parts import Approval, Handoff, Part, Status, get
-from .raw_events import finish_call, last_search, whole_item
+from .whole_items import finish_call, last_search, whole_item
 
 if TYPE_CHECKING:
     from .trace import Trace

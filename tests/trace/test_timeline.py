@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream.trace import Trace, marks
+from agentstream.trace import timeline as timeline_module
 from agentstream.trace.drawing import COLORS, shorten, text_width
 from agentstream.trace.picture import draw
 from agentstream.trace.plain import plain_timeline
@@ -266,7 +267,7 @@ def test_without_a_library_the_error_says_which(
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr("agentstream.trace.timeline.import_module", missing)
+    monkeypatch.setattr(timeline_module, "import_module", missing)
     with pytest.raises(ImportError, match="pip install resvg-py"):
         Timeline(chain()).save(tmp_path / "run.png")
 
