@@ -24,6 +24,7 @@ in the text.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import UserError
@@ -32,7 +33,15 @@ from .html import clean_text, escape
 from .plain import to_plain
 from .render import Definitions, Group, InlineCache, groups, render_group
 
-__all__ = ["MarkdownStream", "OpenBlock", "code_block", "json_block", "render", "to_plain"]
+__all__ = [
+    "MarkdownStream",
+    "OpenBlock",
+    "code_block",
+    "difference",
+    "json_block",
+    "render",
+    "to_plain",
+]
 
 # Up to this length the open piece is read again whenever something arrived that is more than plain
 # words; beyond, when it has grown by one part in `_PARTS`.
@@ -351,3 +360,47 @@ def render(text: str) -> str:
         for label, target in group.definitions().items():
             definitions.setdefault(label, target)
     return "".join(render_group(group, Definitions(definitions))[0] for group in found)
+
+
+def difference(old: str, new: str) -> tuple[int, int, str]:
+    """Tell how to make `new` of `old`, so that a page need not be sent again what it has.
+
+    Parameters
+    ----------
+    old, new : str
+        What the page shows, and what it shall show.
+
+    Returns
+    -------
+    start : int
+        How much stays at the beginning, in UTF-16 units, as JavaScript counts.
+    end : int
+        How much stays at the end, in the same units.
+    insert : str
+        What stands between them in `new`.
+
+    Examples
+    --------
+    >>> difference("<p>A city</p>", "<p>A big city</p>")
+    (5, 8, 'big ')
+    """
+    start = _common(old, new, lambda text, size: text[:size])
+    rest = min(len(old), len(new)) - start
+    end = _common(
+        old[len(old) - rest :], new[len(new) - rest :], lambda text, size: text[len(text) - size :]
+    )
+    stop = len(new) - end
+    return _units(new[:start]), _units(new[stop:]), new[start:stop]
+
+
+def _units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+
+
+def _common(a: str, b: str, part: Callable[[str, int], str]) -> int:
+    """Return the largest size for which the parts are equal; slices compare faster than a loop."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        size = (low + high + 1) // 2
+        low, high = (size, high) if part(a, size) == part(b, size) else (low, size - 1)
+    return low

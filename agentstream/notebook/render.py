@@ -316,8 +316,11 @@ _BARE_ADDRESS = re.compile(r"(?<![A-Za-z0-9])https?://[^\s<>\"'`|\\]{1,2000}")
 def _prepare(tokens: Sequence[Token]) -> Iterator[Token]:
     """Settle the links: those that may not be clicked lose their tags, bare addresses get them."""
     shown: list[bool] = []
-    for token in tokens:
-        if token.type == "link_open":
+    paired = _paired_tags(tokens)
+    for index, token in enumerate(tokens):
+        if token.type == "html_inline" and index not in paired:
+            yield Token("text", "", 0, content=token.content)
+        elif token.type == "link_open":
             shown.append(safe_url(str(token.attrGet("href") or "")) is not None)
             if shown[-1]:
                 yield token
@@ -360,6 +363,28 @@ def _without_punctuation(address: str) -> str:
 
 
 # -- raw HTML --
+
+
+def _paired_tags(tokens: Sequence[Token]) -> set[int]:
+    """Find the raw tags of a paragraph that stand alone or have their partner in it.
+
+    In ``if a<b and c>d`` there is none.
+    """
+    paired: set[int] = set()
+    opened: dict[str, list[int]] = {}
+    for index, token in enumerate(tokens):
+        tag = _TAG.fullmatch(token.content) if token.type == "html_inline" else None
+        if tag is None:
+            continue
+        name = tag["name"].lower()
+        if name in ("br", "hr", "wbr"):
+            paired.add(index)
+        elif not tag["slash"]:
+            opened.setdefault(name, []).append(index)
+        elif opened.get(name):
+            paired |= {opened[name].pop(), index}
+    return paired
+
 
 _TAGS = frozenset(
     "a abbr b bdi blockquote br caption cite code dd del details dfn dl dt em h1 h2 h3 h4 h5 h6"
