@@ -72,7 +72,7 @@ def _delta(trace: Trace, data: Any, t: float) -> Part:
     else:
         kind, item_type = KIND_OF_SLOT[family]
     part = _slot(trace, family, data, t, kind, item_type)
-    (part.input if family == "input" else part.body).append(data.delta or "")
+    (part.input if family == "input" else part.body).append(get(data, "delta", ""))
     trace.touch(part)
     return part
 
@@ -86,7 +86,7 @@ def _section_delta(trace: Trace, data: Any, t: float) -> Part:
         part.section = section
         if part.body:
             part.body.append("\n\n")
-    part.body.append(data.delta or "")
+    part.body.append(get(data, "delta", ""))
     trace.touch(part)
     return part
 
@@ -117,7 +117,7 @@ def _input_done(trace: Trace, data: Any, t: float) -> Part:
 
 
 def _created(trace: Trace, data: Any, t: float) -> None:
-    response = data.response
+    response = get(data, "response")
     turn = trace.turn
     if turn is not None and turn.response_id not in (None, get(response, "id")):
         # A stream broken off and begun anew: what the first one wrote is not part of the answer.
@@ -151,7 +151,7 @@ def usage_of(usage: Any) -> dict[str, int]:
 
 
 def _ended(trace: Trace, data: Any, t: float) -> None:
-    response = data.response
+    response = get(data, "response")
     turn = open_turn(trace)
     _describe(turn, response)
     for index, item in enumerate(get(response, "output", [])):
@@ -167,7 +167,7 @@ def _error(trace: Trace, data: Any, t: float) -> None:
 
 
 def _item_added(trace: Trace, data: Any, t: float) -> Part | None:
-    item = data.item
+    item = get(data, "item")
     turn = open_turn(trace)
     item_type = get(item, "type", "unknown")
     index = get(data, "output_index", 0)
@@ -181,12 +181,12 @@ def _item_added(trace: Trace, data: Any, t: float) -> Part | None:
 
 def _item_done(trace: Trace, data: Any, t: float) -> Part | None:
     open_turn(trace)
-    return whole_item(trace, data.item, get(data, "output_index", 0), t)
+    return whole_item(trace, get(data, "item"), get(data, "output_index", 0), t)
 
 
 def _annotation(trace: Trace, data: Any, t: float) -> Part:
     part = _slot(trace, "text", data, t, "text", "message")
-    part.annotations.append(data.annotation)
+    part.annotations.append(get(data, "annotation"))
     trace.touch(part)
     return part
 
@@ -194,7 +194,7 @@ def _annotation(trace: Trace, data: Any, t: float) -> Part:
 def _partial_image(trace: Trace, data: Any, t: float) -> Part | None:
     part = _hosted(trace, data, t)
     if part is not None:
-        part.image = data.partial_image_b64
+        part.image = get(data, "partial_image_b64")
         trace.touch(part)
     return part
 

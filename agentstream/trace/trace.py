@@ -140,7 +140,7 @@ class Trace:
             if slot is not None:
                 # Deltas are nearly all of a stream: their way ends here.
                 part, text = slot
-                piece = data.delta or ""
+                piece = getattr(data, "delta", None) or ""
                 self.log.add(t, kind, part.turn or -1, part.index, text.length, len(piece))
                 text.append(piece)
                 self.version = part.version = self.version + 1

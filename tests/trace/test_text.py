@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentstream.trace.text import Text
 
 
 @given(st.lists(st.text(max_size=3), max_size=1500), st.data())
+@settings(deadline=None, max_examples=30)
 def test_text_reads_as_its_pieces_joined_wherever_reading_starts(
     pieces: list[str], data: st.DataObject
 ) -> None:

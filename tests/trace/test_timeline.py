@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentstream.trace import Trace, marks
 from agentstream.trace import timeline as timeline_module
 from agentstream.trace.drawing import COLORS, shorten, text_width
+from agentstream.trace.frames import Table, to_frame
 from agentstream.trace.picture import draw
 from agentstream.trace.plain import plain_timeline
 from agentstream.trace.scale import Scale, length_label
@@ -272,6 +273,7 @@ def test_without_a_library_the_error_says_which(
         Timeline(chain()).save(tmp_path / "run.png")
 
 
+@settings(deadline=None)
 @given(
     st.floats(1e-3, 1e6),
     st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=5),
@@ -301,6 +303,7 @@ def test_lengths_are_written_as_people_write_them() -> None:
 
 
 @given(st.text(max_size=40), st.floats(0, 200))
+@settings(deadline=None)
 def test_a_shortened_text_fits(text: str, width: float) -> None:
     assert text_width(shorten(text, width, 11), 11) <= width or shorten(text, width, 11) == ""
 
@@ -340,3 +343,22 @@ def test_marks_of_a_paused_run_show_the_wait_as_going_on() -> None:
     [wait] = [span for span in spans(trace) if span.kind == "approval"]
     assert wait.is_open
     assert wait.ended == trace.now
+
+
+@given(st.sampled_from([rich(), chain(), stopped()]), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=50)
+def test_a_stream_with_holes_and_out_of_order_still_has_tables_and_a_picture(
+    events: list[Timed], dice: random.Random
+) -> None:
+    kept = [pair for pair in events if dice.random() > 0.1]
+    at = dice.randint(0, max(len(kept) - 5, 0))
+    kept[at : at + 4] = reversed(kept[at : at + 4])
+    trace = fold(kept)
+    found = spans(trace)
+    for span in found[1:]:
+        outer = found[span.parent or 0]
+        assert outer.started <= span.started <= span.ended <= outer.ended
+    tables: tuple[Table, ...] = ("items", "turns", "events", "spans")
+    assert [to_frame(trace, table).columns.size for table in tables]
+    ET.fromstring(Timeline(trace).svg())
+    assert str(Timeline(trace))

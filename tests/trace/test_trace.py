@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agentstream.trace import Trace, content, marks
+from agentstream.trace.raw_events import RAW
 from agentstream.trace.sources import fold
 from tests.trace.trace_streams import (
     RECORDED,
@@ -373,3 +374,16 @@ def test_memory_follows_the_text_and_not_the_number_of_deltas() -> None:
         return size
 
     assert held(100_000) < held(1_000) + 500_000
+
+
+@pytest.mark.parametrize("kind", [*RAW, *(f"{name}.later" for name in RAW)])
+def test_an_event_that_lacks_its_fields_breaks_nothing(kind: str) -> None:
+    for begun in (False, True):
+        trace = Trace()
+        if begun:
+            trace.add(raw("response.created", response=response("in_progress", 1)), 0.0)
+        for _ in range(2):
+            data = SimpleNamespace(type=kind)
+            trace.add(SimpleNamespace(type="raw_response_event", data=data), 0.1)
+        assert len(trace.log) == 2 + begun
+        assert all(isinstance(part.text + part.arguments, str) for part in trace)
