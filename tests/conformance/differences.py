@@ -35,6 +35,10 @@ DIFFERENCES: dict[str, str] = {
         "Where finish_reason is length or content_filter, the response has incomplete_details "
         "here, as one of the Responses API; the SDK leaves the reason out."
     ),
+    "two tools of one name are an error": (
+        "The SDK warns and lets the last one win; which tool a model calls is then an accident. "
+        "Here it is a UserError, unless RunConfig(tool_name_collision_policy='warn')."
+    ),
     "misuse is a UserError": (
         "Where the SDK passes on what pydantic, typing or an attribute of None raises, here the "
         "error is of the tree and says what to write."

@@ -115,8 +115,7 @@ async def test_no_agent_is_an_error(sdk, server):
     return shown
 
 
-@conforms
-async def test_two_tools_of_one_name_are_told(sdk, server):
+def two_of_one_name(sdk):
     def make(text):
         @sdk.function_tool(name_override="look")
         def tool() -> str:
@@ -125,9 +124,31 @@ async def test_two_tools_of_one_name_are_told(sdk, server):
 
         return tool
 
-    agent = server.agent(sdk, tools=[make("a"), make("b")])
-    config = sdk.RunConfig(tool_name_collision_policy="error")
-    return await ran(sdk, server, [call("look"), "Seen."], agent, "Go", run_config=config)
+    return [make("a"), make("b")]
+
+
+@conforms
+async def test_two_tools_of_one_name_may_be_an_error_or_a_warning(sdk, server):
+    agent = server.agent(sdk, tools=two_of_one_name(sdk))
+    turns = [call("look"), "Seen."]
+    return [
+        await ran(
+            sdk,
+            server,
+            turns,
+            agent,
+            "Go",
+            run_config=sdk.RunConfig(tool_name_collision_policy=policy),
+        )
+        for policy in ("error", "warn")
+    ]
+
+
+@differs("two tools of one name are an error", theirs=["Seen.", None], ours=[None, "UserError"])
+async def test_two_tools_of_one_name(sdk, server):
+    server.play([call("look"), "Seen."])
+    shown = await run(sdk, server.agent(sdk, tools=two_of_one_name(sdk)), "Go")
+    return [shown.get("final_output"), shown.get("error", {}).get("type")]
 
 
 @conforms

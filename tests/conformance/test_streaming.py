@@ -326,5 +326,7 @@ async def test_leaving_the_loop_stops_the_run(sdk, server):
     async for event in result.stream_events():
         if event.type == "raw_response_event" and event.data.type.endswith("output_text.delta"):
             break
-    await asyncio.sleep(0.7)
+    async with asyncio.timeout(20):
+        while server.calls[0].disconnected is None and not ran_tools:
+            await asyncio.sleep(0.005)
     return ran_tools

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import enum
-import time
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -217,25 +216,31 @@ async def test_a_sync_tool_runs_in_a_thread_and_an_async_one_in_the_loop(sdk, se
 
 @conforms(apis=BOTH)
 async def test_calls_of_a_turn_run_at_once_and_answer_in_order(sdk, server):
-    @sdk.function_tool
-    async def wait(seconds: float, name: str) -> str:
-        """Wait."""
-        await asyncio.sleep(seconds)
-        return f"{name} done"
+    meeting = asyncio.Barrier(3)
+    log = []
 
-    agent = server.agent(sdk, tools=[wait])
-    turns = [
-        turn(
-            call("wait", seconds=0.3, name="a"),
-            call("wait", seconds=0.1, name="b"),
-            call("wait", seconds=0.2, name="c"),
-        ),
-        "All done.",
-    ]
-    server.play(turns)
-    started = time.monotonic()
-    shown = await run(sdk, agent, "Wait")
-    return [shown, time.monotonic() - started < 0.55]
+    @sdk.function_tool
+    async def meet(name: str, rank: int) -> str:
+        """Wait for the others."""
+        async with asyncio.timeout(10):
+            await meeting.wait()
+        for _ in range(rank):
+            await asyncio.sleep(0)
+        log.append(name)
+        return f"{name} met"
+
+    agent = server.agent(sdk, tools=[meet])
+    server.play(
+        [
+            turn(
+                call("meet", name="a", rank=60),
+                call("meet", name="b", rank=30),
+                call("meet", name="c", rank=0),
+            ),
+            "All met.",
+        ]
+    )
+    return [await run(sdk, agent, "Meet"), log]
 
 
 @conforms
