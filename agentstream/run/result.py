@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ..errors import UserError
@@ -187,7 +186,7 @@ class RunResultStreaming(RunResultBase):
         self._error: BaseException | None = None
         self._error_told = False
         self._cancelled = False
-        self._started_at: float | None = None
+        self._watchers: list[Callable[[], None]] = []
         running = _current_loop()
         if running is not None:
             self._start(running)
@@ -196,7 +195,6 @@ class RunResultStreaming(RunResultBase):
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._task is None:
             self._loop = loop
-            self._started_at = time.monotonic()
             self._task = loop.create_task(self._pump(), name="agentstream run")
 
     async def _pump(self) -> None:
@@ -210,13 +208,63 @@ class RunResultStreaming(RunResultBase):
                 raise
         finally:
             self._wake()
+            # Once more when the task counts as done, for those who look at `is_complete`.
+            asyncio.get_running_loop().call_soon(self._tell_watchers)
 
     def _observe(self, event: StreamEvent) -> None:
+        for watcher in self._watchers:
+            watcher()
         if self._cancelled:
             return
         self._events.append(event)
         if self._waiting:
             self._wake()
+
+    def _tell_watchers(self) -> None:
+        for watcher in self._watchers:
+            watcher()
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have `watcher` called whenever the run has gone on, and when it has ended.
+
+        It takes no events from the readers of `stream_events()`; what happened is in `trace`.
+
+        Parameters
+        ----------
+        watcher : callable
+            Called without arguments, on the run's loop; it must not block and must not raise.
+        """
+        self._watchers.append(watcher)
+
+    def resume(self) -> RunResultStreaming:
+        """Go on with a run that waits for approvals, in this same result.
+
+        Decide first, with ``result.to_state().approve(...)`` or ``.reject(...)``; what is not
+        decided waits again. May be called from any thread.
+
+        Returns
+        -------
+        RunResultStreaming
+            This result; its next events come from `stream_events()`.
+
+        Raises
+        ------
+        UserError
+            If the run goes on or does not wait for anything.
+        """
+        if not self.is_complete or not self.interruptions:
+            raise UserError("resume() is for a run that has ended with interruptions.")
+        self._state.interruptions = []
+        self._task, self._cancelled = None, False
+        self._options.stop_after_turn = False
+        loop = self._loop
+        if loop is None or loop.is_closed() or _current_loop() is loop:
+            running = _current_loop()
+            if running is not None:
+                self._start(running)
+        else:
+            loop.call_soon_threadsafe(self._start, loop)
+        return self
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, set()
@@ -349,6 +397,12 @@ class RunResultStreaming(RunResultBase):
     def __del__(self) -> None:
         if self._error is not None and not self._error_told:
             logger.error("A run failed and nobody read its error", exc_info=self._error)
+
+    def _ipython_display_(self) -> None:
+        """Left as a cell's last expression, a run shows itself."""
+        from ..notebook.show import show
+
+        show(self)._ipython_display_()
 
     def __repr__(self) -> str:
         return _shown(self, "RunResultStreaming")

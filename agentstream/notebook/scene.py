@@ -1,0 +1,217 @@
+"""Puts a run on the board: header, speakers, texts block by block, cards, the end.
+
+It reads the `Trace` and writes to the `Board`; it knows neither the loop nor the page.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..trace import Trace
+from ..trace.parts import Part
+from ..trace.text import Text
+from . import cards
+from .board import Board
+from .markdown import MarkdownStream
+
+_FRAMES = {
+    "text": ("div", "as-text", ""),
+    "reasoning": ("details", "as-reasoning", "<summary>Reasoning</summary>"),
+    "refusal": ("div", "as-refusal", "<strong>The model declined:</strong> "),
+}
+"""Kinds of parts that are running text, and the element that frames each; all others are cards."""
+
+
+class _Writing:
+    """A text part on the board: finished blocks that stay, and one open block."""
+
+    def __init__(self, board: Board, home: str) -> None:
+        self.board = board
+        self.home = home
+        self.stream = MarkdownStream()
+        self.read = 0
+        self.rewrites = 0
+        self.blocks = 0
+        self.revision = -1
+        self.tail = 0
+        self.ended = False
+
+    def update(self, part: Part) -> None:
+        """Bring the board up to date with the part's text."""
+        if part.rewrites != self.rewrites:
+            self.start_anew(part)
+        if self.ended:
+            return
+        self.stream.feed(part.text_from(self.read))
+        self.read = len(part.body)
+        if not part.is_open:
+            self.finish()
+            return
+        end = self.stream.open
+        self.show_finished()
+        id = self.id_of(self.blocks)
+        if end.revision != self.revision or id not in self.board:
+            self.board.put(id, "div", end.html, parent=self.home)
+            self.revision, self.tail = end.revision, 0
+        self.board.write(id, end.tail[self.tail :])
+        self.tail = len(end.tail)
+
+    def show_finished(self) -> None:
+        """Show the blocks that were finished since; the first takes the open block's place."""
+        for html in self.stream.finished[self.blocks :]:
+            self.board.put(self.id_of(self.blocks), "div", html, parent=self.home)
+            self.blocks += 1
+            self.revision = -1
+
+    def finish(self) -> None:
+        """The text is whole: show its last block, and those that a late link definition changed."""
+        revised = self.stream.finish()
+        self.show_finished()
+        self.board.remove(self.id_of(self.blocks))
+        for number in revised:
+            self.board.put(self.id_of(number), "div", self.stream.finished[number])
+        self.ended = True
+
+    def start_anew(self, part: Part) -> None:
+        """The text was replaced, not continued: forget what was shown of it."""
+        for number in range(self.blocks + 1):
+            self.board.remove(self.id_of(number))
+        self.__init__(self.board, self.home)  # type: ignore[misc]
+        self.rewrites = part.rewrites
+
+    def id_of(self, number: int) -> str:
+        """The name of the node with block `number`."""
+        return f"{self.home}.{number}"
+
+
+class Scene:
+    """A run on a board.
+
+    Parameters
+    ----------
+    trace : Trace
+        The run.
+    board : Board
+        Where it is shown.
+    home : str
+        The node it is shown in; several runs can share a board.
+    live : bool
+        Whether there are buttons to press.
+
+    Examples
+    --------
+    >>> board = Board()
+    >>> Scene(Trace("demo"), board).update()
+    >>> [op[1] for op in board.frame()]
+    ['header', 'body', 'ending']
+    """
+
+    def __init__(
+        self, trace: Trace, board: Board, *, home: str = "", live: bool = True, nested: bool = False
+    ) -> None:
+        self.trace = trace
+        self.board = board
+        self.live = live
+        self.nested = nested
+        self._prefix = f"{home}/" if home else ""
+        self._home = home
+        self._version = -1
+        self._speaker: str | None = None
+        self._speakers = 0
+        self._writings: dict[int, _Writing] = {}
+        self._streaming: dict[int, tuple[int, int]] = {}
+        self._inner: dict[int, Scene] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the places that every run has."""
+        if not self.nested:
+            self.board.put(self._id("header"), "div", parent=self._home)
+        body = {"class": "as-body", "role": "log", "aria-live": "polite", "aria-label": "answer"}
+        if self.nested:
+            body = {"class": "as-body as-nested"}
+        self.board.put(self._id("body"), "div", parent=self._home, attributes=body)
+        self.board.put(self._id("ending"), "div", parent=self._home)
+
+    def _id(self, name: str) -> str:
+        return self._prefix + name
+
+    def update(self) -> None:
+        """Bring the board up to date with the trace."""
+        trace = self.trace
+        if trace.version != self._version:
+            for part in trace.changed_since(self._version):
+                self._speak(part.agent)
+                self._show(part)
+            self._speak(trace.agent)
+            self._version = trace.version
+            self.board.put(self._id("ending"), "div", cards.ending(trace))
+        for scene in self._inner.values():
+            scene.update()
+        if not self.nested:
+            self.board.put(self._id("header"), "div", cards.header(trace, live=self.live))
+
+    def _speak(self, agent: str | None) -> None:
+        """Show who speaks when that has changed."""
+        if agent is None or agent == self._speaker:
+            return
+        self._speaker = agent
+        self._speakers += 1
+        id = self._id(f"s{self._speakers}")
+        self.board.put(id, "div", cards.speaker(agent), parent=self._id("body"))
+
+    def _show(self, part: Part) -> None:
+        if part.kind in _FRAMES:
+            self._write(part)
+        else:
+            self._deal(part)
+
+    def _write(self, part: Part) -> None:
+        """Show a part that is running text."""
+        writing = self._writings.get(part.index)
+        if writing is None:
+            home = self._id(f"p{part.index}")
+            tag, css, inside = _FRAMES[part.kind]
+            attributes = {"class": css, "dir": "auto"}
+            self.board.put(home, tag, inside, parent=self._id("body"), attributes=attributes)
+            writing = self._writings[part.index] = _Writing(self.board, home)
+        writing.update(part)
+
+    def _deal(self, part: Part) -> None:
+        """Show a part that is a card; while its arguments stream, they are text that grows."""
+        home = self._id(f"p{part.index}")
+        if home not in self.board:
+            self.board.put(home, "div", parent=self._id("body"), attributes={"class": "as-part"})
+        streaming = part.status == "in_progress" and part.ended is None
+        shown = dataclasses.replace(part, nested=None) if part.nested is not None else part
+        if streaming and part.input:
+            shown = dataclasses.replace(shown, input=Text())
+        self.board.put(f"{home}.card", "div", cards.card(shown), parent=home)
+        if streaming and part.input:
+            self._stream_arguments(part, home)
+        elif part.index in self._streaming:
+            del self._streaming[part.index]
+            self.board.remove(f"{home}.input")
+        if part.nested is not None:
+            self._nest(part, home)
+
+    def _stream_arguments(self, part: Part, home: str) -> None:
+        rewrites, read = self._streaming.get(part.index, (part.rewrites, 0))
+        id = f"{home}.input"
+        if rewrites != part.rewrites:
+            self.board.remove(id)
+            read = 0
+        attributes = {"class": "as-arguments as-streaming", "dir": "ltr"}
+        if id not in self.board:
+            self.board.put(id, "pre", parent=home, attributes=attributes)
+        self.board.write(id, part.arguments_from(read))
+        self._streaming[part.index] = (part.rewrites, len(part.input))
+
+    def _nest(self, part: Part, home: str) -> None:
+        """Show the run of an agent that runs as this tool inside its card's place."""
+        if part.index not in self._inner and part.nested is not None:
+            frame = f"{home}.nested"
+            self.board.put(frame, "div", parent=home, attributes={"class": "as-nested-run"})
+            self._inner[part.index] = Scene(
+                part.nested, self.board, home=frame, live=self.live, nested=True
+            )

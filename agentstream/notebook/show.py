@@ -1,0 +1,135 @@
+"""`show`: watch a run in the cell. To an agent run what tqdm is to a loop.
+
+The same object can be awaited, iterated with and without async, left as a cell's last expression,
+and put among other widgets. In a notebook it is a widget (`widget_show`), else it writes to the
+terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..trace import Trace
+from .source import Source
+from .terminal import TerminalView
+
+if TYPE_CHECKING:
+    from .widget_show import ShownWidget
+
+
+def show(run: Any, input: Any = None, **options: Any) -> ShownWidget | ShownText:
+    """Watch a run while it goes on.
+
+    Parameters
+    ----------
+    run : RunResultStreaming or Agent
+        A run, of agentstream or of the OpenAI Agents SDK; or an agent to start with `input`.
+    input : str or list of dict or RunState, optional
+        What to ask, if `run` is an agent.
+    **options
+        As in `Runner.run_streamed`, if `run` is an agent.
+
+    Returns
+    -------
+    object
+        ``await`` it to watch until the run is done; it gives the result. Iterate it, with ``async
+        for`` or ``for``, to watch and handle each event. In a notebook it is a widget, too.
+
+    Raises
+    ------
+    UserError
+        If `run` is neither a run nor an agent with an input.
+
+    Examples
+    --------
+    >>> from agentstream import Agent
+    >>> from agentstream.testing import ScriptedModel
+    >>> agent = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
+    >>> for event in show(agent, "A line, please"):
+    ...     pass
+    Poet
+    Rain on the roof.
+    """
+    source = Source(_started(run, input, options))
+    if not in_a_notebook():
+        return ShownText(source)
+    from .widget_show import ShownWidget
+
+    return ShownWidget(source)
+
+
+def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
+    if hasattr(run, "stream_events"):
+        if input is not None or options:
+            raise UserError(
+                "show(result) takes no input and no options: this run has been started already. "
+                "Write show(agent, input, ...) to start another."
+            )
+        return run
+    if not hasattr(run, "get_system_prompt"):
+        raise UserError(
+            f"show() watches a run or an agent, not {type(run).__name__}: write "
+            "show(Runner.run_streamed(agent, 'Hello')) or show(agent, 'Hello')."
+        )
+    if input is None:
+        raise UserError("show(agent, ...) needs an input: what shall the agent be asked?")
+    from .. import Runner
+
+    return Runner.run_streamed(run, input, **options)
+
+
+def in_a_notebook() -> bool:
+    """Whether this is a kernel, whose front end can show widgets."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return False
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+class ShownText:
+    """A run written to the terminal as it goes on."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._view = TerminalView(source.trace)
+        source.watch(self._view.update)
+
+    @property
+    def trace(self) -> Trace:
+        """The run as data."""
+        return self.source.trace
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._watched().__await__()
+
+    async def _watched(self) -> Any:
+        try:
+            async for _ in self.source.events():
+                pass
+        finally:
+            self._view.close()
+        return self.source.result
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            async for event in self.source.events():
+                yield event
+        finally:
+            self._view.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self.source.events_now()
+        finally:
+            self._view.close()
+
+    def _ipython_display_(self) -> None:
+        """In a terminal there is no background: it watches until the run is done."""
+        for _ in self:
+            pass
+
+    def __repr__(self) -> str:
+        return f"show({self.source.result!r})"

@@ -1,0 +1,150 @@
+"""What is shown: a run of agentstream, or of the OpenAI Agents SDK, by the shape of its events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+from ..errors import UserError
+from ..trace import Trace
+from ..trace.marks import RunCancelled, RunFailed, RunFinished
+
+
+class Source:
+    """A run that is watched.
+
+    Runs of agentstream fold their own trace and tell their watchers; of others the events are read
+    here, folded, and passed on.
+
+    Parameters
+    ----------
+    result
+        Anything with `stream_events()`.
+
+    Attributes
+    ----------
+    result
+        The same.
+    trace : Trace
+        The run as data.
+    """
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+        own = getattr(result, "trace", None)
+        self.foreign = not isinstance(own, Trace)
+        self.trace: Trace = Trace() if self.foreign else own
+        self._watchers: list[Callable[[], None]] = []
+        self._reading: asyncio.Task[None] | None = None
+        self._done = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run has ended, and all of it has been folded."""
+        return self._done if self.foreign else bool(self.result.is_complete)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run has paused for approvals that can be given here."""
+        return self.is_complete and bool(self.result.interruptions) and self.can_resume
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a decision can be told to the run."""
+        return hasattr(self.result, "resume")
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have `watcher` called whenever the run has gone on."""
+        if self.foreign:
+            self._watchers.append(watcher)
+        else:
+            self.result.watch(watcher)
+
+    def start(self) -> None:
+        """See to it that the run is followed although nobody reads its events."""
+        if self.foreign and self._reading is None and not self._done:
+            self._reading = asyncio.get_running_loop().create_task(self._read(), name="show")
+
+    async def _read(self) -> None:
+        try:
+            async for _ in self.events():
+                pass
+        except Exception:  # noqa: BLE001 - it is in the trace, and the result raises it again
+            return
+
+    async def events(self) -> AsyncIterator[Any]:
+        """The run's events; leaving early stops the run."""
+        stream = self.result.stream_events()
+        if not self.foreign:
+            async with aclosing(stream) as events:
+                async for event in events:
+                    yield event
+            return
+        try:
+            async for event in self._folded(stream):
+                yield event
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancel()
+            raise
+        finally:
+            self._done = True
+            self._tell()
+
+    async def _folded(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        began = time.monotonic()
+        try:
+            async for event in stream:
+                self.trace.add(event, time.monotonic() - began)
+                self._tell()
+                yield event
+        except Exception as error:
+            self.trace.add(RunFailed(f"{type(error).__name__}: {error}"), time.monotonic() - began)
+            raise
+        if self.trace.status == "running":
+            self.trace.add(RunFinished(), time.monotonic() - began)
+
+    def _tell(self) -> None:
+        for watcher in self._watchers:
+            watcher()
+
+    def events_now(self) -> Iterator[Any]:
+        """The run's events without async.
+
+        Raises
+        ------
+        UserError
+            If the run is not one of agentstream, whose loop cannot be driven from here.
+        """
+        if self.foreign:
+            raise UserError(
+                "A run of the OpenAI Agents SDK cannot be iterated without async: write "
+                "`async for event in show(result)` or `await show(result)`."
+            )
+        return iter(self.result)
+
+    def cancel(self) -> None:
+        """Stop the run; what arrived stays."""
+        self.result.cancel()
+        if self.foreign and self.trace.status == "running":
+            self.trace.add(RunCancelled(), self.trace.now)
+
+    def decide(self, call_id: str | None, approve: bool) -> bool:
+        """Approve or reject the call that waits; the run goes on when none is left.
+
+        Returns
+        -------
+        bool
+            Whether the run goes on.
+        """
+        state = self.result.to_state()
+        for item in self.result.interruptions:
+            if item.call_id == call_id:
+                (state.approve if approve else state.reject)(item)
+        names = [(item.name, item.call_id) for item in self.result.interruptions]
+        if any(state.context.is_tool_approved(name, call) is None for name, call in names):
+            return False
+        self.result.resume()
+        return True

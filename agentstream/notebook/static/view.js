@@ -1,0 +1,264 @@
+// The page's side of a run: it places what the kernel gives, and sends back what is pressed.
+//
+// The kernel sends frames, each a list of operations on named nodes (agentstream/notebook/board.py
+// has their table). Frames are numbered: a page that misses one asks for a keyframe, the whole page.
+// All HTML was escaped or sanitised in the kernel; nothing here makes HTML of text.
+
+/** A page without anything on it. */
+export function emptyPage() {
+  return { n: -1, nodes: new Map(), roots: [] };
+}
+
+/** Apply one operation to a page; pure data, no DOM. Unknown nodes are left alone. */
+export function applyOp(page, op) {
+  const [kind, id] = op;
+  const node = page.nodes.get(id);
+  if (kind === "+") {
+    const [, , parent, tag, attributes, html] = op;
+    if (node) removeNode(page, id);
+    page.nodes.set(id, { id, parent, tag, attributes, html, tail: "", children: [] });
+    (parent ? page.nodes.get(parent)?.children : page.roots)?.push(id);
+  } else if (!node) {
+    return;
+  } else if (kind === "=") {
+    node.html = op[2];
+    node.tail = "";
+  } else if (kind === "t") {
+    node.tail += op[2];
+  } else if (kind === "@") {
+    node.attributes = op[2];
+  } else if (kind === "-") {
+    removeNode(page, id);
+  }
+}
+
+function removeNode(page, id) {
+  const node = page.nodes.get(id);
+  if (!node) return;
+  const siblings = node.parent ? page.nodes.get(node.parent)?.children : page.roots;
+  const at = siblings ? siblings.indexOf(id) : -1;
+  if (at >= 0) siblings.splice(at, 1);
+  for (const child of [...node.children]) removeNode(page, child);
+  page.nodes.delete(id);
+}
+
+/**
+ * Take a frame or a keyframe into the page.
+ *
+ * Returns "applied", "rebuilt" after a keyframe, "old" for one the page has already, or "gap" when
+ * frames are missing in between: then a keyframe has to be asked for.
+ */
+export function applyFrame(page, frame) {
+  if (frame.key) {
+    if (frame.n < page.n) return "old";
+    page.nodes.clear();
+    page.roots.length = 0;
+  } else if (frame.n <= page.n) {
+    return "old";
+  } else if (frame.n !== page.n + 1) {
+    return "gap";
+  }
+  page.n = frame.n;
+  for (const op of frame.ops) applyOp(page, op);
+  return frame.key ? "rebuilt" : "applied";
+}
+
+/** Seconds as people read them: "0.4 s", "12.3 s", "2:05 min". */
+export function formatSeconds(seconds) {
+  if (!(seconds > 0)) return "0.0 s";
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} min`;
+}
+
+/** The page's data of each model, shared by all views of it. */
+const pages = new WeakMap();
+
+class Store {
+  constructor(model) {
+    this.model = model;
+    this.page = emptyPage();
+    this.views = new Set();
+    this.asked = 0;
+    this.runTime = 0;
+    this.heardAt = performance.now();
+    this.takeKeyframe = () => this.take({ ...model.get("keyframe"), key: true });
+    this.hear = (message) => message?.ops && this.take(message);
+    model.on("change:keyframe", this.takeKeyframe);
+    model.on("msg:custom", this.hear);
+    this.takeKeyframe();
+    if (model.get("live")) this.ask();
+  }
+
+  take(frame) {
+    if (!Array.isArray(frame.ops)) return;
+    if (frame.key && frame.n <= this.page.n && this.page.n >= 0) return;
+    if (typeof frame.t === "number") {
+      this.runTime = frame.t;
+      this.heardAt = performance.now();
+    }
+    const outcome = applyFrame(this.page, frame);
+    if (outcome === "gap") this.ask();
+    else if (outcome === "rebuilt") for (const view of this.views) view.rebuild();
+    else if (outcome === "applied") for (const view of this.views) view.apply(frame.ops);
+  }
+
+  /** Ask for a keyframe, at most twice a second. */
+  ask() {
+    const now = performance.now();
+    if (this.asked && now - this.asked < 500) return;
+    this.asked = now;
+    this.model.send({ kind: "keyframe" });
+  }
+
+  /** Seconds since the start of the run, as the kernel's clock has it. */
+  now() {
+    return this.runTime + (performance.now() - this.heardAt) / 1000;
+  }
+}
+
+class View {
+  constructor(store, el) {
+    this.store = store;
+    this.root = document.createElement("div");
+    this.root.className = "as-run as-live";
+    el.appendChild(this.root);
+    this.elements = new Map();
+    this.press = (event) => this.onPress(event);
+    this.root.addEventListener("click", this.press);
+    this.rebuild();
+    this.clock = setInterval(() => this.tick(), 200);
+  }
+
+  rebuild() {
+    const open = openDetails(this.root);
+    this.elements.clear();
+    this.root.replaceChildren();
+    for (const id of this.store.page.roots) this.add(id);
+    restoreDetails(this.root, open);
+  }
+
+  add(id) {
+    const node = this.store.page.nodes.get(id);
+    const parent = node.parent ? this.elements.get(node.parent) : this.root;
+    if (!parent) return;
+    const element = document.createElement(node.tag);
+    element.dataset.node = id;
+    dress(element, node.attributes);
+    fill(element, node.html);
+    this.elements.set(id, element);
+    parent.appendChild(element);
+    if (node.tail) this.write(element, node.tail);
+    for (const child of node.children) this.add(child);
+  }
+
+  apply(ops) {
+    for (const op of ops) {
+      const [kind, id] = op;
+      const element = this.elements.get(id);
+      if (kind === "+") {
+        // A node that came and went within one frame is in the list and not on the page.
+        if (this.store.page.nodes.has(id) && !element) this.add(id);
+      } else if (!element) {
+        continue;
+      } else if (kind === "=") {
+        const open = openDetails(element);
+        fill(element, op[2]);
+        restoreDetails(element, open);
+      } else if (kind === "t") {
+        this.write(element, op[2]);
+      } else if (kind === "@") {
+        dress(element, op[2]);
+      } else if (kind === "-") {
+        this.drop(element);
+      }
+    }
+  }
+
+  write(element, text) {
+    const tail = element.querySelector(".as-tail") ?? element;
+    const last = tail.lastChild;
+    // Many short text nodes lay out cheaper than one long one, and one for each token is too many.
+    if (last?.nodeType === Node.TEXT_NODE && last.length < 512) last.appendData(text);
+    else tail.appendChild(document.createTextNode(text));
+  }
+
+  drop(element) {
+    for (const inner of element.querySelectorAll("[data-node]")) {
+      this.elements.delete(inner.dataset.node);
+    }
+    this.elements.delete(element.dataset.node);
+    element.remove();
+  }
+
+  onPress(event) {
+    const button = event.target.closest?.("button");
+    if (!button || !this.root.contains(button)) return;
+    const names = ["stop", "approve", "reject"];
+    const kind = names.find((name) => button.classList.contains(`as-${name}`));
+    if (!kind) return;
+    const group = kind === "stop" ? [button] : button.parentElement.querySelectorAll("button");
+    for (const one of group) one.disabled = true;
+    this.store.model.send({ kind, call_id: button.dataset.call ?? null });
+  }
+
+  tick() {
+    if (!this.store.model.get("live") || !this.root.isConnected) return;
+    const now = this.store.now();
+    for (const clock of this.root.querySelectorAll(".as-clock[data-since]")) {
+      const shown = formatSeconds(now - Number(clock.dataset.since));
+      if (clock.textContent !== shown) clock.textContent = shown;
+    }
+  }
+
+  close() {
+    clearInterval(this.clock);
+    this.root.removeEventListener("click", this.press);
+    this.root.remove();
+  }
+}
+
+function dress(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+}
+
+function fill(element, html) {
+  element.innerHTML = html;
+  for (const details of element.querySelectorAll("details")) details.asMade = details.open;
+}
+
+/** Which blocks a person opened or closed, by their order; the kernel's own choice is not kept. */
+function openDetails(element) {
+  const all = [...element.querySelectorAll("details")];
+  return all.map((one) => ("asMade" in one && one.open !== one.asMade ? one.open : null));
+}
+
+function restoreDetails(element, open) {
+  [...element.querySelectorAll("details")].forEach((one, at) => {
+    if (open[at] !== null && open[at] !== undefined) one.open = open[at];
+  });
+}
+
+export default {
+  initialize({ model }) {
+    // Here and not in render: messages come before the first view is there.
+    pages.set(model, new Store(model));
+    return () => {
+      const store = pages.get(model);
+      model.off("change:keyframe", store?.takeKeyframe);
+      model.off("msg:custom", store?.hear);
+      pages.delete(model);
+    };
+  },
+
+  render({ model, el }) {
+    const store = pages.get(model) ?? new Store(model);
+    pages.set(model, store);
+    const view = new View(store, el);
+    store.views.add(view);
+    return () => {
+      store.views.delete(view);
+      view.close();
+    };
+  },
+};

@@ -1,0 +1,107 @@
+"""A run in a terminal: plain text as it streams, in colour where there is a tty."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from ..trace import Trace
+from ..trace.parts import Part, output_text
+
+_DIM, _BOLD, _CYAN, _RED, _OFF = "\033[2m", "\033[1m", "\033[36m", "\033[31m", "\033[0m"
+_OUTPUT_SHOWN = 500  # characters of a tool's output
+_ENDS = {"cancelled": "stopped", "failed": "failed", "paused": "waiting for approval"}
+
+
+class TerminalView:
+    """Writes a run to a terminal as it goes on.
+
+    Parameters
+    ----------
+    trace : Trace
+        The run; call `update` when it has changed.
+    out : file, optional
+        Where to write; standard output where not given.
+    """
+
+    def __init__(self, trace: Trace, out: TextIO | None = None) -> None:
+        self.trace = trace
+        self.out = out or sys.stdout
+        self.colour = self.out.isatty()
+        self._version = -1
+        self._agent: str | None = None
+        self._written: dict[int, int] = {}
+        self._told: dict[int, str] = {}
+        self._at_line_start = True
+        self._last: int | None = None
+
+    def update(self) -> None:
+        """Write what is new."""
+        if self.trace.version == self._version:
+            return
+        for part in self.trace.changed_since(self._version):
+            self._speaker(part.agent)
+            if part.kind in ("text", "reasoning", "refusal"):
+                self._text(part)
+            else:
+                self._card(part)
+        self._version = self.trace.version
+        self.out.flush()
+
+    def close(self) -> None:
+        """The run is over: write its end."""
+        self.update()
+        self._line()
+        end = _ENDS.get(self.trace.status)
+        if end is not None:
+            reason = f": {self.trace.error}" if self.trace.error else ""
+            self._write(self._paint(f"[{end}{reason}]", _RED) + "\n")
+        self.out.flush()
+
+    def _speaker(self, agent: str | None) -> None:
+        if agent is not None and agent != self._agent:
+            self._line()
+            self._write(self._paint(agent, _BOLD) + "\n")
+            self._agent = agent
+
+    def _text(self, part: Part) -> None:
+        start = self._written.get(part.index, 0)
+        new = _printable(part.text_from(start))
+        if not new:
+            return
+        if self._last != part.index:
+            self._line()
+            self._last = part.index
+        self._written[part.index] = len(part.body)
+        self._write(self._paint(new, _DIM) if part.kind == "reasoning" else new)
+
+    def _card(self, part: Part) -> None:
+        called = f"{part.name or part.kind} {_printable(part.arguments)}".rstrip()
+        if part.index not in self._told and part.status != "in_progress":
+            self._line()
+            self._write(self._paint(f"→ {called}", _CYAN) + "\n")
+            self._told[part.index] = "called"
+        if part.has_output and self._told.get(part.index) != "answered" and not part.is_open:
+            self._line()
+            text = _printable(output_text(part.output))
+            more = len(text) - _OUTPUT_SHOWN
+            shown = text[:_OUTPUT_SHOWN] + (f"… ({more} more characters)" if more > 0 else "")
+            self._write(self._paint(f"← {shown}", _CYAN) + "\n")
+            self._told[part.index] = "answered"
+
+    def _line(self) -> None:
+        """Begin a new line if one is under way."""
+        if not self._at_line_start:
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        self.out.write(text)
+        self._at_line_start = text.endswith("\n")
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"{colour}{text}{_OFF}" if self.colour else text
+
+
+def _printable(text: str) -> str:
+    """Text without control characters: a model must not move the cursor or rename the window."""
+    return "".join(c for c in text if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f"))

@@ -1,0 +1,128 @@
+"""The live view: a widget that a run fills, frame by frame.
+
+The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
+thirty times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
+state whenever the page has doubled and at the end, so that a page that opens late or reloads is
+whole, and all bytes together stay linear in the text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from ..trace import Trace
+from .board import Board
+from .scene import Scene
+
+_STATIC = Path(__file__).parent / "static"
+
+FRAMES_PER_SECOND = 30
+
+
+class AgentView(anywidget.AnyWidget):
+    """A run in an output area.
+
+    Parameters
+    ----------
+    trace : Trace
+        The run; call `nudge` when it has changed.
+    on_press : callable, optional
+        Called with what is pressed on the page (``"stop"``, ``"approve"``, ``"reject"``) and the
+        call's id, on the thread that widget messages come in on.
+
+    Attributes
+    ----------
+    live : bool
+        Whether the run goes on: clocks tick, buttons are there.
+    seen : bool
+        Whether a page has asked for the run: somebody may be there to press a button.
+    """
+
+    _esm = _STATIC / "view.js"
+    _css = _STATIC / "view.css"
+
+    keyframe = traitlets.Dict().tag(sync=True)
+    live = traitlets.Bool(True).tag(sync=True)
+
+    def __init__(
+        self, trace: Trace, *, on_press: Callable[[str, str | None], None] | None = None
+    ) -> None:
+        super().__init__()
+        self.seen = False
+        self._board = Board()
+        self._scene = Scene(trace, self._board)
+        self._on_press = on_press
+        self._number = -1
+        self._key_size = 0
+        self._due: asyncio.TimerHandle | None = None
+        self._last = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.on_msg(self._hear)
+
+    def nudge(self) -> None:
+        """Say that the run has changed; the page is told with the next frame."""
+        if self._due is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        wait = self._last + 1 / FRAMES_PER_SECOND - time.monotonic()
+        self._due = self._loop.call_later(max(0.0, wait), self.flush)
+
+    def flush(self) -> None:
+        """Send the page what has changed since the last frame."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        self._last = time.monotonic()
+        self._scene.update()
+        ops = self._board.frame()
+        if not ops:
+            return
+        self._number += 1
+        self.send({"n": self._number, "t": self._scene.trace.now, "ops": ops})
+        if self._board.size > 2 * self._key_size:
+            self._set_keyframe()
+
+    def close_run(self) -> None:
+        """The run is over: show its end, and keep the whole page."""
+        self._scene.live = False
+        self.flush()
+        self.live = False
+        self._set_keyframe()
+
+    def _set_keyframe(self) -> None:
+        self._key_size = max(self._board.size, 1_000)
+        self.keyframe = self._whole()
+
+    def _whole(self) -> dict[str, Any]:
+        return {"n": self._number, "t": self._scene.trace.now, "ops": self._board.keyframe()}
+
+    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
+        """Hear the page; on another thread where its messages come over a subshell."""
+        kind = message.get("kind") if isinstance(message, dict) else None
+        if kind == "keyframe":
+            self.seen = True
+            self._on_loop(self._answer)
+        elif kind in ("stop", "approve", "reject") and self._on_press is not None:
+            self._on_press(kind, message.get("call_id"))
+
+    def _answer(self) -> None:
+        self.flush()
+        self.send({**self._whole(), "key": True})
+
+    def _on_loop(self, function: Callable[[], None]) -> None:
+        loop = self._loop
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if loop is None or loop is here or loop.is_closed():
+            function()
+        else:
+            loop.call_soon_threadsafe(function)

@@ -1,0 +1,180 @@
+"""`show` in a notebook: a widget that follows the run, and a still picture of it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
+
+from IPython.display import display, publish_display_data
+from ipywidgets import Widget
+
+from .snapshot import snapshot
+from .source import Source
+from .view import AgentView
+
+
+class RunInterrupted(Exception):
+    """The cell was interrupted while it watched a run; shown as one line, not as a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was stopped: the cell was interrupted. What arrived is kept.")
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+class ShownWidget(AgentView):
+    """A run in the cell: await it, iterate it, or leave it there.
+
+    Parameters
+    ----------
+    source : Source
+        The run.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._display_id: str | None = None
+        self._ended = False
+        self._decided: asyncio.Event | None = None
+        super().__init__(source.trace, on_press=self._press)
+        source.watch(self._changed)
+        self._home = _running_loop()
+        if self._home is not None:
+            # A statement in the middle of a cell is not displayed by IPython: show it when the
+            # cell gives way, unless it has found its place by then.
+            self._home.call_soon(self._show_if_homeless)
+            source.start()
+
+    # -- on the page --
+
+    def _ipython_display_(self, **_: Any) -> None:
+        """Display the widget, so that it can be replaced by a still picture afterwards."""
+        self.show()
+
+    def show(self) -> None:
+        """Display the run here; once it is displayed, nothing happens."""
+        if self._display_id is not None:
+            return
+        self._display_id = uuid.uuid4().hex
+        self.flush()
+        if self._ended:
+            display(self._still(), raw=True, display_id=self._display_id)
+            return
+        bundle = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        display(data, raw=True, metadata=metadata, display_id=self._display_id)
+
+    def _show_if_homeless(self) -> None:
+        if self._display_id is None and not _is_inside_another(self):
+            self.show()
+
+    def _still(self) -> dict[str, str]:
+        return snapshot(self.source.trace)
+
+    def _changed(self) -> None:
+        """The run has gone on."""
+        if not self.source.is_complete:
+            self._ended = False
+            self.nudge()
+        elif self.source.waits:
+            self.flush()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """The run is over: the still picture takes the widget's place."""
+        if self._ended:
+            return
+        self._ended = True
+        self.close_run()
+        if self._decided is not None:
+            self._decided.set()
+        if self._display_id is not None:
+            publish_display_data(
+                self._still(), transient={"display_id": self._display_id}, update=True
+            )
+
+    # -- what is pressed --
+
+    def _press(self, kind: str, call_id: str | None) -> None:
+        home = self._home
+        if home is not None and home is not _running_loop() and not home.is_closed():
+            home.call_soon_threadsafe(self._obey, kind, call_id)
+        else:
+            self._obey(kind, call_id)
+
+    def _obey(self, kind: str, call_id: str | None) -> None:
+        if kind != "stop":
+            if self.source.waits and self.source.decide(call_id, kind == "approve"):
+                self._wake()
+            return
+        self.source.cancel()
+        if self.source.is_complete:
+            self._end()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._decided is not None:
+            self._decided.set()
+
+    # -- in the program --
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._watched().__await__()
+
+    async def _watched(self) -> Any:
+        async for _ in self:
+            pass
+        return self.source.result
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        self.show()
+        try:
+            async for event in self._events():
+                yield event
+        except asyncio.CancelledError:
+            self._end()
+            raise RunInterrupted from None
+        finally:
+            if self.source.is_complete and not self.source.waits:
+                self._end()
+
+    async def _events(self) -> AsyncIterator[Any]:
+        """The run's events, over the pauses for approvals that a person on the page can give."""
+        while True:
+            async for event in self.source.events():
+                yield event
+            if not (self.source.waits and self.seen):
+                return
+            self._decided = asyncio.Event()
+            await self._decided.wait()
+            self._decided = None
+
+    def __iter__(self) -> Iterator[Any]:
+        self.show()
+        try:
+            yield from self.source.events_now()
+        finally:
+            self._end()
+
+    def __repr__(self) -> str:
+        return f"show({self.source.result!r})"
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _is_inside_another(widget: Widget) -> bool:
+    """Whether another widget holds this one among its children."""
+    from ipywidgets.widgets.widget import _instances
+
+    return any(
+        widget in (getattr(other, "children", None) or ()) for other in list(_instances.values())
+    )
