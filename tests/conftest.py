@@ -19,6 +19,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(2, os.cpu_count() or 1)
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the files of tests/browser to one worker: a second Jupyter server would slow both."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            browser = "tests/browser/"
+            return browser if nodeid.startswith(browser) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
+
+
 def is_local(host: object) -> bool:
     """Whether `host` is this machine, or no host at all."""
     if isinstance(host, bytes):
