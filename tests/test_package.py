@@ -57,3 +57,16 @@ def test_version_is_the_distributions() -> None:
 def test_the_package_is_typed() -> None:
     package = Path(agentstream.__file__).parent
     assert (package / "py.typed").is_file(), "type checkers ignore a package without py.typed"
+
+
+def test_no_submodule_hides_a_public_name_when_it_is_imported() -> None:
+    # `agentstream.trace` is a function of the SDK's and a package of ours.
+    modules_after(
+        "import agentstream, importlib, pkgutil\n"
+        "before = {name: getattr(agentstream, name) for name in agentstream.__all__}\n"
+        "for module in pkgutil.iter_modules(agentstream.__path__, 'agentstream.'):\n"
+        "    try: importlib.import_module(module.name)\n"
+        "    except ImportError as error: assert 'Agents SDK' in str(error), error\n"
+        "after = {name: getattr(agentstream, name) for name in agentstream.__all__}\n"
+        "assert {name for name in before if before[name] is not after[name]} == set()"
+    )
