@@ -5,8 +5,8 @@ code, maths, links) arrives token by token, and is looked at once a frame at two
 token.
 
 - ``whole``: at each look all text so far is rendered, as for ``update_display(Markdown(text))``;
-- ``stream``: `agentstream.notebook.markdown.MarkdownStream`; ``sent/char`` is the HTML and text that a
-  view sends which keeps what the page has (`difference`).
+- ``stream``: `agentstream.notebook.markdown.MarkdownStream`; ``sent/char`` is the HTML and text
+  sent by a view that keeps what the page has (`difference`).
 """
 
 from __future__ import annotations

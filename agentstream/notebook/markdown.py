@@ -57,6 +57,9 @@ _PLAIN_CODE = re.compile(r"[^`~]*\Z")
 # A line that could still become a marker of a list, a rule, a heading; and one that may end in an
 # address.
 _MAYBE_MARKER = re.compile(r"[\s\d>*+.)#=|-]*\Z")
+# The beginning of a last line that is nothing but marks: "-" under a paragraph would show it as a
+# heading, and one character later as a list. It is not shown before more of the line has come.
+_BARE_MARKER = re.compile(r"[ \t]*(?:[-=*+#>~`$]{1,6}|\d{1,9}[.)]?|[-:| \t]{1,200})[ \t]*")
 _MAYBE_ADDRESS = re.compile(r"(?:://|www\.)\S*\Z")
 _CLOSING_TAGS = re.compile(
     r"(?:\s|</(?:p|li|ul|ol|blockquote|h[1-6]|t[dhr]|tbody|thead|table|dl|d[dt]|details)>)*\Z"
@@ -235,6 +238,8 @@ class MarkdownStream:
         """Parse the open piece with what came since; render what is settled, the rest for now."""
         text = self._read + "".join(self._unread)
         self._unread, self._unread_length = [], 0
+        held = "" if self._ended else _bare_marker(text.rpartition("\n")[2])
+        text = text[: len(text) - len(held)]
         found = groups(text)
         lines = text.split("\n")
         settled = len(found) if self._ended else _settled(found, lines)
@@ -251,7 +256,7 @@ class MarkdownStream:
             first = found[settled].first_line if settled < len(found) else len(lines)
             lines = lines[first:]
             text = "\n".join(lines)
-        self._read = text
+        self._read = text + held
         self._show(found[settled:], lines, ahead)
 
     def _definitions_ahead(self, open_groups: list[Group]) -> dict[str, dict[str, str]]:
@@ -300,6 +305,10 @@ class MarkdownStream:
 
 def _normalise(text: str) -> str:
     return clean_text(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _bare_marker(line: str) -> str:
+    return line if len(line) <= 200 and _BARE_MARKER.fullmatch(line) else ""
 
 
 def _settled(found: list[Group], lines: list[str]) -> int:

@@ -93,6 +93,10 @@ class Definitions:
         self._layers = layers
         self.missed: set[str] = set()
 
+    def afresh(self) -> Definitions:
+        """Return the same definitions with nothing missed yet."""
+        return Definitions(*self._layers)
+
     def get(self, label: str, default: None = None) -> dict[str, str] | None:
         """Return the first definition of `label`."""
         for layer in self._layers:
@@ -189,7 +193,7 @@ def _render_inline(source: str, md: MarkdownIt, env: EnvType) -> str:
     outer: Definitions = env["references"]
     cached: tuple[str, frozenset[str]] | None = env["cache"].get(source) or env["used"].get(source)
     if cached is None:
-        own = Definitions(*outer._layers)
+        own = outer.afresh()
         children: list[Token] = []
         md.inline.parse(source, md, {"references": own}, children)
         token = Token("inline", "", 0, children=children)

@@ -215,6 +215,15 @@ def test_plain_words_wait_in_the_tail_and_the_html_stays() -> None:
     assert "words, and more <em>x</em>" in stream.open.html
 
 
+@pytest.mark.parametrize("line", ["-", "- ", "===", "1", "12.", "**", "```", "|---|:-"])
+def test_a_line_of_nothing_but_marks_is_not_shown_before_it_goes_on(line: str) -> None:
+    stream = MarkdownStream()
+    stream.feed(f"Trams are:\n{line}")
+    assert stream.html == "<p>Trams are:</p>\n"
+    stream.finish()
+    assert stream.html == render(f"Trams are:\n{line}") != "<p>Trams are:</p>\n"
+
+
 def test_code_that_arrives_waits_inside_its_block() -> None:
     stream = MarkdownStream()
     stream.feed("```python\nx = 1\n")
