@@ -133,6 +133,7 @@ from .models.retry import (
     RetryPolicyContext,
     retry_policies,
 )
+from .notebook.show import show
 from .prompts import (
     DynamicPromptFunction,
     GenerateDynamicPromptData,
@@ -347,6 +348,7 @@ __all__ = [
     "set_default_openai_client",
     "set_default_openai_key",
     "set_tracing_disabled",
+    "show",
     "tool_input_guardrail",
     "tool_namespace",
     "tool_output_guardrail",

@@ -49,6 +49,8 @@ STRANGERS = {("trace", "run"), ("notebook", "run")}
 EXEMPT: dict[tuple[str, str], str] = {
     ("agent", "mcp"): "an agent lists its servers' tools; without servers, mcp is never loaded",
     ("agent", "run.agent_tool"): "Agent.as_tool() is the SDK's name for a run inside a tool call",
+    ("run.result", "notebook.show"): "a result that is a cell's last expression shows itself",
+    ("notebook.show", "__init__"): "show(agent, input) starts a run, by the public name",
     ("run.state", "run.state_json"): "RunState.to_json() is the SDK's name; its format is a module",
 }
 """Imports made inside a function, at call time, against the order: (from, to) and the reason."""

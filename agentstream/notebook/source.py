@@ -36,7 +36,7 @@ class Source:
         self.result = result
         own = getattr(result, "trace", None)
         self.foreign = not isinstance(own, Trace)
-        self.trace: Trace = Trace() if self.foreign else own
+        self.trace: Trace = own if isinstance(own, Trace) else Trace()
         self._watchers: list[Callable[[], None]] = []
         self._reading: asyncio.Task[None] | None = None
         self._done = False

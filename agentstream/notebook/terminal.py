@@ -76,6 +76,9 @@ class TerminalView:
         self._write(self._paint(new, _DIM) if part.kind == "reasoning" else new)
 
     def _card(self, part: Part) -> None:
+        if part.kind == "handoff":
+            self._handoff(part)
+            return
         called = f"{part.name or part.kind} {_printable(part.arguments)}".rstrip()
         if part.index not in self._told and part.status != "in_progress":
             self._line()
@@ -88,6 +91,12 @@ class TerminalView:
             shown = text[:_OUTPUT_SHOWN] + (f"… ({more} more characters)" if more > 0 else "")
             self._write(self._paint(f"← {shown}", _CYAN) + "\n")
             self._told[part.index] = "answered"
+
+    def _handoff(self, part: Part) -> None:
+        if part.target is not None and part.index not in self._told:
+            self._line()
+            self._write(self._paint(f"⇒ hands off to {_printable(part.target)}", _CYAN) + "\n")
+            self._told[part.index] = "called"
 
     def _line(self) -> None:
         """Begin a new line if one is under way."""

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
-from IPython.display import display, publish_display_data
+from IPython import display as ipython
 from ipywidgets import Widget
 
 from .snapshot import snapshot
@@ -61,11 +61,11 @@ class ShownWidget(AgentView):
         self._display_id = uuid.uuid4().hex
         self.flush()
         if self._ended:
-            display(self._still(), raw=True, display_id=self._display_id)
+            _display(self._still(), display_id=self._display_id)
             return
         bundle = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        display(data, raw=True, metadata=metadata, display_id=self._display_id)
+        _display(data, metadata=metadata, display_id=self._display_id)
 
     def _show_if_homeless(self) -> None:
         if self._display_id is None and not _is_inside_another(self):
@@ -93,9 +93,7 @@ class ShownWidget(AgentView):
         if self._decided is not None:
             self._decided.set()
         if self._display_id is not None:
-            publish_display_data(
-                self._still(), transient={"display_id": self._display_id}, update=True
-            )
+            _display(self._still(), display_id=self._display_id, update=True)
 
     # -- what is pressed --
 
@@ -162,6 +160,12 @@ class ShownWidget(AgentView):
 
     def __repr__(self) -> str:
         return f"show({self.source.result!r})"
+
+
+def _display(data: dict[str, str], *, display_id: str, **how: Any) -> None:
+    """Show a bundle as it is: IPython is not asked to make anything of it."""
+    show_it: Any = ipython.publish_display_data
+    show_it(data, transient={"display_id": display_id}, **how)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

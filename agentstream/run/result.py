@@ -24,7 +24,11 @@ if TYPE_CHECKING:
         ToolOutputGuardrailResult,
     )
     from ..run_context import RunContextWrapper
+    import pandas as pd
+
     from ..trace import Trace
+    from ..trace.frames import Table
+    from ..trace.timeline import Timeline
 
 logger = logging.getLogger("agentstream")
 
@@ -110,6 +114,48 @@ class RunResultBase:
     def trace(self) -> Trace:
         """The run as data: what tables, timeline and live view are read from."""
         return self._state.trace
+
+    def to_frame(self, table: Table = "items") -> pd.DataFrame:
+        """The run as a DataFrame; also while it goes on, and when it was stopped or has failed.
+
+        Parameters
+        ----------
+        table : {"items", "turns", "events", "spans"}
+            A row for each item, each model call, each event, or each interval of the timeline.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Times are in seconds since the start of the run.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> poet = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
+        >>> Runner.run_sync(poet, "A line").to_frame()["text"].to_list()
+        ['Rain on the roof.']
+        """
+        from ..trace.frames import to_frame
+
+        return to_frame(self, table)
+
+    def timeline(self, *, width: float = 960) -> Timeline:
+        """What the run did with its time, as a picture: agents, model calls, tools, handoffs.
+
+        Parameters
+        ----------
+        width : float
+            In pixels.
+
+        Returns
+        -------
+        Timeline
+            Shows itself as SVG, and as text in a terminal; ``save`` writes it to a file.
+        """
+        from ..trace.timeline import Timeline
+
+        return Timeline(self, width=width)
 
     def final_output_as(self, cls: type[T], raise_if_incorrect_type: bool = False) -> T:
         """The final output, typed for a type checker.
