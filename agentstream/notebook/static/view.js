@@ -66,8 +66,8 @@ export function applyFrame(page, frame) {
 /** Seconds as people read them: "0.4 s", "12.3 s", "2:05 min". */
 export function formatSeconds(seconds) {
   if (!(seconds > 0)) return "0.0 s";
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const whole = Math.floor(seconds);
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.floor(seconds + 0.05);
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} min`;
 }
 
