@@ -39,6 +39,7 @@ BOTH = (RESPONSES, CHAT)
 
 pytest.importorskip(ORACLE, reason="the oracle, openai-agents, is in the extra 'dev'")
 importlib.import_module(ORACLE).set_tracing_disabled(True)
+gc.freeze()  # the modules of two SDKs are not garbage: without them a collection takes no time
 
 Scenario = Callable[..., Awaitable[Any]]
 
