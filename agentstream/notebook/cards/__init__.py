@@ -1,0 +1,30 @@
+"""What of a run is not running text, as HTML: cards of calls, the header, the ending.
+
+The live view and the static snapshot show the same markup. Classes begin with ``as-``; without any
+class, style or script it still reads from top to bottom.
+
+All text of a model, a tool or a server goes through `html.escape` or `html.sanitise`, or through
+what is built on them; every length has a bound (`LIMIT`), and what is left out is counted.
+"""
+
+from __future__ import annotations
+
+from .banner import ending, header, retry_note, speaker
+from .compose import card, nested_body, run_body
+from .prose import answer, citations, reasoning_summary, text_note
+from .values import LIMIT
+
+__all__ = [
+    "LIMIT",
+    "answer",
+    "card",
+    "citations",
+    "ending",
+    "header",
+    "nested_body",
+    "reasoning_summary",
+    "retry_note",
+    "run_body",
+    "speaker",
+    "text_note",
+]

@@ -1,0 +1,202 @@
+"""What frames a run: its header, the lines at a change of agent, its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...trace.scale import length_label
+from ..html import escape
+from .values import one_line
+
+if TYPE_CHECKING:
+    from ...trace.parts import Retry, Turn
+    from ...trace.trace import Trace
+
+__all__ = ["ending", "header", "retry_note", "speaker"]
+
+_CHARACTERS_A_TOKEN = 4
+# A rate over less is made of noise.
+_SHORTEST = 0.02
+_STATES = {
+    "running": "running",
+    "paused": "waiting for approval",
+    "completed": "done",
+    "cancelled": "stopped",
+    "failed": "failed",
+}
+
+
+def header(trace: Trace, *, live: bool) -> str:
+    """Show who is at work, and with what effort.
+
+    Parameters
+    ----------
+    trace : Trace
+        The run.
+    live : bool
+        Whether the run goes on: then the clock ticks and there is a Stop button.
+    """
+    live = live and trace.status == "running"
+    fields = [
+        ("agent", f"<strong>{_agents(trace, live=live)}</strong>"),
+        ("model", escape(_model(trace, live=live))),
+        ("turn", _turns(trace, live=live)),
+        ("clock", _elapsed(trace)),
+        ("tokens", _tokens(trace, live=live)),
+        ("rate", _rate(trace, live=live)),
+    ]
+    since = f' role="timer" data-since="{trace.started:.3f}"' if live else ""
+    shown = '<span class="as-sep"> · </span>'.join(
+        f'<span class="as-{kind}"{since if kind == "clock" else ""}>{html}</span>'
+        for kind, html in fields
+        if html and html != "<strong></strong>"
+    )
+    state = f'<span class="as-state">{_STATES[trace.status]}</span><span class="as-sep"> · </span>'
+    stop = ' <button type="button" class="as-stop">Stop</button>' if live else ""
+    return (
+        f'<div class="as-header as-is-{trace.status}" data-status="{trace.status}" '
+        f'role="group" aria-label="Run">{state}{shown}{stop}</div>'
+    )
+
+
+def _agents(trace: Trace, *, live: bool) -> str:
+    if live or len(trace.stints) < 2:
+        return f"<bdi>{escape(one_line(trace.agent or '', 60))}</bdi>" if trace.agent else ""
+    names = [f"<bdi>{escape(one_line(name, 40))}</bdi>" for _, name in trace.stints[:5]]
+    rest = [f"{len(trace.stints) - 5} more"] if len(trace.stints) > 5 else []
+    return " → ".join(names + rest)
+
+
+def _model(trace: Trace, *, live: bool) -> str:
+    models = list(dict.fromkeys(turn.model for turn in trace.turns if turn.model))
+    shown = models[-1:] if live else models[:3]
+    return ", ".join(one_line(model, 40) for model in shown) + " …" * (len(models) > 3 and not live)
+
+
+def _turns(trace: Trace, *, live: bool) -> str:
+    count = len(trace.turns)
+    if not count:
+        return ""
+    return f"turn {count}" if live else f"{count} turn{'s' * (count != 1)}"
+
+
+def _elapsed(trace: Trace) -> str:
+    end = trace.now if trace.ended is None else trace.ended
+    return length_label(end - trace.started) if trace.timed and end > trace.started else ""
+
+
+def _tokens(trace: Trace, *, live: bool) -> str:
+    used = trace.usage
+    pending = _open_tokens(trace) if live else 0
+    if not used["total"] and not pending:
+        return ""
+    about = "≈ " if pending else ""
+    cached = f" ({used['cached']:,} cached)" if used["cached"] else ""
+    return f"{used['input']:,} tokens in{cached}, {about}{used['output'] + pending:,} out"
+
+
+def _open_tokens(trace: Trace) -> int:
+    """Estimate what the open model call wrote: the provider tells only at its end."""
+    turn = trace.turn
+    if turn is None or turn.usage is not None:
+        return 0
+    characters = 0
+    for part in reversed(trace.parts):
+        if part.turn != turn.index:
+            break
+        characters += part.body.length + part.input.length
+    return -(-characters // _CHARACTERS_A_TOKEN)
+
+
+def _rate(trace: Trace, *, live: bool) -> str:
+    """Return how fast the model writes: of the open call, else of all."""
+    if not trace.timed:
+        return ""
+    turn = trace.turn
+    if live and turn is not None:
+        begin = turn.first_token
+        pending = _open_tokens(trace)
+        if begin is None or not pending or trace.now - begin < 5 * _SHORTEST:
+            return ""
+        return f"≈ {_number(pending / (trace.now - begin))} tokens/s"
+    written, seconds = 0.0, 0.0
+    for one in trace.turns:
+        tokens, took = _pace(trace, one)
+        written, seconds = written + tokens, seconds + took
+    return f"{_number(written / seconds)} tokens/s" if seconds >= _SHORTEST and written else ""
+
+
+def _pace(trace: Trace, turn: Turn) -> tuple[float, float]:
+    """Return the tokens a model call wrote while it could be watched, and for how long."""
+    if turn.usage is None or turn.first_token is None or turn.ended is None:
+        return 0.0, 0.0
+    took = turn.ended - turn.first_token
+    thought = any(
+        part.kind == "reasoning" and part.body and part.turn == turn.index for part in trace.parts
+    )
+    hidden = 0 if thought else turn.usage["reasoning"]
+    return (turn.usage["output"] - hidden, took) if took >= _SHORTEST else (0.0, 0.0)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def speaker(name: str) -> str:
+    """Show who speaks from here on."""
+    return f'<div class="as-speaker"><strong><bdi>{escape(one_line(name, 80))}</bdi></strong></div>'
+
+
+def retry_note(retry: Retry) -> str:
+    """Say that a model call failed and is made again."""
+    reason = f": {escape(one_line(retry.error, 300))}" if retry.error else ""
+    wait = f" after {length_label(retry.delay)}" if retry.delay > 0 else ""
+    return (
+        '<p class="as-note as-retry" role="status" dir="auto">'
+        f"<em>The model call failed{reason}. Tried again{wait}.</em></p>"
+    )
+
+
+def ending(trace: Trace) -> str:
+    """Say how a run ended: stopped, failed, waiting; empty if it is complete or goes on."""
+    if trace.status == "failed":
+        return _failed(trace.error or "")
+    if trace.status == "cancelled":
+        reason = f": {escape(one_line(trace.error, 500))}" if trace.error else ""
+        length = _elapsed(trace)
+        after = f" after {length}" if length else ""
+        return _line("stopped", f"<strong>Stopped</strong>{after}{reason}")
+    if trace.status == "paused":
+        names = [
+            one_line(part.name or part.kind, 60)
+            for part in trace.parts
+            if part.status == "awaiting_approval"
+        ]
+        shown = ", ".join(f"<code>{escape(name)}</code>" for name in names[:10])
+        over = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        return _line(
+            "paused",
+            f"<strong>Waiting for approval</strong> of {shown}{over}"
+            if names
+            else "<strong>Waiting for approval</strong>",
+        )
+    last = trace.turns[-1] if trace.turns else None
+    if trace.status == "completed" and last is not None and last.status == "incomplete":
+        reason = f": {escape(one_line(last.error, 200))}" if last.error else ""
+        return _line("incomplete", f"<strong>The model's answer is incomplete</strong>{reason}")
+    return ""
+
+
+def _failed(error: str) -> str:
+    kind, colon, message = error.partition(": ")
+    # The loop writes "Type: message"; another source may tell a message alone.
+    if not colon or not kind.isidentifier():
+        kind, message = "Failed", error
+    shown = message[:2_000] + ("…" if len(message) > 2_000 else "")
+    said = f"<strong>{escape(one_line(kind, 80))}</strong>"
+    said += f': <span class="as-message" dir="auto">{escape(shown)}</span>' if shown else ""
+    return _line("failed", said, role="alert")
+
+
+def _line(kind: str, html: str, role: str = "status") -> str:
+    return f'<div class="as-ending as-{kind}" role="{role}">{html}</div>'

@@ -1,0 +1,120 @@
+"""A part as a card, and the run of a nested agent inside one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...trace.parts import Part
+from ..html import escape
+from .banner import ending, retry_note, speaker
+from .bodies import body_of
+from .prose import prose
+from .shell import line, shell
+from .values import LIMIT, more, one_line
+
+if TYPE_CHECKING:
+    from ...trace.trace import Trace
+
+__all__ = ["card", "nested_body", "run_body"]
+
+_PROSE = frozenset({"text", "refusal", "reasoning"})
+_DEEPEST = 6
+_MOST_PARTS = 500
+_LONGEST_RUN = 2_000_000
+
+
+def card(
+    part: Part,
+    *,
+    live: bool = True,
+    nested: bool = True,
+    limit: int = LIMIT,
+    now: float | None = None,
+) -> str:
+    """Show a part: a call as a card, a text as a block.
+
+    Parameters
+    ----------
+    part : Part
+        Any part of a trace.
+    live : bool
+        Whether a person can act on it: then a waiting call has its buttons, and a working one is
+        unfolded.
+    nested : bool
+        Whether the run of an agent that works as this tool is shown inside. False leaves an empty
+        ``<div class="as-nested">`` for it.
+    limit : int
+        Characters of one value that are shown.
+    now : float, optional
+        Seconds since the start of the run, for clocks that nothing ticks.
+
+    Returns
+    -------
+    str
+        Safe HTML.
+
+    Examples
+    --------
+    >>> part = Part(0, "tool", "function_call", 1, "Guide", 0.0, name="<b>", status="running")
+    >>> "<b>" in card(part)
+    False
+    """
+    return _card(part, live=live, nested=nested, limit=limit, now=now, depth=0)
+
+
+def nested_body(trace: Trace, *, live: bool = False) -> str:
+    """Show the run of an agent inside the card of the tool it works as."""
+    return _nested(trace, live=live, limit=LIMIT, depth=0)
+
+
+def run_body(trace: Trace, *, live: bool = False) -> str:
+    """Show all parts of a run in order, with a line at each change of agent."""
+    calls = sum(part.kind not in _PROSE for part in trace.parts) or 1
+    limit = max(500, min(LIMIT, _LONGEST_RUN // calls // 2))
+    return "".join(_parts(trace, live=live, limit=limit, depth=0))
+
+
+def _nested(trace: Trace, *, live: bool, limit: int, depth: int) -> str:
+    if depth >= _DEEPEST:
+        return more(len(trace.parts), "nested part")
+    body = "".join(_parts(trace, live=live, limit=max(limit // 2, 500), depth=depth + 1))
+    return body + ending(trace)
+
+
+def _parts(trace: Trace, *, live: bool, limit: int, depth: int) -> Iterator[str]:
+    several = len(trace.agents) > 1 or depth > 0
+    agent: str | None = None
+    retries = list(trace.retries)
+    for part in trace.parts[:_MOST_PARTS]:
+        while retries and retries[0].time <= part.started and retries[0].turn <= (part.turn or 0):
+            yield retry_note(retries.pop(0))
+        if several and part.agent is not None and part.agent != agent:
+            agent = part.agent
+            yield speaker(agent)
+        yield _card(part, live=live, nested=True, limit=limit, now=None, depth=depth)
+    yield from map(retry_note, retries)
+    yield more(len(trace.parts) - _MOST_PARTS, "part")
+
+
+def _card(
+    part: Part, *, live: bool, nested: bool, limit: int, now: float | None, depth: int
+) -> str:
+    if part.kind in _PROSE:
+        return prose(part)
+    if part.kind == "compaction":
+        word = "Compacting the conversation …" if part.is_open else "Conversation compacted"
+        return line(part, f"<em>{word}</em>")
+    body = body_of(part, limit)
+    if part.kind == "handoff" and not body.html and part.error is None:
+        target = part.target or (part.name or "").removeprefix("transfer_to_")
+        name = f"<strong><bdi>{escape(one_line(target, 80))}</bdi></strong>"
+        return line(part, f"Handed over to {name}" if part.target else f"Handing over to {name}")
+    if part.nested is not None:
+        inside = ""
+        if nested:
+            inside = _nested(part.nested, live=live, limit=limit, depth=depth)
+        inner = f'<div class="as-nested" role="group" aria-label="Nested run">{inside}</div>'
+        body = replace(body, html=inner + body.html)
+    return shell(part, body, live=live, now=now)

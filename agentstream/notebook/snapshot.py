@@ -1,0 +1,110 @@
+"""A run as a still picture: HTML, Markdown and plain text that need no kernel and no widget.
+
+The HTML is the live view's own markup in one ``<div class="as-run">``. JupyterLab shows it with its
+small style sheet; in a notebook that is not trusted it drops ``<style>``, ``role`` and ``aria-*``,
+GitHub drops classes as well: what is left are headings in bold, ``<details>``, ``<pre>``, lists,
+tables and quotes, in reading order. A timeline is an image, because an ``<svg>`` would lose its
+tags there and leave its labels behind as one jumble of words.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import cards
+from .cards import values
+from .html import escape
+from .still import markdown_of, text_of
+
+if TYPE_CHECKING:
+    from ..trace.trace import Trace
+
+__all__ = ["snapshot"]
+
+_SHEET = Path(__file__).with_name("static") / "view.css"
+_LIVE_ONLY = "/* live view only */"
+_TABLE_COLUMNS = ("turn", "agent", "type", "name", "text", "arguments", "output", "duration_s")
+_TABLE_ROWS = 200
+
+
+def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> dict[str, str]:
+    """Return a run as a MIME bundle.
+
+    Parameters
+    ----------
+    trace : Trace
+        The run, ended or not.
+    table : bool
+        Whether to add its items as a table.
+    timeline : bool
+        Whether to add its timeline.
+
+    Returns
+    -------
+    dict
+        ``text/html``, ``text/markdown`` and ``text/plain``.
+
+    Examples
+    --------
+    >>> from agentstream.trace import Trace
+    >>> sorted(snapshot(Trace()))
+    ['text/html', 'text/markdown', 'text/plain']
+    """
+    plain = text_of(trace)
+    added = (_table(trace) if table else "") + (_timeline(trace) if timeline else "")
+    html = (
+        f'<div class="as-run as-snapshot" role="region" aria-label="Agent run">'
+        f"<style>{style()}</style>{cards.header(trace, live=False)}"
+        f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}{added}</div>'
+    )
+    if timeline:
+        from ..trace.timeline import Timeline
+
+        plain += "\n" + str(Timeline(trace)) + "\n"
+    return {"text/html": html, "text/markdown": markdown_of(trace), "text/plain": plain}
+
+
+@lru_cache(maxsize=1)
+def style() -> str:
+    """Return the part of the style sheet that a still picture needs, without comments."""
+    sheet = _SHEET.read_text(encoding="utf-8").partition(_LIVE_ONLY)[0]
+    sheet = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
+    sheet = re.sub(r"\s+", " ", sheet)
+    return re.sub(r" ?([{}:;,>]) ?", _tight, sheet).replace(";}", "}").strip()
+
+
+def _tight(match: re.Match[str]) -> str:
+    # Before a colon a space means "any descendant": ".a :focus".
+    return match[0].rstrip() if match[1] == ":" else match[1]
+
+
+def _table(trace: Trace) -> str:
+    from ..trace.frames import to_frame
+
+    frame = to_frame(trace)
+    rows = frame[[name for name in _TABLE_COLUMNS if name in frame.columns]].astype(object)
+    shown = rows.where(rows.notna(), "").head(_TABLE_ROWS)
+    cells = list(shown.itertuples(index=False, name=None))
+    count = (len(rows), len(rows.columns))
+    html = values.table(list(rows.columns), cells, rows_in_all=count[0], columns_in_all=count[1])
+    return (
+        f'<details class="as-items" open><summary><strong>Items</strong></summary>{html}</details>'
+    )
+
+
+def _timeline(trace: Trace) -> str:
+    from ..trace.picture import summary
+    from ..trace.timeline import Timeline
+
+    drawn = Timeline(trace)
+    source = base64.b64encode(drawn.svg().encode()).decode()
+    return (
+        '<div class="as-timeline"><strong>Timeline</strong><br>'
+        f'<img src="data:image/svg+xml;base64,{source}" alt="Timeline: {escape(summary(trace))}">'
+        f"<details><summary>Timeline as text</summary><pre>{escape(str(drawn))}</pre>"
+        "</details></div>"
+    )

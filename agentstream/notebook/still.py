@@ -1,0 +1,191 @@
+"""A run as Markdown and as plain text: what was said, and a line for each call.
+
+A Markdown viewer may load images, and some run raw HTML. Which text is code is for each viewer to
+say, and viewers differ; so nothing here depends on their reading but one case that is beyond doubt:
+a fence at the first column between blank lines. Everywhere else a zero-width space parts ``<`` from
+a tag's name and ``!`` from ``[``: text and code look as they did, a tag becomes text, and an image
+becomes a link.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..trace.parts import Part
+from ..trace.scale import length_label
+from .cards.bodies import body_of
+from .cards.shell import duration, kind_label, label_of, state_of
+from .cards.values import one_line
+from .html import clean_text, safe_url
+from .plain import to_plain
+from .render import parser
+
+if TYPE_CHECKING:
+    from ..trace.trace import Trace
+
+__all__ = ["markdown_of", "text_of"]
+
+LONGEST = 200_000
+"""Characters of a whole run in Markdown or plain text."""
+
+_DEEPEST = 6
+_TAG = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?:|mailto:)[^\s<>]+>)")
+_IMAGE = re.compile(r"!(?=\[)")
+_ADDRESS = re.compile(r"(\]\(\s*<?|\]:\s*<?|<)(?=[A-Za-z][A-Za-z0-9+.-]*:|//|&)([^\s<>()]*)")
+_FENCE = re.compile(r"(`{3,}|~{3,})[^`]*\Z")
+_PART = "\u200b"
+
+
+# -- Markdown --
+
+
+def markdown_of(trace: Trace) -> str:
+    """Return a run as Markdown: the texts as they were written, calls as quoted lines."""
+    blocks = [*_markdown_blocks(trace, 0)]
+    return _bounded("\n\n".join(blocks)) + "\n"
+
+
+def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
+    quote = "> " * depth
+    agent = None
+    for part in trace.parts:
+        if len(trace.agents) > 1 and part.agent is not None and part.agent != agent:
+            agent = part.agent
+            yield f"{quote}**{_code(agent)}**"
+        if part.kind in ("text", "refusal"):
+            text = harmless(part.text)
+            yield "\n".join(f"{quote}{line}" for line in text.split("\n")) if depth else text
+        elif part.kind == "reasoning":
+            continue
+        else:
+            yield f"{quote}> {_markdown_line(part)}"
+        if part.nested is not None and depth < _DEEPEST:
+            yield from _markdown_blocks(part.nested, depth + 1)
+    if end := _end(trace):
+        word, _, rest = end.partition(": ")
+        yield f"{quote}**{word}**" + (f": {_code(rest)}" if rest else "")
+
+
+def _markdown_line(part: Part) -> str:
+    if part.kind in ("handoff", "compaction"):
+        target = f" {_code(label_of(part))}" if label_of(part) else ""
+        return f"{kind_label(part)}{target}"
+    asked, got = _said(part)
+    words = [kind_label(part)] + [_code(one) for one in (label_of(part), asked) if one]
+    line = " ".join(words) + (f" → {_code(got)}" if got else "")
+    return f"{line} · {_facts(part)}"
+
+
+def _code(text: str) -> str:
+    """Return text as code: the only form in which no Markdown is read."""
+    text = _apart(one_line(clean_text(text), 160)) or " "
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    edge = " " if text[0] in "` " or text[-1] in "` " else ""
+    return f"{'`' * (longest + 1)}{edge}{text}{edge}{'`' * (longest + 1)}"
+
+
+def harmless(text: str) -> str:
+    """Return Markdown whose images are links and whose tags are text, wherever it is shown."""
+    lines = clean_text(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    done, shown = 0, list[str]()
+    for token in parser().parse("\n".join(lines)):
+        if token.type != "fence" or token.level or token.map is None:
+            continue
+        begin, end = token.map
+        opening = _FENCE.match(lines[begin])
+        if opening is None:
+            continue
+        shown += _defused(lines[done:begin]) + [""] * bool(shown or begin > done)
+        body = lines[begin:end]
+        mark = opening.group(1)
+        closing = re.compile(rf"{re.escape(mark[0])}{{{len(mark)},}}[ \t]*\Z")
+        if len(body) > 1 and closing.match(body[-1].strip()):
+            body = body[:-1]
+        shown += [mark + _apart(body[0][len(mark) :]), *body[1:], mark, ""]
+        done = end
+    shown += _defused(lines[done:])
+    return "\n".join(shown).strip("\n")
+
+
+def _defused(lines: list[str]) -> list[str]:
+    return _apart("\n".join(lines)).split("\n") if lines else []
+
+
+def _apart(text: str) -> str:
+    """Part what would be a tag, an image or a link to elsewhere than the web."""
+    text = _IMAGE.sub("!" + _PART, _TAG.sub("<" + _PART, text))
+    return _ADDRESS.sub(_checked, text)
+
+
+def _checked(match: re.Match[str]) -> str:
+    if match[2].lower().startswith(("http://", "https://", "mailto:")):
+        return match[0]
+    return f"{match[1]}{_PART}{match[2]}" if safe_url(match[2]) is None else match[0]
+
+
+# -- plain text --
+
+
+def text_of(trace: Trace) -> str:
+    """Return a run as text for a terminal."""
+    return _bounded("\n\n".join(_text_blocks(trace, 0)).rstrip("\n")) + "\n"
+
+
+def _text_blocks(trace: Trace, depth: int) -> Iterator[str]:
+    margin = "    " * depth
+    agent = None
+    for part in trace.parts:
+        if len(trace.agents) > 1 and part.agent is not None and part.agent != agent:
+            agent = part.agent
+            yield f"{margin}{_plain(agent)}:"
+        if part.kind in ("text", "refusal"):
+            text = to_plain(part.text[:LONGEST]).rstrip("\n")
+            yield "\n".join(f"{margin}{line}".rstrip() for line in text.split("\n"))
+        elif part.kind != "reasoning":
+            yield margin + _text_line(part)
+        if part.nested is not None and depth < _DEEPEST:
+            yield from _text_blocks(part.nested, depth + 1)
+    if end := _end(trace):
+        yield f"{margin}[{_plain(end, 500)}]"
+
+
+def _text_line(part: Part) -> str:
+    if part.kind in ("handoff", "compaction"):
+        return f"[{kind_label(part)} {_plain(label_of(part))}".rstrip() + "]"
+    asked, got = _said(part)
+    words = [kind_label(part), _plain(label_of(part)), _plain(asked, 160)]
+    words.append(f"→ {_plain(got)}" if got else "")
+    return f"[{' '.join(word for word in words if word)} · {_facts(part)}]"
+
+
+def _plain(text: str, longest: int = 80) -> str:
+    return one_line(clean_text(text), longest)
+
+
+# -- both --
+
+
+def _said(part: Part) -> tuple[str, str]:
+    body = body_of(part, 1_000)
+    return body.asked, body.got or one_line(part.error or "", 120)
+
+
+def _facts(part: Part) -> str:
+    took = duration(part)
+    state = _plain(state_of(part))
+    return f"{state} · {length_label(took)}" if took > 0 and not part.is_open else state
+
+
+def _end(trace: Trace) -> str:
+    if trace.status == "cancelled":
+        return f"Stopped: {trace.error}" if trace.error else "Stopped"
+    if trace.status == "failed":
+        return f"Failed: {trace.error}" if trace.error else "Failed"
+    return "Waiting for approval" if trace.status == "paused" else ""
+
+
+def _bounded(text: str) -> str:
+    over = len(text) - LONGEST
+    return f"{text[:LONGEST]}\n\n… {over:,} more characters not shown" if over > 0 else text
