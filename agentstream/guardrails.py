@@ -29,6 +29,18 @@ async def _call(function: Callable[..., Any], *args: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+async def _found(guardrail: Any, *args: Any) -> GuardrailFunctionOutput:
+    found: Any = await _call(guardrail.guardrail_function, *args)
+    # By its shape, so that an output made with the SDK's class serves, too.
+    if not hasattr(found, "tripwire_triggered"):
+        raise UserError(
+            f"Guardrail {guardrail.get_name()!r} returned {type(found).__name__}; return "
+            "GuardrailFunctionOutput(output_info=..., tripwire_triggered=...)."
+        )
+    output: GuardrailFunctionOutput = found
+    return output
+
+
 def _name(guardrail: Any) -> str:
     return guardrail.name or getattr(
         guardrail.guardrail_function, "__name__", type(guardrail.guardrail_function).__name__
@@ -102,7 +114,7 @@ class InputGuardrail(Generic[TContext]):
         context: RunContextWrapper[TContext],
     ) -> InputGuardrailResult:
         """Run the check on `input`."""
-        output = await _call(self.guardrail_function, context, agent, input)
+        output = await _found(self, context, agent, input)
         return InputGuardrailResult(guardrail=self, output=output)
 
 
@@ -124,7 +136,7 @@ class OutputGuardrail(Generic[TContext]):
         self, context: RunContextWrapper[TContext], agent: Agent[Any], agent_output: Any
     ) -> OutputGuardrailResult:
         """Run the check on `agent_output`."""
-        output = await _call(self.guardrail_function, context, agent, agent_output)
+        output = await _found(self, context, agent, agent_output)
         return OutputGuardrailResult(
             guardrail=self, agent=agent, agent_output=agent_output, output=output
         )

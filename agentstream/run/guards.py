@@ -11,7 +11,11 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered
+from ..errors import (
+    InputGuardrailTripwireTriggered,
+    OutputGuardrailTripwireTriggered,
+    UserError,
+)
 from ..guardrails import (
     InputGuardrail,
     InputGuardrailResult,
@@ -60,6 +64,18 @@ async def until_tripped(checks: Sequence[Coroutine[Any, Any, Any]], results: lis
         await cancel_all(tasks)
 
 
+def _checked(guards: list[Any], decorator: str) -> list[Any]:
+    """`guards`; by their shape, so that those written for the SDK serve, too."""
+    for guard in guards:
+        if not hasattr(guard, "guardrail_function"):
+            name = getattr(guard, "__name__", type(guard).__name__)
+            raise UserError(
+                f"{name!r} is no guardrail; decorate the function with @{decorator} before giving "
+                "it to the agent."
+            )
+    return guards
+
+
 async def cancel_all(tasks: Sequence[asyncio.Future[Any]]) -> None:
     """Cancel tasks and wait until they have ended."""
     for task in tasks:
@@ -77,7 +93,10 @@ class InputGuards:
     def __init__(self, state: RunState[Any], options: RunOptions) -> None:
         self._state = state
         self._options = options
-        guards = [*state.agent.input_guardrails, *(options.config.input_guardrails or [])]
+        guards = _checked(
+            [*state.agent.input_guardrails, *(options.config.input_guardrails or [])],
+            "input_guardrail",
+        )
         self._before = [g for g in guards if not g.run_in_parallel]
         self._beside = [g for g in guards if g.run_in_parallel]
         self._task: asyncio.Task[InputGuardrailResult | None] | None = None
@@ -163,7 +182,9 @@ async def check_output(
     OutputGuardrailTripwireTriggered
         If one refuses it.
     """
-    guards = [*agent.output_guardrails, *(options.config.output_guardrails or [])]
+    guards = _checked(
+        [*agent.output_guardrails, *(options.config.output_guardrails or [])], "output_guardrail"
+    )
     if not guards:
         return
     runs = [

@@ -37,22 +37,16 @@ from .toolbox import Toolbox
 _EVENTS_PER_BREATH = 64
 
 
-async def run_loop(state: RunState[Any], options: RunOptions) -> AsyncGenerator[StreamEvent, None]:
-    """Run `state` to its end and yield what happens.
-
-    Drain it in a task of its own, as `drive` does: a guardrail that trips cancels that task.
-    """
+async def run_loop(
+    state: RunState[Any], options: RunOptions, guards: InputGuards
+) -> AsyncGenerator[StreamEvent, None]:
+    """Run `state` to its end and yield what happens; `drive` drains it in a task of its own."""
     yield AgentUpdatedStreamEvent(new_agent=state.agent)
-    async with InputGuards(state, options) as guards:
-        try:
-            if not state.new_items:
-                await load(state, options)
-            async with aclosing(_turns(state, options, guards)) as events:
-                async for event in events:
-                    yield event
-        except asyncio.CancelledError:
-            guards.raise_if_interrupted()
-            raise
+    if not state.new_items:
+        await load(state, options)
+    async with aclosing(_turns(state, options, guards)) as events:
+        async for event in events:
+            yield event
 
 
 async def _turns(
@@ -87,6 +81,7 @@ async def _turns(
             return
         state.turn += 1
         if out_of_turns(state):
+            await guards.passed()
             for event in told(await give_up_turns(state, options)):
                 yield event
             return
@@ -151,19 +146,11 @@ async def drive(
 
     An error carries what the run had reached as `run_data`.
     """
-    since_breath = 0
     options.mark = state.observe
     _mark_start(state)
     try:
         with awake_in_a_notebook():
-            async with aclosing(run_loop(state, options)) as events:
-                async for event in events:
-                    state.observe(event)
-                    observe(event)
-                    since_breath += 1
-                    if since_breath >= _EVENTS_PER_BREATH or event.type != "raw_response_event":
-                        since_breath = 0
-                        await asyncio.sleep(0)
+            await _drain(state, options, observe)
         state.observe(RunFinished())
     except asyncio.CancelledError:
         state.observe(RunCancelled())
@@ -172,3 +159,24 @@ async def drive(
         state.observe(RunFailed(f"{type(error).__name__}: {error}"))
         error.run_data = state.details()  # type: ignore[attr-defined]
         raise
+
+
+async def _drain(
+    state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
+) -> None:
+    since_breath = 0
+    async with InputGuards(state, options) as guards:
+        try:
+            async with aclosing(run_loop(state, options, guards)) as events:
+                async for event in events:
+                    state.observe(event)
+                    observe(event)
+                    since_breath += 1
+                    if since_breath >= _EVENTS_PER_BREATH or event.type != "raw_response_event":
+                        since_breath = 0
+                        await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            # Here and not in a generator: one that is suspended at its yield when a guardrail
+            # cancels this task would only be closed, and never know (PEP 789).
+            guards.raise_if_interrupted()
+            raise
