@@ -5,7 +5,8 @@ before it. The page applies them in ``static/view.js``; both sides know these op
 
 ===========================================  =======================================================
 ``["+", id, parent, tag, attributes, html]``  a new node at the end of its parent
-``["=", id, html]``                           another inside for a node
+``["=", id, html]``                           another inside for a node, without a tail
+``["~", id, start, end, html]``               the same; how much stays at both ends
 ``["t", id, text]``                           more plain text at the node's tail
 ``["@", id, attributes]``                     other attributes for a node
 ``["-", id]``                                 the node goes, with all that is in it
@@ -21,9 +22,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from .html import escape
+from .markdown import difference
 
 Op: TypeAlias = list[Any]
+
+_OVERHEAD = 24
+"""Characters that a change costs beside what it inserts."""
 
 TAIL = '<span class="as-tail"></span>'
 """Where a node's growing text goes: inside this span if the node has one, else at its end."""
@@ -40,22 +44,20 @@ class Node:
     html: str = ""
     tail: list[str] = field(default_factory=list)
     children: dict[str, None] = field(default_factory=dict)
-    fresh: bool = True
-    """The page does not know it yet."""
-    replaced: bool = False
+    known: str | None = None
+    """The HTML that the page has; None while it does not know the node."""
     told: int = 0
     """How many pieces of the tail the page has."""
     dressed: bool = False
     """Its attributes changed."""
+    cut: bool = False
+    """Its inside changed, or its tail was taken away."""
 
-    def inside(self) -> str:
-        """The HTML inside, its tail included, its children not."""
-        text = escape("".join(self.tail))
-        if not text:
-            return self.html
-        if TAIL in self.html:
-            return self.html.replace(TAIL, f'<span class="as-tail">{text}</span>')
-        return self.html + text
+    def made(self) -> Iterator[Op]:
+        """The operations that make the node as it is."""
+        yield ["+", self.id, self.parent, self.tag, self.attributes, self.html]
+        if self.tail:
+            yield ["t", self.id, "".join(self.tail)]
 
 
 class Board:
@@ -123,7 +125,7 @@ class Board:
             self._dirty[id] = None
         if html != node.html or node.tail:
             self.size += len(html) - len(node.html) - sum(map(len, node.tail))
-            node.html, node.tail, node.told, node.replaced = html, [], 0, True
+            node.html, node.tail, node.told, node.cut = html, [], 0, True
             self._dirty[id] = None
 
     def write(self, id: str, text: str) -> None:
@@ -139,7 +141,7 @@ class Board:
         if node is None:
             return
         (self._nodes[node.parent].children if node.parent else self._roots).pop(id, None)
-        if not node.fresh:
+        if node.known is not None:
             self._gone.append(id)
         self._forget(node)
 
@@ -159,16 +161,16 @@ class Board:
         return ops
 
     def _told(self, node: Node) -> Iterator[Op]:
-        if node.fresh:
-            yield ["+", node.id, node.parent, node.tag, node.attributes, node.inside()]
+        if node.known is None:
+            yield from node.made()
         else:
             if node.dressed:
                 yield ["@", node.id, node.attributes]
-            if node.replaced:
-                yield ["=", node.id, node.inside()]
-            elif node.told < len(node.tail):
+            if node.cut:
+                yield _change(node.id, node.known, node.html)
+            if node.told < len(node.tail):
                 yield ["t", node.id, "".join(node.tail[node.told :])]
-        node.fresh = node.replaced = node.dressed = False
+        node.known, node.dressed, node.cut = node.html, False, False
         node.tail = ["".join(node.tail)] if node.tail else []
         node.told = len(node.tail)
 
@@ -177,6 +179,14 @@ class Board:
         return [op for id in self._roots for op in self._whole(self._nodes[id])]
 
     def _whole(self, node: Node) -> Iterator[Op]:
-        yield ["+", node.id, node.parent, node.tag, node.attributes, node.inside()]
+        yield from node.made()
         for child in node.children:
             yield from self._whole(self._nodes[child])
+
+
+def _change(id: str, old: str, new: str) -> Op:
+    """The shorter way to say that a node's inside is another."""
+    start, end, insert = difference(old, new)
+    if len(insert) + _OVERHEAD < len(new):
+        return ["~", id, start, end, insert]
+    return ["=", id, new]

@@ -14,23 +14,20 @@ from . import cards
 from .board import Board
 from .markdown import MarkdownStream
 
-_FRAMES = {
-    "text": ("div", "as-text", ""),
-    "reasoning": ("details", "as-reasoning", "<summary>Reasoning</summary>"),
-    "refusal": ("div", "as-refusal", "<strong>The model declined:</strong> "),
-}
-"""Kinds of parts that are running text, and the element that frames each; all others are cards."""
+_PROSE = frozenset({"text", "reasoning", "refusal"})
+"""Kinds of parts that are running text; all others are cards."""
 
 
 class _Writing:
     """A text part on the board: finished blocks that stay, and one open block."""
 
-    def __init__(self, board: Board, home: str) -> None:
+    def __init__(self, board: Board, home: str, rewrites: int) -> None:
         self.board = board
         self.home = home
+        self.rewrites = rewrites
+        self.frame = f"{home}.frame"
         self.stream = MarkdownStream()
         self.read = 0
-        self.rewrites = 0
         self.blocks = 0
         self.revision = -1
         self.tail = 0
@@ -38,20 +35,20 @@ class _Writing:
 
     def update(self, part: Part) -> None:
         """Bring the board up to date with the part's text."""
-        if part.rewrites != self.rewrites:
-            self.start_anew(part)
         if self.ended:
             return
+        if self.read == 0:
+            self.open_frame(part)
         self.stream.feed(part.text_from(self.read))
         self.read = len(part.body)
         if not part.is_open:
-            self.finish()
+            self.finish(part)
             return
         end = self.stream.open
         self.show_finished()
         id = self.id_of(self.blocks)
         if end.revision != self.revision or id not in self.board:
-            self.board.put(id, "div", end.html, parent=self.home)
+            self.board.put(id, "div", end.html, parent=self.frame)
             self.revision, self.tail = end.revision, 0
         self.board.write(id, end.tail[self.tail :])
         self.tail = len(end.tail)
@@ -59,25 +56,45 @@ class _Writing:
     def show_finished(self) -> None:
         """Show the blocks that were finished since; the first takes the open block's place."""
         for html in self.stream.finished[self.blocks :]:
-            self.board.put(self.id_of(self.blocks), "div", html, parent=self.home)
+            self.board.put(self.id_of(self.blocks), "div", html, parent=self.frame)
             self.blocks += 1
             self.revision = -1
 
-    def finish(self) -> None:
-        """The text is whole: show its last block, and those that a late link definition changed."""
+    def open_frame(self, part: Part) -> None:
+        """Make the element that the text is written in."""
+        if part.kind != "reasoning":
+            attributes = {"class": f"as-text as-{part.kind}", "dir": "auto"}
+            self.board.put(self.frame, "div", parent=self.home, attributes=attributes)
+            return
+        folded = f"{self.home}.folded"
+        self.board.put(folded, "details", parent=self.home, attributes={"class": "as-reasoning"})
+        self.board.put(f"{folded}.summary", "summary", cards.reasoning_summary(part), parent=folded)
+        attributes = {"class": "as-reasoning-body", "dir": "auto"}
+        self.board.put(self.frame, "blockquote", parent=folded, attributes=attributes)
+
+    def finish(self, part: Part) -> None:
+        """The text is whole: show its last block, its sources, and what a late link changed."""
         revised = self.stream.finish()
         self.show_finished()
         self.board.remove(self.id_of(self.blocks))
         for number in revised:
             self.board.put(self.id_of(number), "div", self.stream.finished[number])
+        if part.kind == "reasoning":
+            self.board.put(f"{self.home}.folded.summary", "summary", cards.reasoning_summary(part))
+        elif part.text[:1] in ("{", "["):
+            # The answer of an agent with an output type: shown as the data that it is.
+            for number in range(1, self.blocks):
+                self.board.remove(self.id_of(number))
+            self.board.put(self.id_of(0), "div", cards.answer(part.text))
+        note = cards.citations(part) + cards.text_note(part)
+        if note:
+            self.board.put(f"{self.home}.note", "div", note, parent=self.home)
         self.ended = True
 
-    def start_anew(self, part: Part) -> None:
-        """The text was replaced, not continued: forget what was shown of it."""
-        for number in range(self.blocks + 1):
-            self.board.remove(self.id_of(number))
-        self.__init__(self.board, self.home)  # type: ignore[misc]
-        self.rewrites = part.rewrites
+    def forget(self) -> None:
+        """The text was replaced, not continued: take away what was shown of it."""
+        for id in (self.frame, f"{self.home}.folded", f"{self.home}.note"):
+            self.board.remove(id)
 
     def id_of(self, number: int) -> str:
         """The name of the node with block `number`."""
@@ -118,6 +135,7 @@ class Scene:
         self._version = -1
         self._speaker: str | None = None
         self._speakers = 0
+        self._retries = 0
         self._writings: dict[int, _Writing] = {}
         self._streaming: dict[int, tuple[int, int]] = {}
         self._inner: dict[int, Scene] = {}
@@ -144,6 +162,10 @@ class Scene:
                 self._speak(part.agent)
                 self._show(part)
             self._speak(trace.agent)
+            for retry in trace.retries[self._retries :]:
+                self._retries += 1
+                id = self._id(f"r{self._retries}")
+                self.board.put(id, "div", cards.retry_note(retry), parent=self._id("body"))
             self._version = trace.version
             self.board.put(self._id("ending"), "div", cards.ending(trace))
         for scene in self._inner.values():
@@ -161,32 +183,44 @@ class Scene:
         self.board.put(id, "div", cards.speaker(agent), parent=self._id("body"))
 
     def _show(self, part: Part) -> None:
-        if part.kind in _FRAMES:
+        if part.kind in _PROSE:
             self._write(part)
         else:
             self._deal(part)
 
     def _write(self, part: Part) -> None:
         """Show a part that is running text."""
+        home = self._place(part)
+        if not part.body:
+            # Reasoning that stays hidden has a line of its own; an empty text has nothing.
+            if part.kind == "reasoning":
+                self.board.put(f"{home}.card", "div", cards.card(part), parent=home)
+            return
         writing = self._writings.get(part.index)
-        if writing is None:
-            home = self._id(f"p{part.index}")
-            tag, css, inside = _FRAMES[part.kind]
-            attributes = {"class": css, "dir": "auto"}
-            self.board.put(home, tag, inside, parent=self._id("body"), attributes=attributes)
-            writing = self._writings[part.index] = _Writing(self.board, home)
+        if writing is None or writing.rewrites != part.rewrites:
+            self.board.remove(f"{home}.card")
+            if writing is not None:
+                writing.forget()
+            writing = self._writings[part.index] = _Writing(self.board, home, part.rewrites)
         writing.update(part)
+
+    def _place(self, part: Part) -> str:
+        """The node that the part is shown in."""
+        home = self._id(f"p{part.index}")
+        if home not in self.board:
+            attributes = {"class": "as-part"}
+            self.board.put(home, "div", parent=self._id("body"), attributes=attributes)
+        return home
 
     def _deal(self, part: Part) -> None:
         """Show a part that is a card; while its arguments stream, they are text that grows."""
-        home = self._id(f"p{part.index}")
-        if home not in self.board:
-            self.board.put(home, "div", parent=self._id("body"), attributes={"class": "as-part"})
+        home = self._place(part)
         streaming = part.status == "in_progress" and part.ended is None
-        shown = dataclasses.replace(part, nested=None) if part.nested is not None else part
+        shown = part
         if streaming and part.input:
-            shown = dataclasses.replace(shown, input=Text())
-        self.board.put(f"{home}.card", "div", cards.card(shown), parent=home)
+            shown = dataclasses.replace(part, input=Text())
+        html = cards.card(shown, live=self.live, nested=False)
+        self.board.put(f"{home}.card", "div", html, parent=home)
         if streaming and part.input:
             self._stream_arguments(part, home)
         elif part.index in self._streaming:
@@ -211,7 +245,7 @@ class Scene:
         """Show the run of an agent that runs as this tool inside its card's place."""
         if part.index not in self._inner and part.nested is not None:
             frame = f"{home}.nested"
-            self.board.put(frame, "div", parent=home, attributes={"class": "as-nested-run"})
+            self.board.put(frame, "div", parent=home, attributes={"class": "as-nested"})
             self._inner[part.index] = Scene(
                 part.nested, self.board, home=frame, live=self.live, nested=True
             )

@@ -25,16 +25,23 @@ class Page:
                 assert id not in self.nodes, "a node is made once"
                 self.nodes[id] = {
                     "parent": parent, "tag": tag, "attributes": attributes,
-                    "html": html, "children": [],
+                    "html": html, "tail": "", "children": [],
                 }  # fmt: skip
                 siblings = self.nodes[parent]["children"] if parent else self.roots
                 siblings.append(id)
             elif kind == "=":
                 self.nodes[id]["html"] = rest[0]
+                self.nodes[id]["tail"] = ""
+            elif kind == "~":
+                start, end, html = rest
+                old = self.nodes[id]["html"].encode("utf-16-le")
+                new = old[: 2 * start] + html.encode("utf-16-le") + old[len(old) - 2 * end :]
+                self.nodes[id]["html"] = new.decode("utf-16-le")
+                self.nodes[id]["tail"] = ""
             elif kind == "@":
                 self.nodes[id]["attributes"] = rest[0]
             elif kind == "t":
-                self.nodes[id]["html"] = written(self.nodes[id]["html"], rest[0])
+                self.nodes[id]["tail"] += rest[0]
             else:
                 self.remove(id)
 
@@ -49,15 +56,14 @@ class Page:
 
     def html(self, id: str = "") -> str:
         children = self.nodes[id]["children"] if id else self.roots
-        inside = self.nodes[id]["html"] if id else ""
+        inside = written(self.nodes[id]["html"], self.nodes[id]["tail"]) if id else ""
         return f"<{id}>{inside}{''.join(self.html(child) for child in children)}</{id}>"
 
 
 def written(html: str, text: str) -> str:
     """`text` at the tail of `html`, as the page writes it."""
-    if '<span class="as-tail">' in html:
-        head, _, end = html.rpartition("</span>")
-        return head + escape(text) + "</span>" + end
+    if TAIL in html:
+        return html.replace(TAIL, TAIL.replace("><", f">{escape(text)}<"))
     return html + escape(text)
 
 
@@ -86,8 +92,16 @@ def test_text_that_grows_is_told_by_what_is_new() -> None:
     board.write("a", " two")
     board.write("a", " <three>")
     assert board.frame() == [["t", "a", " two <three>"]]
-    inside = '<p>one<span class="as-tail"> two &lt;three&gt;</span></p>'
-    assert board.keyframe() == [["+", "a", "", "div", {}, inside]]
+    made = ["+", "a", "", "div", {}, f"<p>one{TAIL}</p>"]
+    assert board.keyframe() == [made, ["t", "a", " two <three>"]]
+
+
+def test_a_change_is_told_by_what_differs() -> None:
+    board = Board()
+    board.put("a", "div", f"<p>{'x' * 100} 😀 </p>")
+    board.frame()
+    board.put("a", "div", f"<p>{'x' * 100} 😀 y</p>")
+    assert board.frame() == [["~", "a", 107, 4, "y"]]
 
 
 def test_what_came_and_went_between_two_frames_is_not_told() -> None:

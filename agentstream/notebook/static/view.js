@@ -23,6 +23,11 @@ export function applyOp(page, op) {
   } else if (kind === "=") {
     node.html = op[2];
     node.tail = "";
+  } else if (kind === "~") {
+    const [, , start, end, html] = op;
+    // `start` and `end` are how much stays at either end.
+    node.html = node.html.slice(0, start) + html + node.html.slice(node.html.length - end);
+    node.tail = "";
   } else if (kind === "t") {
     node.tail += op[2];
   } else if (kind === "@") {
@@ -161,9 +166,9 @@ class View {
         if (this.store.page.nodes.has(id) && !element) this.add(id);
       } else if (!element) {
         continue;
-      } else if (kind === "=") {
+      } else if (kind === "=" || kind === "~") {
         const open = openDetails(element);
-        fill(element, op[2]);
+        fill(element, this.store.page.nodes.get(id)?.html ?? "");
         restoreDetails(element, open);
       } else if (kind === "t") {
         this.write(element, op[2]);
