@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from .handoffs import Handoff
 from .model_settings import ModelSettings, default_model_settings
 from .prompts import DynamicPromptFunction, Prompt, resolve_prompt
 from .run_context import RunContextWrapper, TContext
+from .together import together
 from .tools import FunctionTool, FunctionToolResult, default_tool_error_function
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ async def enabled_among(
 
     if all(getattr(c, "is_enabled", True) is True for c in candidates):
         return list(candidates)
-    answers = await asyncio.gather(*(enabled(c) for c in candidates))
+    answers = await together([enabled(c) for c in candidates])
     return [c for c, yes in zip(candidates, answers, strict=True) if yes]
 
 
@@ -336,7 +336,7 @@ def _check(agent: Agent[Any]) -> None:
     kind = agent.output_type
     fits = kind is None or not isinstance(kind, (str, int, float, list, dict))
     expect("output_type", fits, "a type, AgentOutputSchemaBase, or None")
-    fits = agent.hooks is None or hasattr(agent.hooks, "on_tool_start")
+    fits = agent.hooks is None or hasattr(agent.hooks, "on_start")
     expect("hooks", fits, "an AgentHooks instance or None")
     behavior = agent.tool_use_behavior
     fits = (

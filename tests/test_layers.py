@@ -16,7 +16,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1] / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("elsewhere", "realtime", "sandbox", "voice", "tracing"),
+    ("elsewhere", "together", "realtime", "sandbox", "voice", "tracing"),
     ("errors", "usage", "tool_output", "items", "events"),
     ("run_context", "tool_context"),
     ("model_settings",),

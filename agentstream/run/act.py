@@ -22,6 +22,7 @@ from ..items import (
     ToolCallOutputItem,
     raw_field,
 )
+from ..together import together
 from .computer import run_computer_call, run_shell_call
 from .config import ToolErrorFormatterArgs
 from .function_call import FunctionCall
@@ -74,7 +75,7 @@ async def act(
 
     outcome = Outcome()
     try:
-        await _all([work(at, run) for at, run in enumerate(workers) if run is not None])
+        await together([work(at, run) for at, run in enumerate(workers) if run is not None])
     finally:
         waiting = {item.call_id for item in state.new_items if isinstance(item, ToolApprovalItem)}
         for answer in answers:
@@ -93,22 +94,6 @@ async def act(
         moved = await hand_off(state, options, toolbox, handoffs)
         outcome.items += moved
     return outcome
-
-
-async def _all(work: Sequence[Any]) -> None:
-    """Await all; at the first error cancel and await the rest, then raise that error."""
-    if len(work) == 1:
-        await work[0]
-        return
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        pending = [task for task in tasks if not task.done()]
-        for task in pending:
-            task.cancel()
-        if pending:
-            await asyncio.gather(*pending, return_exceptions=True)
 
 
 def _worker(
@@ -228,7 +213,7 @@ async def hand_off(
 async def tell_handoff(state: RunState[Any], options: RunOptions, target: Any) -> None:
     """Tell the run's hooks and those of the agent that is handed to."""
     context, source = state.context, state.agent
-    told = [options.hooks.on_handoff(context=context, from_agent=source, to_agent=target)]
+    told = [call(options.hooks.on_handoff, context=context, from_agent=source, to_agent=target)]
     if target.hooks is not None:
-        told.append(target.hooks.on_handoff(context, agent=target, source=source))
-    await asyncio.gather(*told)
+        told.append(call(target.hooks.on_handoff, context, agent=target, source=source))
+    await together(told)

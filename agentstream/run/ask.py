@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from ..items import ModelResponse, RunItem
 from ..models.base import Model, ModelTracing
 from ..models.responses import response_failure
 from ..models.retry import add_failed_requests, call_with_retry, stream_with_retry
+from ..together import together
 from ..usage import usage_of
 from .config import CallModelData, ModelInputData, RunConfig
 from .options import RunOptions, call
@@ -112,8 +112,8 @@ async def prepare(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -
     """Everything the next model call is sent."""
     agent, config = state.agent, options.config
     model = find_model(agent, config)
-    instructions, prompt = await asyncio.gather(
-        agent.get_system_prompt(state.context), agent.get_prompt(state.context)
+    instructions, prompt = await together(
+        [agent.get_system_prompt(state.context), agent.get_prompt(state.context)]
     )
     data = ModelInputData(input=state.model_input(), instructions=instructions)
     if config.call_model_input_filter is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..run_context import AgentHookContext, RunContextWrapper
+from ..together import together
 from .config import RunConfig, RunErrorHandlers
 from .hooks import RunHooksBase
 
@@ -56,25 +56,22 @@ class RunOptions:
         *args
             What the run's hook is given.
         """
-        calls = [_overridden(self.hooks, moment, args)]
+        methods = [_overridden(self.hooks, moment)]
         if agent.hooks is not None:
-            calls.append(_overridden(agent.hooks, moment.replace("on_agent_", "on_"), args))
+            methods.append(_overridden(agent.hooks, moment.replace("on_agent_", "on_")))
         if moment == "on_llm_end":
-            calls.reverse()  # the SDK's order
-        waiting = [call for call in calls if call is not None]
-        if len(waiting) == 1:
-            await waiting[0]
-        elif waiting:
-            await asyncio.gather(*waiting)
+            methods.reverse()  # the SDK's order
+        told = [call(method, *args) for method in methods if method is not None]
+        if told:
+            await together(told)
 
 
-def _overridden(hooks: Any, moment: str, args: tuple[Any, ...]) -> Any:
-    """The hook's coroutine; None where nobody wrote one, so that it costs nothing."""
+def _overridden(hooks: Any, moment: str) -> Callable[..., Any] | None:
+    """The hook; None where nobody wrote one, so that it costs nothing."""
     method: Callable[..., Any] | None = getattr(hooks, moment, None)
     if method is None or getattr(method, "__module__", "") == RunHooksBase.__module__:
         return None
-    result = method(*args)
-    return result if inspect.isawaitable(result) else None
+    return method
 
 
 def hook_context(context: RunContextWrapper[Any]) -> AgentHookContext[Any]:
@@ -88,7 +85,7 @@ def hook_context(context: RunContextWrapper[Any]) -> AgentHookContext[Any]:
     )
 
 
-async def call(function: Callable[..., Any], *args: Any) -> Any:
+async def call(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """The value of a function that may be async."""
-    value = function(*args)
+    value = function(*args, **named)
     return await value if inspect.isawaitable(value) else value

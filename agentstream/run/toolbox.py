@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from collections import Counter
@@ -14,6 +13,7 @@ from ..errors import UserError
 from ..handoffs import Handoff, handoff
 from ..hosted_tools import ComputerTool, HostedMCPTool, LocalShellTool
 from ..items import raw_field
+from ..together import together
 from ..tools import FunctionTool
 from .config import ToolNameCollisionPolicy
 
@@ -63,8 +63,8 @@ class Toolbox:
         UserError
             If two tools or handoffs have one name.
         """
-        tools, handoffs = await asyncio.gather(
-            agent.get_all_tools(context), enabled_handoffs(agent, context)
+        tools, handoffs = await together(
+            [agent.get_all_tools(context), enabled_handoffs(agent, context)]
         )
         box = cls(agent, tools, handoffs)
         box.check_names(collisions)
