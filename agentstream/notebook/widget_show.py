@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 from IPython import display as ipython
+from IPython.core.getipython import get_ipython
 from ipywidgets import Widget
 
 from .snapshot import snapshot
@@ -43,10 +44,8 @@ class ShownWidget(AgentView):
         source.watch(self._changed)
         self._home = _running_loop()
         if self._home is not None:
-            # A statement in the middle of a cell is not displayed by IPython: show it when the
-            # cell gives way, unless it has found its place by then.
-            self._home.call_soon(self._show_if_homeless)
             source.start()
+        self._show_in_time()
 
     # -- on the page --
 
@@ -63,13 +62,28 @@ class ShownWidget(AgentView):
         if self._ended:
             _display(self._still(), display_id=self._display_id)
             return
-        bundle = self._repr_mimebundle_()
+        bundle: Any = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         _display(data, metadata=metadata, display_id=self._display_id)
 
-    def _show_if_homeless(self) -> None:
-        if self._display_id is None and not _is_inside_another(self):
-            self.show()
+    def _show_in_time(self) -> None:
+        """See to it that a statement in the middle of a cell is displayed, too.
+
+        IPython displays only a cell's last expression. So the run is displayed when the cell gives
+        way to the loop, or at its end, unless it has found its place by then.
+        """
+        cell_events = getattr(get_ipython(), "events", None)
+
+        def show() -> None:
+            if cell_events is not None and show in cell_events.callbacks["post_execute"]:
+                cell_events.unregister("post_execute", show)
+            if self._display_id is None and not _is_inside_another(self):
+                self.show()
+
+        if cell_events is not None:
+            cell_events.register("post_execute", show)
+        if self._home is not None:
+            self._home.call_soon(show)
 
     def _still(self) -> dict[str, str]:
         return snapshot(self.source.trace)
