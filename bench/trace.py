@@ -35,14 +35,14 @@ def deltas(count: int, size: int) -> Iterator[tuple[Any, float]]:
 
 
 def seconds_an_event(count: int) -> float:
-    """Fold events made beforehand, a thousand at a time, and return the time of the fold alone."""
+    """Return the processor time of the fold alone; events are made a thousand at a time."""
     trace, spent = Trace(), 0.0
     stream = deltas(count, 4)
     while batch := list(islice(stream, 1_000)):
-        started = time.perf_counter()
+        started = time.process_time()
         for event, t in batch:
             trace.add(event, t)
-        spent += time.perf_counter() - started
+        spent += time.process_time() - started
     return spent / count
 
 

@@ -170,8 +170,11 @@ def _pack_by_name(group: str, bars: list[Bar], limit: int, metric: Metric) -> li
 
 
 def _bar(span: Span, scale: Scale, metric: Metric) -> Bar:
+    right = scale(span.ended)
     left = scale(span.started)
-    bar = Bar([span], left, max(scale(span.ended), left + metric.least))
+    if right - left < metric.least:  # grow to the left at the right edge
+        left = min(left, scale.pieces[-1].right - metric.least)
+    bar = Bar([span], left, max(right, left + metric.least))
     bar.split = None if span.mark is None else scale(span.mark)
     return bar
 
@@ -239,6 +242,8 @@ def names(bar: Bar) -> list[str]:
         wait = length_label(span.ended - span.started)
         return [f"{span.name}: waited {wait} for approval", f"waited {wait}"]
     took = length_label(span.ended - span.started)
+    if span.is_open:
+        return [span.name]
     if bar.named:
         return [took]
     return [f"{span.name} · {took}", span.name]
