@@ -14,6 +14,9 @@ from . import cards
 from .board import Board
 from .markdown import MarkdownStream
 
+_HEADER_EVERY = 0.5
+"""Seconds between two looks at the header's numbers."""
+
 _PROSE = frozenset({"text", "reasoning", "refusal"})
 """Kinds of parts that are running text; all others are cards."""
 
@@ -134,6 +137,8 @@ class Scene:
         self._home = home
         self._version = -1
         self._speaker: str | None = None
+        self._headed: object = None
+        self._header_due = 0.0
         self._speakers = 0
         self._retries = 0
         self._writings: dict[int, _Writing] = {}
@@ -171,7 +176,26 @@ class Scene:
         for scene in self._inner.values():
             scene.update()
         if not self.nested:
-            self.board.put(self._id("header"), "div", cards.header(trace, live=self.live))
+            self._show_header()
+
+    def _show_header(self) -> None:
+        """Show who is at work; its numbers move twice a second, its button stays where it is."""
+        trace, home = self.trace, self._id("header")
+        attributes = cards.header_attributes(trace)
+        state = (trace.status, trace.agent, self.live)
+        if state == self._headed and trace.now < self._header_due:
+            return
+        self._headed, self._header_due = state, trace.now + _HEADER_EVERY
+        self.board.put(home, "div", attributes=attributes)
+        inside = cards.header_inside(trace, live=self.live)
+        said = {"class": "as-said"}
+        self.board.put(f"{home}.said", "span", inside, parent=home, attributes=said)
+        button = f"{home}.stop"
+        if not cards.is_live(trace, self.live):
+            self.board.remove(button)
+        elif button not in self.board:
+            look = {"class": "as-stop", "type": "button"}
+            self.board.put(button, "button", cards.STOP, parent=home, attributes=look)
 
     def _speak(self, agent: str | None) -> None:
         """Show who speaks when that has changed."""

@@ -9,18 +9,31 @@ what is built on them; every length has a bound (`LIMIT`), and what is left out 
 
 from __future__ import annotations
 
-from .banner import ending, header, retry_note, speaker
+from .banner import (
+    STOP,
+    ending,
+    header,
+    header_attributes,
+    header_inside,
+    is_live,
+    retry_note,
+    speaker,
+)
 from .compose import card, nested_body, run_body
 from .prose import answer, citations, reasoning_summary, text_note
 from .values import LIMIT
 
 __all__ = [
     "LIMIT",
+    "STOP",
     "answer",
     "card",
     "citations",
     "ending",
     "header",
+    "header_attributes",
+    "header_inside",
+    "is_live",
     "nested_body",
     "reasoning_summary",
     "retry_note",

@@ -36,7 +36,31 @@ def header(trace: Trace, *, live: bool) -> str:
     live : bool
         Whether the run goes on: then the clock ticks and there is a Stop button.
     """
-    live = live and trace.status == "running"
+    inside = header_inside(trace, live=live)
+    stop = f' <button type="button" class="as-stop">{STOP}</button>' if is_live(trace, live) else ""
+    attributes = "".join(f' {name}="{value}"' for name, value in header_attributes(trace).items())
+    return f"<div{attributes}>{inside}{stop}</div>"
+
+
+STOP = "Stop"
+"""What the button says that stops the run."""
+
+
+def is_live(trace: Trace, live: bool) -> bool:
+    """Whether there is a run to stop."""
+    return live and trace.status == "running"
+
+
+def header_attributes(trace: Trace) -> dict[str, str]:
+    """The attributes of the header's element."""
+    status = trace.status
+    css = f"as-header as-is-{status}"
+    return {"class": css, "data-status": status, "role": "group", "aria-label": "Run"}
+
+
+def header_inside(trace: Trace, *, live: bool) -> str:
+    """The header without its button, which a page must not make anew with each number."""
+    live = is_live(trace, live)
     fields = [
         ("agent", f"<strong>{_agents(trace, live=live)}</strong>"),
         ("model", escape(_model(trace, live=live))),
@@ -52,11 +76,7 @@ def header(trace: Trace, *, live: bool) -> str:
         if html and html != "<strong></strong>"
     )
     state = f'<span class="as-state">{_STATES[trace.status]}</span><span class="as-sep"> · </span>'
-    stop = ' <button type="button" class="as-stop">Stop</button>' if live else ""
-    return (
-        f'<div class="as-header as-is-{trace.status}" data-status="{trace.status}" '
-        f'role="group" aria-label="Run">{state}{shown}{stop}</div>'
-    )
+    return state + shown
 
 
 def _agents(trace: Trace, *, live: bool) -> str:
