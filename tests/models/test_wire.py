@@ -274,11 +274,25 @@ DAMAGE = st.tuples(
 )
 
 
+def named(body: bytes) -> bytes:
+    """The same events, each with its ``event:`` line, as the API sends them."""
+
+    def line(data: bytes) -> bytes:
+        payload = json.loads(data.removeprefix(b"data: ")) if data.startswith(b"data: {") else {}
+        kind = payload.get("type")
+        return b"event: %b\n%b" % (kind.encode(), data) if isinstance(kind, str) else data
+
+    return b"\n".join(map(line, body.split(b"\n")))
+
+
 async def assert_decoded_as_officially(body: bytes) -> None:
-    ours, theirs = await decode(body), await decode_officially(body)
-    assert len(ours) == len(theirs)
-    for mine, other in zip(ours, theirs, strict=True):
-        assert_equal_events(mine, other)
+    theirs = await decode_officially(body)
+    # Deltas with a name take a path of their own.
+    for sent in (body, body if b"event:" in body else named(body)):
+        ours = await decode(sent)
+        assert len(ours) == len(theirs)
+        for mine, other in zip(ours, theirs, strict=True):
+            assert_equal_events(mine, other)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -338,6 +352,28 @@ async def test_an_event_without_a_type_is_passed_on() -> None:
 def test_a_field_named_like_an_internal_of_pydantic_is_an_ordinary_field(name: str) -> None:
     event: Any = responses_event({"type": "response.brand_new", name: 3, "answer": 42})
     assert (event.type, event.answer, event.model_extra[name]) == ("response.brand_new", 42, 3)
+
+
+@pytest.mark.parametrize("name", ["response.refusal.delta", "response.created", "ping"])
+async def test_the_type_counts_not_the_name_of_the_event(name: str) -> None:
+    body = b"event: %b\n" % name.encode() + sse(DELTA)
+    assert await decode(body, body) == await decode(sse(DELTA, DELTA))
+
+
+async def test_a_delta_that_lacks_a_field_does_not_change_those_after_it() -> None:
+    lacking = {name: value for name, value in DELTA.items() if name != "logprobs"}
+    await assert_decoded_as_officially(sse(DELTA, lacking, DELTA))
+
+
+@pytest.mark.parametrize("data", [b"[DONE]", b'{"type": "response.output_text.delta", "delta'])
+async def test_the_end_under_the_name_of_a_delta_is_the_end(data: bytes) -> None:
+    body = named(sse(DELTA)) + b"event: response.output_text.delta\ndata: " + data
+    assert await decode(body) == await decode(sse(DELTA))
+
+
+async def test_an_error_under_the_name_of_a_delta_is_an_error() -> None:
+    with pytest.raises(APIError, match="overloaded"):
+        await decode(named(sse({**DELTA, "error": {"message": "overloaded"}})))
 
 
 async def test_json_that_is_no_object_is_no_event() -> None:

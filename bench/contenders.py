@@ -1,0 +1,98 @@
+"""Who is compared: each reads one answer to its end and says how many events it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+
+import jiter
+import openai
+
+import agentstream
+from agentstream.models.wire import SSESplitter
+
+Reader = Callable[[openai.AsyncOpenAI], Awaitable[int]]
+
+
+def client(url: str, script: str, connections: int = 1000) -> openai.AsyncOpenAI:
+    """A client that gets the answer of this name."""
+    http = openai.DefaultAsyncHttpxClient(
+        trust_env=False,
+        verify=False,
+        timeout=600,
+        limits=openai.DEFAULT_CONNECTION_LIMITS.__class__(
+            max_connections=connections, max_keepalive_connections=connections
+        ),
+    )
+    return openai.AsyncOpenAI(
+        api_key="none", base_url=f"{url}/{script}/v1", http_client=http, max_retries=0
+    )
+
+
+def sdk() -> ModuleType | None:
+    """The OpenAI Agents SDK without its tracing; None where it is not installed."""
+    try:
+        import agents
+    except ImportError:
+        return None
+    agents.set_tracing_disabled(True)
+    return agents
+
+
+def runners() -> dict[str, Any]:
+    """The packages that run agents, by name: one program serves both."""
+    others = {"openai-agents": sdk()}
+    return {"agentstream": agentstream, **{k: v for k, v in others.items() if v is not None}}
+
+
+def look(city: str) -> str:
+    """Look at a city."""
+    return f"{len(city)} letters"
+
+
+def agent(api: Any, openai_client: openai.AsyncOpenAI, tools: int = 1) -> Any:
+    """An agent with `look` and as many tools in all."""
+    names = ["look", *(f"tool_{number}" for number in range(1, tools))]
+    functions = [api.function_tool(look, name_override=name) for name in names]
+    model = api.OpenAIResponsesModel("m", openai_client)
+    return api.Agent(name="a", instructions="Be brief.", model=model, tools=functions)
+
+
+async def stream(api: Any, one: Any, asked: Any = "x", turns: int = 10) -> int:
+    """Run an agent and read all events; how many came from the model."""
+    count = 0
+    async for event in api.Runner.run_streamed(one, asked, max_turns=turns).stream_events():
+        count += event.type == "raw_response_event"
+    return count
+
+
+async def read_floor(openai_client: openai.AsyncOpenAI) -> int:
+    """Read the body, split the events, parse their JSON: what any reader must do."""
+    count = 0
+    create = openai_client.responses.with_streaming_response.create
+    async with create(model="m", input="x", stream=True) as response:
+        splitter = SSESplitter()
+        async for chunk in response.iter_bytes():
+            for _, data in splitter.feed(chunk):
+                jiter.from_json(data)
+                count += 1
+    return count
+
+
+async def read_client(openai_client: openai.AsyncOpenAI) -> int:
+    """Read through the official client."""
+    count = 0
+    async for _ in await openai_client.responses.create(model="m", input="x", stream=True):
+        count += 1
+    return count
+
+
+def readers() -> dict[str, Reader]:
+    """All that read a stream of events, the floor first."""
+
+    def running(api: Any) -> Reader:
+        return lambda openai_client: stream(api, agent(api, openai_client))
+
+    named = {name: running(api) for name, api in runners().items()}
+    return {"floor": read_floor, **named, "openai client": read_client}

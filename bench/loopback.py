@@ -1,0 +1,107 @@
+"""The server of the benchmarks: prepared answers over loopback, from a process of its own.
+
+The first part of a path names the answer, so that a client chooses it by its base URL:
+
+- ``/text-5000/v1``: a message of 5,000 tokens;
+- ``/tool-500/v1``: a call of ``look``, and once it is answered a message of 500 tokens;
+- ``/tool-500-50/v1``: the same, at 50 tokens a second;
+- ``/turns-40/v1``: 40 calls of ``look``, then a message;
+- ``/argument-1000000/v1``: a call whose argument has a million bytes, then a message;
+- ``/huge-20000000/v1``: a message in one delta of 20 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from . import answers
+
+TICK = 0.02  # seconds between two writes of a paced answer
+
+
+@cache
+def answer(script: str, size: int, calls_done: int) -> list[bytes]:
+    """The events of an answer."""
+    if script == "huge":
+        return answers.text(["x" * size])
+    if script == "tool" and calls_done == 0:
+        return answers.call("look", json.dumps({"city": "Lisbon"}), "call_1")
+    if script == "turns" and calls_done < size:
+        return answers.call("look", json.dumps({"city": "Lisbon"}), f"call_{calls_done}")
+    if script == "argument" and calls_done == 0:
+        return answers.call("look", json.dumps({"city": "x" * size}), "call_1")
+    return answers.text(answers.words(size if script in ("text", "tool") else 10))
+
+
+@cache
+def body(script: str, size: int, calls_done: int) -> bytes:
+    """A whole answer as an HTTP body: each event in a chunk of its own, as servers flush them."""
+    return b"".join(map(chunk, answer(script, size, calls_done)))
+
+
+def chunk(event: bytes) -> bytes:
+    """One chunk of an HTTP body."""
+    return b"%x\r\n%b\r\n" % (len(event), event)
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the requests of one connection."""
+    try:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            first, *lines = head.split(b"\r\n")
+            fields = dict(line.split(b": ", 1) for line in lines if line)
+            lengths = [int(v) for k, v in fields.items() if k.lower() == b"content-length"]
+            sent = await reader.readexactly(sum(lengths))
+            script, size, *rate = first.split(b"/")[1].decode().split("-")
+            asked = (script, int(size), sent.count(b'"function_call_output"'))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+            writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
+            if rate:
+                await pace(writer, answer(*asked), float(rate[0]))
+            else:
+                writer.write(body(*asked))
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+async def pace(writer: asyncio.StreamWriter, events: list[bytes], rate: float) -> None:
+    """Write events as they are due, each in a chunk of its own."""
+    loop = asyncio.get_running_loop()
+    start, sent = loop.time(), 0
+    while sent < len(events):
+        due = min(len(events), int((loop.time() - start) * rate) + 1)
+        writer.write(b"".join(map(chunk, events[sent:due])))
+        sent = due
+        await asyncio.sleep(TICK)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run the server in a process of its own; yield its address."""
+    command = [sys.executable, "-m", "bench.loopback"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+async def main() -> None:
+    """Listen, say where, and serve until stopped."""
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
+    print(listener.sockets[0].getsockname()[1], flush=True)
+    async with listener:
+        await listener.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
