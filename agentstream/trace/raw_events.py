@@ -15,6 +15,7 @@ from .whole_items import (
     LATE,
     STATUSES,
     begin,
+    last_search,
     open_turn,
     set_input,
     whole_item,
@@ -174,6 +175,8 @@ def _item_added(trace: Trace, data: Any, t: float) -> Part | None:
     trace.forget_slots(index)
     if item_type in LATE:
         return None
+    if item_type == "tool_search_output" and (call := last_search(trace)) is not None:
+        return call  # its whole item will be the call's output
     if turn.first_token is None:
         turn.first_token = t
     return begin(trace, item, item_type, index, t)

@@ -95,7 +95,7 @@ def _output(trace: Trace, item: Any, item_type: str, raw: Any, t: float) -> Part
     trace.fresh_turn_due = True
     call_id = get(raw, "call_id") or get(raw, "approval_request_id")
     if item_type == "tool_search_output_item" and call_id is None:
-        part = last_search(trace) or _announce(trace, raw, t)
+        part = last_search(trace, raw) or _announce(trace, raw, t)
     elif item_type == "mcp_approval_response_item":
         part = _mcp_approval(trace, call_id, t)
     else:

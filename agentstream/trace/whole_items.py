@@ -60,7 +60,7 @@ def whole_item(trace: Trace, item: Any, index: int, t: float) -> Part:
     item_type = get(item, "type", "unknown")
     if item_type in LATE:
         return _whole_text(trace, item, item_type, index, t)
-    if item_type == "tool_search_output" and (call := last_search(trace)) is not None:
+    if item_type == "tool_search_output" and (call := last_search(trace, item)) is not None:
         call.output, call.has_output = item, True
         trace.touch(call)
         return call
@@ -71,10 +71,13 @@ def whole_item(trace: Trace, item: Any, index: int, t: float) -> Part:
     return part
 
 
-def last_search(trace: Trace) -> Part | None:
-    """Return the tool search that still lacks its output."""
+def last_search(trace: Trace, answer: Any = None) -> Part | None:
+    """Return the tool search that still lacks its output, or has `answer` already."""
     for part in reversed(trace.parts):
-        if part.kind == "tool_search" and not part.has_output:
+        if part.kind != "tool_search":
+            continue
+        known = get(answer, "id")
+        if not part.has_output or (known is not None and get(part.output, "id") == known):
             return part
     return None
 
