@@ -13,7 +13,7 @@ import base64
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import cards
 from .cards import values
@@ -29,6 +29,7 @@ _SHEET = Path(__file__).with_name("static") / "view.css"
 _LIVE_ONLY = "/* live view only */"
 _TABLE_COLUMNS = ("turn", "agent", "type", "name", "text", "arguments", "output", "duration_s")
 _TABLE_ROWS = 200
+_CELL = 60
 
 
 def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> dict[str, str]:
@@ -88,12 +89,16 @@ def _table(trace: Trace) -> str:
     frame = to_frame(trace)
     rows = frame[[name for name in _TABLE_COLUMNS if name in frame.columns]].astype(object)
     shown = rows.where(rows.notna(), "").head(_TABLE_ROWS)
-    cells = list(shown.itertuples(index=False, name=None))
+    cells = [[_short(cell) for cell in row] for row in shown.itertuples(index=False, name=None)]
     count = (len(rows), len(rows.columns))
     html = values.table(list(rows.columns), cells, rows_in_all=count[0], columns_in_all=count[1])
     return (
         f'<details class="as-items" open><summary><strong>Items</strong></summary>{html}</details>'
     )
+
+
+def _short(cell: Any) -> Any:
+    return cell if isinstance(cell, (int, float)) else values.one_line(str(cell), _CELL)
 
 
 def _timeline(trace: Trace) -> str:

@@ -33,7 +33,7 @@ LONGEST = 200_000
 _DEEPEST = 6
 _TAG = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?:|mailto:)[^\s<>]+>)")
 _IMAGE = re.compile(r"!(?=\[)")
-_ADDRESS = re.compile(r"(\]\(\s*<?|\]:\s*<?|<)(?=[A-Za-z][A-Za-z0-9+.-]*:|//|&)([^\s<>()]*)")
+_ADDRESS = re.compile(r"(\]\(\s*<?|\]:\s*<?|<)(?=[^\s<>()]*[:&]|[/\\])([^\s<>()]*)")
 _FENCE = re.compile(r"(`{3,}|~{3,})[^`]*\Z")
 _PART = "\u200b"
 
@@ -97,14 +97,16 @@ def harmless(text: str) -> str:
         opening = _FENCE.match(lines[begin])
         if opening is None:
             continue
-        shown += _defused(lines[done:begin]) + [""] * bool(shown or begin > done)
+        shown += _defused(lines[done:begin])
+        shown += [""] * bool(shown and shown[-1].strip())
         body = lines[begin:end]
         mark = opening.group(1)
         closing = re.compile(rf"{re.escape(mark[0])}{{{len(mark)},}}[ \t]*\Z")
         if len(body) > 1 and closing.match(body[-1].strip()):
             body = body[:-1]
-        shown += [mark + _apart(body[0][len(mark) :]), *body[1:], mark, ""]
+        shown += [mark + _apart(body[0][len(mark) :]), *body[1:], mark]
         done = end
+        shown += [""] * bool(done < len(lines) and lines[done].strip())
     shown += _defused(lines[done:])
     return "\n".join(shown).strip("\n")
 

@@ -264,6 +264,8 @@ def _mcp_approval(part: Part, limit: int) -> Body:
 def _tool_search(part: Part, limit: int) -> Body:
     given = content.arguments(part)
     names = content.tools(part)
+    if not names and isinstance(part.output, list):
+        names = [str(get(one, "name", get(one, "type", ""))) for one in part.output]
     items = [f"<code>{escape(one_line(name, 80))}</code>" for name in names]
     shown = labelled("Asked", json_html(given, limit), "arguments") if given else ""
     shown += labelled("Found", listed(items, "tools"), "output")

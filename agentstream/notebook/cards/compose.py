@@ -10,8 +10,8 @@ from ...trace.parts import Part
 from ..html import escape
 from .banner import ending, retry_note, speaker
 from .bodies import body_of
-from .prose import prose
-from .shell import line, shell
+from .prose import LONGEST_TEXT, prose
+from .shell import Body, label_of, line, shell
 from .values import LIMIT, more, one_line
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ __all__ = ["card", "nested_body", "run_body"]
 _PROSE = frozenset({"text", "refusal", "reasoning"})
 _DEEPEST = 6
 _MOST_PARTS = 500
-_LONGEST_RUN = 2_000_000
+_ALL_CALLS = 1_000_000
+_ALL_TEXTS = 600_000
+_LARGEST = 8_000_000
 
 
 def card(
@@ -72,7 +74,7 @@ def nested_body(trace: Trace, *, live: bool = False) -> str:
 def run_body(trace: Trace, *, live: bool = False) -> str:
     """Show all parts of a run in order, with a line at each change of agent."""
     calls = sum(part.kind not in _PROSE for part in trace.parts) or 1
-    limit = max(500, min(LIMIT, _LONGEST_RUN // calls // 2))
+    limit = max(500, min(LIMIT, _ALL_CALLS // calls))
     return "".join(_parts(trace, live=live, limit=limit, depth=0))
 
 
@@ -84,16 +86,26 @@ def _nested(trace: Trace, *, live: bool, limit: int, depth: int) -> str:
 
 
 def _parts(trace: Trace, *, live: bool, limit: int, depth: int) -> Iterator[str]:
+    """Show a run's parts; when the page has become large, calls are one line each."""
     several = len(trace.agents) > 1 or depth > 0
     agent: str | None = None
     retries = list(trace.retries)
+    size, left = 0, _ALL_TEXTS
     for part in trace.parts[:_MOST_PARTS]:
         while retries and retries[0].time <= part.started and retries[0].turn <= (part.turn or 0):
             yield retry_note(retries.pop(0))
         if several and part.agent is not None and part.agent != agent:
             agent = part.agent
             yield speaker(agent)
-        yield _card(part, live=live, nested=True, limit=limit, now=None, depth=depth)
+        if part.kind in _PROSE:
+            yield prose(part, max(min(LONGEST_TEXT, left), 1_000))
+            left -= part.body.length
+            continue
+        shown = _card(part, live=live, nested=True, limit=limit, now=None, depth=depth)
+        if size + len(shown) > _LARGEST >> depth:
+            shown = shell(part, Body(more(len(shown), "character of HTML")), live=live)
+        size += len(shown)
+        yield shown
     yield from map(retry_note, retries)
     yield more(len(trace.parts) - _MOST_PARTS, "part")
 
@@ -108,8 +120,7 @@ def _card(
         return line(part, f"<em>{word}</em>")
     body = body_of(part, limit)
     if part.kind == "handoff" and not body.html and part.error is None:
-        target = part.target or (part.name or "").removeprefix("transfer_to_")
-        name = f"<strong><bdi>{escape(one_line(target, 80))}</bdi></strong>"
+        name = f"<strong><bdi>{escape(one_line(label_of(part), 80))}</bdi></strong>"
         return line(part, f"Handed over to {name}" if part.target else f"Handing over to {name}")
     if part.nested is not None:
         inside = ""

@@ -31,25 +31,25 @@ _NOTES = {
 }
 
 
-def prose(part: Part, *, note: bool = True) -> str:
+def prose(part: Part, limit: int = LONGEST_TEXT) -> str:
     """Show a text, a refusal or a reasoning part as a whole."""
     if part.kind == "reasoning":
-        return _reasoning(part)
-    body = answer(part.text) + citations(part) + (text_note(part) if note else "")
+        return _reasoning(part, limit)
+    body = answer(part.text, limit) + citations(part) + text_note(part)
     if part.kind == "refusal":
         return (
             '<div class="as-text as-refusal" role="note" aria-label="Refusal" dir="auto">'
             f"<p><strong>The model declined</strong></p>{body}</div>"
         )
-    return f'<div class="as-text" dir="auto">{body}</div>'
+    return f'<div class="as-text as-is-{part.status}" dir="auto">{body}</div>'
 
 
-def answer(text: str) -> str:
+def answer(text: str, limit: int = LONGEST_TEXT) -> str:
     """Show a model's text: as JSON if all of it is, else as Markdown."""
-    shown = text[:LONGEST_TEXT]
+    shown = text[:limit]
     parsed = parse_json(shown)
-    html = render(shown) if parsed is None else json_html(parsed, LONGEST_TEXT)
-    return html + more(len(text) - LONGEST_TEXT)
+    html = render(shown) if parsed is None else json_html(parsed, limit)
+    return html + more(len(text) - limit)
 
 
 def reasoning_summary(part: Part) -> str:
@@ -63,13 +63,13 @@ def reasoning_summary(part: Part) -> str:
     return f'Reasoning<span class="as-clock">{length}</span>'
 
 
-def _reasoning(part: Part) -> str:
+def _reasoning(part: Part, limit: int) -> str:
     if not part.body:
         if part.is_open:
             return '<p class="as-line as-reasoning-hidden">Reasoning …</p>'
         return '<p class="as-line as-reasoning-hidden">Reasoned without saying how</p>'
     text = part.text
-    body = render(text[:LONGEST_TEXT]) + more(len(text) - LONGEST_TEXT)
+    body = render(text[:limit]) + more(len(text) - limit)
     return (
         f'<details class="as-reasoning"><summary>{reasoning_summary(part)}</summary>'
         f'<blockquote class="as-reasoning-body" dir="auto">{body}</blockquote></details>'

@@ -38,8 +38,9 @@ LIMIT = 20_000
 """Characters of one value that are shown."""
 
 _FOLD_FROM = 400
+_SHORT = 64
 _LONGEST_JSON = 200_000
-_LONGEST_IMAGE = 8_000_000
+_LONGEST_IMAGE = 6_000_000
 _ROWS, _COLUMNS, _CELL = 10, 12, 200
 _TALL = 16
 _TEXTS = frozenset({"text", "input_text", "output_text"})
@@ -121,6 +122,9 @@ def pretty(value: Any, *, indent: int | None = 2) -> str:
 
 def json_html(value: Any, limit: int = LIMIT) -> str:
     """Show a value as JSON, a long one folded behind its beginning."""
+    text = pretty(value, indent=None)
+    if len(text) <= _SHORT:
+        return code(text, "json", limit)
     text = pretty(value)
     block = code(text, "json", limit)
     if len(text) < _FOLD_FROM:
