@@ -184,6 +184,11 @@ def handoff(
     >>> handoff(Agent(name="Billing")).tool_name
     'transfer_to_billing'
     """
+    if not isinstance(getattr(agent, "name", None), str):
+        raise UserError(
+            f"handoff() needs the agent to hand to, got {type(agent).__name__}; "
+            "write handoff(Agent(name=...))."
+        )
     _check_on_handoff(on_handoff, input_type)
     adapter = TypeAdapter(input_type) if input_type is not None else None
     schema = adapter.json_schema() if adapter is not None else {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
@@ -57,6 +58,16 @@ class RunContextWrapper(Generic[TContext]):
     turn_input: list[TResponseInputItem] = field(default_factory=list)
     _approvals: dict[str, ToolDecisions] = field(default_factory=dict)
     tool_input: Any | None = None
+
+    def copy(self) -> Self:
+        """A wrapper of the same object, with its own usage and its own decisions."""
+        twin = copy(self)
+        twin.usage = replace(self.usage, request_usage_entries=[*self.usage.request_usage_entries])
+        twin._approvals = {
+            name: replace(d, calls=dict(d.calls), messages=dict(d.messages))
+            for name, d in self._approvals.items()
+        }
+        return twin
 
     def approve_tool(self, approval_item: ToolApprovalItem, always_approve: bool = False) -> None:
         """Approve a call that waits.

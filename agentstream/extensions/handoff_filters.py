@@ -19,6 +19,7 @@ from ..items import (
     ToolCallOutputItem,
     ToolSearchCallItem,
     ToolSearchOutputItem,
+    raw_field,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def remove_all_tools(handoff_input_data: HandoffInputData) -> HandoffInputData:
     """
     history = handoff_input_data.input_history
     if not isinstance(history, str):
-        history = tuple(item for item in history if item.get("type") not in _TOOL_TYPES)
+        history = tuple(item for item in history if raw_field(item, "type") not in _TOOL_TYPES)
     return handoff_input_data.clone(
         input_history=history,
         pre_handoff_items=_without_tools(handoff_input_data.pre_handoff_items),

@@ -44,7 +44,11 @@ class Source:
     @property
     def is_complete(self) -> bool:
         """Whether the run has ended, and all of it has been folded."""
-        return self._done if self.foreign else bool(self.result.is_complete)
+        if self.foreign:
+            return self._done
+        task = self.result.run_loop_task
+        # A cancelled run counts as complete at once; it has ended when its task has.
+        return bool(self.result.is_complete) and (task is None or task.done())
 
     @property
     def waits(self) -> bool:
@@ -82,6 +86,8 @@ class Source:
             async with aclosing(stream) as events:
                 async for event in events:
                     yield event
+                # Stopped from elsewhere, the events end at once, and the run a moment later.
+                await self.result.wait_closed()
             return
         try:
             async for event in self._folded(stream):
@@ -125,6 +131,11 @@ class Source:
             )
         return iter(self.result)
 
+    async def closed(self) -> None:
+        """Wait until a stopped run has closed what it held."""
+        if not self.foreign:
+            await self.result.wait_closed()
+
     def cancel(self) -> None:
         """Stop the run; what arrived stays."""
         self.result.cancel()
@@ -139,12 +150,12 @@ class Source:
         bool
             Whether the run goes on.
         """
-        state = self.result.to_state()
+        context = self.result.context_wrapper
         for item in self.result.interruptions:
             if item.call_id == call_id:
-                (state.approve if approve else state.reject)(item)
+                (context.approve_tool if approve else context.reject_tool)(item)
         names = [(item.name, item.call_id) for item in self.result.interruptions]
-        if any(state.context.is_tool_approved(name, call) is None for name, call in names):
+        if any(context.is_tool_approved(name, call) is None for name, call in names):
             return False
         self.result.resume()
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from typing_extensions import TypedDict
@@ -248,6 +248,9 @@ trace_metadata
         if given is None:
             return cls()
         if isinstance(given, dict):
+            unknown = sorted(set(given) - {each.name for each in fields(cls)})
+            if unknown:
+                raise TypeError(f"Unknown run_config settings: {', '.join(unknown)}")
             return cls(**given)
         if not isinstance(given, cls):
             raise TypeError(

@@ -102,6 +102,7 @@ class InputGuards:
         self._task: asyncio.Task[InputGuardrailResult | None] | None = None
         self._interrupted: asyncio.Task[Any] | None = None
         self._cancelled_it = False
+        self._begun = self._due = False
 
     async def __aenter__(self) -> InputGuards:
         return self
@@ -112,13 +113,18 @@ class InputGuards:
             await cancel_all([self._task])
 
     async def before(self) -> None:
-        """Run the guardrails that the first model call waits for."""
-        if self._before:
+        """Run the guardrails that the first model call waits for, unless the input has passed."""
+        self._due = not (self._begun or self._state.input_checked)
+        self._begun = True
+        if self._due:
+            # A run that was stopped before it knew begins its checks again.
+            self._results().clear()
+        if self._due and self._before:
             _raise_if_tripped(await until_tripped(self._runs(self._before), self._results()))
 
     def start(self) -> None:
         """Start the guardrails that run beside the first model call."""
-        if self._beside:
+        if self._due and self._beside:
             self._interrupted = asyncio.current_task()
             self._task = asyncio.create_task(
                 until_tripped(self._runs(self._beside), self._results()), name="input guardrails"
@@ -165,6 +171,7 @@ class InputGuards:
             self._interrupted = None
             task, self._task = self._task, None
             _raise_if_tripped(await task)
+        self._state.input_checked = self._state.input_checked or self._begun
 
 
 def _raise_if_tripped(result: InputGuardrailResult | None) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
+from ..errors import UserError
 from ..events import AgentUpdatedStreamEvent, RunItemStreamEvent, StreamEvent
 from ..items import ItemHelpers, RunItem
 from ..trace.marks import (
@@ -23,7 +24,7 @@ from ..trace.marks import (
 )
 from .act import act
 from .ask import ask, prepare
-from .decide import Act, Ask, Finish, decide
+from .decide import Act, Ask, Finish, Judge, decide
 from .finish import conclude, finish, give_up_turns, out_of_turns
 from .guards import InputGuards
 from .interrupts import awake_in_a_notebook
@@ -42,7 +43,7 @@ async def run_loop(
 ) -> AsyncGenerator[StreamEvent, None]:
     """Run `state` to its end and yield what happens; `drive` drains it in a task of its own."""
     yield AgentUpdatedStreamEvent(new_agent=state.agent)
-    if not state.new_items:
+    if state.turn == 0:
         await load(state, options)
     async with aclosing(_turns(state, options, guards)) as events:
         async for event in events:
@@ -72,6 +73,8 @@ async def _turns(
                 return
             continue
         if not isinstance(step, Ask):
+            if toolbox is None and isinstance(step, Judge):
+                toolbox = await _toolbox(state, options)
             over, output = await conclude(state, options, toolbox, step)
             if over:
                 await guards.passed()
@@ -108,16 +111,14 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
     """Admit input that waits, check the run's input, tell the agent's start; the turn's tools."""
     state.interruptions = []
     state.admit_pending_input()
-    if state.turn == 1:
-        await guards.before()
+    await guards.before()
     toolbox = await _toolbox(state, options)
     state.context.turn_input = ItemHelpers.input_to_new_input_list(state.input)
     if not state.agent_started:
         state.agent_started = True
         context = hook_context(state.context)
         await options.tell(state.agent, "on_agent_start", context, state.agent)
-    if state.turn == 1:
-        guards.start()
+    guards.start()
     return toolbox
 
 
@@ -146,7 +147,12 @@ async def drive(
 
     An error carries what the run had reached as `run_data`.
     """
-    options.mark = state.observe
+    if state.running:
+        raise UserError(
+            "This RunState is being run already. Wait until that run has ended, or take a state of "
+            "its own with result.to_state()."
+        )
+    options.mark, state.running = state.observe, True
     _mark_start(state)
     try:
         with awake_in_a_notebook():
@@ -159,6 +165,8 @@ async def drive(
         state.observe(RunFailed(f"{type(error).__name__}: {error}"))
         error.run_data = state.details()  # type: ignore[attr-defined]
         raise
+    finally:
+        state.running = False
 
 
 async def _drain(

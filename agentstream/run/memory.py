@@ -37,9 +37,9 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
                 f"got {type(together).__name__}"
             )
         news = _not_among(before, together)
+    await session.add_items(news)
     state.input = together
     state.start_with(together)
-    await session.add_items(news)
 
 
 def _limit(options: RunOptions) -> int | None:

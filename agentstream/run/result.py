@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from ..errors import UserError
 from ..events import StreamEvent
 from ..items import ItemHelpers, ModelResponse, RunItem, ToolApprovalItem, TResponseInputItem
+from ..trace.marks import RunCancelled
 from .loop import drive
 from .options import RunOptions
 from .state import RunState, told_to_model
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..agent import Agent
     from ..guardrails import (
         InputGuardrailResult,
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
         ToolOutputGuardrailResult,
     )
     from ..run_context import RunContextWrapper
-    import pandas as pd
-
     from ..trace import Trace
     from ..trace.frames import Table
     from ..trace.timeline import Timeline
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 # How long `async with` waits for a cancelled run to close its connection and its tools, in seconds.
 _CLOSING_TIME = 5.0
+
+_RUNNING: set[asyncio.Task[None]] = set()
 
 
 class RunResultBase:
@@ -195,8 +198,11 @@ class RunResultBase:
         return ItemHelpers.input_to_new_input_list(state.input) + new
 
     def to_state(self) -> RunState[Any]:
-        """The run's state, to decide on interruptions, save it, and run it again."""
-        return self._state
+        """The run's state, to decide on interruptions, save it, and run it again.
+
+        Each call gives a state of its own: a run that goes on from it leaves this result as it is.
+        """
+        return self._state.copy()
 
     def release_agents(self, *, release_new_items: bool = True) -> None:
         """Accepted for the SDK's programs; agents here are collected with their results."""
@@ -239,9 +245,26 @@ class RunResultStreaming(RunResultBase):
         # Else the first reader starts the run.
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._task is None:
+        if self._task is not None:
+            if self._loop is not loop and not self._task.done():
+                raise UserError(
+                    "This run was started in another event loop (in another thread, or before "
+                    "another asyncio.run); read its events there, or start it here."
+                )
+        elif not self._cancelled:
             self._loop = loop
             self._task = loop.create_task(self._pump(), name="agentstream run")
+            # The event loop knows its tasks only weakly; a run goes on when its result is dropped.
+            _RUNNING.add(self._task)
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        _RUNNING.discard(task)
+        if task.cancelled():
+            # Before its first step, so that the loop could not tell.
+            self._state.observe(RunCancelled())
+            self._wake()
+            self._tell_watchers()
 
     async def _pump(self) -> None:
         try:
@@ -258,15 +281,13 @@ class RunResultStreaming(RunResultBase):
             asyncio.get_running_loop().call_soon(self._tell_watchers)
 
     def _observe(self, event: StreamEvent) -> None:
-        for watcher in self._watchers:
-            watcher()
         if self._cancelled:
             return
         self._events.append(event)
         if self._waiting:
             self._wake()
 
-    def _tell_watchers(self) -> None:
+    def _tell_watchers(self, event: Any = None) -> None:
         for watcher in self._watchers:
             watcher()
 
@@ -280,13 +301,26 @@ class RunResultStreaming(RunResultBase):
         watcher : callable
             Called without arguments, on the run's loop; it must not block and must not raise.
         """
+        if not self._watchers:
+            self.observe(self._tell_watchers)
         self._watchers.append(watcher)
+
+    def observe(self, observer: Callable[[Any], None]) -> None:
+        """Have `observer` called with each event and each mark of the run from now on.
+
+        Parameters
+        ----------
+        observer : callable
+            Takes a stream event or one of `agentstream.trace.marks`; called on the run's loop; it
+            must not block and must not raise.
+        """
+        self._state.observers.append(observer)
 
     def resume(self) -> RunResultStreaming:
         """Go on with a run that waits for approvals, in this same result.
 
-        Decide first, with ``result.to_state().approve(...)`` or ``.reject(...)``; what is not
-        decided waits again. May be called from any thread.
+        Decide first, with ``result.context_wrapper.approve_tool(...)`` or ``.reject_tool(...)``;
+        what is not decided waits again. May be called from any thread.
 
         Returns
         -------
@@ -394,7 +428,10 @@ class RunResultStreaming(RunResultBase):
             return
         self._cancelled = True
         self._events.clear()
-        if self._loop is None or self._task is None or self._loop.is_closed():
+        if self._task is None:
+            self._state.observe(RunCancelled())
+            return
+        if self._loop is None or self._loop.is_closed():
             return
         if _current_loop() is self._loop:
             self._stop()
@@ -406,8 +443,11 @@ class RunResultStreaming(RunResultBase):
             self._task.cancel()
         self._wake()
 
-    async def _closed(self) -> None:
-        """Wait until a stopped run has closed its connection and ended its tools."""
+    async def wait_closed(self) -> None:
+        """Wait until a stopped run has closed its connection and ended its tools.
+
+        It waits for at most 5 seconds, so that a tool that ignores its cancellation holds nobody.
+        """
         if self._task is not None and self._task is not asyncio.current_task():
             await asyncio.wait([self._task], timeout=_CLOSING_TIME)
 
@@ -417,7 +457,7 @@ class RunResultStreaming(RunResultBase):
 
     async def __aexit__(self, *error: object) -> None:
         self.cancel()
-        await self._closed()
+        await self.wait_closed()
 
     def __iter__(self) -> Iterator[StreamEvent]:
         """The run's events without async; leaving the loop early stops the run."""
@@ -425,7 +465,7 @@ class RunResultStreaming(RunResultBase):
 
         async def close() -> None:
             self.cancel()
-            await self._closed()
+            await self.wait_closed()
 
         try:
             while True:
@@ -483,7 +523,7 @@ class EventStream:
         self._reading = False
         if not self._result.is_complete:
             self._result.cancel()
-        await self._result._closed()
+        await self._result.wait_closed()
 
     def __del__(self) -> None:
         if self._reading:

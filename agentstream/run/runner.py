@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..agent import Agent
@@ -200,11 +200,13 @@ def _prepared(
 ) -> tuple[RunState[Any], RunOptions]:
     """State and options of a run, with everything wrong about them told now."""
     _check(agent, input, hooks)
-    if session is not None and (conversation_id or previous_response_id):
-        raise UserError(
-            "A session and conversation_id or previous_response_id both keep the conversation; "
-            "use one of them."
-        )
+    _check_memory(
+        session,
+        input.server_managed
+        if isinstance(input, RunState)
+        else bool(conversation_id or previous_response_id or auto_previous_response_id),
+    )
+    _check_limits(max_turns, error_handlers)
     config = RunConfig.of(run_config)
     options = RunOptions(
         config=config,
@@ -236,7 +238,9 @@ def _prepared(
 def _resumed(state: RunState[Any], agent: Agent[Any], context: Any) -> RunState[Any]:
     state.interruptions = []
     if context is not None:
-        state.context.context = context
+        state.context.context = (
+            context.context if isinstance(context, RunContextWrapper) else context
+        )
     return state
 
 
@@ -252,8 +256,36 @@ def _check(agent: Any, input: Any, hooks: Any) -> None:
             f"got {type(input).__name__}."
         )
     # By shape, so that hooks written for the SDK serve, too.
-    if hooks is not None and not hasattr(hooks, "on_agent_start"):
+    fits = hasattr(hooks, "on_agent_start") and not isinstance(hooks, type)
+    if hooks is not None and not fits:
         raise TypeError(
             f"Run hooks must be an instance of RunHooks, got {type(hooks).__name__}; "
             "AgentHooks belong to Agent(hooks=...)."
+        )
+
+
+def _check_memory(session: Any, server_managed: bool) -> None:
+    if session is None:
+        return
+    if server_managed:
+        raise UserError(
+            "A session and conversation_id, previous_response_id or auto_previous_response_id "
+            "both keep the conversation; use one of them."
+        )
+    if not (hasattr(session, "get_items") and hasattr(session, "add_items")):
+        raise UserError(
+            f"The session must have get_items and add_items, got {type(session).__name__}; "
+            "for example SQLiteSession('conversation-1')."
+        )
+
+
+def _check_limits(max_turns: Any, error_handlers: Any) -> None:
+    if max_turns is not None and not isinstance(max_turns, (int, float)):
+        raise UserError(
+            f"max_turns must be a number or None (no limit), got {type(max_turns).__name__}"
+        )
+    if error_handlers is not None and not isinstance(error_handlers, Mapping):
+        raise UserError(
+            "error_handlers must be a dict such as {'max_turns': function}, "
+            f"got {type(error_handlers).__name__}"
         )

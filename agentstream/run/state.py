@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from copy import copy
 from typing import TYPE_CHECKING, Any, Generic
 
 from ..errors import RunErrorDetails
@@ -77,6 +78,10 @@ class RunState(Generic[TContext]):
         self.previous_response_id = previous_response_id
         self.auto_previous_response_id = auto_previous_response_id
         self.turn = 0
+        self.running = False
+        """Whether a run is at work on this state."""
+        self.input_checked = False
+        """Whether the input guardrails have let the input pass."""
         self.new_items: list[RunItem] = []
         self.model_items: list[RunItem] = []
         """What the model sees beside the input: `new_items`, unless a handoff's filter changed
@@ -104,6 +109,8 @@ class RunState(Generic[TContext]):
         """How many of `new_items` are in the session."""
         self.trace = Trace()
         """The run as data; a run that is resumed goes on in it."""
+        self.observers: list[Callable[[Any], None]] = []
+        """Told each event and each mark, after the trace."""
         self.began: float | None = None
         """When the run began, on the monotonic clock: the zero of the trace's times."""
 
@@ -113,6 +120,22 @@ class RunState(Generic[TContext]):
         return bool(
             self.conversation_id or self.previous_response_id or self.auto_previous_response_id
         )
+
+    def copy(self) -> RunState[TContext]:
+        """A state that goes its own way from here; items, the user's context and trace are shared.
+
+        So what is decided on it, and a run that goes on from it, leave the result it is from as
+        it was.
+        """
+        twin = copy(self)
+        twin.running = False
+        twin.context = self.context.copy()
+        for name, value in vars(self).items():
+            if isinstance(value, (list, set)):
+                setattr(twin, name, copy(value))
+        twin.observers = []
+        twin.nested = {call_id: inner.copy() for call_id, inner in self.nested.items()}
+        return twin
 
     def add(self, items: list[RunItem], *, from_model: bool = False) -> None:
         """Append items to the run; `from_model` tells that the server knows them."""
@@ -150,6 +173,8 @@ class RunState(Generic[TContext]):
         if self.began is None:
             self.began = now
         self.trace.add(event, now - self.began)
+        for observer in self.observers:
+            observer(event)
 
     def details(self) -> RunErrorDetails:
         """What the run has reached, for an error to carry."""

@@ -40,6 +40,7 @@ def state_to_json(
         "starting_agent": state.starting_agent.name,
         "agent": state.agent.name,
         "turn": state.turn,
+        "input_checked": state.input_checked,
         "max_turns": state.max_turns,
         "conversation_id": state.conversation_id,
         "previous_response_id": state.previous_response_id,
@@ -181,6 +182,7 @@ def state_from_json(
 def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[Any]]) -> None:
     for name in (
         "turn",
+        "input_checked",
         "max_turns",
         "conversation_id",
         "previous_response_id",

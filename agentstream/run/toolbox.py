@@ -85,6 +85,13 @@ class Toolbox:
         if policy == "error":
             raise UserError(message)
         logger.warning(message)
+        # The last of a name wins, as in the SDK; the model sees only that one.
+        self.tools = [
+            tool
+            for tool in self.tools
+            if not isinstance(tool, FunctionTool) or self.functions[tool.qualified_name] is tool
+        ]
+        self.handoffs = list(self.transfers.values())
 
     def function(self, call: Any) -> FunctionTool | None:
         """The function tool that the model's `call` names; None where there is none."""
