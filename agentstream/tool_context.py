@@ -70,8 +70,11 @@ class ToolContext(RunContextWrapper[TContext]):
         self.tool_namespace = tool_namespace or getattr(tool_call, "namespace", None)
         self.agent = agent
         self.run_config = run_config
-        # The paused run of an agent that runs as this tool, when the call is resumed.
+        # For an agent that runs as this tool: its paused run when the call is resumed, who is told
+        # its events, and whether somebody watches the run around it.
         self.paused_run: Any = None
+        self.observer: Any = None
+        self.watched = False
 
     @property
     def qualified_tool_name(self) -> str:

@@ -124,8 +124,6 @@ class ShownWidget(AgentView):
                 self._wake()
             return
         self.source.cancel()
-        if self.source.is_complete:
-            self._end()
         self._wake()
 
     def _wake(self) -> None:
@@ -148,6 +146,7 @@ class ShownWidget(AgentView):
             async for event in self._events():
                 yield event
         except asyncio.CancelledError:
+            await self.source.closed()
             self._end()
             raise RunInterrupted from None
         finally:

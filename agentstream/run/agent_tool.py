@@ -18,10 +18,12 @@ from ..schema import ensure_strict_json_schema
 # FunctionTool looks at the annotation when the function is defined.
 from ..tool_context import ToolContext
 from ..tools import FunctionTool, function_tool
+from ..trace.marks import Nested
 from .config import DEFAULT_MAX_TURNS
 from .function_call import NestedInterruption
 from .options import call
-from .runner import Runner
+from .result import RunResultStreaming
+from .runner import prepared
 from .state import RunState
 
 if TYPE_CHECKING:
@@ -124,6 +126,18 @@ async def _task(
     )
 
 
+def _as_nested(call_id: str, observer: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Tells the outer run what happens in the inner one, with the call that leads to it."""
+
+    def tell(event: Any) -> None:
+        if isinstance(event, Nested):
+            observer(Nested((call_id, *event.path), event.event))
+        else:
+            observer(Nested((call_id,), event))
+
+    return tell
+
+
 async def _run(
     agent: Agent[Any],
     context: ToolContext[Any],
@@ -140,8 +154,8 @@ async def _run(
     how.pop("on_stream_max_pending_events")  # events wait without a bound, none is dropped
     paused: RunState[Any] | None = context.paused_run
     if paused is not None:
-        # Decisions made on the outer run hold for the inner one.
-        paused.context._approvals = context._approvals
+        # Decisions made on the outer run hold for the inner one; its tokens count in the outer.
+        paused.context._approvals, paused.context.usage = context._approvals, context.usage
     wrapper = RunContextWrapper(
         context=context.context,
         usage=context.usage,
@@ -154,15 +168,17 @@ async def _run(
         "run_config": context.run_config if run_config is None else run_config,
         **how,
     }
-    result: Any
     if paused is not None:
         options["context"] = None
-    if on_stream is None:
-        result = await Runner.run(agent, paused or task, **options)
-    else:
-        result = Runner.run_streamed(agent, paused or task, **options)
-        async with aclosing(result.stream_events()) as events:
-            async for event in events:
+    state, how_to = prepared(agent, paused or task, **options)
+    # As in the SDK the model is asked for one answer, unless somebody watches it being written.
+    how_to.streamed = on_stream is not None or context.watched
+    if context.observer is not None:
+        state.observers.append(_as_nested(context.tool_call_id, context.observer))
+    result = RunResultStreaming(state, how_to)
+    async with aclosing(result.stream_events()) as events:
+        async for event in events:
+            if on_stream is not None:
                 told = {"event": event, "agent": result.current_agent}
                 await call(on_stream, {**told, "tool_call": context.tool_call})
     if result.interruptions:

@@ -15,6 +15,7 @@ from ..models.base import Model, ModelTracing
 from ..models.responses import response_failure
 from ..models.retry import add_failed_requests, call_with_retry, stream_with_retry
 from ..together import together
+from ..trace.marks import ModelAnswered, ModelRetried
 from ..usage import usage_of
 from .config import CallModelData, ModelInputData, RunConfig
 from .options import RunOptions, call
@@ -147,7 +148,7 @@ async def ask(
     await options.tell(
         agent, "on_llm_start", context, agent, request.instructions, list(request.input)
     )
-    failures: list[Exception] = []
+    failures = Failures(options)
     if options.streamed:
         ending = Ending()
         try:
@@ -162,6 +163,7 @@ async def ask(
             raise
     else:
         answer = await _call(request)
+        options.mark(ModelAnswered(answer.response_id, answer.usage))
     add_failed_requests(answer.usage, len(failures))
     for item in take(state, options, answer, request):
         name = EVENT_NAMES.get(item.type)
@@ -212,6 +214,21 @@ def _stream(request: Request, failures: list[Exception]) -> AsyncGenerator[Any, 
         conversation_id=request.conversation_id,
         failures=failures,
     )
+
+
+class Failures(list[Exception]):
+    """The errors of attempts that are made again, each marked when it comes."""
+
+    def __init__(self, options: RunOptions) -> None:
+        super().__init__()
+        self._options = options
+
+    def append(self, error: Exception) -> None:
+        """Take in the error of another attempt."""
+        super().append(error)
+        self._options.mark(
+            ModelRetried(attempt=len(self), error=f"{type(error).__name__}: {error}")
+        )
 
 
 class Ending:

@@ -73,6 +73,8 @@ class FunctionCall:
             run_config=options.config,
         )
         self.context.paused_run = state.nested.get(raw.call_id)
+        self.context.observer = options.mark
+        self.context.watched = options.streamed and bool(state.observers)
 
     async def run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
         """The call's output, or the approvals it waits for.

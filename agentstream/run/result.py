@@ -278,7 +278,8 @@ class RunResultStreaming(RunResultBase):
         finally:
             self._wake()
             # Once more when the task counts as done, for those who look at `is_complete`.
-            asyncio.get_running_loop().call_soon(self._tell_watchers)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon(self._tell_watchers)
 
     def _observe(self, event: StreamEvent) -> None:
         if self._cancelled:

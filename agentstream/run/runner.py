@@ -89,7 +89,7 @@ class Runner:
         AgentsException
             What the run failed with; its `run_data` has what it had reached.
         """
-        state, options = _prepared(
+        state, options = prepared(
             starting_agent,
             input,
             context=context,
@@ -168,7 +168,7 @@ class Runner:
         -------
         RunResultStreaming
         """
-        state, options = _prepared(
+        state, options = prepared(
             starting_agent,
             input,
             context=context,
@@ -184,19 +184,19 @@ class Runner:
         return RunResultStreaming(state, options)
 
 
-def _prepared(
+def prepared(
     agent: Agent[Any],
     input: Any,
     *,
-    context: Any,
-    max_turns: int | None,
-    hooks: Any,
-    run_config: RunConfig | dict[str, Any] | None,
-    error_handlers: RunErrorHandlers | None,
-    previous_response_id: str | None,
-    auto_previous_response_id: bool,
-    conversation_id: str | None,
-    session: Session | None,
+    context: Any = None,
+    max_turns: int | None = DEFAULT_MAX_TURNS,
+    hooks: Any = None,
+    run_config: RunConfig | dict[str, Any] | None = None,
+    error_handlers: RunErrorHandlers | None = None,
+    previous_response_id: str | None = None,
+    auto_previous_response_id: bool = False,
+    conversation_id: str | None = None,
+    session: Session | None = None,
 ) -> tuple[RunState[Any], RunOptions]:
     """State and options of a run, with everything wrong about them told now."""
     _check(agent, input, hooks)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .parts import Guardrail, Part, Retry
+from .raw_events import usage_of
 from .run_items import request_approval
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ def _model_called(trace: Trace, mark: Any, t: float) -> None:
     turn = trace.open_turn(t)
     turn.model = mark.model or turn.model
     trace.touch()
+
+
+def _model_answered(trace: Trace, mark: Any, t: float) -> None:
+    turn = trace.open_turn(t)
+    turn.response_id = mark.response_id
+    turn.usage = usage_of(mark.usage) if mark.usage is not None else None
+    trace.close_turn(t, "completed")
 
 
 def _model_retried(trace: Trace, mark: Any, t: float) -> None:
@@ -131,6 +139,7 @@ def _nested(trace: Trace, mark: Any, t: float) -> Part:
 MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
     "mark.run_started": _run_started,
     "mark.model_called": _model_called,
+    "mark.model_answered": _model_answered,
     "mark.model_retried": _model_retried,
     "mark.tool_started": _tool_started,
     "mark.tool_progressed": _tool_progressed,

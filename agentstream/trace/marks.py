@@ -33,6 +33,15 @@ class ModelCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelAnswered:
+    """A request was answered in one piece; a streamed answer tells this itself."""
+
+    response_id: str | None = None
+    usage: Any = None
+    type: Literal["mark.model_answered"] = "mark.model_answered"
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRetried:
     """A model call failed and will be made again after ``delay`` seconds."""
 
@@ -149,6 +158,7 @@ class Nested:
 Mark: TypeAlias = (
     RunStarted
     | ModelCalled
+    | ModelAnswered
     | ModelRetried
     | ToolStarted
     | ToolProgressed
