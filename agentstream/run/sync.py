@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import threading
 import warnings
+import weakref
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -17,6 +19,9 @@ from ..errors import UserError
 from .interrupts import interrupts_raise
 
 T = TypeVar("T")
+
+# How long a program waits at exit for runs that it left unread, in seconds.
+_ENDING_TIME = 5.0
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
@@ -70,7 +75,7 @@ def running_loop_for_nesting() -> asyncio.AbstractEventLoop | None:
         import nest_asyncio2
 
         try:
-            nest_asyncio2.apply(loop)
+            nest_asyncio2.apply(loop, run_close_loop=True)
         except ValueError as error:
             raise UserError(
                 f"A synchronous run inside a running {type(loop).__module__} loop is not possible: "
@@ -84,10 +89,26 @@ def _nests(loop: asyncio.AbstractEventLoop) -> bool:
     return hasattr(loop, "_nest_patched")
 
 
+class _Owner:
+    """Owns the loop of a thread that is not the main one, and closes it when the thread ends."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+
+    def __del__(self) -> None:
+        if not self.loop.is_closed():
+            self.loop.close()
+
+
+_of_thread = threading.local()
+_ending_at_exit: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+
 def thread_loop() -> asyncio.AbstractEventLoop:
     """The loop of this thread, made when there is none.
 
-    It stays open for the next call, so that a client's pooled connections go on working.
+    It stays open for the next call, so that a client's pooled connections go on working: until the
+    thread ends, or the program.
     """
     with warnings.catch_warnings():
         # Python 3.12 warns when there is no loop yet, 3.14 raises; both are answered below.
@@ -96,8 +117,28 @@ def thread_loop() -> asyncio.AbstractEventLoop:
             loop: asyncio.AbstractEventLoop | None = asyncio.get_event_loop()
         except RuntimeError:
             loop = None
+    in_main = threading.current_thread() is threading.main_thread()
     if loop is None or loop.is_closed():
-        loop = asyncio.new_event_loop()
+        if in_main:
+            loop = asyncio.new_event_loop()
+        else:
+            _of_thread.owner = _Owner()
+            loop = _of_thread.owner.loop
         asyncio.set_event_loop(loop)
-        atexit.register(loop.close)
+    if in_main and loop not in _ending_at_exit:
+        _ending_at_exit.add(loop)
+        atexit.register(_end, loop)
     return loop
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what a program leaves behind in its loop at exit, as `asyncio.run` does, and close."""
+    if loop.is_closed() or loop.is_running():
+        return
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=_ENDING_TIME))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

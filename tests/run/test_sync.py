@@ -1,0 +1,143 @@
+"""Runs without async: in a script, in threads, inside a running loop, and left in the middle."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentstream import Agent, Runner
+from agentstream.testing import ScriptedModel, say, stall, turn
+
+
+def agent(*turns: Any) -> Agent[Any]:
+    return Agent(name="A", model=ScriptedModel(list(turns)))
+
+
+def endless() -> Any:
+    return Runner.run_streamed(agent(turn(say("one two three"), stall())), "hi")
+
+
+def in_thread(work: Any) -> Any:
+    """What `work` returns in a thread of its own."""
+    box: list[Any] = []
+    thread = threading.Thread(target=lambda: box.append(work()))
+    thread.start()
+    thread.join(30)
+    return box[0]
+
+
+def test_two_runs_follow_each_other() -> None:
+    asked = agent("One.", "Two.")
+
+    def both() -> list[str]:
+        return [Runner.run_sync(asked, "hi").final_output for _ in range(2)]
+
+    assert in_thread(both) == ["One.", "Two."]
+
+
+class Left(Exception):
+    pass
+
+
+@pytest.mark.parametrize("leave", [None, Left, KeyboardInterrupt])
+def test_a_loop_that_is_left_stops_the_run(leave: Any) -> None:
+    def left() -> tuple[bool, bool]:
+        result = endless()
+        try:
+            for _ in result:
+                if leave is None:
+                    break
+                raise leave
+        except (Left, KeyboardInterrupt):
+            pass
+        return result.is_complete, result.run_loop_task.done()
+
+    assert in_thread(left) == (True, True)
+
+
+def test_an_iterator_that_is_dropped_stops_the_run() -> None:
+    def dropped() -> tuple[bool, bool]:
+        result = endless()
+        events = iter(result)
+        next(events)
+        del events
+        gc.collect()
+        return result.is_complete, result.run_loop_task.done()
+
+    assert in_thread(dropped) == (True, True)
+
+
+def test_threads_that_end_leave_no_loop_open() -> None:
+    folder = Path("/proc/self/fd")
+    if not folder.exists():
+        pytest.skip("counts open files in /proc")
+    in_thread(lambda: Runner.run_sync(agent("Hello."), "hi"))
+    gc.collect()
+    before = len(os.listdir(folder))
+    for _ in range(10):
+        in_thread(lambda: Runner.run_sync(agent("Hello."), "hi"))
+    gc.collect()
+    assert len(os.listdir(folder)) <= before + 3
+
+
+PROGRAM = """
+import asyncio
+from agentstream import Agent, Runner
+from agentstream.testing import ScriptedModel, say, stall, turn
+def agent(*turns):
+    return Agent(name="A", model=ScriptedModel(list(turns)))
+def endless():
+    return Runner.run_streamed(agent(turn(say("one two"), stall())), "hi")
+"""
+
+
+def printed_by(program: str) -> str:
+    """What a program prints that warns of nothing; alone, for nesting patches asyncio for all."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM + program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
+    assert ended.stderr == ""
+    return ended.stdout
+
+
+def test_a_program_may_end_in_the_middle_of_a_run() -> None:
+    program = "events = iter(endless())\nprint(next(events).type)"
+    assert printed_by(program) == "agent_updated_stream_event\n"
+
+
+def test_inside_a_running_loop_a_loop_that_is_left_stops_the_run() -> None:
+    program = """
+async def cell():
+    for leave in (None, ValueError, KeyboardInterrupt):
+        result = endless()
+        try:
+            for _ in result:
+                if leave is None:
+                    break
+                raise leave
+        except (ValueError, KeyboardInterrupt):
+            pass
+        print(result.is_complete, result.run_loop_task.done())
+    result = endless()
+    events = iter(result)
+    next(events)
+    del events
+    print(result.is_complete, result.run_loop_task.done())
+    print(Runner.run_sync(agent("One."), "hi").final_output)
+    print(len(asyncio.all_tasks()))
+loop = asyncio.new_event_loop()
+loop.run_until_complete(cell())
+loop.close()
+"""
+    assert printed_by(program).split() == ["True", "True"] * 4 + ["One.", "1"]
