@@ -39,6 +39,7 @@ _STATES = {
     "cancelled": "stopped",
     "rejected": "rejected",
 }
+_LONGEST_ID = 1_000
 _WRITTEN = frozenset({"tool", "mcp_call", "code_interpreter", "handoff"})
 
 
@@ -176,12 +177,13 @@ def _progress(part: Part) -> str:
 
 def _approval(part: Part, *, live: bool) -> str:
     if part.status == "awaiting_approval":
-        if not live:
-            return '<p class="as-approval">Waiting for approval</p>'
         call_id = part.item_id if part.kind == "mcp_approval" else part.call_id
+        # An id is an address: it cannot be cut, and one of this length is not one.
+        if not live or not call_id or len(call_id) > _LONGEST_ID:
+            return '<p class="as-approval">Waiting for approval</p>'
         name = escape(one_line(part.name or kind_label(part), 80))
         buttons = "".join(
-            f'<button type="button" class="as-{word}" data-call="{escape(call_id or "")}" '
+            f'<button type="button" class="as-{word}" data-call="{escape(call_id)}" '
             f'aria-label="{shown} {name}">{shown}</button>'
             for word, shown in (("approve", "Approve"), ("reject", "Reject"))
         )

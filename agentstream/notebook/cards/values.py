@@ -129,8 +129,10 @@ def json_html(value: Any, limit: int = LIMIT) -> str:
     block = code(text, "json", limit)
     if len(text) < _FOLD_FROM:
         return block
-    size = f"{len(value)} entries" if isinstance(value, dict) else f"{len(text):,} characters"
-    size = f"{len(value)} items" if isinstance(value, list) else size
+    size = f"{len(text):,} characters"
+    if isinstance(value, (dict, list)):
+        count = len(value)
+        size = f"{count:,} {'item' if isinstance(value, list) else 'key'}{'s' * (count != 1)}"
     return (
         f'<details class="as-fold"><summary><code>{escape(one_line(text, 80))}</code> '
         f'<span class="as-size">{size}</span></summary>{block}</details>'
