@@ -27,6 +27,8 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
         state.start_with(news)
         return
     before = await session.get_items(_limit(options))
+    if hasattr(session, "as_input"):
+        before = session.as_input(before)
     combine = options.config.session_input_callback
     together: Any = [*before, *news]
     if combine is not None:

@@ -121,7 +121,7 @@ class OpenAIConversationsSession(SessionABC):
         if not items:
             return
         # The server gives items ids of its own and refuses those that it has seen.
-        items = [{k: v for k, v in item.items() if k != "id"} for item in items]  # type: ignore[misc]
+        items = [_without_id(item) for item in items]
         async with self._lock():
             conversation_id = await self._conversation()
             client = self._openai_client
@@ -137,6 +137,14 @@ class OpenAIConversationsSession(SessionABC):
                         "this request. Compare with get_items() before you add the rest."
                     )
                     raise
+
+    def as_input(self, items: list[TResponseInputItem]) -> list[TResponseInputItem]:
+        """Items of the conversation as a model call takes them.
+
+        The server knows the model's messages by their ids in this conversation; sent outside of it
+        they go without.
+        """
+        return [_without_id(item) if item.get("role") == "assistant" else item for item in items]
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove and return the latest item; None when there is none."""
@@ -156,3 +164,8 @@ class OpenAIConversationsSession(SessionABC):
                 return
             await self._openai_client.conversations.delete(self._session_id)
             self._session_id = None
+
+
+def _without_id(item: TResponseInputItem) -> TResponseInputItem:
+    plain: Any = {key: value for key, value in item.items() if key != "id"}
+    return plain

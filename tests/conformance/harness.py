@@ -237,7 +237,12 @@ async def drained(result: Any) -> dict[str, Any]:
 def described(event: Any) -> list[Any]:
     """An event of any of the three levels."""
     if event.type == "raw_response_event":
-        return ["raw", event.data.type, plain(event.data)]
+        shown = plain(event.data)
+        if event.data.type == "response.output_item.added" and shown["item"]["type"] == "reasoning":
+            # The SDK goes on writing into the item that it has told, so what a reader sees of it
+            # depends on when he looks.
+            shown["item"] = {**shown["item"], "summary": "(being written)"}
+        return ["raw", event.data.type, shown]
     if event.type == "run_item_stream_event":
         return ["item", event.name, item(event.item)]
     return ["agent", event.new_agent.name]

@@ -321,7 +321,7 @@ async def test_leaving_the_loop_stops_the_run(sdk, server):
         ran_tools.append("tool ran")
         return "seen"
 
-    server.play([turn("Let me look around for a moment.", call("look"), pace=100), "Seen."])
+    server.play([turn("Let me look around for a moment. " * 20, call("look"), pace=100), "Seen."])
     result = sdk.Runner.run_streamed(server.agent(sdk, tools=[look]), "Look")
     async for event in result.stream_events():
         if event.type == "raw_response_event" and event.data.type.endswith("output_text.delta"):
