@@ -80,6 +80,16 @@ def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
     return Runner.run_streamed(run, input, **options)
 
 
+def show_result(result: Any) -> None:
+    """Show a result that is a cell's last expression, unless the cell shows its run already."""
+    if in_a_notebook():
+        from .widget_show import is_shown_here
+
+        if is_shown_here(result):
+            return
+    show(result)._ipython_display_()
+
+
 def in_a_notebook() -> bool:
     """Whether this is a kernel, whose front end can show widgets."""
     try:

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from IPython import display as ipython
 from IPython.core.getipython import get_ipython
@@ -58,6 +59,7 @@ class ShownWidget(AgentView):
         if self._display_id is not None:
             return
         self._display_id = uuid.uuid4().hex
+        remember_shown(self.source.result)
         self.flush()
         if self._ended:
             _display(self._still(), display_id=self._display_id)
@@ -168,11 +170,32 @@ class ShownWidget(AgentView):
         self.show()
         try:
             yield from self.source.events_now()
+        except KeyboardInterrupt:
+            raise RunInterrupted from None
         finally:
             self._end()
 
     def __repr__(self) -> str:
         return f"show({self.source.result!r})"
+
+
+_SHOWN_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+
+def remember_shown(result: Any) -> None:
+    """Note that the run of `result` is shown in the cell that is being executed."""
+    _SHOWN_IN[result] = _cell()
+
+
+def is_shown_here(result: Any) -> bool:
+    """Whether this cell shows the run already: ``await show(run)`` gives the result, which as a
+    cell's last expression would be shown twice.
+    """
+    return _SHOWN_IN.get(result) == _cell()
+
+
+def _cell() -> int:
+    return getattr(get_ipython(), "execution_count", -1)
 
 
 def _display(data: dict[str, str], *, display_id: str, **how: Any) -> None:

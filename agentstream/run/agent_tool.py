@@ -176,7 +176,8 @@ async def _run(
     if context.observer is not None:
         state.observers.append(_as_nested(context.tool_call_id, context.observer))
     result = RunResultStreaming(state, how_to)
-    async with aclosing(result.stream_events()) as events:
+    stream: Any = result.stream_events()
+    async with aclosing(stream) as events:
         async for event in events:
             if on_stream is not None:
                 told = {"event": event, "agent": result.current_agent}

@@ -487,9 +487,9 @@ class RunResultStreaming(RunResultBase):
 
     def _ipython_display_(self) -> None:
         """Left as a cell's last expression, a run shows itself."""
-        from ..notebook.show import show
+        from ..notebook.show import show_result
 
-        show(self)._ipython_display_()
+        show_result(self)
 
     def __repr__(self) -> str:
         return _shown(self, "RunResultStreaming")
