@@ -188,8 +188,9 @@ def remember_shown(result: Any) -> None:
 
 
 def is_shown_here(result: Any) -> bool:
-    """Whether this cell shows the run already: ``await show(run)`` gives the result, which as a
-    cell's last expression would be shown twice.
+    """Whether this cell shows the run already.
+
+    ``await show(run)`` gives the result, which as a cell's last expression would be shown twice.
     """
     return _SHOWN_IN.get(result) == _cell()
 
