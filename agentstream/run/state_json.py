@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from ..errors import UserError
 from ..items import ModelResponse, RunItem, RunItemBase
 from ..run_context import RunContextWrapper, ToolDecisions
 from ..usage import Usage
+from .guards_json import guardrails_from_json, guardrails_to_json
 from .state import RunState
 
 SCHEMA = "agentstream/run-state/1"
@@ -34,11 +36,12 @@ def state_to_json(
     state: RunState[Any], context_serializer: Callable[[Any], Any] | None, strict_context: bool
 ) -> dict[str, Any]:
     """`state` as a dict that JSON can hold; see `RunState.to_json`."""
+    names = _Names(state.starting_agent)
     return {
         "schema": SCHEMA,
         "input": _plain(state.input),
-        "starting_agent": state.starting_agent.name,
-        "agent": state.agent.name,
+        "starting_agent": names[state.starting_agent],
+        "agent": names[state.agent],
         "turn": state.turn,
         "input_checked": state.input_checked,
         "max_turns": state.max_turns,
@@ -52,12 +55,16 @@ def state_to_json(
         "history": _plain(state.history),
         "unsent": _plain(state.unsent),
         "pending_input": _plain(state.pending_input),
-        "items": [_item(item) for item in state.new_items],
-        "model_items": _positions(state),
+        "items": [_item(item, names) for item in state.new_items],
+        "model_items": _positions(state, names),
         "responses": [_response(response) for response in state.responses],
-        "interruptions": [_item(item) for item in state.interruptions],
+        "interruptions": [_item(item, names) for item in state.interruptions],
+        "guardrails": guardrails_to_json(state, names),
         "nested": {
-            key: state_to_json(inner, context_serializer, strict_context)
+            key: {
+                "agent": names[inner.starting_agent],
+                "state": state_to_json(inner, context_serializer, strict_context),
+            }
             for key, inner in state.nested.items()
         },
         "context": _context(state.context, context_serializer, strict_context),
@@ -68,10 +75,20 @@ def _plain(value: Any) -> Any:
     return to_jsonable_python(value, fallback=str)
 
 
-def _item(item: RunItem) -> dict[str, Any]:
+class _Names:
+    """The names of a run's agents, as `reachable_agents` tells two of one name apart."""
+
+    def __init__(self, agent: Agent[Any]) -> None:
+        self._names = {id(found): name for name, found in reachable_agents(agent).items()}
+
+    def __getitem__(self, agent: Agent[Any]) -> str:
+        return self._names.get(id(agent), agent.name)
+
+
+def _item(item: RunItem, names: _Names) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "type": item.type,
-        "agent": item.agent.name,
+        "agent": names[item.agent],
         "raw": _raw(item.raw_item),
     }
     if isinstance(item.raw_item, BaseModel):
@@ -81,7 +98,7 @@ def _item(item: RunItem) -> dict[str, Any]:
             continue
         value = getattr(item, field.name)
         if isinstance(value, Agent):
-            plain[field.name] = value.name
+            plain[field.name] = names[value]
         elif value is not None:
             plain[field.name] = _plain(value)
     return plain
@@ -93,10 +110,12 @@ def _raw(raw: Any) -> Any:
     return _plain(raw)
 
 
-def _positions(state: RunState[Any]) -> list[Any]:
+def _positions(state: RunState[Any], names: _Names) -> list[Any]:
     """The model's items: by place among the run's items, or whole where a filter made them."""
     places = {id(item): at for at, item in enumerate(state.new_items)}
-    return [places[id(item)] if id(item) in places else _item(item) for item in state.model_items]
+    return [
+        places[id(item)] if id(item) in places else _item(item, names) for item in state.model_items
+    ]
 
 
 def _response(response: ModelResponse) -> dict[str, Any]:
@@ -204,27 +223,36 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
     ]
     state.responses = [_response_from(plain) for plain in data["responses"]]
     state.interruptions = [_item_from(plain, agents) for plain in data["interruptions"]]
+    guardrails_from_json(state, data["guardrails"], agents)
 
 
 def _nested_from(
     agents: dict[str, Agent[Any]], data: dict[str, Any], outer: RunState[Any]
 ) -> RunState[Any]:
-    inner = state_from_json(
-        _agent(agents, data["starting_agent"]), data, outer.context.context, None, False
-    )
+    agent = _agent(agents, data["agent"])
+    inner = state_from_json(agent, data["state"], outer.context.context, None, False)
     inner.context.usage = outer.context.usage
     return inner
 
 
 def reachable_agents(agent: Agent[Any]) -> dict[str, Agent[Any]]:
-    """The agents that can be reached from `agent` by handoffs and as tools, by name."""
+    """The agents that can be reached from `agent` by handoffs and as tools, by name.
+
+    The second of one name is known as ``name#2``, and so on; they are found in the same order each
+    time.
+    """
     found: dict[str, Agent[Any]] = {}
+    seen: Counter[str] = Counter()
+    known: set[int] = set()
     waiting = [agent]
     while waiting:
-        current = waiting.pop()
-        if current.name in found:
+        current = waiting.pop(0)
+        if id(current) in known:
             continue
-        found[current.name] = current
+        known.add(id(current))
+        seen[current.name] += 1
+        count = seen[current.name]
+        found[current.name if count == 1 else f"{current.name}#{count}"] = current
         handed = [
             entry if isinstance(entry, Agent) else entry._agent_ref and entry._agent_ref()
             for entry in current.handoffs
