@@ -32,6 +32,7 @@ def test_there_is_a_program() -> None:
 def test_every_file_that_it_names_is_there() -> None:
     named = set(re.findall(r"`((?:tests|notebooks|agentstream|\.ci)/[\w./-]*)`", README))
     assert named
+    named |= set(re.findall(r"\]\(([\w./-]+)\)", README))
     missing = {name for name in named if not (ROOT / name).exists()}
     assert missing == set()
 
