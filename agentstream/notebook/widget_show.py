@@ -59,7 +59,8 @@ class ShownWidget(AgentView):
         if self._display_id is not None:
             return
         self._display_id = uuid.uuid4().hex
-        remember_shown(self.source.result)
+        if not self.source.foreign:
+            remember_shown(self.source.result)
         self.flush()
         if self._ended:
             _display(self._still(), display_id=self._display_id)
