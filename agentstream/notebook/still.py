@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from markdown_it.token import Token
+
 from ..trace.parts import Part
 from ..trace.scale import length_label
 from .cards.bodies import body_of
@@ -30,6 +32,9 @@ __all__ = ["markdown_of", "text_of"]
 LONGEST = 200_000
 """Characters of a whole run in Markdown or plain text."""
 
+LONGEST_TEXT = 50_000
+"""Characters of one text of it."""
+
 _DEEPEST = 6
 _TAG = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?:|mailto:)[^\s<>]+>)")
 _IMAGE = re.compile(r"!(?=\[)")
@@ -43,8 +48,7 @@ _PART = "\u200b"
 
 def markdown_of(trace: Trace) -> str:
     """Return a run as Markdown: the texts as they were written, calls as quoted lines."""
-    blocks = [*_markdown_blocks(trace, 0)]
-    return _bounded("\n\n".join(blocks)) + "\n"
+    return _bounded(_markdown_blocks(trace, 0))
 
 
 def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
@@ -55,7 +59,7 @@ def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
             agent = part.agent
             yield f"{quote}**{_code(agent)}**"
         if part.kind in ("text", "refusal"):
-            text = harmless(part.text)
+            text = harmless(part.text[:LONGEST_TEXT]) + _rest(part)
             yield "\n".join(f"{quote}{line}" for line in text.split("\n")) if depth else text
         elif part.kind == "reasoning":
             continue
@@ -90,7 +94,9 @@ def harmless(text: str) -> str:
     """Return Markdown whose images are links and whose tags are text, wherever it is shown."""
     lines = clean_text(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     done, shown = 0, list[str]()
-    for token in parser().parse("\n".join(lines)):
+    tokens: list[Token] = []
+    parser().block.parse("\n".join(lines), parser(), {}, tokens)
+    for token in tokens:
         if token.type != "fence" or token.level or token.map is None:
             continue
         begin, end = token.map
@@ -132,7 +138,7 @@ def _checked(match: re.Match[str]) -> str:
 
 def text_of(trace: Trace) -> str:
     """Return a run as text for a terminal."""
-    return _bounded("\n\n".join(_text_blocks(trace, 0)).rstrip("\n")) + "\n"
+    return _bounded(_text_blocks(trace, 0))
 
 
 def _text_blocks(trace: Trace, depth: int) -> Iterator[str]:
@@ -143,7 +149,7 @@ def _text_blocks(trace: Trace, depth: int) -> Iterator[str]:
             agent = part.agent
             yield f"{margin}{_plain(agent)}:"
         if part.kind in ("text", "refusal"):
-            text = to_plain(part.text[:LONGEST]).rstrip("\n")
+            text = to_plain(part.text[:LONGEST_TEXT]).rstrip("\n") + _rest(part)
             yield "\n".join(f"{margin}{line}".rstrip() for line in text.split("\n"))
         elif part.kind != "reasoning":
             yield margin + _text_line(part)
@@ -188,6 +194,19 @@ def _end(trace: Trace) -> str:
     return "Waiting for approval" if trace.status == "paused" else ""
 
 
-def _bounded(text: str) -> str:
-    over = len(text) - LONGEST
-    return f"{text[:LONGEST]}\n\n… {over:,} more characters not shown" if over > 0 else text
+def _rest(part: Part) -> str:
+    over = part.body.length - LONGEST_TEXT
+    return f"\n\n… {over:,} more characters not shown" if over > 0 else ""
+
+
+def _bounded(blocks: Iterator[str]) -> str:
+    """Join blocks until there is enough of them."""
+    shown: list[str] = []
+    left = LONGEST
+    for block in blocks:
+        left -= len(block)
+        if left < 0:
+            shown.append("… The rest is not shown: it is too long.")
+            break
+        shown.append(block)
+    return "\n\n".join(shown).rstrip("\n") + "\n"

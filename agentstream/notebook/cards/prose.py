@@ -7,7 +7,7 @@ from typing import Any
 from ...trace.parts import Part, get
 from ...trace.scale import length_label
 from ..html import escape, link
-from ..markdown import render
+from ..markdown import rendered
 from .values import json_html, more, one_line, parse_json
 
 __all__ = [
@@ -48,7 +48,7 @@ def answer(text: str, limit: int = LONGEST_TEXT) -> str:
     """Show a model's text: as JSON if all of it is, else as Markdown."""
     shown = text[:limit]
     parsed = parse_json(shown)
-    html = render(shown) if parsed is None else json_html(parsed, limit)
+    html = rendered(shown) if parsed is None else json_html(parsed, limit)
     return html + more(len(text) - limit)
 
 
@@ -69,7 +69,7 @@ def _reasoning(part: Part, limit: int) -> str:
             return '<p class="as-line as-reasoning-hidden">Reasoning …</p>'
         return '<p class="as-line as-reasoning-hidden">Reasoned without saying how</p>'
     text = part.text
-    body = render(text[:limit]) + more(len(text) - limit)
+    body = rendered(text[:limit]) + more(len(text) - limit)
     return (
         f'<details class="as-reasoning"><summary>{reasoning_summary(part)}</summary>'
         f'<blockquote class="as-reasoning-body" dir="auto">{body}</blockquote></details>'
