@@ -269,7 +269,12 @@ class Watch:
             self.errors.append(message.text)
 
 
-_CELL = "window.jupyterapp.shell.currentWidget.content.widgets[i]"
+# Not `currentWidget`: an output in a view of its own may be in front.
+_PANEL = (
+    "([...window.jupyterapp.shell.widgets('main')]"
+    ".find(one => one.sessionContext && one.content?.widgets))"
+)
+_CELL = f"{_PANEL}.content.widgets[i]"
 
 
 class Notebook:
@@ -314,8 +319,7 @@ class Notebook:
         self._settle(path)
         if kernel:
             self.until(
-                "() => ['idle', 'busy'].includes(window.jupyterapp.shell.currentWidget"
-                ".sessionContext.session?.kernel?.status)",
+                f"() => ['idle', 'busy'].includes({_PANEL}.sessionContext.session?.kernel?.status)",
                 "the kernel is ready",
             )
         return self
@@ -339,12 +343,12 @@ class Notebook:
         # Clicking would scroll and focus as a user does, but runs no faster nor otherwise.
         for index in chosen:
             self.page.evaluate(
-                """i => {
-                    const panel = window.jupyterapp.shell.currentWidget;
+                f"""i => {{
+                    const panel = {_PANEL};
                     panel.content.activeCellIndex = i;
                     panel.content.deselectAll();
                     window.jupyterapp.commands.execute("notebook:run-cell");
-                }""",
+                }}""",
                 index,
             )
 
@@ -368,9 +372,7 @@ class Notebook:
 
     def count(self) -> int:
         """How many cells there are."""
-        return int(
-            self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")
-        )
+        return int(self.page.evaluate(f"() => {_PANEL}.content.widgets.length"))
 
     def run_count(self, cell: int) -> int:
         """The number in a cell's brackets, 0 while it runs and before."""
@@ -380,10 +382,7 @@ class Notebook:
     def kernel_status(self) -> str:
         """``idle``, ``busy`` or what else the application shows; empty without a kernel."""
         return str(
-            self.page.evaluate(
-                "() => window.jupyterapp.shell.currentWidget.sessionContext"
-                ".session?.kernel?.status ?? ''"
-            )
+            self.page.evaluate(f"() => {_PANEL}.sessionContext.session?.kernel?.status ?? ''")
         )
 
     def outputs(self, cell: int) -> list[dict[str, Any]]:
@@ -423,9 +422,7 @@ class Notebook:
 
     def new_view(self, cell: int) -> Any:
         """Open a cell's output in a panel of its own ("Create New View for Output"); a locator."""
-        self.page.evaluate(
-            "i => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", cell
-        )
+        self.page.evaluate(f"i => {{ {_PANEL}.content.activeCellIndex = i; }}", cell)
         self.area(cell).locator(".jp-OutputArea-output").first.click(button="right")
         self.page.get_by_text("Create New View for Cell Output").click()
         return self.page.locator(".jp-LinkedOutputView")
@@ -444,7 +441,7 @@ class Notebook:
         self.page.evaluate("async () => { await window.jupyterapp.restored; }")
         if path:
             self.until(
-                "() => Boolean(window.jupyterapp.shell.currentWidget?.content?.widgets?.length)",
+                f"() => Boolean({_PANEL}?.content.widgets.length)",
                 f"{path} is open",
             )
 

@@ -1,0 +1,212 @@
+"""Hostile text through every surface of the view, live and as a still picture, in JupyterLab.
+
+What each payload becomes is tested in tests/notebook/test_html.py. Here all of them take the whole
+way: model, tools, kernel, messages, page, saved notebook.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.lab import Notebook, Server, cells_of, until
+from tests.browser.runs import LIVE, SETUP, wait_for_still
+from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads
+
+PLAYERS = '''
+import json
+from agentstream import handoff
+from agentstream.testing import (
+    cite, fail, mcp_call, refuse, run_code, search_files, stall, web_search)
+
+with open("payloads.json") as file:
+    payloads = json.load(file)
+
+@function_tool
+def echo(x: str) -> str:
+    "Echo."
+    return x
+
+@function_tool
+def boom(x: str) -> str:
+    "Fail."
+    raise ValueError(x)
+
+@function_tool
+def rows(x: str) -> list:
+    "Rows of a table."
+    return [{x: x, "b": x}]
+
+END = [say("allsaid"), stall()]
+held = []
+
+def play(*turns, agent=None):
+    """Show a run that says its last word and then waits, so that the page can be looked at."""
+    parrot = Agent(name="Parrot", tools=[echo, boom, rows], model=ScriptedModel(list(turns)))
+    held.append(Runner.run_streamed(agent or parrot, "Go", max_turns=400))
+    return show(held[-1])
+
+def texts(some):
+    return play(turn(*(part for p in some for part in (think(p), say(p, annotations=[cite(p, p)]))),
+                     *END))
+
+def tools(some):
+    # json.dumps: a lone surrogate in it, too.
+    calls = [call(name, json.dumps({"x": p})) for p in some for name in ("echo", "boom", "rows")]
+    return play(turn(*calls), turn(*END))
+
+def hosted(some):
+    parts = []
+    for p in some:
+        found = [{"file_id": p, "filename": p, "score": 0.5, "text": p}]
+        parts += [mcp_call(p, p, output=p, x=repr(p)), mcp_call(p, p, error=p), run_code(p, logs=p),
+                  web_search(p, sources=[p]), search_files(p, results=found)]
+    return play(turn(*parts, *END))
+
+def names(some):
+    chain = Agent(name="Last", model=ScriptedModel([turn(refuse(some[0]), *END)]))
+    for number, p in enumerate(some):
+        to = handoff(chain, tool_name_override=f"to_{number}")
+        model = ScriptedModel([call(f"to_{number}")], model=p)
+        chain = Agent(name=p, handoffs=[to], model=model)
+    return play(agent=chain)
+
+def nested(some):
+    inner = Agent(name=some[3], model=ScriptedModel([turn(*map(say, some), *END)]))
+    tool = inner.as_tool("ask_inner", "Ask.")
+    script = ScriptedModel([call("ask_inner", input="x")])
+    return play(agent=Agent(name="Outer", tools=[tool], model=script))
+'''
+SURFACES = (
+    "texts(payloads[:140])",
+    "texts(payloads[140:])",
+    "tools(payloads[:140])",
+    "tools(payloads[140:])",
+    "hosted(payloads[:90])",
+    "hosted(payloads[90:180])",
+    "hosted(payloads[180:])",
+    "names(payloads[:100])",
+    "nested(payloads)",
+)
+FAILING = (
+    'show(Agent(name="B", model=ScriptedModel([turn(fail(" ".join(payloads)[:1900]))])), "Go")'
+)
+STOP = "for result in held: result.cancel()"
+
+WATCH = """
+window.ran = [];
+for (const name of ["alert", "confirm", "prompt", "print", "open"])
+    window[name] = (...given) => window.ran.push(name + given);
+"""
+# A person who touches everything; where a click would lead is looked at, not followed.
+PROVOKE = """area => {
+    const types = ["mouseover", "mousemove", "focus", "error", "load", "toggle", "pointerenter"];
+    for (const element of area.querySelectorAll("*:not(button)")) {
+        for (const type of types) element.dispatchEvent(new Event(type, {bubbles: true}));
+        if (element.tagName !== "SUMMARY" && !element.closest("a"))
+            element.dispatchEvent(new MouseEvent("click", {bubbles: true, cancelable: true}));
+    }
+}"""
+INSPECT = """area => {
+    const bad = [];
+    const tell = (why, element) => bad.push(`${why}: ${element.outerHTML.slice(0, 200)}`);
+    const attribute = /^on|^(style|name|srcset|action|formaction|background|xlink:href|srcdoc)$/;
+    const tags = "script iframe object embed form input textarea link meta base template video";
+    const forbidden = new Set([...tags.split(" "), "audio", "mjx-container"]);
+    for (const element of area.querySelectorAll("*")) {
+        if (forbidden.has(element.tagName.toLowerCase())) tell("element", element);
+        for (const {name} of element.attributes) if (attribute.test(name)) tell(name, element);
+        if (element.hasAttribute("href") || element.tagName === "A") {
+            const target = element.getAttribute("href") ?? "";
+            if (target && !["http:", "https:", "mailto:"].includes(element.protocol))
+                tell("target", element);
+            if (target && element.host === location.host) tell("within JupyterLab", element);
+        }
+        if (element.hasAttribute("src") && !element.src.startsWith("data:image/"))
+            tell("source", element);
+        if (element.tagName === "BUTTON" && !/^as-(stop|approve|reject)$/.test(element.className))
+            tell("button", element);
+        if (["fixed", "absolute"].includes(getComputedStyle(element).position)
+            && !/(^| )as-/.test(element.className)) tell("position", element);
+    }
+    return bad;
+}"""
+OUTSIDE = """() => {
+    const found = [...document.querySelectorAll("[class^='as-'], [class*=' as-']")]
+        .filter(element => !element.closest(".jp-OutputArea-output, .jp-OutputArea-child"));
+    return {
+        escaped: found.map(element => element.outerHTML.slice(0, 200)),
+        body: document.body.tagName, cookie: typeof document.cookie, forms: document.forms.length,
+        frames: window.frames.length, ran: window.ran, path: location.pathname,
+    };
+}"""
+
+
+@pytest.fixture
+def hostile(server: Server) -> Iterator[list[str]]:
+    """Payloads in a file that the kernel reads; all cells of a notebook are on the page."""
+    payloads = [*OWN_PAYLOADS, *dompurify_payloads()]
+    if len(payloads) == len(OWN_PAYLOADS):
+        pytest.skip("the payloads of DOMPurify are not beside this checkout (../shared/xss)")
+    (server.notebooks / "payloads.json").write_text(json.dumps(payloads))
+    tracker = "@jupyterlab/notebook-extension/tracker"
+    server.set(tracker, {"windowingMode": "none"})
+    yield payloads
+    server.set(tracker, {})
+
+
+def look(notebook: Notebook, cells: range, root: str) -> dict[str, Any]:
+    """Touch all that is shown below the cells; what is wrong with it."""
+    wrong: dict[str, Any] = {}
+    for cell in cells:
+        area = notebook.area(cell).locator(root)
+        assert area.count() == 1, (cell, root)
+        area.evaluate(PROVOKE)
+        if bad := area.evaluate(INSPECT):
+            wrong[f"{root} {SURFACES[cell - 1] if cell <= len(SURFACES) else 'error'}"] = bad[:5]
+    notebook.page.wait_for_timeout(500)
+    outside = notebook.page.evaluate(OUTSIDE)
+    path = outside.pop("path")
+    expected = {
+        "escaped": [],
+        "body": "BODY",
+        "cookie": "string",
+        "forms": 0,
+        "frames": 0,
+        "ran": [],
+    }
+    if outside != expected or not path.startswith("/lab/"):
+        wrong["page"] = {**outside, "path": path}
+    if notebook.watch.away or notebook.watch.dialogs:
+        wrong["away"] = (notebook.watch.away, notebook.watch.dialogs)
+    return wrong
+
+
+def test_hostile_text_stays_text_live_and_kept(notebook: Notebook, hostile: list[str]) -> None:
+    notebook.page.add_init_script(WATCH)
+    server = notebook.server
+    notebook.open(server.write(SETUP + PLAYERS, *SURFACES, FAILING, STOP))
+    shown = range(1, len(SURFACES) + 1)
+    notebook.run(0)
+    for cell in shown:
+        notebook.start(cell)
+        notebook.wait_for_text(cell, "allsaid")
+    assert look(notebook, shown, LIVE) == {}
+    notebook.run(len(SURFACES) + 1, len(SURFACES) + 2)
+    for cell in shown:
+        wait_for_still(notebook, cell)
+    kept = range(1, len(SURFACES) + 2)
+    still = ".jp-RenderedHTMLCommon.jp-OutputArea-output"
+    assert look(notebook, kept, still) == {}
+    saved = notebook.save()
+    server.shut_down_kernels()
+    saved.metadata["from"] = "elsewhere"
+    cells_of(saved)[1].outputs[0].data["text/html"] += " "
+    for path in (notebook.path, server.put(saved)):
+        notebook.open(path, kernel=False)
+        notebook.wait_for_text(1, "allsaid")
+        until(lambda: notebook.area(kept[-1]).locator(still).count(), "the last cell is shown")
+        assert look(notebook, kept, still) == {}
