@@ -53,8 +53,8 @@ def code_block(code: str, language: str = "") -> str:
 
     Examples
     --------
-    >>> code_block("x", "python")
-    '<pre class="highlight"><code data-language="python"><span class="n">x</span></code></pre>\n'
+    >>> code_block("x = 1", "python")[29:]
+    'data-language="python">x = <span class="mi">1</span></code></pre>\n'
     """
     return sanitise(render_code(code, language))
 
@@ -112,12 +112,17 @@ def _highlighted(code: str, language: str) -> str:
     return "".join(f'<span class="{css}">{text}</span>' if css else text for css, text in pieces)
 
 
+# Names, operators, punctuation and white space have the colour of plain code: no element for each,
+# which would be two thirds of a block's elements and half of its bytes.
+_INK = frozenset({"", "n", "nn", "nx", "o", "p", "w"})
+
+
 def _css_class(kind: _TokenType) -> str:
     while (
         css := STANDARD_TYPES.get(kind)
     ) is None:  # a lexer's own subtype: its nearest known parent
         kind = kind.parent
-    return "" if css == "w" else css
+    return "" if css in _INK else css
 
 
 @lru_cache(maxsize=64)

@@ -24,10 +24,10 @@ in the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import UserError
+from .difference import difference
 from .highlight import code_block, json_block
 from .html import clean_text, escape
 from .plain import to_plain
@@ -40,6 +40,7 @@ __all__ = [
     "difference",
     "json_block",
     "render",
+    "rendered",
     "to_plain",
 ]
 
@@ -190,6 +191,7 @@ class MarkdownStream:
         self._read_on()
         changed = [block.number for block in self._unresolved if self._resolve(block)]
         self._unresolved.clear()
+        _remember(self.source, "".join(self.finished))
         return [number for number in changed if number < before]
 
     def _resolve(self, block: _Unresolved) -> bool:
@@ -371,45 +373,21 @@ def render(text: str) -> str:
     return "".join(render_group(group, Definitions(definitions))[0] for group in found)
 
 
-def difference(old: str, new: str) -> tuple[int, int, str]:
-    """Tell how to make `new` of `old`, so that a page need not be sent again what it has.
+_streamed: dict[str, str] = {}
+_REMEMBERED = 16
 
-    Parameters
-    ----------
-    old, new : str
-        What the page shows, and what it shall show.
 
-    Returns
-    -------
-    start : int
-        How much stays at the beginning, in UTF-16 units, as JavaScript counts.
-    end : int
-        How much stays at the end, in the same units.
-    insert : str
-        What stands between them in `new`.
+def _remember(text: str, html: str) -> None:
+    _streamed[text] = html
+    while len(_streamed) > _REMEMBERED:
+        del _streamed[next(iter(_streamed))]
 
-    Examples
-    --------
-    >>> difference("<p>A city</p>", "<p>A big city</p>")
-    (5, 8, 'big ')
+
+def rendered(text: str) -> str:
+    """Return what `render` gives, without the work if a stream of this text has just ended.
+
+    The snapshot that follows a live view shows the same texts; to render them again would double
+    the cost of watching a run.
     """
-    start = _common(old, new, lambda text, size: text[:size])
-    rest = min(len(old), len(new)) - start
-    end = _common(
-        old[len(old) - rest :], new[len(new) - rest :], lambda text, size: text[len(text) - size :]
-    )
-    stop = len(new) - end
-    return _units(new[:start]), _units(new[stop:]), new[start:stop]
-
-
-def _units(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
-
-
-def _common(a: str, b: str, part: Callable[[str, int], str]) -> int:
-    """Return the largest size for which the parts are equal; slices compare faster than a loop."""
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        size = (low + high + 1) // 2
-        low, high = (size, high) if part(a, size) == part(b, size) else (low, size - 1)
-    return low
+    html = _streamed.get(_normalise(text))
+    return render(text) if html is None else html

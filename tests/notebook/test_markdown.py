@@ -17,7 +17,13 @@ from markdown_it.renderer import RendererHTML
 from agentstream.errors import UserError
 from agentstream.notebook import markdown
 from agentstream.notebook.html import escape
-from agentstream.notebook.markdown import MarkdownStream, difference, render, to_plain
+from agentstream.notebook.markdown import (
+    MarkdownStream,
+    difference,
+    render,
+    rendered,
+    to_plain,
+)
 from agentstream.notebook.render import Group, parser
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "markdown" / "commonmark-spec.json"
@@ -503,3 +509,19 @@ def test_what_is_parsed_while_a_text_streams_grows_as_the_text(
         return sum(lengths)
 
     assert parsed(40_000) < 3 * parsed(20_000)
+
+
+def test_a_text_that_was_just_streamed_is_not_rendered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "# Trams\r\n\nLine **28**."
+    html = streamed([text]).html
+    monkeypatch.setattr("agentstream.notebook.markdown.render", lambda text: "rendered again")
+    assert rendered(text) == html
+    assert rendered(text + "x") == "rendered again"
+
+
+def test_only_the_last_few_streamed_texts_are_remembered() -> None:
+    for number in range(100):
+        streamed([f"text {number}"])
+    assert len(markdown._streamed) <= 16

@@ -1,0 +1,112 @@
+"""The ways to show text that grows in a notebook, as cells that a user would write.
+
+`SETUP` is the cell before: it makes ``stream()``, which yields the tokens of a Markdown answer flat
+out or paced, notes in ``arrived`` when the last one came, and for `show` an agent whose model gives
+the same tokens.
+"""
+
+from __future__ import annotations
+
+END = "the.last.token"
+
+_SETUP = '''
+import asyncio, resource, time
+import ipywidgets as widgets
+from html import escape
+from IPython.display import Markdown, display
+from bench.markdown import tokens
+
+TOKENS = [*tokens({count}), "\\n\\n{end}"]
+RATE = {rate}
+arrived = 0.0
+
+def cpu():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+async def stream():
+    global arrived
+    start = time.perf_counter()
+    for number, token in enumerate(TOKENS):
+        if RATE:
+            await asyncio.sleep(max(0, start + number / RATE - time.perf_counter()))
+        elif number % 100 == 0:
+            await asyncio.sleep(0)
+        arrived = time.time()
+        yield token
+'''
+
+_AGENT = '''
+import json
+from agentstream import Agent, Runner
+from agentstream.models.base import Model
+from agentstream.models.wire import responses_event
+from agentstream.notebook.show import show
+from bench.answers import text
+
+class Replay(Model):
+    """Yields events made beforehand, as the others get tokens made beforehand."""
+    model = "replay"
+    events = [responses_event(json.loads(e.split(b"data: ")[1])) for e in text(TOKENS)]
+
+    async def get_response(self, *args, **kwargs):
+        raise NotImplementedError
+
+    async def stream_response(self, *args, **kwargs):
+        deltas = [e for e in self.events if e.type == "response.output_text.delta"]
+        at = self.events.index(deltas[0])
+        for event in self.events[:at]:
+            yield event
+        async for token in stream():
+            yield self.events[at]
+            at += 1
+        for event in self.events[at:]:
+            yield event
+
+agent = Agent(name="Guide", model=Replay())
+'''
+
+CELLS = {
+    "print": """
+async for token in stream():
+    print(token, end="", flush=True)
+""",
+    "update_display": """
+text = ""
+shown = display(Markdown(text), display_id=True)
+async for token in stream():
+    text += token
+    shown.update(Markdown(text))
+""",
+    "HTML.value": """
+text = ""
+box = widgets.HTML()
+display(box)
+async for token in stream():
+    text += token
+    box.value = f"<pre>{escape(text)}</pre>"
+""",
+    # What its chat does with each token of an answer: Chat._chat_impl_async in chatlas 0.23.
+    "chatlas": """
+with chat._markdown_display(echo="text") as shown:
+    async for token in stream():
+        shown.echo(token)
+""",
+    "show": """
+await show(Runner.run_streamed(agent, "Write an answer."));
+""",
+}
+"""The cell of each technique."""
+
+QUADRATIC = ("update_display", "HTML.value", "chatlas")
+"""Those that send the whole text with each token."""
+
+_MORE = {
+    "chatlas": 'from chatlas import ChatOpenAI\nchat = ChatOpenAI(api_key="none")\n',
+    "show": _AGENT,
+}
+
+
+def setup(technique: str, count: int, rate: float) -> str:
+    """The cell before: `count` tokens at `rate` a second, 0 for flat out."""
+    return _SETUP.format(count=count, rate=rate, end=END) + _MORE.get(technique, "")
