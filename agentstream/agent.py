@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypeAlias
 from typing_extensions import TypedDict
 
 from .agent_output import AgentOutputSchemaBase
+from .errors import UserError
 from .guardrails import InputGuardrail, OutputGuardrail
 from .handoffs import Handoff
 from .model_settings import ModelSettings, default_model_settings
@@ -101,6 +102,12 @@ class AgentBase(Generic[TContext]):
         """
         if not self.mcp_servers:
             return []
+        for server in self.mcp_servers:
+            if not hasattr(server, "list_tools"):
+                raise UserError(
+                    f"Agent {self.name!r} has a {type(server).__name__} among its mcp_servers; "
+                    "give servers such as MCPServerStdio(...)."
+                )
         from .mcp import mcp_tools
 
         return list(
@@ -342,11 +349,16 @@ def _check(agent: Agent[Any]) -> None:
     fits = (
         behavior in ("run_llm_again", "stop_on_first_tool")
         if isinstance(behavior, str)
-        else (isinstance(behavior, dict) or callable(behavior))
+        else (_stops(behavior) if isinstance(behavior, dict) else callable(behavior))
     )
     wanted = "'run_llm_again', 'stop_on_first_tool', StopAtTools dict, or callable"
     expect("tool_use_behavior", fits, wanted)
     expect("reset_tool_choice", isinstance(agent.reset_tool_choice, bool), "a boolean")
+
+
+def _stops(behavior: Any) -> bool:
+    # A lone string would be taken for its letters.
+    return isinstance(behavior.get("stop_at_tool_names"), (list, tuple, set, frozenset))
 
 
 def _is_model(value: Any) -> bool:

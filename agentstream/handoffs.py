@@ -190,6 +190,8 @@ def handoff(
             "write handoff(Agent(name=...))."
         )
     _check_on_handoff(on_handoff, input_type)
+    if input_filter is not None and not callable(input_filter):
+        raise UserError(f"input_filter must be callable, got {type(input_filter).__name__}")
     adapter = TypeAdapter(input_type) if input_type is not None else None
     schema = adapter.json_schema() if adapter is not None else {}
 
@@ -227,7 +229,11 @@ def _check_on_handoff(on_handoff: Any, input_type: Any) -> None:
     if not callable(on_handoff):
         raise UserError(f"on_handoff must be callable, got {type(on_handoff).__name__}")
     wanted = 2 if input_type is not None else 1
-    if len(inspect.signature(on_handoff).parameters) != wanted:
+    try:
+        count = len(inspect.signature(on_handoff).parameters)
+    except ValueError:  # some functions written in C tell no signature
+        count = wanted
+    if count != wanted:
         raise UserError(
             "on_handoff must take two arguments: context and input"
             if wanted == 2

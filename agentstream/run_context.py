@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
+from .errors import UserError
 from .items import raw_field
 from .usage import Usage
 
@@ -105,6 +106,11 @@ class RunContextWrapper(Generic[TContext]):
                 decisions.rejection_message = rejection_message
 
     def _decide(self, item: ToolApprovalItem, approved: bool, always: bool) -> ToolDecisions:
+        if not hasattr(item, "qualified_name"):
+            raise UserError(
+                f"Only a call that waits can be decided on, got {type(item).__name__}; give one of "
+                "result.interruptions."
+            )
         decisions = self._approvals.setdefault(item.qualified_name or "", ToolDecisions())
         decisions.calls[item.call_id or ""] = approved
         decisions.messages.pop(item.call_id or "", None)

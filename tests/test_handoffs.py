@@ -15,6 +15,11 @@ def test_only_an_agent_can_be_handed_to(wrong: Any) -> None:
         handoff(wrong)
 
 
+def test_an_input_filter_is_a_function() -> None:
+    with pytest.raises(UserError, match="input_filter"):
+        handoff(Agent(name="B"), input_filter="all")  # type: ignore[arg-type]
+
+
 def test_input_and_callback_belong_together() -> None:
     with pytest.raises(UserError, match="on_handoff"):
         handoff(Agent(name="B"), input_type=int)

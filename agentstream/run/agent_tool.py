@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from .state import RunState
 
 if TYPE_CHECKING:
     from ..agent import Agent
+
+logger = logging.getLogger("agentstream")
 
 
 class AgentAsToolInput(BaseModel):
@@ -66,8 +69,7 @@ def agent_tool(
     **how: Any,
 ) -> FunctionTool:
     """The tool that `Agent.as_tool` gives; parameters are those of that method."""
-    adapter: TypeAdapter[Any] = TypeAdapter(parameters or AgentAsToolInput)
-    schema = ensure_strict_json_schema(adapter.json_schema())
+    adapter, schema = _schema(parameters)
 
     async def run_agent(context: ToolContext[Any], /) -> Any:
         arguments = _arguments(adapter, context)
@@ -91,6 +93,19 @@ def agent_tool(
     tool.strict_json_schema = True
     tool._is_agent_tool, tool._agent_instance = True, agent
     return tool
+
+
+def _schema(parameters: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(parameters or AgentAsToolInput)
+        return adapter, ensure_strict_json_schema(adapter.json_schema())
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"as_tool(parameters=...) must be a type such as a pydantic model or a dataclass, got "
+            f"{parameters!r:.100}: {error}"
+        ) from error
 
 
 def _arguments(adapter: TypeAdapter[Any], context: ToolContext[Any]) -> dict[str, Any]:
@@ -181,9 +196,18 @@ async def _run(
         async for event in events:
             if on_stream is not None:
                 told = {"event": event, "agent": result.current_agent}
-                await call(on_stream, {**told, "tool_call": context.tool_call})
+                await _tell(on_stream, {**told, "tool_call": context.tool_call})
     if result.interruptions:
         raise NestedInterruption(result.to_state())
     if custom_output_extractor is not None:
         return await call(custom_output_extractor, result)
     return result.final_output
+
+
+async def _tell(on_stream: Callable[..., Any], event: dict[str, Any]) -> None:
+    """Give `on_stream` an event; whoever watches a run does not end it by failing."""
+    try:
+        await call(on_stream, event)
+    except Exception:
+        # As in the SDK: the agent's answer is worth more than its display.
+        logger.exception("on_stream of an agent that runs as a tool failed; the run goes on")

@@ -151,6 +151,15 @@ class RunErrorHandlers(TypedDict, total=False):
     invalid_final_output: RunErrorHandler
 
 
+_FUNCTIONS = (
+    "handoff_input_filter",
+    "handoff_history_mapper",
+    "session_input_callback",
+    "call_model_input_filter",
+    "tool_error_formatter",
+)
+
+
 @dataclass
 class RunConfig:
     """Settings of a whole run, over those of its agents.
@@ -231,10 +240,34 @@ trace_metadata
         execution: Any = self.tool_execution
         if isinstance(execution, dict):
             self.tool_execution = ToolExecutionConfig(**execution)
+        self._check()
         if self.sandbox is not None:
             raise UserError(
                 "agentstream has no sandboxes; run this program with the OpenAI Agents SDK."
             )
+
+    def _check(self) -> None:
+        """Tell what is of a wrong type here, and not where it is used."""
+
+        def expect(name: str, fits: Callable[[Any], bool], wanted: str) -> None:
+            given = getattr(self, name)
+            if given is not None and not fits(given):
+                raise UserError(f"RunConfig.{name} must be {wanted}, got {type(given).__name__}")
+
+        for name in _FUNCTIONS:
+            expect(name, callable, "a function or None")
+        for name in ("input_guardrails", "output_guardrails"):
+            expect(name, lambda given: isinstance(given, (list, tuple)), "a list or None")
+        # By shape, so that a Model or a provider written for the SDK serves, too.
+        expect(
+            "model",
+            lambda given: isinstance(given, str) or hasattr(given, "stream_response"),
+            "a model's name, a Model or None",
+        )
+        expect("model_provider", lambda given: hasattr(given, "get_model"), "a ModelProvider")
+        settings, execution = "a ModelSettings or a dict", "a ToolExecutionConfig or a dict"
+        expect("model_settings", lambda given: isinstance(given, ModelSettings), settings)
+        expect("tool_execution", lambda given: isinstance(given, ToolExecutionConfig), execution)
 
     @classmethod
     def of(cls, given: RunConfig | dict[str, Any] | None) -> RunConfig:

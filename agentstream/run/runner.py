@@ -289,3 +289,9 @@ def _check_limits(max_turns: Any, error_handlers: Any) -> None:
             "error_handlers must be a dict such as {'max_turns': function}, "
             f"got {type(error_handlers).__name__}"
         )
+    for kind, handler in (error_handlers or {}).items():
+        if kind not in RunErrorHandlers.__annotations__ or not callable(handler):
+            known = ", ".join(map(repr, RunErrorHandlers.__annotations__))
+            raise UserError(
+                f"error_handlers[{kind!r}] is {type(handler).__name__}; give functions for {known}."
+            )

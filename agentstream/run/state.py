@@ -12,7 +12,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import TYPE_CHECKING, Any, Generic
 
-from ..errors import RunErrorDetails
+from ..errors import RunErrorDetails, UserError
 from ..items import (
     InputItem,
     ItemHelpers,
@@ -236,6 +236,10 @@ class RunState(Generic[TContext]):
         input : str or list of dict
             Admitted before the next model call, after the open calls have been answered.
         """
+        if not isinstance(input, (str, list)):
+            raise UserError(
+                f"The input must be a string or a list of input items, got {type(input).__name__}."
+            )
         self.pending_input.extend(ItemHelpers.input_to_new_input_list(input))
 
     def admit_pending_input(self) -> None:

@@ -161,7 +161,7 @@ def parse_state(text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UserError(
             f"This is no saved run: {error}. Give what to_string() returned."
         ) from error
@@ -180,6 +180,10 @@ def state_from_json(
         raise UserError(
             f"This is no run saved by this version of agentstream (schema {found!r}, wanted "
             f"{SCHEMA!r}); give what RunState.to_json() returned."
+        )
+    if not isinstance(agent, Agent):
+        raise UserError(
+            f"Give the agent that the run was started with, got {type(agent).__name__}."
         )
     agents = reachable_agents(agent)
     try:

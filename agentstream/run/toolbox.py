@@ -66,6 +66,8 @@ class Toolbox:
         tools, handoffs = await together(
             [agent.get_all_tools(context), enabled_handoffs(agent, context)]
         )
+        for each in (*tools, *handoffs):
+            _check_name(agent, each)
         box = cls(agent, tools, handoffs)
         box.check_names(collisions)
         return box
@@ -134,6 +136,15 @@ async def enabled_handoffs(
     handoffs = [_as_handoff(agent, entry) for entry in agent.handoffs]
     enabled = await enabled_among(handoffs, context, agent)
     return list(enabled)
+
+
+def _check_name(agent: Agent[Any], tool: Any) -> None:
+    name = tool.tool_name if isinstance(tool, Handoff) else getattr(tool, "name", None)
+    if not isinstance(name, str):
+        raise UserError(
+            f"Agent {agent.name!r} has a {type(tool).__name__} among its tools that has no name "
+            "(a string). Give functions decorated with @function_tool, and names as text."
+        )
 
 
 def _as_handoff(agent: Agent[Any], entry: Any) -> Handoff[Any, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agentstream import Agent, AgentHooks, RunHooks, Runner, UserError
+from agentstream import Agent, AgentHooks, RunHooks, Runner, RunState, UserError, handoff
 from agentstream.testing import ScriptedModel
 
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
@@ -18,6 +18,13 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"starting_agent": Agent}, UserError, "must be an Agent"),
     ({"max_turns": "5"}, UserError, "max_turns must be a number"),
     ({"error_handlers": print}, UserError, "error_handlers must be a dict"),
+    ({"error_handlers": {"max_turn": print}}, UserError, "'max_turns'"),
+    ({"error_handlers": {"max_turns": "stop"}}, UserError, "is str; give functions"),
+    ({"run_config": {"call_model_input_filter": 7}}, UserError, "must be a function"),
+    ({"run_config": {"model": 3}}, UserError, "RunConfig.model must be"),
+    ({"run_config": {"model_settings": "hot"}}, UserError, "RunConfig.model_settings must be"),
+    ({"run_config": {"tool_execution": 3}}, UserError, "RunConfig.tool_execution must be"),
+    ({"run_config": {"input_guardrails": print}}, UserError, "input_guardrails must be a list"),
     ({"hooks": AgentHooks()}, TypeError, "AgentHooks belong to Agent"),
     ({"hooks": RunHooks}, TypeError, "instance of RunHooks"),
     ({"run_config": 3}, TypeError, "must be a RunConfig instance or a dict"),
@@ -35,3 +42,47 @@ async def test_wrong_arguments_are_refused(
         await Runner.run(**arguments)
     with pytest.raises(kind, match=words):
         Runner.run_streamed(**arguments)
+
+
+def asking(**fields: Any) -> Agent[Any]:
+    return Agent(name="A", model=ScriptedModel(["Hello."]), **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"tools": ["look"]}, "a str among its tools"),
+        ({"tools": [None]}, "a NoneType among its tools"),
+        ({"handoffs": ["B"]}, "str among its handoffs"),
+        ({"mcp_servers": ["http://localhost"]}, "a str among its mcp_servers"),
+        ({"handoffs": [handoff(Agent(name="B"), tool_name_override=["b"])]}, "no name"),  # type: ignore[arg-type]
+    ],
+)
+async def test_what_an_agent_cannot_use_is_named(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        await Runner.run(asking(**fields), "hi")
+
+
+async def test_a_state_takes_decisions_and_input_of_their_kind() -> None:
+    agent = asking()
+    state = (await Runner.run(agent, "hi")).to_state()
+    with pytest.raises(UserError, match="interruptions"):
+        state.approve("call_1")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="interruptions"):
+        state.reject(None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="input must be"):
+        state.add_input(3)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="no saved run"):
+        await RunState.from_string(agent, None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="started with"):
+        await RunState.from_json("A", state.to_json())  # type: ignore[arg-type]
+
+
+def test_names_of_tools_to_stop_at_are_a_list() -> None:
+    with pytest.raises(TypeError, match="StopAtTools"):
+        asking(tool_use_behavior={"stop_at_tool_names": "fetch_all"})
+
+
+def test_parameters_of_an_agent_as_a_tool_are_a_type() -> None:
+    with pytest.raises(UserError, match="must be a type"):
+        asking().as_tool("ask", "Ask.", parameters={"a": 1})  # type: ignore[arg-type]
