@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import cards
 from .cards import values
 from .html import escape
+from .panels import items_html, panels_text
 from .still import markdown_of, text_of
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ __all__ = ["snapshot"]
 
 _SHEET = Path(__file__).with_name("static") / "view.css"
 _LIVE_ONLY = "/* live view only */"
-_TABLE_COLUMNS = ("turn", "agent", "type", "name", "text", "arguments", "output", "duration_s")
 _TABLE_ROWS = 200
-_CELL = 60
 
 
 def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> dict[str, str]:
@@ -57,15 +56,15 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
     """
     plain = text_of(trace)
     added = (_table(trace) if table else "") + (_timeline(trace) if timeline else "")
+    # JupyterLab and nbconvert run MathJax over outputs: what a model says is no TeX of ours; TeX
+    # can make links and styles. The two names are those of MathJax 2 and of 3 and later.
+    untyped = "tex2jax_ignore mathjax_ignore"
     html = (
-        f'<div class="as-run as-snapshot" role="region" aria-label="Agent run">'
+        f'<div class="as-run as-snapshot {untyped}" role="region" aria-label="Agent run">'
         f"<style>{style()}</style>{cards.header(trace, live=False)}"
         f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}{added}</div>'
     )
-    if timeline:
-        from ..trace.timeline import Timeline
-
-        plain += "\n" + str(Timeline(trace)) + "\n"
+    plain += panels_text(trace, table=table, timeline=timeline)
     return {"text/html": html, "text/markdown": markdown_of(trace), "text/plain": plain}
 
 
@@ -84,21 +83,10 @@ def _tight(match: re.Match[str]) -> str:
 
 
 def _table(trace: Trace) -> str:
-    from ..trace.frames import to_frame
-
-    frame = to_frame(trace)
-    rows = frame[[name for name in _TABLE_COLUMNS if name in frame.columns]].astype(object)
-    shown = rows.where(rows.notna(), "").head(_TABLE_ROWS)
-    cells = [[_short(cell) for cell in row] for row in shown.itertuples(index=False, name=None)]
-    count = (len(rows), len(rows.columns))
-    html = values.table(list(rows.columns), cells, rows_in_all=count[0], columns_in_all=count[1])
+    html = items_html(trace, slice(_TABLE_ROWS))
     return (
         f'<details class="as-items" open><summary><strong>Items</strong></summary>{html}</details>'
     )
-
-
-def _short(cell: Any) -> Any:
-    return cell if isinstance(cell, (int, float)) else values.one_line(str(cell), _CELL)
 
 
 def _timeline(trace: Trace) -> str:

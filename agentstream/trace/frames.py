@@ -6,6 +6,7 @@ Each table has its columns and types written down once, below; an empty run has 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -122,6 +123,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "parent": "Int64",
     },
 }
+_LONE = re.compile("[\ud800-\udfff]")
 _INDEX = {"items": "item", "turns": "call", "events": "event", "spans": "span"}
 
 
@@ -218,6 +220,12 @@ def _column(values: list[Any], kind: Any) -> pd.Series[Any]:
         # Object, as no strings at all would else become numbers in an empty column.
         categories = pd.Index(list(seen), dtype=object)
         return pd.Series(pd.Categorical(values, categories=categories))
+    if kind == "string":
+        # Half a surrogate pair, which a cut stream may end in, is no text to Arrow or to a file.
+        values = [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values]
+    if kind == "string":
+        # Where pyarrow is installed it holds the strings as UTF-8, which has no lone surrogates.
+        values = [_LONE.sub("\ufffd", one) if isinstance(one, str) else one for one in values]
     if kind == "float64":
         values = [math.nan if value is None else float(value) for value in values]
     return pd.Series(values, dtype=kind)
@@ -229,20 +237,34 @@ def _nested(trace: Trace) -> Iterator[tuple[Part, Trace]]:
             yield part, part.nested
 
 
-def _items(trace: Trace) -> Iterator[Record]:
-    rows = sorted(_item_rows(trace, None), key=lambda row: row[0])
-    return (record for _, record in rows)
+def item_records(trace: Trace, shown: slice) -> tuple[list[Record], int]:
+    """Return some rows of ``to_frame()`` as dicts without pandas, and how many rows there are.
+
+    For what is shown while a run goes on: a row that is not shown costs next to nothing.
+    """
+    rows = _item_rows(trace)
+    return [_item(*row) for row in rows[shown]], len(rows)
 
 
-def _item_rows(trace: Trace, parent: str | None) -> Iterator[tuple[float, Record]]:
+def _items(trace: Trace) -> list[Record]:
+    return item_records(trace, slice(None))[0]
+
+
+def _item_rows(trace: Trace) -> list[tuple[Trace, ItemRow, str | None]]:
+    found = sorted(_unsorted_rows(trace, None), key=lambda row: row[0])
+    return [(within, row, parent) for _, within, row, parent in found]
+
+
+def _unsorted_rows(
+    trace: Trace, parent: str | None
+) -> Iterator[tuple[float, Trace, ItemRow, str | None]]:
     for row in trace.rows:
-        yield row.sequence, _item(trace, row, parent)
+        yield row.sequence, trace, row, parent
     for part in trace.unclaimed.values():  # still being written, or never confirmed
         kind = _TYPE_OF_KIND.get(part.kind, "tool_call_item")
-        row = ItemRow(part, kind, part.agent, 0, part.started)
-        yield math.inf, _item(trace, row, parent)
+        yield math.inf, trace, ItemRow(part, kind, part.agent, 0, part.started), parent
     for part, nested in _nested(trace):
-        yield from _item_rows(nested, part.call_id)
+        yield from _unsorted_rows(nested, part.call_id)
 
 
 def _item(trace: Trace, row: ItemRow, parent: str | None) -> Record:

@@ -23,7 +23,7 @@ STATUSES = (
     "in_progress|running|awaiting_approval|completed|incomplete|failed|cancelled|rejected|paused"
 )
 RULES: dict[str, str] = {
-    "class": r"(as-[a-z_-]+|output|highlight|[a-z][a-z0-9]{0,2})( as-[a-z_-]+)*",
+    "class": r"(as-[a-z_-]+|output|highlight|[a-z][a-z0-9]{0,2})( as-[a-z_-]+| tex2jax_ignore| mathjax_ignore)*",
     "data-status": STATUSES,
     "data-since": r"\d+\.\d{3}",
     "data-call": r"[\s\S]*",

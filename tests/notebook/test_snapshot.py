@@ -84,7 +84,9 @@ class Lines(HTMLParser):
 
 def test_the_html_is_one_element_with_nothing_in_it_that_is_not_ours() -> None:
     html = html_of(fold(chain()), table=True, timeline=True)
-    assert html.startswith('<div class="as-run as-snapshot" role="region" aria-label="Agent run">')
+    assert html.startswith(
+        '<div class="as-run as-snapshot tex2jax_ignore mathjax_ignore" role="region" aria-label="Agent run">'
+    )
     assert Audit(without_style(html)).faults == []
     assert html.count("<style>") == 1
     assert "<script" not in html and "<button" not in html
