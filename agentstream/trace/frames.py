@@ -6,7 +6,6 @@ Each table has its columns and types written down once, below; an empty run has 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -123,7 +122,6 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "parent": "Int64",
     },
 }
-_LONE = re.compile("[\ud800-\udfff]")
 _INDEX = {"items": "item", "turns": "call", "events": "event", "spans": "span"}
 
 
@@ -222,10 +220,9 @@ def _column(values: list[Any], kind: Any) -> pd.Series[Any]:
         return pd.Series(pd.Categorical(values, categories=categories))
     if kind == "string":
         # Half a surrogate pair, which a cut stream may end in, is no text to Arrow or to a file.
-        values = [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values]
-    if kind == "string":
-        # Where pyarrow is installed it holds the strings as UTF-8, which has no lone surrogates.
-        values = [_LONE.sub("\ufffd", one) if isinstance(one, str) else one for one in values]
+        values = [
+            v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values
+        ]
     if kind == "float64":
         values = [math.nan if value is None else float(value) for value in values]
     return pd.Series(values, dtype=kind)
