@@ -26,6 +26,7 @@ from .toolbox import Toolbox
 if TYPE_CHECKING:
     from ..agent import Agent
     from ..model_settings import ModelSettings
+    from ..models.recorded.active import ActiveRecording
 
 _BY_POSITION = (
     "system_instructions",
@@ -87,8 +88,13 @@ def output_schema(agent: Agent[Any]) -> AgentOutputSchemaBase | None:
     return kind if isinstance(kind, AgentOutputSchemaBase) else AgentOutputSchema(kind)
 
 
-def find_model(agent: Agent[Any], config: RunConfig) -> Model:
+def find_model(
+    agent: Agent[Any], config: RunConfig, recording: ActiveRecording | None = None
+) -> Model:
     """The model for the agent in this run: the run's, else the agent's, else the default.
+
+    Where a recording is on, its provider is asked only when a model is really called, so that a
+    replay needs no key.
 
     Raises
     ------
@@ -96,9 +102,13 @@ def find_model(agent: Agent[Any], config: RunConfig) -> Model:
         If there is no key, no local server and no model to call.
     """
     chosen = agent.model if config.model is None else config.model
-    if chosen is not None and not isinstance(chosen, str):
-        return chosen
-    return config.model_provider.get_model(chosen)
+
+    def find() -> Model:
+        if chosen is not None and not isinstance(chosen, str):
+            return chosen
+        return config.model_provider.get_model(chosen)
+
+    return find() if recording is None else recording.wrap(chosen, find)
 
 
 def find_settings(agent: Agent[Any], config: RunConfig, state: RunState[Any]) -> ModelSettings:
@@ -112,10 +122,15 @@ def find_settings(agent: Agent[Any], config: RunConfig, state: RunState[Any]) ->
 async def prepare(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -> Request:
     """Everything the next model call is sent."""
     agent, config = state.agent, options.config
-    model = find_model(agent, config)
+    model = find_model(agent, config, options.recording)
     instructions, prompt = await together(
         [agent.get_system_prompt(state.context), agent.get_prompt(state.context)]
     )
+    if instructions is not None and not isinstance(instructions, str):
+        raise UserError(
+            f"The instructions of agent {agent.name!r} must be text, but their function returned "
+            f"{type(instructions).__name__}."
+        )
     data = ModelInputData(input=state.model_input(), instructions=instructions)
     if config.call_model_input_filter is not None:
         data = await call(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -32,7 +33,9 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "kind", "words"), WRONG, ids=[str(w[0]) for w in WRONG])
+@pytest.mark.parametrize(
+    ("given", "kind", "words"), WRONG, ids=[re.sub(" at 0x[0-9a-f]+", "", str(w[0])) for w in WRONG]
+)
 async def test_wrong_arguments_are_refused(
     given: dict[str, Any], kind: type[Exception], words: str
 ) -> None:
@@ -86,3 +89,9 @@ def test_names_of_tools_to_stop_at_are_a_list() -> None:
 def test_parameters_of_an_agent_as_a_tool_are_a_type() -> None:
     with pytest.raises(UserError, match="must be a type"):
         asking().as_tool("ask", "Ask.", parameters={"a": 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [5, ["Be brief."], b"Be brief."])
+async def test_a_function_of_instructions_returns_text(given: Any) -> None:
+    with pytest.raises(UserError, match="must be text"):
+        await Runner.run(asking(instructions=lambda context, agent: given), "hi")
