@@ -19,7 +19,9 @@ from agentstream.trace import Trace
 
 from .test_board import Page
 
-MARKDOWN = "# Plan\n\nFirst *one*,\n\n- two\n- three\n\n```python\nprint('x < y')\n```\n\nEnd & more."
+MARKDOWN = (
+    "# Plan\n\nFirst *one*,\n\n- two\n- three\n\n```python\nprint('x < y')\n```\n\nEnd & more."
+)
 
 
 @function_tool
