@@ -203,7 +203,7 @@ trace_metadata
         What two tools of one name do. "error" unless said otherwise: the model would call one
         and mean the other.
     output_guardrail_blocked_message : str or callable or None
-        What a session keeps in place of an output that a guardrail refused.
+        Accepted for the SDK's programs; an output that a guardrail refused is in no session.
     """
 
     model: str | Model | None = None
