@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .run.result import RunResult, RunResultStreaming
     from .sessions import Session
     from .tools import ToolErrorFunction
+    from .trace.graph import Graph
 
 
 @dataclass
@@ -313,6 +314,31 @@ class Agent(AgentBase[TContext]):
 
         options = {k: v for k, v in locals().items() if k not in ("self", "agent_tool")}
         return agent_tool(self, **options)
+
+    def graph(self, run: Any = None) -> Graph:
+        """The agent, its tools and all agents it can hand over to, as a picture.
+
+        It shows itself in a notebook, and as text in a terminal; ``.save("team.svg")`` keeps it.
+
+        Parameters
+        ----------
+        run : RunResult or RunResultStreaming, optional
+            A run whose path is marked: the tools it called, its handoffs by number.
+
+        Returns
+        -------
+        Graph
+
+        Examples
+        --------
+        >>> print(Agent(name="Triage", handoffs=[Agent(name="Writer")]).graph())
+        Triage
+          hands over to Writer
+        Writer
+        """
+        from .trace.graph import Graph
+
+        return Graph(self, run)
 
 
 _LISTS = ("tools", "mcp_servers", "handoffs", "input_guardrails", "output_guardrails")

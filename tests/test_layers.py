@@ -37,6 +37,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("run",),
     ("sessions", "mcp"),
     ("notebook",),
+    ("recorded_items", "recorded_run", "recording"),
     ("batch",),
     ("testing",),
     ("__init__",),
@@ -49,6 +50,7 @@ STRANGERS = {("trace", "run"), ("notebook", "run")}
 EXEMPT: dict[tuple[str, str], str] = {
     ("agent", "mcp"): "an agent lists its servers' tools; without servers, mcp is never loaded",
     ("agent", "run.agent_tool"): "Agent.as_tool() is the SDK's name for a run inside a tool call",
+    ("agent", "trace.graph"): "Agent.graph() draws what is configured, from above",
     ("run.result", "notebook.show"): "a result that is a cell's last expression shows itself",
     ("notebook.show", "__init__"): "show(agent, input) starts a run, by the public name",
     ("run.state", "run.state_json"): "RunState.to_json() is the SDK's name; its format is a module",

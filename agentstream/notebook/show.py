@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..trace import Trace
+from .panels import panels_text
 from .source import Source
 from .terminal import TerminalView
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from .widget_show import ShownWidget
 
 
-def show(run: Any, input: Any = None, **options: Any) -> ShownWidget | ShownText:
+def show(
+    run: Any, input: Any = None, *, table: bool = False, timeline: bool = False, **options: Any
+) -> ShownWidget | ShownText:
     """Watch a run while it goes on.
 
     Parameters
@@ -28,6 +31,11 @@ def show(run: Any, input: Any = None, **options: Any) -> ShownWidget | ShownText
         A run, of agentstream or of the OpenAI Agents SDK; or an agent to start with `input`.
     input : str or list of dict or RunState, optional
         What to ask, if `run` is an agent.
+    table : bool
+        Whether to keep a table of the run's items under the answer, the newest of a long run; all
+        of them are in ``result.to_frame()``.
+    timeline : bool
+        Whether to keep a timeline of the run under the answer, as of ``result.timeline()``.
     **options
         As in `Runner.run_streamed`, if `run` is an agent.
 
@@ -54,10 +62,10 @@ def show(run: Any, input: Any = None, **options: Any) -> ShownWidget | ShownText
     """
     source = Source(_started(run, input, options))
     if not in_a_notebook():
-        return ShownText(source)
+        return ShownText(source, table=table, timeline=timeline)
     from .widget_show import ShownWidget
 
-    return ShownWidget(source)
+    return ShownWidget(source, table=table, timeline=timeline)
 
 
 def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
@@ -67,7 +75,9 @@ def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
                 "show(result) takes no input and no options: this run has been started already. "
                 "Write show(agent, input, ...) to start another."
             )
-        return run
+        # A recorded run is data; what is watched is its playing.
+        play = getattr(run, "play", None)
+        return run if play is None else play()
     if not hasattr(run, "get_system_prompt"):
         raise UserError(
             f"show() watches a run or an agent, not {type(run).__name__}: write "
@@ -102,8 +112,9 @@ def in_a_notebook() -> bool:
 class ShownText:
     """A run written to the terminal as it goes on."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, table: bool = False, timeline: bool = False) -> None:
         self.source = source
+        self._extras = {"table": table, "timeline": timeline}
         self._view = TerminalView(source.trace)
         source.watch(self._view.update)
 
@@ -120,7 +131,7 @@ class ShownText:
             async for _ in self.source.events():
                 pass
         finally:
-            self._view.close()
+            self._close()
         return self.source.result
 
     async def __aiter__(self) -> AsyncIterator[Any]:
@@ -128,13 +139,18 @@ class ShownText:
             async for event in self.source.events():
                 yield event
         finally:
-            self._view.close()
+            self._close()
 
     def __iter__(self) -> Iterator[Any]:
         try:
             yield from self.source.events_now()
         finally:
-            self._view.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Write the end; table and timeline once, as nothing that was written can be redrawn."""
+        self._view.close()
+        self._view.add(panels_text(self.trace, **self._extras))
 
     def _ipython_display_(self) -> None:
         """In a terminal there is no background: it watches until the run is done."""

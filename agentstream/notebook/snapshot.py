@@ -13,10 +13,9 @@ import base64
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import cards
-from .cards import values
 from .html import escape
 from .panels import items_html, panels_text
 from .still import markdown_of, text_of

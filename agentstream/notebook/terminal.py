@@ -58,6 +58,12 @@ class TerminalView:
             self._write(self._paint(f"[{end}{reason}]", _RED) + "\n")
         self.out.flush()
 
+    def add(self, text: str) -> None:
+        """Write text below the run."""
+        self._line()
+        self._write(_printable(text))
+        self.out.flush()
+
     def _speaker(self, agent: str | None) -> None:
         if agent is not None and agent != self._agent:
             self._line()

@@ -19,6 +19,7 @@ import traitlets
 
 from ..trace import Trace
 from .board import Board
+from .panels import Panels
 from .scene import Scene
 
 _STATIC = Path(__file__).parent / "static"
@@ -36,6 +37,8 @@ class AgentView(anywidget.AnyWidget):
     on_press : callable, optional
         Called with what is pressed on the page (``"stop"``, ``"approve"``, ``"reject"``) and the
         call's id, on the thread that widget messages come in on.
+    table, timeline : bool
+        Whether the run's items and its timeline are kept under the answer.
 
     Attributes
     ----------
@@ -52,16 +55,23 @@ class AgentView(anywidget.AnyWidget):
     live = traitlets.Bool(True).tag(sync=True)
 
     def __init__(
-        self, trace: Trace, *, on_press: Callable[[str, str | None], None] | None = None
+        self,
+        trace: Trace,
+        *,
+        on_press: Callable[[str, str | None], None] | None = None,
+        table: bool = False,
+        timeline: bool = False,
     ) -> None:
         super().__init__()
         self.seen = False
         self._board = Board()
         self._scene = Scene(trace, self._board)
+        self._panels = Panels(trace, self._board, table=table, timeline=timeline)
         self._on_press = on_press
         self._number = -1
         self._key_size = 0
         self._due: asyncio.TimerHandle | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._last = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_msg(self._hear)
@@ -81,6 +91,8 @@ class AgentView(anywidget.AnyWidget):
             self._due = None
         self._last = time.monotonic()
         self._scene.update()
+        self._panels.update()
+        self._look_again()
         ops = self._board.frame()
         if not ops:
             return
@@ -89,9 +101,19 @@ class AgentView(anywidget.AnyWidget):
         if self._board.size > 2 * self._key_size:
             self._set_keyframe()
 
+    def _look_again(self) -> None:
+        """See to it that a panel that was not due yet is not left behind when the run is silent."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        wait, loop = self._panels.wait, self._loop
+        if wait is not None and loop is not None and loop.is_running():
+            self._later = loop.call_later(wait, self.flush)
+
     def close_run(self) -> None:
         """The run is over: show its end, and keep the whole page."""
         self._scene.live = False
+        self._panels.update(at_once=True)
         self.flush()
         self.live = False
         self._set_keyframe()

@@ -34,14 +34,17 @@ class ShownWidget(AgentView):
     ----------
     source : Source
         The run.
+    table, timeline : bool
+        Whether the run's items and its timeline are shown under the answer.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, table: bool = False, timeline: bool = False) -> None:
         self.source = source
+        self._extras = {"table": table, "timeline": timeline}
         self._display_id: str | None = None
         self._ended = False
         self._decided: asyncio.Event | None = None
-        super().__init__(source.trace, on_press=self._press)
+        super().__init__(source.trace, on_press=self._press, **self._extras)
         source.watch(self._changed)
         self._home = _running_loop()
         if self._home is not None:
@@ -89,7 +92,7 @@ class ShownWidget(AgentView):
             self._home.call_soon(show)
 
     def _still(self) -> dict[str, str]:
-        return snapshot(self.source.trace)
+        return snapshot(self.source.trace, **self._extras)
 
     def _changed(self) -> None:
         """The run has gone on."""

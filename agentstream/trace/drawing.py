@@ -48,6 +48,8 @@ _NARROW = {
     **dict.fromkeys("mM", 833),
     **dict.fromkeys("W→…%@", 1000),
 }
+# How JupyterLab, VS Code and nbconvert's pages mark a dark theme; as in the live view's own style.
+_DARK_PAGE = ':is([data-jp-theme-light="false"],.vscode-dark,html[theme="dark"]) .as-run'
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -224,16 +226,21 @@ class Drawing:
         self.rect(0.5, 0.5, self.width - 1, self.height - 1, "card", radius=8, edge="edge")
         self._parts += drawn
 
-    def svg(self) -> str:
-        """Return the document."""
+    def svg(self, *, inline: bool = False) -> str:
+        """Return the document; ``inline`` in a page that has a theme of its own, as a notebook's.
+
+        A picture that stands alone knows only the reader's preference.
+        """
         size = f'width="{number(self.width)}" height="{number(self.height)}"'
         box = f'viewBox="0 0 {number(self.width)} {number(self.height)}"'
+        within = f"{_DARK_PAGE} " if inline else ""
         dark = "".join(
-            f".as-{kind}-{color}{{{kind}:{COLORS[color][1]}}}"
+            f"{within}.as-{kind}-{color}{{{kind}:{COLORS[color][1]}}}"
             for kind, color in sorted(self._used)
             if COLORS[color][0] != COLORS[color][1]
         )
-        style = f"<style>@media (prefers-color-scheme: dark){{{dark}}}</style>"
+        rules = dark if inline else f"@media (prefers-color-scheme: dark){{{dark}}}"
+        style = f"<style>{rules}</style>"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} role="img" '
             f'aria-label="{clean(self.label)}" font-family="{FONT}" '

@@ -1,0 +1,164 @@
+"""What stands under the answer on demand: the run's items as a table, its timeline as a picture.
+
+While a run goes on they are brought up to date at most twice a second, more rarely where that would
+take more than a twentieth of the time or tens of kilobytes a second, and only when the run changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..trace.frames import item_records
+from ..trace.picture import draw
+from ..trace.plain import plain_timeline
+from .board import Board
+from .cards import values
+from .html import clean_text
+
+if TYPE_CHECKING:
+    from ..trace import Trace
+
+__all__ = ["Panels", "items_html", "panels_text"]
+
+LIVE_ROWS = 40
+"""Items in the table of a running run: the newest, as the others have been seen."""
+
+_COLUMNS = ("turn", "agent", "type", "name", "text", "arguments", "output", "duration_s")
+_TEXT_COLUMNS = ("turn", "agent", "type", "name", "duration_s", "text")
+_TEXT_ROWS = 200
+_CELL = 60
+_EVERY = 0.5
+"""Seconds between two pictures of one run, at least."""
+_SHARE = 20
+"""A picture that took a second is made again after so many."""
+_BYTES_A_SECOND = 40_000
+_SUMMARY = "<summary><strong>Items</strong></summary>"
+
+
+def items_html(trace: Trace, shown: slice) -> str:
+    """Return rows of the items table as HTML; a note says how many there are."""
+    records, count = item_records(trace, shown)
+    cells = [[_short(record.get(name)) for name in _COLUMNS] for record in records]
+    size = len(_COLUMNS)
+    return values.table(list(_COLUMNS), cells, rows_in_all=count, columns_in_all=size)
+
+
+def _short(cell: Any) -> Any:
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, (int, float)) else values.one_line(str(cell), _CELL)
+
+
+def panels_text(trace: Trace, *, table: bool, timeline: bool) -> str:
+    """Return the panels as text for a terminal; empty if there are none."""
+    texts = [_items_text(trace)] if table else []
+    if timeline:
+        texts.append(plain_timeline(trace))
+    return "".join(f"\n{text}\n" for text in texts)
+
+
+def _items_text(trace: Trace) -> str:
+    records, count = item_records(trace, slice(_TEXT_ROWS))
+    rows = [_TEXT_COLUMNS]
+    for record in records:
+        shown = record | {"text": record.get("text") or record.get("output")}
+        rows.append(tuple(_plain(shown.get(name)) for name in _TEXT_COLUMNS))
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_TEXT_COLUMNS))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    more = count - len(records)
+    return "\n".join([*lines, *([f"… {more:,} more rows"] if more else [])])
+
+
+def _plain(cell: Any) -> str:
+    if cell is None:
+        return ""
+    text = f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+    return values.one_line(clean_text(text), 40)
+
+
+def _newest(trace: Trace) -> str:
+    return _SUMMARY + items_html(trace, slice(-LIVE_ROWS, None))
+
+
+def _drawn(trace: Trace) -> str:
+    # Made by our own code, which escapes all that the run said; nothing else becomes SVG.
+    return draw(trace).svg(inline=True)
+
+
+@dataclass(slots=True)
+class _Panel:
+    id: str
+    tag: str
+    attributes: dict[str, str]
+    render: Callable[[Trace], str]
+    version: int = -1
+    due: float = 0.0
+
+
+class Panels:
+    """Keeps a run's items and its timeline on a board.
+
+    Parameters
+    ----------
+    trace : Trace
+        The run.
+    board : Board
+        Where they are shown, after what is there already.
+    table, timeline : bool
+        What is shown.
+    clock : callable
+        Seconds of a monotonic clock.
+
+    Examples
+    --------
+    >>> from agentstream.trace import Trace
+    >>> board = Board()
+    >>> Panels(Trace("demo"), board, table=True).update()
+    >>> [op[1] for op in board.frame()]
+    ['items']
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        board: Board,
+        *,
+        table: bool = False,
+        timeline: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._trace, self._board, self._clock = trace, board, clock
+        self._panels: list[_Panel] = []
+        if table:
+            look = {"class": "as-items", "open": ""}
+            self._panels.append(_Panel("items", "details", look, _newest))
+        if timeline:
+            look = {"class": "as-timeline"}
+            self._panels.append(_Panel("timeline", "div", look, _drawn))
+
+    def update(self, *, at_once: bool = False) -> None:
+        """Bring up to date what is due, or everything."""
+        for panel in self._panels:
+            if panel.version == self._trace.version:
+                continue
+            started = self._clock()
+            if started < panel.due and not at_once:
+                continue
+            panel.version = self._trace.version
+            html = panel.render(self._trace)
+            self._board.put(panel.id, panel.tag, html, attributes=panel.attributes)
+            ended = self._clock()
+            took = ended - started
+            panel.due = ended + max(_EVERY, _SHARE * took, len(html) / _BYTES_A_SECOND)
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until the next update has something to show; None if the run has not changed."""
+        late = [panel.due for panel in self._panels if panel.version != self._trace.version]
+        return max(0.0, min(late) - self._clock()) if late else None

@@ -1,0 +1,279 @@
+"""Table and timeline under the answer: up to date, cheap, bounded, and safe."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from agentstream import Agent, Runner, function_tool, show
+from agentstream.errors import UserError
+from agentstream.notebook.board import Board
+from agentstream.notebook.panels import LIVE_ROWS, Panels, items_html, panels_text
+from agentstream.notebook.scene import Scene
+from agentstream.notebook.view import AgentView
+from agentstream.testing import ScriptedModel, call, turn
+from agentstream.trace import Trace
+from agentstream.trace.sources import fold
+from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads
+from tests.notebook.test_board import Page
+from tests.trace.test_timeline import RUNS
+from tests.trace.trace_streams import Script, chain
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+class Clock:
+    """A clock that is set by hand, and moves by `step` whenever it is read."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.now, self.step = 0.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+def panels_of(trace: Trace, clock: Clock, **which: bool) -> tuple[Panels, Board]:
+    board = Board()
+    which = which or {"table": True, "timeline": True}
+    return Panels(trace, board, clock=clock, **which), board
+
+
+def put(board: Board) -> list[str]:
+    return [op[1] for op in board.frame()]
+
+
+def html_of(board: Board, id: str) -> str:
+    return next(op[5] for op in board.keyframe() if op[1] == id)
+
+
+@pytest.mark.parametrize("step", [0.01, 0.2])
+def test_they_are_drawn_at_most_twice_a_second(step: float) -> None:
+    trace, clock = Trace(), Clock()
+    panels, board = panels_of(trace, clock)
+    drawn = []
+    for t, event in RUNS["long"]:
+        trace.add(event, t)
+        clock.now += step
+        panels.update()
+        drawn += [(clock.now, id) for id in put(board)]
+    for panel in ("items", "timeline"):
+        times = [time for time, id in drawn if id == panel]
+        assert len(times) > 5
+        assert all(later - time >= 0.5 for time, later in pairwise(times))
+
+
+def test_they_are_drawn_only_when_the_run_has_changed() -> None:
+    trace, clock = fold(chain()), Clock()
+    panels, board = panels_of(trace, clock)
+    panels.update()
+    assert put(board) == ["items", "timeline"]
+    assert panels.wait is None
+    clock.now = 100
+    panels.update()
+    assert put(board) == []
+
+
+def test_what_was_not_due_is_drawn_later_and_says_when() -> None:
+    trace, clock = Trace(), Clock()
+    panels, board = panels_of(trace, clock, table=True)
+    panels.update()
+    for t, event in chain():
+        trace.add(event, t)
+    clock.now = 0.2
+    panels.update()
+    assert put(board) == ["items"], "the empty table, nothing since"
+    assert panels.wait == pytest.approx(0.3)
+    clock.now = 0.5
+    panels.update()
+    assert put(board) == ["items"]
+    assert "21 °C" in html_of(board, "items")
+
+
+def test_a_picture_that_takes_long_is_drawn_more_rarely() -> None:
+    trace, clock = fold(chain()[:10]), Clock(step=0.2)
+    panels, _ = panels_of(trace, clock, timeline=True)
+    panels.update()
+    trace.add(*reversed(chain()[10]))
+    clock.step = 0.0
+    assert panels.wait is not None
+    assert panels.wait > 3.5, "0.2 s of work are at most a twentieth of the time"
+
+
+def test_a_large_picture_is_sent_more_rarely() -> None:
+    trace, clock = fold(RUNS["long"]), Clock()
+    panels, board = panels_of(trace, clock, timeline=True)
+    panels.update()
+    size = len(html_of(board, "timeline"))
+    trace.touch()
+    assert panels.wait is not None
+    assert size / panels.wait <= 40_001
+
+
+def test_the_end_is_drawn_at_once() -> None:
+    trace, clock = Trace(), Clock()
+    panels, board = panels_of(trace, clock)
+    panels.update()
+    put(board)
+    for t, event in chain():
+        trace.add(event, t)
+    panels.update(at_once=True)
+    assert put(board) == ["items", "timeline"]
+
+
+def test_without_being_asked_there_are_none() -> None:
+    panels, board = panels_of(fold(chain()), Clock(), table=False)
+    panels.update()
+    assert board.frame() == []
+    assert panels_text(fold(chain()), table=False, timeline=False) == ""
+
+
+def test_they_stand_under_the_answer_in_their_order() -> None:
+    trace, board = fold(chain()), Board()
+    scene = Scene(trace, board)
+    panels = Panels(trace, board, table=True, timeline=True)
+    panels.update()
+    scene.update()
+    roots = [op[1] for op in board.keyframe() if not op[2]]
+    assert roots == ["header", "body", "ending", "items", "timeline"]
+
+
+def test_a_long_run_shows_its_newest_items_and_counts_the_rest() -> None:
+    trace = fold(RUNS["long"])
+    count = len(trace.rows)
+    panels, board = panels_of(trace, Clock(), table=True)
+    panels.update()
+    html = html_of(board, "items")
+    assert html.count("<tr>") == LIVE_ROWS + 1
+    assert f"{count:,} rows" in html
+    assert f"{count - LIVE_ROWS:,} more rows not shown" in html
+    assert "done" in html, "the answer, the last item"
+    assert len(html) < 40_000
+
+
+def test_rows_that_are_not_shown_are_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agentstream.trace import frames
+
+    built = []
+    real = frames._item
+    monkeypatch.setattr(frames, "_item", lambda *row: built.append(1) or real(*row))  # type: ignore[func-returns-value]
+    items_html(fold(RUNS["long"]), slice(-5, None))
+    assert len(built) == 5
+
+
+def test_a_page_that_follows_ends_like_one_that_opens_late() -> None:
+    trace, clock = Trace(), Clock()
+    panels, board = panels_of(trace, clock)
+    followed, late = Page(), Page()
+    for t, event in RUNS["rich"]:
+        trace.add(event, t)
+        clock.now += 0.3
+        panels.update()
+        followed.apply(board.frame())
+    panels.update(at_once=True)
+    followed.apply(board.frame())
+    late.apply(board.keyframe())
+    assert followed.html() == late.html()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_live_picture_is_whole_xml_without_anything_that_acts(name: str) -> None:
+    panels, board = panels_of(fold(RUNS[name]), Clock(), timeline=True)
+    panels.update()
+    root = ET.fromstring(html_of(board, "timeline"))
+    tags = {element.tag.removeprefix(SVG) for element in root.iter()}
+    assert tags <= {"svg", "style", "g", "title", "rect", "text", "polyline", "polygon", "circle"}
+    assert {name for element in root.iter() for name in element.attrib if name[:2] == "on"} == set()
+
+
+def test_the_live_picture_follows_the_pages_theme_and_touches_nothing_else() -> None:
+    panels, board = panels_of(fold(chain()), Clock(), timeline=True)
+    panels.update()
+    style = next(ET.fromstring(html_of(board, "timeline")).iter(f"{SVG}style")).text or ""
+    rules = [rule for rule in style.split("}") if rule]
+    assert rules
+    assert all('[data-jp-theme-light="false"]' in rule and ".as-run .as-" in rule for rule in rules)
+
+
+def test_hostile_text_stays_text_in_both() -> None:
+    for text in [*OWN_PAYLOADS, *dompurify_payloads()]:
+        script = Script(text).mark("RunStarted", text, text).begin().call(text, text, "c1").end()
+        script.start("c1").wait(0.2).result("c1", text, text).mark("RunFailed", text)
+        trace = fold(script.events, text)
+        panels, board = panels_of(trace, Clock())
+        panels.update()
+        drawn = ET.fromstring(html_of(board, "timeline"))
+        allowed = {"svg", "style", "g", "title", "rect", "text", "polyline", "polygon", "circle"}
+        assert {element.tag.removeprefix(SVG) for element in drawn.iter()} <= allowed, text
+        table = html_of(board, "items")
+        tags = table.replace("<", "\n<").split("\n")
+        known = ("summary strong div table thead tr th tbody td p").split()
+        opened = {tag[1:].split(">")[0].split(" ")[0].strip("/") for tag in tags if tag[:1] == "<"}
+        assert opened <= set(known), text
+
+
+def test_a_terminal_gets_them_as_text() -> None:
+    text = panels_text(fold(chain()), table=True, timeline=True)
+    lines = text.splitlines()
+    assert lines[1].split() == ["turn", "agent", "type", "name", "duration_s", "text"]
+    assert any("get_weather" in line and "21 °C" in line for line in lines)
+    assert any("█ writing" in line for line in lines)
+    escape = Script("a\x1b[2Jb").begin().say("x\x1b]0;y\x07").end().events
+    assert "\x1b" not in panels_text(fold(escape), table=True, timeline=False)
+
+
+def test_show_writes_them_once_at_the_end_of_a_terminal(capsys: Any) -> None:
+    agent = Agent(name="Poet", model=ScriptedModel(["Rain."]))
+    for _ in show(agent, "A line", table=True, timeline=True):
+        pass
+    out = capsys.readouterr().out
+    assert out.index("Rain.") < out.index("message_output_item") < out.index("█ writing")
+    assert out.count("message_output_item") == 1
+
+
+def test_show_takes_them_for_a_run_that_was_started_already() -> None:
+    run = Runner.run_streamed(Agent(name="Poet", model=ScriptedModel(["Rain."])), "A line")
+    shown: Any = show(run, table=True)
+    assert list(shown)
+    with pytest.raises(UserError, match="no input and no options"):
+        show(run, table=True, max_turns=3)
+
+
+async def test_a_widget_keeps_them_up_to_date_although_the_run_falls_silent() -> None:
+    import asyncio
+
+    sent: list[Any] = []
+    gate = asyncio.Event()
+
+    @function_tool
+    async def slow() -> str:
+        """Wait."""
+        await gate.wait()
+        return "at last"
+
+    script = ScriptedModel([turn(call("slow")), "Done."])
+    run = Runner.run_streamed(Agent(name="A", tools=[slow], model=script), "go")
+    view = AgentView(run.trace, table=True, timeline=True)
+    view.send = lambda message, *_: sent.extend(message["ops"])  # type: ignore[method-assign]
+    run.watch(view.nudge)
+
+    def page() -> str:
+        shown = Page()
+        shown.apply(sent)
+        return str(shown.html())
+
+    for _ in range(300):
+        if "tool_call_item" in page():
+            break
+        await asyncio.sleep(0.02)
+    assert "tool_call_item" in page(), "told half a second later, with no event in between"
+    gate.set()
+    async for _ in run.stream_events():
+        pass
+    view.close_run()
+    assert "at last" in page()
+    assert "Timeline of A" in page()
+    assert view._later is None
