@@ -21,7 +21,7 @@ RESPONSE: dict[str, Any] = {
 }
 USAGE = {
     "input_tokens": 100,
-    "input_tokens_details": {"cached_tokens": 0},
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens": 500,
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 600,

@@ -65,10 +65,11 @@ class Kernel:
             kind = json.loads(frames[start])["msg_type"]
             if kind == "error":
                 raise RuntimeError("\n".join(json.loads(frames[start + 3])["traceback"]))
-            if kind == "status" and json.loads(frames[start + 1]).get("msg_id") == asked:
-                if json.loads(frames[start + 3])["execution_state"] == "idle":
-                    self._reply(asked)
-                    return count, sent
+            if kind != "status" or json.loads(frames[start + 1]).get("msg_id") != asked:
+                continue
+            if json.loads(frames[start + 3])["execution_state"] == "idle":
+                self._reply(asked)
+                return count, sent
 
     def value(self, expression: str) -> Any:
         """A number that the kernel knows."""

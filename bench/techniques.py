@@ -9,7 +9,7 @@ from __future__ import annotations
 
 END = "the.last.token"
 
-_SETUP = '''
+_SETUP = """
 import asyncio, resource, time
 import ipywidgets as widgets
 from html import escape
@@ -34,7 +34,7 @@ async def stream():
             await asyncio.sleep(0)
         arrived = time.time()
         yield token
-'''
+"""
 
 _AGENT = '''
 import json

@@ -1,0 +1,34 @@
+"""``python -m bench``: all that is measured, in one table, and what is to be reached."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import concurrent, events, imports, shapes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter streams")
+    parser.add_argument("--no-view", action="store_true", help="without the live view")
+    parser.add_argument("--page", action="store_true", help="the live view in Chromium, too")
+    parser.add_argument("--python", action="append", default=[], help="where other packages are")
+    options = parser.parse_args()
+    quick = options.quick
+    targets = events.report((5_000,) if quick else events.COUNTS, rounds=3 if quick else 5)
+    targets += concurrent.report(50 if quick else concurrent.RUNS)
+    targets += shapes.report(rounds=1 if quick else 3)
+    targets += imports.report(options.python, rounds=3 if quick else 9)
+    if not options.no_view:
+        from . import view
+
+        targets += view.report(rounds=1 if quick else 3)
+    if options.page:
+        from . import page
+
+        targets += page.report()
+    print("\nTo reach", *targets, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

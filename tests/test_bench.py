@@ -1,0 +1,76 @@
+"""The benchmarks run, measure what they say, and the speed of events is guarded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+pytest.importorskip("zmq", reason="the lab extra is not installed")
+
+from agentstream.models.wire import SSESplitter, responses_event
+from bench import answers, contenders, events, techniques
+from bench.loopback import answer, server
+from bench.table import Target, table
+
+
+def payloads(stream: list[bytes]) -> list[dict[str, object]]:
+    return [json.loads(data) for _, data in SSESplitter().feed(b"".join(stream))]
+
+
+def test_a_table_has_columns_of_one_width() -> None:
+    shown = table("Title", ("", "n"), [("first", 12345.0), ("b", None)])
+    assert shown == "\nTitle\n              n\n  first  12,345\n  b           -"
+
+
+@pytest.mark.parametrize(("value", "mark"), [(0.99, "reached"), (1.0, "reached"), (1.01, "MISSED")])
+def test_a_target_says_whether_it_is_reached(value: float, mark: str) -> None:
+    assert mark in str(Target("what", value, 1.0))
+
+
+@pytest.mark.parametrize(
+    "script", [("text", 20, 0), ("tool", 20, 0), ("tool", 20, 1), ("argument", 100, 0)]
+)
+def test_answers_are_whole_streams_of_the_api(script: tuple[str, int, int]) -> None:
+    sent = payloads(answer(*script))
+    assert [one["sequence_number"] for one in sent] == list(range(len(sent)))
+    assert all(type(responses_event(one)).model_validate(one) for one in sent)
+    assert sent[-1]["type"] == "response.completed"
+
+
+@pytest.mark.parametrize("name", contenders.readers())
+async def test_each_reader_sees_every_delta(name: str) -> None:
+    with server() as url:
+        async with contenders.client(url, "text-200") as client:
+            assert await contenders.readers()[name](client) == len(answers.text(["x"] * 200))
+
+
+@pytest.mark.parametrize("name", contenders.runners())
+async def test_a_run_of_the_benchmark_calls_its_tool_and_answers(name: str) -> None:
+    api = contenders.runners()[name]
+    with server() as url:
+        async with contenders.client(url, "turns-3") as client:
+            agent = contenders.agent(api, client, tools=2)
+            result = api.Runner.run_streamed(agent, "x")
+            async for _ in result.stream_events():
+                pass
+    assert len(result.raw_responses) == 4
+    assert result.final_output == "".join(answers.words(10))
+
+
+@pytest.mark.parametrize("name", techniques.CELLS)
+def test_the_cells_of_each_technique_are_python(name: str) -> None:
+    import ast
+
+    for cell in (techniques.setup(name, 10, 100), techniques.CELLS[name]):
+        compile(cell, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_an_event_of_a_run_costs_little_more_than_its_json() -> None:
+    # To reach is 1.6 times the floor; the guard leaves room for a machine that is busy.
+    with server() as url:
+        cost = asyncio.run(events.measure(url, 2_000, rounds=3))
+    assert cost["agentstream"] < 3 * cost["floor"], cost
+    if "openai-agents" in cost:
+        assert cost["agentstream"] < cost["openai-agents"] / 3, cost
