@@ -23,6 +23,7 @@ from .errors import (
     ModelRefusalError,
     ModelTimeoutError,
     OutputGuardrailTripwireTriggered,
+    RecordingError,
     RunErrorDetails,
     ToolInputGuardrailTripwireTriggered,
     ToolOutputGuardrailTripwireTriggered,
@@ -121,6 +122,9 @@ from .models.provider import (
     set_default_openai_client,
     set_default_openai_key,
 )
+from .models.recorded.model import (
+    RecordedModel,
+)
 from .models.responses import (
     OpenAIResponsesModel,
 )
@@ -139,6 +143,11 @@ from .prompts import (
     GenerateDynamicPromptData,
     Prompt,
 )
+from .recorded_run import (
+    RecordedRun,
+    load_run,
+)
+from .recording import recording
 from .run.config import (
     CallModelData,
     ModelInputData,
@@ -278,6 +287,9 @@ __all__ = [
     "Prompt",
     "RawResponsesStreamEvent",
     "ReasoningItem",
+    "RecordedModel",
+    "RecordedRun",
+    "RecordingError",
     "RetryDecision",
     "RetryPolicy",
     "RetryPolicyContext",
@@ -340,8 +352,10 @@ __all__ = [
     "function_tool",
     "handoff",
     "input_guardrail",
+    "load_run",
     "nest_handoff_history",
     "output_guardrail",
+    "recording",
     "retry_policies",
     "run_demo_loop",
     "set_default_openai_api",

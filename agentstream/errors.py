@@ -4,6 +4,7 @@
 
     AgentsException                                .run_data: what the run had reached
     ├── UserError                                  the program is wrong: fix the call
+    │   └── RecordingError                         a recording does not fit, or is damaged  .diff
     ├── MaxTurnsExceeded                           the run used up its turns
     ├── ModelBehaviorError                         the model answered what cannot be used
     ├── ModelRefusalError                          the model declined to answer   .refusal
@@ -99,6 +100,20 @@ class UserError(AgentsException):
 
     def __init__(self, message: str) -> None:
         self.message = message
+        super().__init__(message)
+
+
+class RecordingError(UserError):
+    """A recording has no answer to a request, is damaged, or cannot be read or written.
+
+    Attributes
+    ----------
+    diff : str or None
+        What differs between the recorded request and the one that was made, as a unified diff.
+    """
+
+    def __init__(self, message: str, *, diff: str | None = None) -> None:
+        self.diff = diff
         super().__init__(message)
 
 

@@ -153,6 +153,8 @@ async def drive(
             "its own with result.to_state()."
         )
     options.mark, state.running = state.observe, True
+    if options.recording is not None:
+        options.recording.follow(state)
     _mark_start(state)
     try:
         with awake_in_a_notebook():

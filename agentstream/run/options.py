@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..models.recorded.active import ActiveRecording, active
 from ..run_context import AgentHookContext, RunContextWrapper
 from ..together import together
 from .config import RunConfig, RunErrorHandlers
@@ -34,6 +35,8 @@ class RunOptions:
     mark : callable
         Told what no event of the stream says: that a tool starts, a guardrail checks, a call is
         made again.
+    recording : ActiveRecording or None
+        Records or replays the run's model calls: the one that is on when the run is prepared.
     """
 
     config: RunConfig = field(default_factory=RunConfig)
@@ -43,6 +46,7 @@ class RunOptions:
     streamed: bool = True
     stop_after_turn: bool = False
     mark: Callable[[Any], None] = _unmarked
+    recording: ActiveRecording | None = field(default_factory=active)
 
     async def tell(self, agent: Agent[Any], moment: str, *args: Any) -> None:
         """Call the run's hook and the agent's hook of this moment, both at once.

@@ -266,9 +266,13 @@ class RunResultStreaming(RunResultBase):
             self._wake()
             self._tell_watchers()
 
+    async def _work(self) -> None:
+        """Do what the run is; a recorded one is played instead."""
+        await drive(self._state, self._options, self._observe)
+
     async def _pump(self) -> None:
         try:
-            await drive(self._state, self._options, self._observe)
+            await self._work()
         except asyncio.CancelledError:
             self._cancelled = True
         except BaseException as error:

@@ -1,0 +1,241 @@
+"""One recording in use: finds recorded calls by their request, and writes new ones."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import defaultdict
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from ...errors import RecordingError, UserError
+from ...items import ModelResponse
+from .asked import Asked, difference, digest, likeness
+from .events import ENDS, Joiner, answer_to_plain, event_to_plain, told_again
+from .pace import Pace, Speed
+from .tape import RecordedCall, Tape, Writer, read_tape
+
+Mode: TypeAlias = Literal["once", "replay", "record", "refresh"]
+
+
+@dataclass
+class Ticket:
+    """Which run the next model call belongs to, and when that run began on the monotonic clock."""
+
+    lines: Any
+    began: float
+    path: tuple[str, ...] = ()
+    valid: bool = True
+
+    def now(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.began
+
+
+TICKET: ContextVar[Ticket | None] = ContextVar("agentstream_recorded_run", default=None)
+
+
+def check_mode(mode: str) -> None:
+    """Refuse a mode that there is not."""
+    if mode not in get_args(Mode):
+        raise UserError(
+            f"mode must be 'once' (record if there is no file, else replay), 'replay' (never call "
+            f"a model), 'record' (replay what there is, record the rest) or 'refresh' (record all "
+            f"anew), got {mode!r}"
+        )
+
+
+class Recorder:
+    """A recording in use.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    mode : {"once", "replay", "record", "refresh"}
+        See `agentstream.recording`.
+    speed : float or "step" or None
+        The pace of a replay; see `Pace`.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], mode: Mode = "once", speed: Speed = 1.0
+    ) -> None:
+        check_mode(mode)
+        self.path = Path(path)
+        self.mode: Mode = mode
+        self.pace = Pace(speed)
+        there = self.path.is_file() and self.path.stat().st_size > 0
+        anew = mode == "refresh" or not there
+        self.tape = Tape(self.path) if anew and mode != "replay" else read_tape(self.path)
+        self.writes = mode in ("record", "refresh") or (mode == "once" and not there)
+        """Whether calls that are not in the file are made and recorded."""
+        self.replays = not (self.writes and anew)
+        """Whether there are calls to replay."""
+        damage = None
+        if self.writes and self.tape.damage is not None:
+            if not self.tape.damage_is_last:
+                raise RecordingError(
+                    f"The recording cannot be added to: {self.tape.damage}. Repair the line, or "
+                    f"record all again with recording({str(path)!r}, mode='refresh')."
+                )
+            damage = self.tape.whole_bytes
+        self.writer = Writer(self.path, anew=anew, whole_bytes=damage)
+        self._lock = threading.Lock()
+        self._takes: dict[str, list[RecordedCall]] = defaultdict(list)
+        if self.replays:
+            for call in self.tape.calls.values():
+                self._takes[call.digest].append(call)
+        self._played: dict[str, int] = defaultdict(int)
+
+    def find(self, request: Asked) -> RecordedCall | None:
+        """The recorded call of this request: the next of equal ones, in order of recording.
+
+        Where nothing is recorded, the first comes after the last, so that a cell can be run again.
+        None where the request is to be made and recorded.
+
+        Raises
+        ------
+        RecordingError
+            If it is not in the recording, and nothing is recorded.
+        """
+        key = digest(request)
+        with self._lock:
+            takes = self._takes.get(key, [])
+            whole = [call for call in takes if call.is_whole]
+            count = self._played[key]
+            if whole and (count < len(whole) or not self.writes):
+                self._played[key] += 1
+                return whole[count % len(whole)]
+            if self.writes:
+                return None
+            if takes:
+                return takes[0]
+        raise self._missing(request)
+
+    def _missing(self, request: Asked) -> RecordingError:
+        again = (
+            f"To record again, with a key: recording({str(self.path)!r}, mode='refresh') asks "
+            "everything anew, mode='record' keeps what is there and asks for what is missing."
+        )
+        if self.tape.damage is not None:
+            again = f"The file is damaged: {self.tape.damage}. {again}"
+        calls = list(self.tape.calls.values())
+        if not calls:
+            return RecordingError(f"The recording {str(self.path)!r} has no model call. {again}")
+        # Of those that are equally like it, the one that would have come next.
+        nearest = max(
+            calls,
+            key=lambda call: (
+                likeness(call.request, request),
+                not self._played.get(call.digest),
+                -call.number,
+            ),
+        )
+        diff = difference(nearest.request, request, f"recorded, call {nearest.number}")
+        hint = ""
+        if "call_output" in diff:
+            hint = (
+                "Tools run for real in a replay, too: one whose output changes changes what the "
+                "model is asked next. "
+            )
+        return RecordingError(
+            f"This request is not in the recording {str(self.path)!r}; the most similar one is "
+            f"call {nearest.number} (line {nearest.line}):\n\n{diff}\n\n{hint}{again}",
+            diff=diff,
+        )
+
+    def stopped(self, call: RecordedCall) -> RecordingError:
+        """What a call comes to whose answer was not recorded to its end."""
+        why = call.error or self.tape.damage or "the recording ends in it"
+        return RecordingError(
+            f"Call {call.number} of the recording {str(self.path)!r} (line {call.line}) has no "
+            f"end: {why}. To record it again, with a key: recording({str(self.path)!r}, "
+            "mode='record')."
+        )
+
+    def begin(self, request: Asked) -> CallWriter:
+        """Begin to record a call; nothing is written before something has arrived."""
+        return CallWriter(self, request)
+
+    def open_call(self, request: Asked, at: float | None, ticket: Ticket | None) -> int:
+        """Write that a call has begun; its number."""
+        with self._lock:
+            number = max(self.tape.calls, default=0) + 1
+            key = digest(request)
+            line = self.tape.request_line(number, request, key)
+            self.tape.calls[number] = RecordedCall(number, request, key)
+        if ticket is not None and at is not None:
+            ticket.lines.call(number, at, ticket.path)
+        self.write(line)
+        return number
+
+    def new_run(self) -> int:
+        """The number of another run of the file."""
+        with self._lock:
+            number = max(self.tape.runs, default=0) + 1
+            self.tape.runs[number] = []
+        return number
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append a line to the file; from any thread."""
+        with self._lock:
+            self.writer.write(line)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self.writer.close()
+
+
+class CallWriter:
+    """Writes one model call as it streams."""
+
+    def __init__(self, recorder: Recorder, request: Asked) -> None:
+        self._recorder = recorder
+        self._request = request
+        self._began = time.monotonic()
+        self._joiner = Joiner()
+        self._number: int | None = None
+        self._ended = False
+        self._first: dict[str, Any] | None = None
+        ticket = TICKET.get()
+        self._ticket = ticket if ticket is not None and ticket.valid else None
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self._number is None:
+            at = None if self._ticket is None else self._began - self._ticket.began
+            self._number = self._recorder.open_call(self._request, at, self._ticket)
+        self._recorder.write({"call": self._number, **line})
+
+    def event(self, event: Any) -> None:
+        """Record an event that has arrived just now."""
+        data = event_to_plain(event)
+        self._ended = self._ended or data["type"] in ENDS
+        if isinstance(data.get("response"), dict):
+            if self._first is None:
+                self._first = data["response"]
+            else:
+                data = told_again(data, self._first)
+        for line in self._joiner.add(time.monotonic() - self._began, data):
+            self._write(line)
+
+    def answer(self, answer: ModelResponse) -> None:
+        """Record an answer in one piece that has arrived just now."""
+        at = round(time.monotonic() - self._began, 6)
+        self._write({"at": at, "answer": answer_to_plain(answer)})
+
+    def close(self, error: BaseException | None) -> None:
+        """Write what is left, and how the call ended if it ended early."""
+        for line in self._joiner.rest():
+            self._write(line)
+        if self._ended or self._number is None:
+            return
+        if isinstance(error, Exception):
+            told = f"{type(error).__name__}: {error}"
+        else:
+            told = "it was stopped" if error is not None else "its stream ended without an answer"
+        self._write({"at": round(time.monotonic() - self._began, 6), "error": told})
