@@ -259,7 +259,8 @@ class MarkdownStream:
             lines = lines[first:]
             text = "\n".join(lines)
         self._read = text + held
-        self._show(found[settled:], lines, ahead)
+        # What is held back may close the code it stands in: nothing may wait behind it.
+        self._show(found[settled:], lines, ahead, may_wait=not held)
 
     def _definitions_ahead(self, open_groups: list[Group]) -> dict[str, dict[str, str]]:
         ahead: dict[str, dict[str, str]] = {}
@@ -278,7 +279,12 @@ class MarkdownStream:
             self.finished.append(html)
 
     def _show(
-        self, open_groups: list[Group], lines: list[str], ahead: dict[str, dict[str, str]]
+        self,
+        open_groups: list[Group],
+        lines: list[str],
+        ahead: dict[str, dict[str, str]],
+        *,
+        may_wait: bool,
     ) -> None:
         parts: list[str] = []
         used: InlineCache = {}
@@ -290,7 +296,8 @@ class MarkdownStream:
         html = "".join(parts)
         self._plain, self._only_plain, self._space = None, True, ""
         mark = len(html)
-        if open_groups and (plain := _may_wait(open_groups[-1], lines)) is not None:
+        plain = _may_wait(open_groups[-1], lines) if open_groups and may_wait else None
+        if plain is not None:
             self._plain = plain
             if plain is _PLAIN_CODE:
                 mark = html.rindex("</code></pre>")

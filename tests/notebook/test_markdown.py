@@ -511,6 +511,18 @@ def test_what_is_parsed_while_a_text_streams_grows_as_the_text(
     assert parsed(40_000) < 3 * parsed(20_000)
 
 
+@pytest.mark.parametrize("lines", [1, 30])
+def test_what_follows_a_closing_fence_is_not_shown_as_code(lines: int) -> None:
+    stream = MarkdownStream()
+    after = ["\n\nBring", *[" shoes"] * 20]
+    for piece in ("```python\n", *["x = 1\n"] * lines, "```", *after):
+        stream.feed(piece)
+        code = stream.html.partition("</code>")[0]
+        assert "Bring" not in code
+        assert "```" not in code
+    assert "Bring shoes" in stream.html
+
+
 def test_a_text_that_was_just_streamed_is_not_rendered_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
