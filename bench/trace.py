@@ -1,6 +1,6 @@
 """What folding a stream costs: time an event, and memory against the number of events.
 
-Run ``python bench/trace.py``. To reach: at most 3 µs an event, and memory that depends on the text
+Run ``python -m bench.trace``. To reach: at most 3 µs an event, and memory that depends on the text
 alone, not on the number of events.
 """
 

@@ -238,6 +238,8 @@ def names(bar: Bar) -> list[str]:
     span = bar.spans[0]
     if span.kind == "model":
         return [f"turn {span.turn}", str(span.turn)]
+    if span.kind == "approval" and span.is_open:
+        return [f"{span.name}: waits for approval", "waits"]
     if span.kind == "approval":
         wait = length_label(span.ended - span.started)
         return [f"{span.name}: waited {wait} for approval", f"waited {wait}"]

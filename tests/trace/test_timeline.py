@@ -77,6 +77,12 @@ def stopped(kind: str = "RunCancelled") -> list[Timed]:
     return script.events
 
 
+def waiting() -> list[Timed]:
+    script = Script("Cashier").begin().call("pay", {"euro": 3}, "c1").end()
+    script.mark("ApprovalRequested", "c1", "pay")
+    return script.finish().events
+
+
 RUNS: dict[str, list[Timed]] = {
     "empty": [],
     "short": short(),
@@ -87,7 +93,7 @@ RUNS: dict[str, list[Timed]] = {
     "stopped": stopped(),
     "failed": stopped("RunFailed"),
     "running": chain()[:14],
-    "waiting": rich()[:-20],
+    "waiting": waiting(),
 }
 every_run = pytest.mark.parametrize("events", RUNS.values(), ids=RUNS.keys())
 
@@ -174,6 +180,8 @@ def test_every_agent_tool_and_moment_can_be_read() -> None:
     failed = Timeline(RUNS["failed"]).svg()
     assert "failed at 1.66 s: the server closed" in failed
     assert "stopped at 1.66 s" in Timeline(RUNS["stopped"]).svg()
+    for shown in (Timeline(RUNS["waiting"]).svg(), str(Timeline(RUNS["waiting"]))):
+        assert "pay: waits for approval" in shown
 
 
 def test_a_crowded_lane_names_its_tools_in_front_and_counts_calls() -> None:
