@@ -17,7 +17,7 @@ def main() -> None:
     quick = options.quick
     targets = events.report((5_000,) if quick else events.COUNTS, rounds=3 if quick else 5)
     targets += concurrent.report(50 if quick else concurrent.RUNS)
-    targets += shapes.report(rounds=1 if quick else 3)
+    targets += shapes.report()
     targets += imports.report(options.python, rounds=3 if quick else 9)
     if not options.no_view:
         from . import view

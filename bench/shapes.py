@@ -44,7 +44,7 @@ SHAPES: dict[str, tuple[Shape, Shape]] = {
 }
 
 
-def report(rounds: int = 3) -> list[Target]:
+def report(rounds: int = 1) -> list[Target]:
     """Print the table; return the targets."""
     rows, targets = [], []
     with server() as url:
