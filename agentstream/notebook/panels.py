@@ -62,7 +62,7 @@ def panels_text(trace: Trace, *, table: bool, timeline: bool) -> str:
 
 def _items_text(trace: Trace) -> str:
     records, count = item_records(trace, slice(_TEXT_ROWS))
-    rows = [_TEXT_COLUMNS]
+    rows: list[tuple[str, ...]] = [_TEXT_COLUMNS]
     for record in records:
         shown = record | {"text": record.get("text") or record.get("output")}
         rows.append(tuple(_plain(shown.get(name)) for name in _TEXT_COLUMNS))

@@ -45,6 +45,14 @@ class Bar:
         return self.label_at >= self.right or self.label_at < self.left
 
     @property
+    def waited(self) -> bool:
+        """Whether it is a model call in which nothing was seen to arrive.
+
+        One that was answered in one piece has no first token either, but it did write.
+        """
+        return self.split is None and any(span.status != "completed" for span in self.spans)
+
+    @property
     def broken(self) -> bool:
         """Whether something in it failed or was stopped."""
         return any(span.status in BROKEN for span in self.spans)

@@ -33,7 +33,7 @@ def _model_called(trace: Trace, mark: Any, t: float) -> None:
 
 def _model_answered(trace: Trace, mark: Any, t: float) -> None:
     turn = trace.open_turn(t)
-    turn.response_id = mark.response_id
+    turn.response_id, turn.whole, turn.first_token = mark.response_id, True, None
     turn.usage = usage_of(mark.usage) if mark.usage is not None else None
     trace.close_turn(t, "completed")
 
@@ -63,6 +63,9 @@ def _tool_progressed(trace: Trace, mark: Any, t: float) -> Part:
 def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, t=t)
     part.error = mark.error
+    if mark.output is not None and not part.has_output:
+        # The item with the output comes when all calls of the turn have ended.
+        part.output, part.has_output = mark.output, True
     if part.is_open:
         trace.end_part(part, t, "completed" if mark.error is None else "failed")
     trace.touch(part)

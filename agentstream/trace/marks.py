@@ -72,10 +72,11 @@ class ToolProgressed:
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    """The function behind a call returned, or failed with ``error``."""
+    """The function behind a call returned ``output``, or failed with ``error``."""
 
     call_id: str
     error: str | None = None
+    output: Any = None
     type: Literal["mark.tool_finished"] = "mark.tool_finished"
 
 

@@ -120,6 +120,8 @@ class Turn:
     created_at: float | None = None
     service_tier: str | None = None
     version: int = 0
+    whole: bool = False
+    """Answered in one piece: nobody knows when its first token was there."""
 
 
 @dataclass(slots=True)

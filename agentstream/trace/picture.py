@@ -222,7 +222,8 @@ class _Picture:
         radius = min(3.0, width / 2)
         if bar.kind == "model":
             self.model(bar, top, height, tip)
-            on_fill = "ink" if bar.split is None or bar.label_at < bar.split else on_fill
+            light = bar.waited or (bar.split is not None and bar.label_at < bar.split)
+            on_fill = "ink" if light else on_fill
         elif bar.kind == "approval":
             left, inner = bar.left + 0.5, max(width - 1, 1)
             at = (left, top + 0.5, inner, height - 1)
@@ -251,7 +252,7 @@ class _Picture:
         """Draw a model call: light until its first token, a notch there, then full."""
         width = bar.right - bar.left
         many = len(bar.spans) > 1
-        color = "model" if many or bar.split is not None else "wait"
+        color = "wait" if bar.waited and not many else "model"
         self.out.rect(bar.left, top, width, height, color, radius=min(3, width / 2), title=tip)
         if bar.split is not None and bar.split - bar.left >= 1:
             split = min(bar.split, bar.right)
@@ -319,11 +320,14 @@ class _Picture:
             self.out.text(left, bottom + 17, said, "error", size=11, bold=True, title=span.detail)
 
     def legend_rows(self) -> list[list[tuple[str, str]]]:
-        kinds = {span.kind for span in self.spans}
+        kinds: set[str] = {span.kind for span in self.spans}
+        calls = [span for span in self.spans if span.kind == "model"]
+        if any(span.mark is not None or span.status != "completed" for span in calls):
+            kinds.add("wait")
         entries = [
             (kind, text)
             for kind, needs, text in (
-                ("wait", "model", "model, up to its first token"),
+                ("wait", "wait", "model, up to its first token"),
                 ("model", "model", "model writes"),
                 ("tool", "tool", "tool"),
                 ("hosted", "hosted", "hosted tool"),

@@ -124,7 +124,9 @@ def _bar(canvas: list[str], bar: Bar, scale: Scale) -> None:
     _write(canvas, left, fill * (right - left))
     span = bar.spans[0]
     if bar.kind == "model" and len(bar.spans) == 1:
-        first = right if span.mark is None else round(scale(span.mark))
+        first = right if bar.waited else left
+        if span.mark is not None:
+            first = round(scale(span.mark))
         _write(canvas, left, "░" * (first - left))
     if bar.broken:
         _write(canvas, right - 1, _CROSS)

@@ -55,7 +55,7 @@ def begin(trace: Trace, item: Any, item_type: str, index: int, t: float) -> Part
 def whole_item(trace: Trace, item: Any, index: int, t: float) -> Part:
     """Take an item as the provider sent it in the end; it holds whatever deltas left out."""
     turn = open_turn(trace)
-    if turn.first_token is None:
+    if turn.first_token is None and not turn.whole:
         turn.first_token = t
     item_type = get(item, "type", "unknown")
     if item_type in LATE:

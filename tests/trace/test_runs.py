@@ -103,6 +103,17 @@ async def test_the_turns_of_a_run_add_up_to_its_usage() -> None:
     assert turns["cost_usd"].isna().all(), "nobody sells the scripted model"
 
 
+async def test_a_call_answered_in_one_piece_has_no_first_token() -> None:
+    result = await Runner.run(team(), "go")
+    turns = result.to_frame("turns")
+    assert turns["time_to_first_token_s"].isna().all()
+    assert turns["duration_s"].ge(0).all()
+    assert result.to_frame("spans")["first_token_s"].isna().all()
+    assert "first token" not in result.timeline().svg()
+    turns = own_rows((await streamed(team())).to_frame("turns"))
+    assert turns["time_to_first_token_s"].le(turns["duration_s"]).all()
+
+
 async def test_items_of_a_nested_agent_name_the_call_they_belong_to() -> None:
     frame = (await streamed(team())).to_frame()
     [asked] = frame.loc[(frame["name"] == "ask_expert") & frame["output"].isna(), "call_id"]
