@@ -183,7 +183,7 @@ class RunLines:
     """The lines of one run; they wait until the recording has something new of it."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+        self.recorder = recorder
         self._waiting: list[dict[str, Any]] = []
         self._number: int | None = None
 
@@ -192,7 +192,7 @@ class RunLines:
         if self._number is None:
             self._waiting.append(line)
         else:
-            self._recorder.write({"run": self._number, **line})
+            self.recorder.write({"run": self._number, **line})
 
     def call(self, number: int, at: float, path: tuple[str, ...]) -> None:
         """Add a model call that is recorded, and with it all that waits."""
@@ -205,7 +205,7 @@ class RunLines:
 
     def end(self) -> None:
         """Write a run without model calls, too, if all that happens is recorded."""
-        if not self._recorder.replays and self._recorder.writer.begun:
+        if not self.recorder.replays and self.recorder.writer.begun:
             self.begin()
         if self._number is None:
             self._waiting.clear()
@@ -213,7 +213,7 @@ class RunLines:
     def begin(self) -> None:
         """Write what waits."""
         if self._number is None:
-            self._number = self._recorder.new_run()
+            self._number = self.recorder.new_run()
             waiting, self._waiting = self._waiting, []
             for line in waiting:
                 self.add(line)
@@ -254,7 +254,7 @@ class Follower:
             return
         if event.type == "mark.model_called":
             # This is the task that makes the call: what it starts finds the ticket.
-            ticket = Ticket(self._lines, self._state.began or 0.0, path)
+            ticket = Ticket(self._lines.recorder, self._lines, self._state.began or 0.0, path)
             self._tickets[path] = ticket
             TICKET.set(ticket)
         elif event.type in _AFTER_A_CALL and path in self._tickets:

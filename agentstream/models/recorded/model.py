@@ -18,7 +18,7 @@ from ..responses import response_failure
 from .asked import Asked, asked
 from .events import answer_from_plain, answer_of, event_from_plain, events_of
 from .pace import Speed
-from .recorder import TICKET, CallWriter, Mode, Recorder
+from .recorder import CallWriter, Mode, Recorder
 from .tape import RecordedCall
 
 if TYPE_CHECKING:
@@ -246,8 +246,8 @@ class RecordedModel(Model):
 
     def _note(self, call: RecordedCall) -> None:
         """Tell the run that is recorded that this call of it was replayed."""
-        ticket = TICKET.get()
-        if ticket is not None and ticket.valid:
+        ticket = self._recorder.ticket()
+        if ticket is not None:
             ticket.lines.replayed(call.number, ticket)
 
     def _called(self) -> Model:

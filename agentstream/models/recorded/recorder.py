@@ -25,6 +25,7 @@ Mode: TypeAlias = Literal["once", "replay", "record", "refresh"]
 class Ticket:
     """Which run the next model call belongs to, and when that run began on the monotonic clock."""
 
+    recorder: Recorder
     lines: Any
     began: float
     path: tuple[str, ...] = ()
@@ -173,6 +174,12 @@ class Recorder:
         self.write(line)
         return number
 
+    def ticket(self) -> Ticket | None:
+        """The run that the call to be made belongs to, where this recording has that run."""
+        ticket = TICKET.get()
+        mine = ticket is not None and ticket.valid and ticket.recorder is self
+        return ticket if mine else None
+
     def new_run(self) -> int:
         """The number of another run of the file."""
         with self._lock:
@@ -202,8 +209,7 @@ class CallWriter:
         self._number: int | None = None
         self._ended = False
         self._first: dict[str, Any] | None = None
-        ticket = TICKET.get()
-        self._ticket = ticket if ticket is not None and ticket.valid else None
+        self._ticket = recorder.ticket()
 
     def _write(self, line: dict[str, Any]) -> None:
         if self._number is None:

@@ -24,7 +24,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ...errors import RecordingError
 from .asked import Asked, common_start
@@ -251,7 +251,7 @@ class Writer:
         """What never reaches the file, whoever says it: keys and account names."""
         self._anew = anew
         self._whole_bytes = whole_bytes
-        self._file: IO[bytes] | None = None
+        self._file: int | None = None
         self.begun = False
         """Whether a line was written."""
 
@@ -271,17 +271,22 @@ class Writer:
             data = text.encode("utf-8")
         except UnicodeEncodeError:  # half a surrogate pair: models do emit them
             data = text.encode("ascii", "backslashreplace")
+        self._append(data + b"\n")
+
+    def _append(self, data: bytes) -> None:
         assert self._file is not None
-        self._file.write(data + b"\n")
+        while data:
+            data = data[os.write(self._file, data) :]
 
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self._whole_bytes is not None and not self._anew and not self.begun:
                 os.truncate(self.path, self._whole_bytes)
-            mode = "wb" if self._anew and not self.begun else "ab"
-            # Without a buffer each line is handed to the system at once.
-            self._file = open(self.path, mode, buffering=0)  # noqa: SIM115 - closed by close()
+            anew = os.O_TRUNC if self._anew and not self.begun else 0
+            # Without a buffer: each line is handed to the system at once.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | anew | getattr(os, "O_BINARY", 0)
+            self._file = os.open(self.path, flags, 0o666)
         except OSError as error:
             raise RecordingError(
                 f"The recording {str(self.path)!r} cannot be written: {error.strerror or error}. "
@@ -298,14 +303,17 @@ class Writer:
         with self.path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             ended = file.read(1) == b"\n"
-        if not ended and self._file is not None:
-            self._file.write(b"\n")
+        if not ended:
+            self._append(b"\n")
 
     def close(self) -> None:
         """Close the file; a later line opens it again."""
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _sorted(value: Any) -> Any:
