@@ -150,11 +150,15 @@ class Scene:
         """Make the places that every run has."""
         if not self.nested:
             self.board.put(self._id("header"), "div", parent=self._home)
-        body = {"class": "as-body", "role": "log", "aria-live": "polite", "aria-label": "answer"}
-        if self.nested:
-            body = {"class": "as-body as-nested"}
-        self.board.put(self._id("body"), "div", parent=self._home, attributes=body)
+        self.board.put(self._id("body"), "div", parent=self._home, attributes=self._body())
         self.board.put(self._id("ending"), "div", parent=self._home)
+
+    def _body(self) -> dict[str, str]:
+        """The attributes of the place of the answer; one agent alone is named by the header."""
+        if self.nested:
+            return {"class": "as-body as-nested"}
+        css = "as-body" if self._speakers > 1 else "as-body as-solo"
+        return {"class": css, "role": "log", "aria-live": "polite", "aria-label": "answer"}
 
     def _id(self, name: str) -> str:
         return self._prefix + name
@@ -203,6 +207,7 @@ class Scene:
             return
         self._speaker = agent
         self._speakers += 1
+        self.board.put(self._id("body"), "div", attributes=self._body())
         id = self._id(f"s{self._speakers}")
         self.board.put(id, "div", cards.speaker(agent), parent=self._id("body"))
 

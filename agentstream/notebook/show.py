@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..trace import Trace
-from .panels import panels_text
 from .source import Source
 from .terminal import TerminalView
 
@@ -150,6 +149,8 @@ class ShownText:
     def _close(self) -> None:
         """Write the end; table and timeline once, as nothing that was written can be redrawn."""
         self._view.close()
+        from .panels import panels_text
+
         self._view.add(panels_text(self.trace, **self._extras))
 
     def _ipython_display_(self) -> None:

@@ -68,9 +68,11 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
 
 
 @lru_cache(maxsize=1)
-def style() -> str:
-    """Return the part of the style sheet that a still picture needs, without comments."""
-    sheet = _SHEET.read_text(encoding="utf-8").partition(_LIVE_ONLY)[0]
+def style(*, live: bool = False) -> str:
+    """Return the style sheet without comments: the part for a still picture, or all of it."""
+    sheet = _SHEET.read_text(encoding="utf-8")
+    if not live:
+        sheet = sheet.partition(_LIVE_ONLY)[0]
     sheet = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
     sheet = re.sub(r"\s+", " ", sheet)
     return re.sub(r" ?([{}:;,>]) ?", _tight, sheet).replace(";}", "}").strip()

@@ -1,7 +1,7 @@
 """The live view: a widget that a run fills, frame by frame.
 
 The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
-thirty times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
+sixteen times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
 state whenever the page has doubled and at the end, so that a page that opens late or reloads is
 whole, and all bytes together stay linear in the text.
 """
@@ -16,15 +16,25 @@ from typing import Any
 
 import anywidget
 import traitlets
+from ipywidgets import Layout
 
 from ..trace import Trace
 from .board import Board
 from .panels import Panels
 from .scene import Scene
+from .snapshot import style
 
 _STATIC = Path(__file__).parent / "static"
 
-FRAMES_PER_SECOND = 30
+# A frame costs the kernel about a millisecond, half of it to send the message. Sixteen a second are
+# words that flow; more are only dearer.
+FRAMES_PER_SECOND = 16
+
+# How much the page grows between two keyframes in the widget's state. They are for a page that
+# opens late and cannot ask, so each may be a few times smaller than the page; all together they
+# stay below a third more than the last one.
+_KEY_GROWTH = 4
+_KEY_FROM = 8_000
 
 
 class AgentView(anywidget.AnyWidget):
@@ -49,7 +59,7 @@ class AgentView(anywidget.AnyWidget):
     """
 
     _esm = _STATIC / "view.js"
-    _css = _STATIC / "view.css"
+    _css = style(live=True)
 
     keyframe = traitlets.Dict().tag(sync=True)
     live = traitlets.Bool(True).tag(sync=True)
@@ -62,14 +72,15 @@ class AgentView(anywidget.AnyWidget):
         table: bool = False,
         timeline: bool = False,
     ) -> None:
-        super().__init__()
+        # Beside others each view keeps its share of the width, whatever is written in it.
+        super().__init__(layout=Layout(flex="1 1 0%", min_width="0", width="auto"))
         self.seen = False
         self._board = Board()
         self._scene = Scene(trace, self._board)
         self._panels = Panels(trace, self._board, table=table, timeline=timeline)
         self._on_press = on_press
         self._number = -1
-        self._key_size = 0
+        self._key_size = _KEY_FROM // _KEY_GROWTH
         self._due: asyncio.TimerHandle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._last = 0.0
@@ -98,7 +109,7 @@ class AgentView(anywidget.AnyWidget):
             return
         self._number += 1
         self.send({"n": self._number, "t": self._scene.trace.now, "ops": ops})
-        if self._board.size > 2 * self._key_size:
+        if self._board.size > _KEY_GROWTH * self._key_size:
             self._set_keyframe()
 
     def _look_again(self) -> None:
@@ -110,16 +121,24 @@ class AgentView(anywidget.AnyWidget):
         if wait is not None and loop is not None and loop.is_running():
             self._later = loop.call_later(wait, self.flush)
 
-    def close_run(self) -> None:
-        """The run is over: show its end, and keep the whole page."""
+    def close_run(self, *, keep: bool = True) -> None:
+        """The run is over: show its end.
+
+        Parameters
+        ----------
+        keep : bool
+            Whether the whole page is kept in the widget's state; not needed where a still picture
+            takes the widget's place.
+        """
         self._scene.live = False
         self._panels.update(at_once=True)
         self.flush()
         self.live = False
-        self._set_keyframe()
+        if keep:
+            self._set_keyframe()
 
     def _set_keyframe(self) -> None:
-        self._key_size = max(self._board.size, 1_000)
+        self._key_size = max(self._board.size, _KEY_FROM)
         self.keyframe = self._whole()
 
     def _whole(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
+from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -109,7 +110,7 @@ class ShownWidget(AgentView):
         if self._ended:
             return
         self._ended = True
-        self.close_run()
+        self.close_run(keep=self._display_id is None)
         if self._decided is not None:
             self._decided.set()
         if self._display_id is not None:
@@ -142,11 +143,13 @@ class ShownWidget(AgentView):
         return self._watched().__await__()
 
     async def _watched(self) -> Any:
+        __tracebackhide__ = True  # IPython leaves such frames out
         async for _ in self:
             pass
         return self.source.result
 
     async def __aiter__(self) -> AsyncIterator[Any]:
+        __tracebackhide__ = True
         self.show()
         try:
             async for event in self._events():
@@ -155,6 +158,9 @@ class ShownWidget(AgentView):
             await self.source.closed()
             self._end()
             raise RunInterrupted from None
+        except Exception as error:  # noqa: BLE001 - it is raised again, whatever it is
+            # What matters is the error, and the user's own lines that led to it.
+            raise error.with_traceback(without_ours(error.__traceback__)) from error.__cause__
         finally:
             if self.source.is_complete and not self.source.waits:
                 self._end()
@@ -207,6 +213,19 @@ def _display(data: dict[str, str], *, display_id: str, **how: Any) -> None:
     """Show a bundle as it is: IPython is not asked to make anything of it."""
     show_it: Any = ipython.publish_display_data
     show_it(data, transient={"display_id": display_id}, **how)
+
+
+def without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this package."""
+    frames = []
+    while trace is not None:
+        if not trace.tb_frame.f_globals.get("__name__", "").startswith("agentstream."):
+            frames.append(trace)
+        trace = trace.tb_next
+    kept: TracebackType | None = None
+    for frame in reversed(frames):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return kept
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -122,7 +122,7 @@ class FunctionCall:
             return list(paused.state.interruptions)
         self.state.nested.pop(self.raw.call_id, None)
         failed = str(value) if isinstance(value, ToolFailure) else None
-        self.options.mark(ToolFinished(self.raw.call_id, failed))
+        self.options.mark(ToolFinished(self.raw.call_id, failed, value))
         item = await self.answer(value)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
         return item

@@ -92,7 +92,7 @@ class Store {
     model.on("change:keyframe", this.takeKeyframe);
     model.on("msg:custom", this.hear);
     this.takeKeyframe();
-    if (model.get("live")) this.ask();
+    this.ask();
   }
 
   take(frame) {
