@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .frames import to_frame
 from .trace import Trace
 
-__all__ = ["Trace"]
+__all__ = ["Trace", "to_frame"]
