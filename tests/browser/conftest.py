@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.lab import CHROMIUM, CHROMIUM_FLAGS, Notebook, Server, missing
+from tests.browser.lab import CHROMIUM, CHROMIUM_FLAGS, Notebook, Server, missing, until
 
 HERE = Path(__file__).parent
 
@@ -69,8 +69,9 @@ def page(context: Any) -> Iterator[Any]:
 @pytest.fixture
 def notebook(page: Any, server: Server) -> Iterator[Notebook]:
     """A page that can open notebooks; its kernels end with the test."""
-    yield Notebook(page, server)
-    server.shut_down_kernels()
+    one = Notebook(page, server)
+    yield one
+    server.shut_down_kernels(*one.paths or {""})
 
 
 @pytest.fixture
@@ -81,3 +82,22 @@ def opened(notebook: Notebook) -> Callable[..., Notebook]:
         return notebook.open(notebook.server.write(*cells), app=app)
 
     return open_cells
+
+
+@pytest.fixture(scope="module")
+def shared(context: Any, server: Server) -> Iterator[Notebook]:
+    """A notebook that stays open, and its kernel running, for all tests of a file."""
+    one = Notebook(context.new_page(), server)
+    one.open(server.write("0"))
+    yield one
+    server.shut_down_kernels(one.path)
+
+
+@pytest.fixture
+def desk(shared: Notebook) -> Iterator[Callable[..., Notebook]]:
+    """Lay cells into the shared notebook: as `opened`, without the seconds of a new kernel."""
+    shared.watch.clear()
+    yield shared.lay
+    if shared.kernel_status() != "idle":
+        shared.interrupt()
+        until(lambda: shared.kernel_status() == "idle", "the kernel is free")

@@ -172,10 +172,11 @@ class Server:
         for kernel in self.kernels(path):
             self.ask("POST", f"kernels/{kernel}/interrupt")
 
-    def shut_down_kernels(self) -> None:
-        """End all kernels."""
+    def shut_down_kernels(self, *paths: str) -> None:
+        """End the kernels of these notebooks, all if none is named."""
         for session in self.ask("GET", "sessions"):
-            self.ask("DELETE", f"sessions/{session['id']}")
+            if not paths or session["path"] in paths:
+                self.ask("DELETE", f"sessions/{session['id']}")
 
     def _options(self) -> list[str]:
         return [
@@ -252,6 +253,11 @@ class Watch:
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
+    def clear(self) -> None:
+        """Forget what was seen."""
+        for seen in (self.away, self.dialogs, self.errors):
+            seen.clear()
+
     def _request(self, url: str) -> None:
         address = urlsplit(url)
         if address.scheme not in ("data", "blob", "about") and address.netloc != self._home:
@@ -293,11 +299,13 @@ class Notebook:
         self.server = server
         self.watch = Watch(page, server.url)
         self.path = ""
+        self.paths: set[str] = set()
         page.set_default_timeout(PATIENCE * 1000)
 
     def open(self, path: str, *, kernel: bool = True, app: str = "lab") -> Notebook:
         """Open a notebook of the server in JupyterLab, or in ``app="notebook"``."""
         self.path = path
+        self.paths.add(path)
         if app == "notebook":
             self.page.goto(f"{self.server.url}/notebooks/{path}")
         elif kernel:
@@ -322,6 +330,23 @@ class Notebook:
                 f"() => ['idle', 'busy'].includes({_PANEL}.sessionContext.session?.kernel?.status)",
                 "the kernel is ready",
             )
+        return self
+
+    def lay(self, *cells: str) -> Notebook:
+        """Put these cells in place of those that are there; the kernel goes on as it is."""
+        self.page.evaluate(
+            f"""sources => {{
+                const notebook = {_PANEL}.content.model.sharedModel;
+                const cells = sources.map(source => ({{cell_type: "code", source}}));
+                notebook.transact(() => {{
+                    notebook.deleteCellRange(0, notebook.cells.length);
+                    notebook.insertCells(0, cells);
+                }});
+            }}""",
+            list(cells),
+        )
+        shown = self.page.locator(".jp-Notebook .jp-CodeCell")
+        until(lambda: shown.count() == self.count() == len(cells), "the new cells")
         return self
 
     def reload(self) -> Notebook:

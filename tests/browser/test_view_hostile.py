@@ -210,3 +210,20 @@ def test_hostile_text_stays_text_live_and_kept(notebook: Notebook, hostile: list
         notebook.wait_for_text(1, "allsaid")
         until(lambda: notebook.area(kept[-1]).locator(still).count(), "the last cell is shown")
         assert look(notebook, kept, still) == {}
+
+
+def test_a_script_that_does_run_would_be_seen(notebook: Notebook) -> None:
+    wild = """
+    from IPython.display import HTML
+    HTML("<img src='https://evil.example/x.png' onerror='alert(1)'>"
+         "<a href='javascript:alert(2)'>x</a><p style='position: fixed'>y</p>")
+    """
+    notebook.page.add_init_script(WATCH)
+    notebook.open(notebook.server.write(wild))
+    notebook.run()
+    until(lambda: notebook.page.evaluate("window.ran.length"), "the script ran")
+    wrong = look(notebook, range(1), ".jp-RenderedHTMLCommon.jp-OutputArea-output")
+    assert "alert1" in wrong["page"]["ran"]
+    assert "https://evil.example/x.png" in wrong["away"][0]
+    reasons = {one.partition(":")[0] for bad in wrong.values() for one in bad if type(bad) is list}
+    assert reasons == {"onerror", "source", "target", "style", "position"}

@@ -49,8 +49,8 @@ def test_text_is_seen_before_the_run_has_ended_and_a_still_picture_stays(
     assert (errors(notebook, 1), notebook.watch.away, notebook.watch.dialogs) == ([], [], [])
 
 
-def test_the_stop_button_stops_a_run_that_a_cell_awaits(opened: Open) -> None:
-    notebook = opened(SETUP, "result = await show(poet(5000), 'A poem')", STATUS)
+def test_the_stop_button_stops_a_run_that_a_cell_awaits(desk: Open) -> None:
+    notebook = desk(SETUP, "result = await show(poet(5000), 'A poem')", STATUS)
     notebook.start(0, 1)
     wait_for_words(notebook, 1, 10)
     notebook.area(1).locator("button.as-stop").click()
@@ -64,9 +64,9 @@ def test_the_stop_button_stops_a_run_that_a_cell_awaits(opened: Open) -> None:
     assert status(notebook, 2).startswith("cancelled True")
 
 
-def test_the_stop_button_stops_a_run_in_the_background_and_the_cell_is_free(opened: Open) -> None:
+def test_the_stop_button_stops_a_run_in_the_background_and_the_cell_is_free(desk: Open) -> None:
     cells = [SETUP, "result = Runner.run_streamed(poet(5000), 'A poem')\nshow(result)", STATUS]
-    notebook = opened(*cells)
+    notebook = desk(*cells)
     notebook.start(0, 1)
     wait_for_words(notebook, 1, 10)
     notebook.wait_for_end(1)
@@ -97,9 +97,9 @@ finally:
 
 @pytest.mark.parametrize("cell", [AWAITED, PLAIN_FOR], ids=["await", "for"])
 def test_an_interrupt_stops_the_run_at_once_and_the_cell_ends_with_one_line(
-    opened: Open, cell: str
+    desk: Open, cell: str
 ) -> None:
-    notebook = opened(SETUP, cell, "print(ended)", STATUS)
+    notebook = desk(SETUP, cell, "print(ended)", STATUS)
     notebook.start(0, 1)
     wait_for_words(notebook, 1, 10)
     sent = time.time()
@@ -117,13 +117,13 @@ def test_an_interrupt_stops_the_run_at_once_and_the_cell_ends_with_one_line(
     assert status(notebook, 3).startswith("cancelled True")
 
 
-def test_cancel_stops_the_run_and_what_arrived_stays(opened: Open) -> None:
+def test_cancel_stops_the_run_and_what_arrived_stays(desk: Open) -> None:
     cancelling = """
     result = Runner.run_streamed(poet(5000), 'A poem')
     asyncio.get_running_loop().call_later(1.5, result.cancel)
     await show(result)
     """
-    notebook = opened(SETUP, cancelling, STATUS)
+    notebook = desk(SETUP, cancelling, STATUS)
     notebook.run(0, 1)
     text = wait_for_still(notebook, 1)
     assert 5 < len(words_of(text)) < 4000
@@ -147,9 +147,9 @@ def cleaner():
 """
 
 
-def test_a_click_on_approve_resumes_the_run_in_the_same_view(opened: Open) -> None:
+def test_a_click_on_approve_resumes_the_run_in_the_same_view(desk: Open) -> None:
     ask = "result = await show(cleaner(), 'Tidy up')"
-    notebook = opened(SETUP + APPROVAL, ask, "print(done, result.final_output)", ask)
+    notebook = desk(SETUP + APPROVAL, ask, "print(done, result.final_output)", ask)
     notebook.start(0, 1)
     approve = notebook.area(1).locator(f"{LIVE} button.as-approve")
     approve.wait_for()
@@ -179,8 +179,8 @@ await show(result)
 """
 
 
-def test_a_run_that_fails_says_why_and_keeps_what_arrived(opened: Open) -> None:
-    notebook = opened(SETUP, BROKEN)
+def test_a_run_that_fails_says_why_and_keeps_what_arrived(desk: Open) -> None:
+    notebook = desk(SETUP, BROKEN)
     notebook.run()
     text = wait_for_still(notebook, 1)
     assert "So far so good," in text
@@ -188,8 +188,8 @@ def test_a_run_that_fails_says_why_and_keeps_what_arrived(opened: Open) -> None:
     assert len(errors(notebook, 1)) == 1
 
 
-def test_a_run_left_as_the_last_expression_shows_itself(opened: Open) -> None:
-    notebook = opened(SETUP, "Runner.run_streamed(poet(150), 'A poem')")
+def test_a_run_left_as_the_last_expression_shows_itself(desk: Open) -> None:
+    notebook = desk(SETUP, "Runner.run_streamed(poet(150), 'A poem')")
     notebook.start()
     wait_for_words(notebook, 1, 5)
     assert notebook.area(1).locator(LIVE).count() == 1
@@ -222,9 +222,9 @@ result = await show(agents.Runner.run_streamed(agent, "Go"))
 '''
 
 
-def test_a_run_of_the_agents_sdk_is_shown_alike(opened: Open) -> None:
+def test_a_run_of_the_agents_sdk_is_shown_alike(desk: Open) -> None:
     pytest.importorskip("agents", reason="openai-agents is not installed")
-    notebook = opened(SETUP, OF_THE_SDK, "print(type(result).__module__, result.final_output[:5])")
+    notebook = desk(SETUP, OF_THE_SDK, "print(type(result).__module__, result.final_output[:5])")
     notebook.start(0, 1)
     wait_for_words(notebook, 1, 5)
     assert notebook.is_running(1)
@@ -238,7 +238,7 @@ def test_a_run_of_the_agents_sdk_is_shown_alike(opened: Open) -> None:
     assert status(notebook, 2) == "agents.result word0"
 
 
-def test_two_runs_stream_side_by_side(opened: Open) -> None:
+def test_two_runs_stream_side_by_side(desk: Open) -> None:
     boxed = """
     import ipywidgets as widgets
     one = Runner.run_streamed(poet(150, name="Left"), "A poem")
@@ -246,7 +246,7 @@ def test_two_runs_stream_side_by_side(opened: Open) -> None:
     box = widgets.HBox([show(one), show(two)])
     box
     """
-    notebook = opened(SETUP, boxed)
+    notebook = desk(SETUP, boxed)
     notebook.run()
     views = notebook.area(1).locator(".as-run")
     until(lambda: views.count() == 2, "two views")
@@ -270,11 +270,11 @@ def test_two_runs_stream_side_by_side(opened: Open) -> None:
     assert not is_still(notebook, 1)
 
 
-def test_nothing_is_lost_when_tokens_come_flat_out(opened: Open) -> None:
+def test_nothing_is_lost_when_tokens_come_flat_out(desk: Open) -> None:
     flat = """
     agent = Agent(name="Fast", model=ScriptedModel([words(4000)]))
     result = await show(agent, "Go")
     """
-    notebook = opened(SETUP, flat)
+    notebook = desk(SETUP, flat)
     notebook.run()
     assert words_of(wait_for_still(notebook, 1)) == list(range(4000))
