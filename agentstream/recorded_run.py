@@ -9,6 +9,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
+from .agent import Agent
 from .errors import AgentsException, RecordingError
 from .events import RawResponsesStreamEvent, StreamEvent
 from .models.recorded.events import answer_from_plain, answer_of, event_from_plain
@@ -95,7 +96,7 @@ class RecordedRun(RunResultBase):
         self._pace = Pace(speed)
         self._script = _script(tape, number)
         self.run_loop_exception = _ending(tape, number, self._script.ended)
-        state = _state(self._script.input)
+        state = _state(self._script)
         super().__init__(state)
         for at, event in self._script.events:
             _take(state, self._script, event, at)
@@ -158,7 +159,7 @@ class Playback(RunResultStreaming):
         self._script = script
         self._pace = pace
         self._ending = error
-        super().__init__(_state(script.input), RunOptions(recording=None))
+        super().__init__(_state(script), RunOptions(recording=None))
 
     def step(self, count: int = 1) -> None:
         """Let `count` more events pass, with ``speed="step"``; from any thread."""
@@ -187,9 +188,12 @@ class Playback(RunResultStreaming):
         if self._ending is not None:
             raise self._ending
 
+    def __repr__(self) -> str:
+        return f"Playback({self._script.agent.name!r}, {self.trace.status}, {self.trace.now:.1f} s)"
 
-def _state(asked: Any) -> RunState[Any]:
-    return RunState(RunContextWrapper(None), asked, Cast()["recorded"], None)
+
+def _state(script: Script) -> RunState[Any]:
+    return RunState(RunContextWrapper(None), script.input, script.agent, None)
 
 
 class Script:
@@ -199,6 +203,7 @@ class Script:
         self.events: list[Timed] = []
         self.answers: dict[int, Any] = {}
         """The answer that is whole with an event, by the event's id."""
+        self.agent = Agent[Any](name="recorded")
         self.input: Any = ""
         self.final_output: Any = None
         self.ended = False
@@ -206,6 +211,25 @@ class Script:
 
 
 def _script(tape: Tape, number: int) -> Script:
+    """The script of a run.
+
+    Raises
+    ------
+    RecordingError
+        If a line of it says what no recording of this version says.
+    """
+    try:
+        return _read(tape, number)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordingError(
+            f"Run {number} of the recording {str(tape.path)!r} cannot be read "
+            f"({type(error).__name__}: {error}): a line was changed, or was written by another "
+            "version of agentstream. Take the file from where it was whole, or record it again "
+            "with mode='refresh'."
+        ) from error
+
+
+def _read(tape: Tape, number: int) -> Script:
     script, cast = Script(), Cast()
     began = False
     for line in tape.runs[number]:
@@ -220,15 +244,16 @@ def _script(tape: Tape, number: int) -> Script:
             continue
         event = news_from_plain(line, cast)
         if not path:
-            _note(script, line, event)
+            _note(script, line, event, cast)
         script.events.append((at, Nested(path, event) if path else event))
     # Calls at the same time write between each other; sorted() keeps the order of equal times.
     script.events.sort(key=lambda timed: timed[0])
     return script
 
 
-def _note(script: Script, line: dict[str, Any], event: Any) -> None:
+def _note(script: Script, line: dict[str, Any], event: Any, cast: Cast) -> None:
     if event.type == "mark.run_started":
+        script.agent = cast[event.agent] if event.agent else script.agent
         script.ended, script.failure = False, None
         script.input = script.input or event.input or ""
     elif event.type in _ENDS:

@@ -487,6 +487,14 @@ async def test_a_recording_that_is_cut_off_loads_as_far_as_it_is_whole(path: Pat
     assert len(seen) > 10
 
 
+async def test_a_line_that_says_what_no_recording_says_is_told(path: Path) -> None:
+    with recording(path):
+        await streamed(Guides(*scripts()).guide)
+    path.write_text(path.read_text("utf-8").replace("mark.tool_started", "mark.tool_x"), "utf-8")
+    with pytest.raises(RecordingError, match=r"Run 1 .* cannot be read \(KeyError"):
+        load_run(path)
+
+
 async def test_a_recording_cut_between_two_lines_says_so(path: Path) -> None:
     with recording(path):
         await streamed(Guides(*scripts()).guide)

@@ -517,6 +517,20 @@ async def test_a_cut_recording_is_added_to_after_its_last_whole_line(path: Path)
     assert await answer(replay(path), "a") == "Again"
 
 
+async def test_a_line_that_was_changed_is_told_when_it_is_played(path: Path) -> None:
+    await answer(RecordedModel(ScriptedModel(["One"]), path))
+    path.write_text(path.read_text("utf-8").replace('"usage"', '"usag_"'), "utf-8")
+    for ask in (answer, events):
+        with pytest.raises(RecordingError, match="Call 1 of the recording .* cannot be read"):
+            await ask(replay(path))
+
+
+def test_pieces_that_are_not_those_of_their_text_are_damage(path: Path) -> None:
+    asyncio.run(events(RecordedModel(ScriptedModel(["One two"]), path)))
+    path.write_text(path.read_text("utf-8").replace('"One two"', '"One"', 1), "utf-8")
+    assert "pieces" in str(read_tape(path).damage)
+
+
 @pytest.mark.parametrize("content", ["hello", '{"a": 1}\n', "[]\n"])
 def test_a_file_that_is_no_recording_is_told_and_left_alone(path: Path, content: str) -> None:
     path.write_text(content, "utf-8")

@@ -223,12 +223,15 @@ class RecordedModel(Model):
         pace, began = self._recorder.pace, asyncio.get_running_loop().time()
         if call.answer is not None:
             await pace.wait(call.seconds, began)
-            for data in events_of(call.answer, self.model):
-                yield event_from_plain(data)
+            with self._recorder.reading(call):
+                events = [event_from_plain(data) for data in events_of(call.answer, self.model)]
+            for event in events:
+                yield event
             return
         for at, data in call.events():
             await pace.wait(at, began)
-            event = event_from_plain(data)
+            with self._recorder.reading(call):
+                event = event_from_plain(data)
             yield event
             if event.type in FAILURES:
                 raise response_failure(event.type, event)
@@ -238,11 +241,12 @@ class RecordedModel(Model):
     async def _answer(self, call: RecordedCall, *, raw_usage: bool) -> ModelResponse:
         self._note(call)
         await self._recorder.pace.wait(call.seconds, asyncio.get_running_loop().time())
-        if call.answer is not None:
-            return answer_from_plain(call.answer)
         if not call.is_whole:
             raise self._recorder.stopped(call)
-        return answer_of([data for _, data in call.events()], raw_usage=raw_usage)
+        with self._recorder.reading(call):
+            if call.answer is not None:
+                return answer_from_plain(call.answer)
+            return answer_of([data for _, data in call.events()], raw_usage=raw_usage)
 
     def _note(self, call: RecordedCall) -> None:
         """Tell the run that is recorded that this call of it was replayed."""

@@ -6,6 +6,8 @@ import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +150,18 @@ class Recorder:
             f"call {nearest.number} (line {nearest.line}):\n\n{diff}\n\n{hint}{again}",
             diff=diff,
         )
+
+    @contextmanager
+    def reading(self, call: RecordedCall) -> Iterator[None]:
+        """Tell which call it was that could not be read."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RecordingError(
+                f"Call {call.number} of the recording {str(self.path)!r} (line {call.line}) cannot "
+                f"be read ({type(error).__name__}: {error}): a line was changed, or was written by "
+                "another version of agentstream. Record it again with mode='refresh'."
+            ) from error
 
     def stopped(self, call: RecordedCall) -> RecordingError:
         """What a call comes to whose answer was not recorded to its end."""

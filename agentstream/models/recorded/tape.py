@@ -70,7 +70,11 @@ class RecordedCall:
         elif "type" not in line:
             self.error = str(line["error"])
         else:
-            self.seconds += sum(micros for _, micros in line.get("pieces", ())) / 1e6
+            pieces = line.get("pieces")
+            if pieces is not None:
+                if sum(size for size, _ in pieces) != len(line["delta"]):
+                    raise ValueError("the pieces are not those of the text")
+                self.seconds += sum(micros for _, micros in pieces) / 1e6
             if line.get("response_again"):
                 line = told_whole(line, self.first_response or {})
             elif self.first_response is None:
@@ -125,6 +129,7 @@ class Tape:
             If it is none that a recording has.
         """
         if "run" in line:
+            float(line["at"])
             self.runs.setdefault(line["run"], []).append(line)
             return
         number = line["call"]
