@@ -1,7 +1,8 @@
 """What stands under the answer on demand: the run's items as a table, its timeline as a picture.
 
 While a run goes on they are brought up to date at most twice a second, more rarely where that would
-take more than a twentieth of the time or tens of kilobytes a second, and only when the run changed.
+take more than a twentieth of the time or tens of kilobytes a second; the table only when the run
+changed, the timeline also as time passes.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def items_html(trace: Trace, shown: slice) -> str:
 def _short(cell: Any) -> Any:
     if cell is None:
         return ""
-    return cell if isinstance(cell, (int, float)) else values.one_line(str(cell), _CELL)
+    if isinstance(cell, float):
+        return round(cell, 3)
+    return cell if isinstance(cell, int) else values.one_line(str(cell), _CELL)
 
 
 def panels_text(trace: Trace, *, table: bool, timeline: bool) -> str:
@@ -82,13 +85,13 @@ def _plain(cell: Any) -> str:
     return values.one_line(clean_text(text), 40)
 
 
-def _newest(trace: Trace) -> str:
+def _newest(trace: Trace, _now: float) -> str:
     return _SUMMARY + items_html(trace, slice(-LIVE_ROWS, None))
 
 
-def _drawn(trace: Trace) -> str:
+def _drawn(trace: Trace, now: float) -> str:
     # Made by our own code, which escapes all that the run said; nothing else becomes SVG.
-    return draw(trace).svg(inline=True)
+    return draw(trace, now=now).svg(inline=True)
 
 
 @dataclass(slots=True)
@@ -96,9 +99,15 @@ class _Panel:
     id: str
     tag: str
     attributes: dict[str, str]
-    render: Callable[[Trace], str]
+    render: Callable[[Trace, float], str]
+    moves: bool
+    """Whether it changes with time alone."""
     version: int = -1
     due: float = 0.0
+
+    def is_old(self, trace: Trace) -> bool:
+        """Whether there is something to show that it does not show yet."""
+        return self.version != trace.version or (self.moves and trace.ended is None)
 
 
 class Panels:
@@ -135,23 +144,28 @@ class Panels:
     ) -> None:
         self._trace, self._board, self._clock = trace, board, clock
         self._panels: list[_Panel] = []
+        self._heard = (trace.version, trace.now, clock())
         if table:
             look = {"class": "as-items", "open": ""}
-            self._panels.append(_Panel("items", "details", look, _newest))
+            self._panels.append(_Panel("items", "details", look, _newest, False))
         if timeline:
             look = {"class": "as-timeline"}
-            self._panels.append(_Panel("timeline", "div", look, _drawn))
+            self._panels.append(_Panel("timeline", "div", look, _drawn, True))
 
     def update(self, *, at_once: bool = False) -> None:
         """Bring up to date what is due, or everything."""
+        trace = self._trace
+        if self._heard[0] != trace.version:
+            self._heard = (trace.version, trace.now, self._clock())
         for panel in self._panels:
-            if panel.version == self._trace.version:
+            if not panel.is_old(trace):
                 continue
             started = self._clock()
             if started < panel.due and not at_once:
                 continue
-            panel.version = self._trace.version
-            html = panel.render(self._trace)
+            panel.version = trace.version
+            # The run tells its time only with events; between them it goes on.
+            html = panel.render(trace, self._heard[1] + started - self._heard[2])
             self._board.put(panel.id, panel.tag, html, attributes=panel.attributes)
             ended = self._clock()
             took = ended - started
@@ -159,6 +173,6 @@ class Panels:
 
     @property
     def wait(self) -> float | None:
-        """Seconds until the next update has something to show; None if the run has not changed."""
-        late = [panel.due for panel in self._panels if panel.version != self._trace.version]
+        """Seconds until the next update has something to show; None if it never will by itself."""
+        late = [panel.due for panel in self._panels if panel.is_old(self._trace)]
         return max(0.0, min(late) - self._clock()) if late else None

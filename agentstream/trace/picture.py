@@ -38,12 +38,12 @@ _STATUS = {
 }
 
 
-def draw(trace: Trace, width: float = 960.0, title: str | None = None) -> Drawing:
-    """Draw the timeline of a run."""
-    return _Picture(trace, width, title).draw()
+def draw(trace: Trace, width: float = 960.0, title: str | None = None, now: float = 0.0) -> Drawing:
+    """Draw the timeline of a run, as far as it is told or up to ``now``."""
+    return _Picture(trace, width, title, now).draw()
 
 
-def summary(trace: Trace) -> str:
+def summary(trace: Trace, now: float = 0.0) -> str:
     """Return a run in one line: its length, and how much there was of what.
 
     Examples
@@ -52,7 +52,8 @@ def summary(trace: Trace) -> str:
     >>> summary(Trace())
     '0 s'
     """
-    length = (trace.now if trace.ended is None else trace.ended) - trace.started
+    end = max(trace.now, now) if trace.ended is None else trace.ended
+    length = end - trace.started
     other = ("text", "reasoning", "refusal", "handoff", "compaction")
     tools = sum(part.kind not in other for part in trace.parts)
     counts = [
@@ -90,11 +91,12 @@ def _hover(span: Span) -> str:
 
 
 class _Picture:
-    def __init__(self, trace: Trace, width: float, title: str | None) -> None:
+    def __init__(self, trace: Trace, width: float, title: str | None, now: float) -> None:
         self.trace = trace
-        self.spans = spans(trace)
+        self.spans = spans(trace, now)
         self.title = title or title_of(trace)
-        self.out = Drawing(width, f"Timeline of {self.title}: {summary(trace)}, {trace.status}")
+        self.summary = summary(trace, now)
+        self.out = Drawing(width, f"Timeline of {self.title}: {self.summary}, {trace.status}")
         lanes = lanes_of(self.spans)
         self.lanes, self.hidden = lanes[:_MOST_LANES], len(lanes[_MOST_LANES:])
         self.left = _PAD + _GUTTER
@@ -139,7 +141,7 @@ class _Picture:
     def header(self) -> float:
         """Write title, status and summary; return the height of a second line if it took one."""
         word, color = _STATUS[self.trace.status]
-        told = summary(self.trace)
+        told = self.summary
         said, counted = text_width(word, 11.5), text_width(told, 11.5)
         room = self.right - _PAD - said - 30
         beside = room - counted - 14

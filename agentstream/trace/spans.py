@@ -63,8 +63,9 @@ class Span:
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, now: float = 0.0) -> None:
         self.spans: list[Span] = []
+        self.now = now
 
     def add(self, span: Span) -> int:
         """Append a span, kept within the one that encloses it."""
@@ -76,8 +77,10 @@ class _Builder:
         return len(self.spans) - 1
 
 
-def spans(trace: Trace) -> list[Span]:
+def spans(trace: Trace, now: float = 0.0) -> list[Span]:
     """Return the spans of a run, each after the one that encloses it.
+
+    What goes on reaches to the last event, or to ``now`` where that is later.
 
     Examples
     --------
@@ -85,7 +88,7 @@ def spans(trace: Trace) -> list[Span]:
     >>> [span.kind for span in spans(Trace())]
     ['run', 'agent']
     """
-    builder = _Builder()
+    builder = _Builder(now)
     _run(builder, trace, (), None, 0)
     return builder.spans
 
@@ -93,7 +96,7 @@ def spans(trace: Trace) -> list[Span]:
 def _run(
     builder: _Builder, trace: Trace, path: tuple[int | str, ...], parent: int | None, depth: int
 ) -> None:
-    end = trace.now if trace.ended is None else trace.ended
+    end = max(trace.now, builder.now) if trace.ended is None else trace.ended
     name = trace.name or (trace.agents[0] if trace.agents else "run")
     run = builder.add(
         Span(

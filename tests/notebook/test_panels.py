@@ -15,7 +15,7 @@ from agentstream.notebook.panels import LIVE_ROWS, Panels, items_html, panels_te
 from agentstream.notebook.scene import Scene
 from agentstream.notebook.view import AgentView
 from agentstream.testing import ScriptedModel, call, turn
-from agentstream.trace import Trace
+from agentstream.trace import Trace, marks
 from agentstream.trace.sources import fold
 from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads
 from tests.notebook.test_board import Page
@@ -91,6 +91,24 @@ def test_what_was_not_due_is_drawn_later_and_says_when() -> None:
     panels.update()
     assert put(board) == ["items"]
     assert "21 °C" in html_of(board, "items")
+
+
+def test_the_picture_goes_on_while_the_run_is_silent_and_stands_still_afterwards() -> None:
+    script = Script().begin().call("sleep", {}, "c1").end().start("c1")
+    trace, clock = fold(script.events), Clock()
+    panels, board = panels_of(trace, clock)
+    panels.update()
+    assert put(board) == ["items", "timeline"]
+    assert "Timeline of Guide: 460 ms" in html_of(board, "timeline")
+    clock.now = 3.0
+    panels.update()
+    assert put(board) == ["timeline"], "the table has nothing new"
+    assert "Timeline of Guide: 3.46 s" in html_of(board, "timeline")
+    assert panels.wait is not None
+    trace.add(marks.RunFinished(), 3.5)
+    panels.update(at_once=True)
+    assert "Timeline of Guide: 3.50 s" in html_of(board, "timeline")
+    assert panels.wait is None
 
 
 def test_a_picture_that_takes_long_is_drawn_more_rarely() -> None:
