@@ -164,12 +164,18 @@ class Panels:
             if started < panel.due and not at_once:
                 continue
             panel.version = trace.version
-            # The run tells its time only with events; between them it goes on.
-            html = panel.render(trace, self._heard[1] + started - self._heard[2])
+            html = panel.render(trace, self.now)
             self._board.put(panel.id, panel.tag, html, attributes=panel.attributes)
             ended = self._clock()
             took = ended - started
             panel.due = ended + max(_EVERY, _SHARE * took, len(html) / _BYTES_A_SECOND)
+
+    @property
+    def now(self) -> float:
+        """Seconds since the start of the run; it tells its time only with events, and goes on."""
+        if self._trace.ended is not None:
+            return self._trace.now
+        return max(self._trace.now, self._heard[1] + self._clock() - self._heard[2])
 
     @property
     def wait(self) -> float | None:

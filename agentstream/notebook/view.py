@@ -108,7 +108,7 @@ class AgentView(anywidget.AnyWidget):
         if not ops:
             return
         self._number += 1
-        self.send({"n": self._number, "t": self._scene.trace.now, "ops": ops})
+        self.send({"n": self._number, "t": self._panels.now, "ops": ops})
         if self._board.size > _KEY_GROWTH * self._key_size:
             self._set_keyframe()
 
@@ -142,7 +142,7 @@ class AgentView(anywidget.AnyWidget):
         self.keyframe = self._whole()
 
     def _whole(self) -> dict[str, Any]:
-        return {"n": self._number, "t": self._scene.trace.now, "ops": self._board.keyframe()}
+        return {"n": self._number, "t": self._panels.now, "ops": self._board.keyframe()}
 
     def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
         """Hear the page; on another thread where its messages come over a subshell."""
