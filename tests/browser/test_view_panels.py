@@ -13,7 +13,7 @@ TEAM = """
 @function_tool
 async def look(place: str) -> str:
     "Look a place up."
-    await asyncio.sleep(2)
+    await asyncio.sleep(4)
     return f"{place} is sunny"
 
 writer = Agent(name="Writer", model=ScriptedModel(["It is **sunny**."], pace=Pace(30, 0.2)))
@@ -29,8 +29,8 @@ def test_table_and_timeline_grow_with_the_run_and_stay(opened: Open) -> None:
     notebook.start()
     live = notebook.area(1).locator(LIVE)
     table, picture = live.locator(".as-items"), live.locator(".as-timeline svg")
-    # For two seconds nothing is told: what was not due before is shown all the same.
-    until(lambda: table.locator("tr", has_text="look").count() == 2, "two calls in the table")
+    # For four seconds nothing is told: what was not due before is shown all the same.
+    until(lambda: table.locator("tr", has_text="tool_call_item").count() == 2, "two calls in the table")
     until(lambda: picture.locator("text", has_text="look").count() >= 1, "a tool in the picture")
     assert notebook.is_running(1)
     labels = picture.locator("text").all_inner_texts()
