@@ -30,7 +30,8 @@ def test_table_and_timeline_grow_with_the_run_and_stay(opened: Open) -> None:
     live = notebook.area(1).locator(LIVE)
     table, picture = live.locator(".as-items"), live.locator(".as-timeline svg")
     # For four seconds nothing is told: what was not due before is shown all the same.
-    until(lambda: table.locator("tr", has_text="tool_call_item").count() == 2, "two calls in the table")
+    calls = table.locator("tr", has_text="tool_call_item")
+    until(lambda: calls.count() == 2, "two calls in the table")
     until(lambda: picture.locator("text", has_text="look").count() >= 1, "a tool in the picture")
     assert notebook.is_running(1)
     labels = picture.locator("text").all_inner_texts()
