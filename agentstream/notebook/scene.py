@@ -123,7 +123,7 @@ class Scene:
     >>> board = Board()
     >>> Scene(Trace("demo"), board).update()
     >>> [op[1] for op in board.frame()]
-    ['header', 'body', 'ending']
+    ['header', 'body', 'ending', 'header.said', 'header.stop']
     """
 
     def __init__(
