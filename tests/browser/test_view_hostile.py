@@ -54,16 +54,24 @@ def texts(some):
                      *END))
 
 def tools(some):
-    # json.dumps: a lone surrogate in it, too.
-    calls = [call(name, json.dumps({"x": p})) for p in some for name in ("echo", "boom", "rows")]
+    calls = []
+    for number, p in enumerate(some):
+        for name in ("echo", ("boom", "rows")[number % 2]):
+            calls.append(call(name, json.dumps({"x": p})))  # a lone surrogate, too
     return play(turn(*calls), turn(*END))
+
+def remote(some):
+    parts = []
+    for p in some:
+        parts += [mcp_call(p, p, output=p, x=repr(p)), mcp_call(p, p, error=p)]
+    return play(turn(*parts, *END))
 
 def hosted(some):
     parts = []
-    for p in some:
+    for number, p in enumerate(some):
         found = [{"file_id": p, "filename": p, "score": 0.5, "text": p}]
-        parts += [mcp_call(p, p, output=p, x=repr(p)), mcp_call(p, p, error=p), run_code(p, logs=p),
-                  web_search(p, sources=[p]), search_files(p, results=found)]
+        kinds = (run_code(p, logs=p), web_search(p, sources=[p]), search_files(p, results=found))
+        parts.append(kinds[number % 3])
     return play(turn(*parts, *END))
 
 def names(some):
@@ -85,10 +93,10 @@ SURFACES = (
     "texts(payloads[140:])",
     "tools(payloads[:140])",
     "tools(payloads[140:])",
-    "hosted(payloads[:90])",
-    "hosted(payloads[90:180])",
-    "hosted(payloads[180:])",
-    "names(payloads[:100])",
+    "remote(payloads[:140])",
+    "remote(payloads[140:])",
+    "hosted(payloads)",
+    "names(payloads)",
     "nested(payloads)",
 )
 FAILING = (
