@@ -112,6 +112,15 @@ class Source:
         if self.trace.status == "running":
             self.trace.add(RunFinished(), time.monotonic() - began)
 
+    async def ended(self) -> None:
+        """Wait until the run has ended; cheaper than reading events that nobody wants."""
+        if self.foreign:
+            async for _ in self.events():
+                pass
+            return
+        await self.result.wait()
+        await self.result.wait_closed()
+
     def _tell(self) -> None:
         for watcher in self._watchers:
             watcher()

@@ -144,15 +144,19 @@ class ShownWidget(AgentView):
 
     async def _watched(self) -> Any:
         __tracebackhide__ = True  # IPython leaves such frames out
-        async for _ in self:
+        async for _ in self._guarded(read=False):
             pass
         return self.source.result
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._guarded(read=True)
+
+    async def _guarded(self, *, read: bool) -> AsyncIterator[Any]:
+        """The run's events, none where nobody reads them; its end is shown whatever it is."""
         __tracebackhide__ = True
         self.show()
         try:
-            async for event in self._events():
+            async for event in self._events(read=read):
                 yield event
         except asyncio.CancelledError:
             await self.source.closed()
@@ -165,11 +169,14 @@ class ShownWidget(AgentView):
             if self.source.is_complete and not self.source.waits:
                 self._end()
 
-    async def _events(self) -> AsyncIterator[Any]:
+    async def _events(self, *, read: bool) -> AsyncIterator[Any]:
         """The run's events, over the pauses for approvals that a person on the page can give."""
         while True:
-            async for event in self.source.events():
-                yield event
+            if read:
+                async for event in self.source.events():
+                    yield event
+            else:
+                await self.source.ended()
             if not (self.source.waits and self.seen):
                 return
             self._decided = asyncio.Event()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ..errors import UserError
@@ -238,6 +239,7 @@ class RunResultStreaming(RunResultBase):
         self._error: BaseException | None = None
         self._error_told = False
         self._cancelled = False
+        self._unread = False
         self._watchers: list[Callable[[], None]] = []
         running = _current_loop()
         if running is not None:
@@ -286,7 +288,7 @@ class RunResultStreaming(RunResultBase):
                 self._loop.call_soon(self._tell_watchers)
 
     def _observe(self, event: StreamEvent) -> None:
-        if self._cancelled:
+        if self._cancelled or self._unread:
             return
         self._events.append(event)
         if self._waiting:
@@ -393,6 +395,24 @@ class RunResultStreaming(RunResultBase):
             What the run failed with, after the events that came before.
         """
         return EventStream(self)
+
+    async def wait(self) -> None:
+        """Wait until the run has ended, without its events: what comes from now on is not kept.
+
+        Cancelling the task that waits stops the run.
+
+        Raises
+        ------
+        AgentsException
+            What the run failed with.
+        """
+        self._unread = True
+        self._events.clear()
+        try:
+            with suppress(StopAsyncIteration):
+                await self._available()
+        finally:
+            self._unread = False
 
     async def _available(self) -> None:
         """Wait until an event waits; StopAsyncIteration at the end, or the run's error."""

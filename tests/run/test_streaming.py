@@ -308,3 +308,26 @@ async def test_two_readers_share_the_events() -> None:
     first, second = await asyncio.gather(read(), read())
     assert text_of(first + second) != ""
     assert len(first) + len(second) == len({id(e) for e in first + second})
+
+
+async def test_wait_ends_with_the_run_and_keeps_no_events() -> None:
+    result = Runner.run_streamed(agent("One two three."), "hi")
+    await result.wait()
+    assert result.final_output == "One two three."
+    assert [event async for event in result.stream_events()] == []
+
+
+async def test_wait_raises_what_the_run_failed_with() -> None:
+    result = Runner.run_streamed(agent(turn(fail("no line"))), "hi")
+    with pytest.raises(ModelBehaviorError, match="no line"):
+        await result.wait()
+
+
+async def test_cancelling_the_waiting_task_stops_the_run() -> None:
+    result = Runner.run_streamed(agent("word " * 500, pace=SLOW), "hi")
+    waiting = asyncio.create_task(result.wait())
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await settle(result)
