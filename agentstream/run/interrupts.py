@@ -1,4 +1,4 @@
-"""What makes an interrupt reach a run: a loop that wakes up, and a signal that raises.
+"""What makes an interrupt reach a run: a loop that wakes up, and a signal that cancels.
 
 A kernel (and `asyncio.run`) answers Ctrl-C by cancelling the task of the cell. Two things are then
 in the way:
@@ -7,7 +7,7 @@ in the way:
   loop that waits (ipykernel 7.4, ``IPythonKernel._cancel_on_sigint``). A run that waits for a
   silent server would go on until the server speaks: so the loop is woken by a clock.
 - a synchronous run inside that task keeps it from being cancelled until the run has ended: so the
-  signal raises KeyboardInterrupt there, as in a cell without ``await``.
+  signal cancels the run there, and the cell gets its KeyboardInterrupt from that.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _TICK = 0.2  # seconds; an interrupt is to stop a run within one
 
@@ -43,18 +44,41 @@ def awake_in_a_notebook() -> Iterator[None]:
 
 
 @contextmanager
-def interrupts_raise() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt where it would cancel the task that waits here."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def interrupts_cancel(
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]
+) -> Iterator[list[int]]:
+    """Let Ctrl-C cancel `task`, whatever the loop is at; a second one raises KeyboardInterrupt.
+
+    Raised where it comes, KeyboardInterrupt could hit a task of the kernel, which a nested loop
+    runs as well, and the kernel would answer no more.
+
+    Yields
+    ------
+    list of int
+        The signals that came.
+    """
+    came: list[int] = []
     handler = signal.getsignal(signal.SIGINT)
-    of = getattr(getattr(handler, "func", handler), "__module__", None) or ""
-    if of.split(".")[0] not in ("asyncio", "ipykernel"):
-        yield  # A program's own handler is its own business.
+    if threading.current_thread() is not threading.main_thread() or not _is_known(handler):
+        yield came  # A program's own handler is its own business.
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupt(number: int, frame: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+        loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        yield came
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+def _is_known(handler: Any) -> bool:
+    """Whether `handler` is Python's, asyncio's, a kernel's, or one of `interrupts_cancel`."""
+    if handler is signal.default_int_handler:
+        return True
+    of = getattr(getattr(handler, "func", handler), "__module__", None) or ""
+    return of.split(".")[0] in ("asyncio", "ipykernel") or of == __name__

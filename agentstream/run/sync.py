@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from ..errors import UserError
-from .interrupts import interrupts_raise
+from .interrupts import interrupts_cancel
 
 T = TypeVar("T")
 
@@ -48,15 +48,21 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     if loop is None:
         loop = thread_loop()
     task = loop.create_task(work)
-    try:
-        with interrupts_raise():
-            return loop.run_until_complete(task)
-    except BaseException:
-        # KeyboardInterrupt leaves the loop without ending the task; its connection would stay open.
-        if not task.done():
-            task.cancel()
-            loop.run_until_complete(asyncio.wait([task]))
-        raise
+    with interrupts_cancel(loop, task) as came:
+        try:
+            result = loop.run_until_complete(task)
+        except BaseException as error:
+            # KeyboardInterrupt leaves the loop without ending the task; its connection would stay
+            # open.
+            if not task.done():
+                task.cancel()
+                loop.run_until_complete(asyncio.wait([task]))
+            if came:
+                raise KeyboardInterrupt from error
+            raise
+    if came:
+        raise KeyboardInterrupt
+    return result
 
 
 def running_loop_for_nesting() -> asyncio.AbstractEventLoop | None:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from agentstream.run.interrupts import interrupts_raise
+from agentstream.run.interrupts import interrupts_cancel
 from agentstream.testing import Pace, ScriptedServer
 
 SCRIPT = """
@@ -47,32 +47,45 @@ def test_ctrl_c_stops_a_synchronous_run_inside_asyncio_run():
             process.wait()
 
 
-def test_a_programs_own_handler_stays():
+async def _idle() -> None:
+    await asyncio.sleep(60)
+
+
+async def test_a_programs_own_handler_stays():
     before = signal.getsignal(signal.SIGINT)
+    loop, task = asyncio.get_running_loop(), asyncio.create_task(_idle())
     try:
         signal.signal(signal.SIGINT, own := lambda *_: None)
-        with interrupts_raise():
+        with interrupts_cancel(loop, task):
             assert signal.getsignal(signal.SIGINT) is own
     finally:
         signal.signal(signal.SIGINT, before)
+        task.cancel()
 
 
-def test_asyncios_handler_is_put_back():
+def test_an_interrupt_cancels_the_task_and_the_handler_is_put_back():
     async def main() -> None:
         asyncios = signal.getsignal(signal.SIGINT)
-        with interrupts_raise():
-            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        loop, task = asyncio.get_running_loop(), asyncio.create_task(_idle())
+        with interrupts_cancel(loop, task) as came:
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert came == [signal.SIGINT]
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is asyncios
 
     asyncio.run(main())
 
 
-def test_another_thread_leaves_the_signals_alone():
+async def test_another_thread_leaves_the_signals_alone():
     failures: list[BaseException] = []
+    loop, task = asyncio.get_running_loop(), asyncio.create_task(_idle())
 
     def use() -> None:
         try:
-            with interrupts_raise():
+            with interrupts_cancel(loop, task):
                 pass
         except BaseException as error:
             failures.append(error)
@@ -80,4 +93,5 @@ def test_another_thread_leaves_the_signals_alone():
     thread = threading.Thread(target=use)
     thread.start()
     thread.join()
+    task.cancel()
     assert failures == []
