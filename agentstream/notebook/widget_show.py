@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
 from types import TracebackType
@@ -177,11 +178,18 @@ class ShownWidget(AgentView):
                     yield event
             else:
                 await self.source.ended()
-            if not (self.source.waits and self.seen):
+            if not self.source.waits or not await self._somebody_is_there():
                 return
             self._decided = asyncio.Event()
             await self._decided.wait()
             self._decided = None
+
+    async def _somebody_is_there(self) -> bool:
+        """Whether a page shows the run; one that is still loading has two seconds to say so."""
+        until = time.monotonic() + 2
+        while not self.seen and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        return self.seen
 
     def __iter__(self) -> Iterator[Any]:
         self.show()
