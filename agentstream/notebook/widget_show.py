@@ -187,7 +187,7 @@ class ShownWidget(AgentView):
     async def _somebody_is_there(self) -> bool:
         """Whether a page shows the run; one that is still loading has two seconds to say so."""
         until = time.monotonic() + 2
-        while not self.seen and time.monotonic() < until:
+        while not self.seen and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
             await asyncio.sleep(0.05)
         return self.seen
 
