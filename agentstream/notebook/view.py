@@ -2,8 +2,8 @@
 
 The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
 sixteen times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
-state whenever the page has doubled and at the end, so that a page that opens late or reloads is
-whole, and all bytes together stay linear in the text.
+state whenever the page has grown fourfold, and at the end where no still picture takes its place; a
+page that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
 """
 
 from __future__ import annotations
