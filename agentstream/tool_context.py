@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .run_context import RunContextWrapper, TContext
@@ -75,6 +76,7 @@ class ToolContext(RunContextWrapper[TContext]):
         self.paused_run: Any = None
         self.observer: Any = None
         self.watched = False
+        self.progress_observer: Callable[[str, float | None], None] | None = None
 
     @property
     def qualified_tool_name(self) -> str:
@@ -82,6 +84,35 @@ class ToolContext(RunContextWrapper[TContext]):
         if self.tool_namespace:
             return f"{self.tool_namespace}.{self.tool_name}"
         return self.tool_name
+
+    def report_progress(self, message: str = "", fraction: float | None = None) -> None:
+        """Tell those who watch the run how far this call is; the live view shows it in its card.
+
+        Not in the SDK. May be called from any thread; where no run is under way, nothing happens.
+
+        Parameters
+        ----------
+        message : str
+            What the tool is doing.
+        fraction : float, optional
+            How much of it is done, from 0 to 1.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner, function_tool
+        >>> from agentstream.testing import ScriptedModel, call
+        >>> @function_tool
+        ... def clean(ctx: ToolContext, rows: int) -> str:
+        ...     "Clean the table."
+        ...     ctx.report_progress("half of it", 0.5)
+        ...     return f"{rows} rows are clean"
+        >>> model = ScriptedModel([call("clean", rows=8), "Done."])
+        >>> result = Runner.run_sync(Agent(name="Cleaner", tools=[clean], model=model), "Clean up")
+        >>> "mark.tool_progressed" in set(result.to_frame("events")["type"])
+        True
+        """
+        if self.progress_observer is not None:
+            self.progress_observer(message, fraction)
 
     @classmethod
     def from_agent_context(

@@ -32,6 +32,7 @@ from agentstream.testing import (
     refuse,
     reset,
     stall,
+    stand_in,
     stream_error,
     think,
     turn,
@@ -328,3 +329,25 @@ async def test_a_paced_stream_takes_its_time() -> None:
         stream = await server.client().responses.create(model="m", input="Hi", stream=True)
         await collect(stream)
         assert time.monotonic() - started >= 0.05 + 3 / 50
+
+
+async def test_a_stand_in_plays_its_turns_again_and_again() -> None:
+    agent = Agent(name="A", model=stand_in("One.", "Two.", pace=None, model="small"))
+    said = [(await Runner.run(agent, "Go on")).final_output for _ in range(3)]
+    assert said == ["One.", "Two.", "One."]
+
+
+@pytest.mark.parametrize(
+    ("live", "key", "asks"), [("1", "k", True), ("1", "", False), ("0", "k", False)]
+)
+async def test_a_stand_in_steps_aside_where_a_lesson_is_live_and_has_a_key(
+    monkeypatch: pytest.MonkeyPatch, live: str, key: str, asks: bool
+) -> None:
+    monkeypatch.setenv("AGENTSTREAM_LIVE", live)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with ScriptedServer(["From the service."]) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        agent = Agent(name="A", model=stand_in("From the script.", pace=None))
+        result = await Runner.run(agent, "Who are you?")
+    assert result.final_output == ("From the service." if asks else "From the script.")
+    assert len(server.requests) == asks

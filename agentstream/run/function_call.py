@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..items import ItemHelpers, ToolApprovalItem, ToolCallOutputItem
 from ..tool_call import ToolFailure
 from ..tool_context import ToolContext
 from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
-from ..trace.marks import ToolFinished, ToolStarted
+from ..trace.marks import ToolFinished, ToolProgressed, ToolStarted
 from .config import ToolErrorFormatterArgs
 from .options import RunOptions, call
 from .state import RunState
@@ -75,6 +76,24 @@ class FunctionCall:
         self.context.paused_run = state.nested.get(raw.call_id)
         self.context.observer = options.mark
         self.context.watched = options.streamed and bool(state.observers)
+        self.context.progress_observer = self.progressed
+        self._home = (asyncio.get_running_loop(), threading.get_ident())
+        self._over = False
+
+    def progressed(self, message: str, fraction: float | None) -> None:
+        """Mark what the tool reports; a function that is not async does so from a thread."""
+        share = None if fraction is None else min(max(float(fraction), 0.0), 1.0)
+        mark = ToolProgressed(self.raw.call_id, str(message), share)
+        loop, thread = self._home
+        if threading.get_ident() == thread:
+            self._mark_progress(mark)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(self._mark_progress, mark)
+
+    def _mark_progress(self, mark: ToolProgressed) -> None:
+        # A thread cannot be cancelled: it may go on after its call, and after the run.
+        if not self._over:
+            self.options.mark(mark)
 
     async def run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
         """The call's output, or the approvals it waits for.
@@ -99,6 +118,8 @@ class FunctionCall:
         except Exception as error:
             self.options.mark(ToolFinished(self.raw.call_id, str(error) or type(error).__name__))
             raise self.failed(str(error) or type(error).__name__) from error
+        finally:
+            self._over = True
 
     async def _run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
         approved = await self.approved()

@@ -38,6 +38,7 @@ from ..models.script.turns import turn
 from ..models.scripted import ScriptedModel
 from .answers import Call
 from .http import RecordedRequest
+from .lessons import is_live, stand_in
 from .server import ScriptedServer
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "hand_off",
     "http_error",
     "incomplete",
+    "is_live",
     "item",
     "make_image",
     "mcp_approval",
@@ -70,6 +72,7 @@ __all__ = [
     "search_files",
     "search_tools",
     "stall",
+    "stand_in",
     "stream_error",
     "think",
     "turn",

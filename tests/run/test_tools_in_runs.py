@@ -630,3 +630,49 @@ async def test_no_more_calls_run_at_the_same_time_than_the_run_allows() -> None:
     config = RunConfig(tool_execution=ToolExecutionConfig(max_function_tool_concurrency=2))
     await finish(a, run_config=config)
     assert most == 2
+
+
+@pytest.mark.parametrize("threaded", [False, True], ids=["async", "in a thread"])
+async def test_a_tool_reports_how_far_it_is_before_it_has_finished(threaded: bool) -> None:
+    def report(ctx: ToolContext[Any]) -> str:
+        ctx.report_progress("reading", 0.25)
+        ctx.report_progress("cleaning", 7)
+        ctx.report_progress("nearly there")
+        return "clean"
+
+    async def report_async(ctx: ToolContext[Any]) -> str:
+        return report(ctx)
+
+    tool = function_tool(report if threaded else report_async, name_override="clean")
+    agent = Agent(name="A", tools=[tool], model=ScriptedModel([call("clean"), "Done."]))
+    seen: list[Any] = []
+    result = Runner.run_streamed(agent, "Clean up")
+    result.observe(seen.append)
+    async for _ in result.stream_events():
+        pass
+    told = [mark for mark in seen if mark.type == "mark.tool_progressed"]
+    assert [(mark.message, mark.fraction) for mark in told] == [
+        ("reading", 0.25),
+        ("cleaning", 1.0),
+        ("nearly there", None),
+    ]
+    finished = next(at for at, mark in enumerate(seen) if mark.type == "mark.tool_finished")
+    assert seen.index(told[-1]) < finished
+    assert len({mark.call_id for mark in told}) == 1
+
+
+async def test_a_report_that_comes_after_the_call_is_not_told() -> None:
+    kept: list[ToolContext[Any]] = []
+
+    @function_tool
+    async def keep(ctx: ToolContext[Any]) -> str:
+        kept.append(ctx)
+        return "kept"
+
+    agent = Agent(name="A", tools=[keep], model=ScriptedModel([call("keep"), "Done."]))
+    result = Runner.run_streamed(agent, "Go")
+    async for _ in result.stream_events():
+        pass
+    kept[0].report_progress("too late", 0.5)
+    assert "mark.tool_progressed" not in set(result.to_frame("events")["type"])
+    ToolContext(None).report_progress("no run at all")
