@@ -14,9 +14,8 @@ from itertools import groupby
 from typing import Any
 
 from pygments.lexer import Lexer
-from pygments.lexers import get_lexer_by_name
+from pygments.lexers import find_lexer_class, get_all_lexers
 from pygments.token import STANDARD_TYPES, _TokenType
-from pygments.util import ClassNotFound
 
 from .html import escape, sanitise
 
@@ -127,7 +126,19 @@ def _css_class(kind: _TokenType) -> str:
 
 @lru_cache(maxsize=64)
 def _lexer(name: str) -> Lexer | None:
-    try:
-        return get_lexer_by_name(name, ensurenl=False, stripnl=False)
-    except ClassNotFound:
-        return None
+    known = _aliases().get(name)
+    return find_lexer_class(known)(ensurenl=False, stripnl=False) if known else None
+
+
+@lru_cache(maxsize=1)
+def _aliases() -> dict[str, str]:
+    """The names of pygments' own lexers, by their aliases.
+
+    Not `get_lexer_by_name`: it looks for a name it does not know among the plugins of all installed
+    packages, a quarter of a second, and a language that is still being written ("pyth") is unknown.
+    """
+    known = {"ipython": "Python", "ipython3": "Python"}
+    for name, aliases, *_ in get_all_lexers(plugins=False):
+        for alias in aliases:
+            known.setdefault(alias.lower(), name)
+    return known

@@ -191,6 +191,18 @@ def test_code_is_highlighted_by_class_names_only() -> None:
     assert "style" not in html
 
 
+def test_a_language_that_is_still_being_written_is_not_looked_for_among_plugins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def searched() -> None:
+        raise AssertionError("the plugins of all installed packages were searched")
+
+    monkeypatch.setattr("pygments.lexers.find_plugin_lexers", searched)
+    assert "<span" not in code_block("import x", "pyth")
+    assert "<span" in code_block("import x", "python")
+    assert "<span" in code_block("import x", "ipython3")
+
+
 def test_code_that_would_take_the_highlighter_long_is_shown_plain() -> None:
     for code, language in (("\n" * 9_000, "c"), ("x " * 9_000, "java"), ("a" * 200_000, "python")):
         assert "<span" not in code_block(code, language)
