@@ -92,7 +92,8 @@ class RunItemBase(Generic[T]):
         The item as the Responses API writes it: an `openai.types.responses` object or a dict.
     """
 
-    agent: Agent[Any]
+    # An agent shows itself over half a page, and an item is seen in lists.
+    agent: Agent[Any] = field(repr=False)
     raw_item: T
 
     def to_input_item(self) -> TResponseInputItem:
@@ -132,8 +133,8 @@ class HandoffOutputItem(RunItemBase[Any]):
     """The handoff took place."""
 
     raw_item: Any
-    source_agent: Agent[Any]
-    target_agent: Agent[Any]
+    source_agent: Agent[Any] = field(repr=False)
+    target_agent: Agent[Any] = field(repr=False)
     type: Literal["handoff_output_item"] = "handoff_output_item"
 
 

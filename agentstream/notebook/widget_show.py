@@ -114,6 +114,10 @@ class ShownWidget(AgentView):
         self.close_run(keep=self._display_id is None)
         if self._decided is not None:
             self._decided.set()
+        self._picture()
+
+    def _picture(self) -> None:
+        """Put the still picture in the widget's place; a run that goes on is told there, too."""
         if self._display_id is not None:
             _display(self._still(), display_id=self._display_id, update=True)
 
@@ -159,7 +163,7 @@ class ShownWidget(AgentView):
         try:
             async for event in self._events(read=read):
                 yield event
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):
             await self.source.closed()
             self._end()
             raise RunInterrupted from None
@@ -178,7 +182,10 @@ class ShownWidget(AgentView):
                     yield event
             else:
                 await self.source.ended()
-            if not self.source.waits or not await self._somebody_is_there():
+            if not self.source.waits:
+                return
+            if not await self._somebody_is_there():
+                self._picture()
                 return
             self._decided = asyncio.Event()
             await self._decided.wait()

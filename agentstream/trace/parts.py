@@ -84,10 +84,30 @@ def plain(value: Any) -> Any:
 
 
 def output_text(output: Any) -> str:
-    """Return a tool's output as text: strings as they are, everything else as JSON."""
+    """Return a tool's output as text: strings as they are, everything else as JSON.
+
+    Content that is text throughout, as MCP servers give it, is that text.
+
+    Examples
+    --------
+    >>> output_text({"type": "text", "text": "21.4"})
+    '21.4'
+    >>> output_text({"celsius": 21.4})
+    '{"celsius": 21.4}'
+    """
     if isinstance(output, str):
         return output
-    return json.dumps(plain(output), ensure_ascii=False, default=str)
+    value = plain(output)
+    content = value if isinstance(value, list) else [value]
+    if content and all(_is_text(one) for one in content):
+        return "\n".join(one["text"] for one in content)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether `value` is a content part with a text, and nothing besides."""
+    known = isinstance(value, dict) and value.get("type") in ("text", "input_text")
+    return known and isinstance(value.get("text"), str)
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentstream.notebook import cards
+from agentstream.notebook.cards.values import value_brief
 from agentstream.trace.parts import Approval, Retry, Turn
 from agentstream.trace.sources import fold
 from agentstream.trace.text import Text
@@ -507,3 +508,10 @@ def test_a_retry_is_said_before_what_the_next_attempt_writes() -> None:
         "The model call failed: RateLimitError: slow down. Tried again after 2.00 s."
     )
     assert said.endswith("Here.")
+
+
+def test_an_answer_of_several_texts_is_told_whole_on_one_line() -> None:
+    days = [{"type": "text", "text": day} for day in ("Mon", "Tue", "Wed")]
+    assert value_brief(days) == "Mon, Tue, Wed"
+    assert value_brief(days[:1]) == "Mon"
+    assert value_brief([{"type": "image", "data": "x"}]) == "image"

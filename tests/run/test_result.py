@@ -198,3 +198,11 @@ async def test_a_run_goes_on_when_its_result_is_dropped() -> None:
     assert len(left) == 1
     left[0].cancel()
     await asyncio.wait(left)
+
+
+async def test_items_show_what_they_hold_and_not_half_a_page_of_their_agent() -> None:
+    paused = await Runner.run(asking([]), "go")
+    shown = repr(paused.interruptions)
+    assert "erase" in shown
+    assert "instructions" not in shown
+    assert len(shown) < 400

@@ -224,3 +224,13 @@ def test_a_response_that_ends_early_is_marked() -> None:
     script.add(raw("response.incomplete", response=told))
     turns = to_frame(fold(script.events), "turns")
     assert (turns["status"][0], turns["error"][0]) == ("incomplete", "max_output_tokens")
+
+
+def test_the_texts_of_an_mcp_servers_answer_are_its_output() -> None:
+    days = [{"type": "text", "text": "Mon"}, {"type": "text", "text": "Tue"}]
+    trace = fold(chain())
+    part = next(one for one in trace.parts if one.kind == "tool")
+    part.output = days
+    assert "Mon\nTue" in list(to_frame(trace)["output"].dropna())
+    part.output = [*days, {"type": "image", "data": "x"}]
+    assert '{"type": "image", "data": "x"}' in "".join(to_frame(trace)["output"].dropna())

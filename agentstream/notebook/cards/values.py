@@ -350,9 +350,8 @@ def value_brief(value: Any, longest: int = 60) -> str:
         return f"{len(value):,} rows \N{MULTIPLICATION SIGN} {len(value.columns):,} columns"
     if parts := _content_parts(value):
         texts = [str(one.get("text", "")) for one in parts if one["type"] in _TEXTS]
-        return (
-            one_line(texts[0], longest) if texts else str(parts[0]["type"]).removeprefix("input_")
-        )
+        kind = str(parts[0]["type"]).removeprefix("input_")
+        return one_line(", ".join(texts), longest) if texts else kind
     if _picture_of(value) is not None:
         return "image"
     if _is_records(value) and value:
