@@ -137,6 +137,14 @@ from .models.retry import (
     RetryPolicyContext,
     retry_policies,
 )
+from .notebook.chat import (
+    Chat,
+    chat,
+)
+from .notebook.magic import (
+    load_ipython_extension,
+    unload_ipython_extension,
+)
 from .notebook.show import show
 from .prompts import (
     DynamicPromptFunction,
@@ -227,6 +235,7 @@ __all__ = [
     "AgentsException",
     "AsyncComputer",
     "CallModelData",
+    "Chat",
     "CodeInterpreterTool",
     "CompactionItem",
     "Computer",
@@ -346,12 +355,14 @@ __all__ = [
     "Usage",
     "UserError",
     "WebSearchTool",
+    "chat",
     "default_handoff_history_mapper",
     "default_tool_error_function",
     "enable_verbose_stdout_logging",
     "function_tool",
     "handoff",
     "input_guardrail",
+    "load_ipython_extension",
     "load_run",
     "nest_handoff_history",
     "output_guardrail",
@@ -367,4 +378,5 @@ __all__ = [
     "tool_namespace",
     "tool_output_guardrail",
     "trace",
+    "unload_ipython_extension",
 ]

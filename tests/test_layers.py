@@ -53,6 +53,7 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("agent", "trace.graph"): "Agent.graph() draws what is configured, from above",
     ("run.result", "notebook.show"): "a result that is a cell's last expression shows itself",
     ("notebook.show", "__init__"): "show(agent, input) starts a run, by the public name",
+    ("notebook.chat", "__init__"): "each turn of chat(agent) is a run, by the public name",
     ("run.state", "run.state_json"): "RunState.to_json() is the SDK's name; its format is a module",
 }
 """Imports made inside a function, at call time, against the order: (from, to) and the reason."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["snapshot"]
 
-_SHEET = Path(__file__).with_name("static") / "view.css"
+_STATIC = Path(__file__).with_name("static")
 _LIVE_ONLY = "/* live view only */"
 _TABLE_ROWS = 200
 
@@ -67,10 +67,10 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
     return {"text/html": html, "text/markdown": markdown_of(trace), "text/plain": plain}
 
 
-@lru_cache(maxsize=1)
-def style(*, live: bool = False) -> str:
-    """Return the style sheet without comments: the part for a still picture, or all of it."""
-    sheet = _SHEET.read_text(encoding="utf-8")
+@lru_cache
+def style(sheet_name: str = "view.css", *, live: bool = False) -> str:
+    """Return a style sheet without comments: the part for a still picture, or all of it."""
+    sheet = (_STATIC / sheet_name).read_text(encoding="utf-8")
     if not live:
         sheet = sheet.partition(_LIVE_ONLY)[0]
     sheet = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)

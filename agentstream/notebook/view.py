@@ -1,7 +1,7 @@
 """The live view: a widget that a run fills, frame by frame.
 
 The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
-sixteen times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
+twelve times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
 state whenever the page has grown fourfold, and at the end where no still picture takes its place; a
 page that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
 """
@@ -26,9 +26,9 @@ from .snapshot import style
 
 _STATIC = Path(__file__).parent / "static"
 
-# A frame costs the kernel about a millisecond, half of it to send the message. Sixteen a second are
+# A frame costs the kernel about a millisecond, half of it to send the message. Twelve a second are
 # words that flow; more are only dearer.
-FRAMES_PER_SECOND = 16
+FRAMES_PER_SECOND = 12
 
 # How much the page grows between two keyframes in the widget's state. They are for a page that
 # opens late and cannot ask, so each may be a few times smaller than the page; all together they
@@ -58,7 +58,7 @@ class AgentView(anywidget.AnyWidget):
         Whether a page has asked for the run: somebody may be there to press a button.
     """
 
-    _esm = _STATIC / "view.js"
+    _esm: Any = _STATIC / "view.js"
     _css = style(live=True)
 
     keyframe = traitlets.Dict().tag(sync=True)
@@ -71,13 +71,13 @@ class AgentView(anywidget.AnyWidget):
         on_press: Callable[[str, str | None], None] | None = None,
         table: bool = False,
         timeline: bool = False,
+        **traits: Any,
     ) -> None:
         # Beside others each view keeps its share of the width, whatever is written in it.
-        super().__init__(layout=Layout(flex="1 1 0%", min_width="0", width="auto"))
+        super().__init__(layout=Layout(flex="1 1 0%", min_width="0", width="auto"), **traits)
         self.seen = False
         self._board = Board()
-        self._scene = Scene(trace, self._board)
-        self._panels = Panels(trace, self._board, table=table, timeline=timeline)
+        self._lay_out(trace, table=table, timeline=timeline)
         self._on_press = on_press
         self._number = -1
         self._key_size = _KEY_FROM // _KEY_GROWTH
@@ -86,6 +86,11 @@ class AgentView(anywidget.AnyWidget):
         self._last = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_msg(self._hear)
+
+    def _lay_out(self, trace: Trace, *, table: bool, timeline: bool) -> None:
+        """Find the run its place on the board."""
+        self._scene: Any = Scene(trace, self._board)
+        self._panels = Panels(trace, self._board, table=table, timeline=timeline)
 
     def nudge(self) -> None:
         """Say that the run has changed; the page is told with the next frame."""

@@ -1,0 +1,359 @@
+"""`chat`: a conversation with an agent, in the cell or from code.
+
+Each message is a run of its own over one session. The page, the terminal and code begin turns in
+the same way, and each turn is watched as `show` watches a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import UserError
+from ..sessions import SQLiteSession
+from .chat_terminal import ChatTerminal
+from .chat_turn import ChatTurn
+from .show import in_a_notebook
+from .source import Source
+
+if TYPE_CHECKING:
+    from .chat_view import ChatView
+
+
+def chat(agent: Any, *, session: Any = None, **options: Any) -> Chat:
+    """Talk with an agent: a box to write in, and the conversation above it.
+
+    In a notebook it shows itself in its cell; run the cell again, and the old conversation is
+    closed. Code can speak as well, ``await c.send("Hello")``, with or without somebody at the page.
+
+    Parameters
+    ----------
+    agent : Agent
+        The agent to begin with; after a handoff the conversation goes on with the new one.
+    session : Session, optional
+        Keeps the conversation: ``SQLiteSession("ada", "chats.db")``; what it holds already is
+        shown. In memory where None.
+    **options
+        For each turn, as in `Runner.run_streamed`: ``context``, ``max_turns``, ``run_config``, ...
+
+    Returns
+    -------
+    Chat
+
+    Raises
+    ------
+    UserError
+        If `agent` is no agent.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from agentstream import Agent, chat
+    >>> from agentstream.testing import ScriptedModel
+    >>> tutor = Agent(name="Tutor", model=ScriptedModel(["Four.", "Because 2 + 2 is."]))
+    >>> async def lesson():
+    ...     c = chat(tutor)
+    ...     await c.send("What is 2 + 2?")
+    ...     await c.send("Why?")
+    >>> asyncio.run(lesson())
+    > What is 2 + 2?
+    Tutor
+    Four.
+    > Why?
+    Tutor
+    Because 2 + 2 is.
+    """
+    return Chat(agent, session=session, **options)
+
+
+class Chat:
+    """A conversation with an agent; made by `chat`.
+
+    Attributes
+    ----------
+    agent : Agent
+        Who answers next.
+    session : Session or None
+        What keeps the conversation for the model; None where the server keeps it.
+    turns : list of ChatTurn
+        What was asked here, with the ``result`` and the ``trace`` of each answer.
+    """
+
+    def __init__(self, agent: Any, *, session: Any = None, **options: Any) -> None:
+        if not hasattr(agent, "get_system_prompt"):
+            raise UserError(
+                f"chat() talks with an agent, not {type(agent).__name__}: write "
+                "chat(Agent(name='Tutor'))."
+            )
+        if session is not None and not hasattr(session, "get_items"):
+            raise UserError(
+                f"chat(session=...) takes a session, not {type(session).__name__}: for example "
+                "SQLiteSession('ada', 'chats.db'), which keeps the conversation on the disk."
+            )
+        kept_there = options.get("conversation_id") or options.get("auto_previous_response_id")
+        if session is None and not kept_there:
+            session = SQLiteSession("chat")
+        self.agent = agent
+        self.session = session
+        self.turns: list[ChatTurn] = []
+        self._options = options
+        self._closed = False
+        self._decided: asyncio.Event | None = None
+        self._quiet: set[asyncio.Task[None]] = set()
+        # A turn that the page begins happens where the conversation was made: in that cell's
+        # output, and under its recording.
+        self._context = contextvars.copy_context()
+        self._view: ChatView | ChatTerminal = self._make_view()
+
+    def _make_view(self) -> ChatView | ChatTerminal:
+        if not in_a_notebook():
+            return ChatTerminal()
+        from .chat_view import ChatView
+
+        return ChatView(self)
+
+    # -- in the program --
+
+    @property
+    def state(self) -> Literal["ready", "running", "waiting", "closed"]:
+        """Whether it can be asked: it may be answering, or waiting for an approval."""
+        if self._closed:
+            return "closed"
+        if not self.turns or self.turns[-1].is_over:
+            return "ready"
+        return "waiting" if self.turns[-1].source.waits else "running"
+
+    @property
+    def widget(self) -> Any:
+        """The widget, for a layout of your own: ``HBox([a.widget, b.widget])``.
+
+        Raises
+        ------
+        UserError
+            Outside of a notebook.
+        """
+        if isinstance(self._view, ChatTerminal):
+            raise UserError("chat(agent).widget is for notebooks; here, await chat.send('...').")
+        return self._view
+
+    async def send(self, text: str) -> Any:
+        """Say something, and wait for the answer, which is shown in the conversation.
+
+        Parameters
+        ----------
+        text : str
+            The message.
+
+        Returns
+        -------
+        RunResultStreaming
+            The turn's run; one that waits for approvals has ``interruptions``: see `approve`.
+
+        Raises
+        ------
+        UserError
+            If the conversation is closed, or the turn before has not ended.
+        AgentsException
+            What the turn failed with; the conversation can go on.
+        """
+        turn = self._begin(text)
+        await self._watched(turn)
+        return turn.result
+
+    async def approve(self, call_id: str | None = None) -> Any:
+        """Approve the call that waits, all of them if none is named, and go on with the turn.
+
+        Returns
+        -------
+        RunResultStreaming
+            The turn's run.
+
+        Raises
+        ------
+        UserError
+            If nothing waits.
+        """
+        return await self._decide(call_id, approve=True)
+
+    async def reject(self, call_id: str | None = None) -> Any:
+        """Reject the call that waits, all of them if none is named; otherwise as `approve`."""
+        return await self._decide(call_id, approve=False)
+
+    def stop(self) -> None:
+        """Stop the answer; what arrived stays. Calls that wait for an approval are rejected.
+
+        May be called from any thread.
+        """
+        self._view.on_loop(self._stop)
+
+    def close(self) -> None:
+        """End the conversation: the answer is stopped, and nothing can be said any more."""
+        if not self._closed:
+            self._stop()
+            self._closed = True
+            self._view.changed(self.state)
+
+    def __str__(self) -> str:
+        from .chat_still import conversation_text
+
+        return conversation_text(self.turns)
+
+    def __repr__(self) -> str:
+        return f"chat({self.agent.name!r}): {len(self.turns)} turn(s), {self.state}"
+
+    def _repr_markdown_(self) -> str:
+        from .chat_still import conversation_markdown
+
+        return conversation_markdown(self.turns)
+
+    def _ipython_display_(self) -> None:
+        self._view.show()
+
+    # -- a turn --
+
+    def _begin(self, text: str) -> ChatTurn:
+        self._check(text)
+        from .. import Runner
+
+        result = Runner.run_streamed(self.agent, text, session=self.session, **self._options)
+        turn = ChatTurn(text, Source(result))
+        self.turns.append(turn)
+        self._view.begin(turn)
+        self._view.changed(self.state)
+        turn.source.watch(lambda: self._changed(turn))
+        return turn
+
+    def _check(self, text: Any) -> None:
+        if not isinstance(text, str) or not text.strip():
+            raise UserError(f"A message is a text, such as 'Hello', not {text!r}.")
+        if self.state == "closed":
+            raise UserError("This conversation is closed: run its cell again, or make a new one.")
+        if self.state == "running":
+            raise UserError(
+                "The turn before is still being answered: await it, or stop it with chat.stop()."
+            )
+        if self.state == "waiting":
+            raise UserError(
+                "A tool call waits for a decision: press Approve or Reject in the conversation, or "
+                "write `await chat.approve()` or `await chat.reject()`."
+            )
+
+    async def _watched(self, turn: ChatTurn) -> None:
+        """Wait for the turn's end, over the pauses in which somebody at the page can decide."""
+        __tracebackhide__ = True  # IPython leaves such frames out
+        try:
+            while True:
+                await turn.source.ended()
+                if not turn.source.waits or not await self._view.somebody_is_there():
+                    return
+                self._decided = asyncio.Event()
+                await self._decided.wait()
+        except asyncio.CancelledError:
+            await self._give_up(turn)
+            raise self._view.interruption() from None
+        except Exception as error:
+            turn.error = error
+            raise
+        finally:
+            self._decided = None
+            self._changed(turn)
+
+    def _changed(self, turn: ChatTurn) -> None:
+        """The turn has gone on."""
+        source = turn.source
+        if turn.is_over and source.is_complete:
+            return
+        turn.is_over = source.is_complete and not source.waits
+        if not turn.is_over:
+            self._view.update(turn, at_once=source.waits)
+        else:
+            if turn.trace.status == "completed":
+                self.agent = source.result.last_agent
+            self._view.end(turn)
+        self._view.changed(self.state)
+
+    # -- decisions --
+
+    async def _decide(self, call_id: str | None, *, approve: bool) -> Any:
+        if self.state != "waiting":
+            raise UserError("No call waits for a decision.")
+        turn = self.turns[-1]
+        self._settle(turn, call_id, approve=approve)
+        await self._watched(turn)
+        return turn.result
+
+    def _settle(self, turn: ChatTurn, call_id: str | None, *, approve: bool) -> bool:
+        """Decide on a call, on all if none is named; whether the turn goes on."""
+        waiting = [item.call_id for item in turn.result.interruptions]
+        if call_id is not None and call_id not in waiting:
+            raise UserError(f"No call {call_id!r} waits for a decision, but {waiting}.")
+        chosen = waiting if call_id is None else [call_id]
+        # Each is decided, and the last tells whether none is left.
+        return [turn.source.decide(one, approve) for one in chosen][-1]
+
+    def _stop(self) -> None:
+        if self.state == "running":
+            self.turns[-1].source.cancel()
+        elif self.state == "waiting":
+            self._refuse_all(self.turns[-1])
+            self._wake()
+
+    def _refuse_all(self, turn: ChatTurn) -> None:
+        """Answer the calls that wait, and stop: the session must not keep a call unanswered."""
+        self._settle(turn, None, approve=False)
+        turn.result.cancel("after_turn")
+
+    async def _give_up(self, turn: ChatTurn) -> None:
+        """Whoever waited for the turn was cancelled; in a notebook, the cell was interrupted."""
+        if turn.source.waits:
+            self._refuse_all(turn)
+        await turn.source.closed()
+
+    def _wake(self) -> None:
+        if self._decided is not None:
+            self._decided.set()
+        else:
+            self._watch_quietly(self.turns[-1])
+
+    # -- what is done at the page --
+
+    def hear(self, kind: str, said: str | None) -> None:
+        """Obey the page; on the loop of the conversation.
+
+        Parameters
+        ----------
+        kind : {"say", "stop", "approve", "reject"}
+            What was done.
+        said : str or None
+            The message, or the call's id.
+        """
+        if kind == "say":
+            self._say(said or "")
+        elif kind == "stop":
+            self._stop()
+        elif self.state == "waiting" and self._settle(
+            self.turns[-1], said, approve=kind == "approve"
+        ):
+            self._wake()
+
+    def _say(self, text: str) -> None:
+        try:
+            turn = self._context.copy().run(self._begin, text)
+        except Exception as error:  # noqa: BLE001 - it is shown at the page, beside the message
+            self._view.refuse(text, str(error))
+            return
+        self._watch_quietly(turn)
+
+    def _watch_quietly(self, turn: ChatTurn) -> None:
+        """See the turn to its end where no code waits for it; its errors are on the page."""
+
+        async def watch() -> None:
+            try:
+                await self._watched(turn)
+            except Exception:  # noqa: BLE001 - it is in the turn, and shown
+                return
+
+        task = asyncio.get_running_loop().create_task(watch(), name="chat")
+        self._quiet.add(task)
+        task.add_done_callback(self._quiet.discard)

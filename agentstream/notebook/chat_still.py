@@ -1,0 +1,99 @@
+"""A conversation as a still picture: HTML, Markdown and plain text, made of those of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import cards
+from .chat_turn import ChatTurn
+from .html import clean_text, escape
+from .snapshot import style
+from .still import harmless, markdown_of, text_of
+
+LONGEST_QUESTION = 20_000
+"""Characters of a message that are shown; the model gets all of it."""
+
+
+def shown(text: str) -> str:
+    """The part of a message that is shown."""
+    text = clean_text(text)
+    rest = len(text) - LONGEST_QUESTION
+    return text if rest <= 0 else f"{text[:LONGEST_QUESTION]}… ({rest:,} more characters)"
+
+
+def asked_html(text: str) -> str:
+    """Return a message as it stands in the conversation."""
+    return f'<strong class="as-you">You</strong><p dir="auto">{_lines(escape(shown(text)))}</p>'
+
+
+def _lines(html: str) -> str:
+    # Line breaks of a message are the person's own; where styles are dropped they stay.
+    return html.replace("\n", "<br>")
+
+
+def conversation(turns: Sequence[ChatTurn], *, name: str, id: str) -> dict[str, str]:
+    """Return a conversation as a MIME bundle.
+
+    Parameters
+    ----------
+    turns : sequence of ChatTurn
+        Its turns.
+    name : str
+        The agent's name.
+    id : str
+        Of its widget, which hides the picture as long as it is there itself.
+
+    Returns
+    -------
+    dict
+        ``text/html``, ``text/markdown`` and ``text/plain``.
+    """
+    said = "".join(_turn(turn) for turn in turns) or f"<p><em>{escape(_nothing(name))}</em></p>"
+    untyped = "tex2jax_ignore mathjax_ignore"  # as in snapshot.py
+    html = (
+        f'<div class="as-run as-snapshot as-chat-still as-still-{escape(id)} {untyped}" '
+        f'role="region" aria-label="Conversation with {escape(name)}">'
+        f"<style>{style()}{style('chat.css')}</style>{said}</div>"
+    )
+    return {
+        "text/html": html,
+        "text/markdown": conversation_markdown(turns) or f"*{_nothing(name)}*\n",
+        "text/plain": conversation_text(turns) or _nothing(name),
+    }
+
+
+def _nothing(name: str) -> str:
+    return f"A conversation with {clean_text(name)}, in which nothing has been said yet."
+
+
+def _turn(turn: ChatTurn) -> str:
+    trace = turn.trace
+    return (
+        f'<div class="as-turn"><div class="as-asked">{asked_html(turn.asked)}</div>'
+        f"{cards.header(trace, live=False)}"
+        f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}</div>'
+    )
+
+
+def conversation_markdown(turns: Sequence[ChatTurn]) -> str:
+    """Return a conversation as Markdown."""
+    parts = []
+    for turn in turns:
+        asked = harmless(shown(turn.asked))
+        parts.append(f"**You:**\n\n{asked}\n\n**{_names(turn)}:**\n\n{markdown_of(turn.trace)}")
+    return "\n".join(parts)
+
+
+def conversation_text(turns: Sequence[ChatTurn]) -> str:
+    """Return a conversation as text for a terminal."""
+    parts = []
+    for turn in turns:
+        lines = shown(turn.asked).splitlines()
+        asked = "".join(f"> {line}".rstrip() + "\n" for line in lines)
+        parts.append(f"{asked}\n{text_of(turn.trace)}")
+    return "\n".join(parts)
+
+
+def _names(turn: ChatTurn) -> str:
+    names = turn.trace.agents or ["Agent"]
+    return harmless(" → ".join(names)).replace("\n", " ").replace("*", "\\*")

@@ -1,0 +1,55 @@
+"""A conversation in a terminal: each message behind a mark, each answer as it streams."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+from .chat_turn import ChatTurn
+from .terminal import TerminalView
+
+
+class ChatTerminal:
+    """Writes a conversation to standard output as it goes on."""
+
+    def __init__(self) -> None:
+        self._answer: TerminalView | None = None
+        self._paused = False
+
+    def show(self) -> None:
+        """Nothing is shown before the first turn."""
+
+    def begin(self, turn: ChatTurn) -> None:
+        """Write what was asked."""
+        sys.stdout.write("".join(f"> {line}\n" for line in turn.asked.splitlines()))
+        self._answer = TerminalView(turn.trace)
+
+    def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:
+        """Write what is new; where the turn waits, that as well."""
+        if self._answer is not None and not (at_once and self._paused):
+            (self._answer.close if at_once else self._answer.update)()
+        self._paused = at_once
+
+    def end(self, turn: ChatTurn) -> None:
+        """Write the answer's end."""
+        if self._answer is not None:
+            self._answer.close()
+
+    def changed(self, state: str) -> None:
+        """Whether it can be asked is nothing to write."""
+
+    def refuse(self, text: str, why: str) -> None:
+        """Messages come from code only, which gets its errors raised."""
+
+    async def somebody_is_there(self) -> bool:
+        """Nobody can press a button."""
+        return False
+
+    def interruption(self) -> BaseException:
+        """What a cancelled wait raises."""
+        return asyncio.CancelledError()
+
+    def on_loop(self, function: Callable[[], None]) -> None:
+        """Call `function`."""
+        function()

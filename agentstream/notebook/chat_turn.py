@@ -1,0 +1,43 @@
+"""One turn of a conversation: what was asked, and the run that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .source import Source
+
+if TYPE_CHECKING:
+    from ..trace import Trace
+
+
+@dataclass(eq=False)
+class ChatTurn:
+    """A message and the run that answers it.
+
+    Attributes
+    ----------
+    asked : str
+        The message.
+    source : Source
+        The run as it is watched.
+    is_over : bool
+        Whether the answer has ended: finished, failed or stopped.
+    error : Exception or None
+        What it failed with.
+    """
+
+    asked: str
+    source: Source
+    is_over: bool = False
+    error: Exception | None = None
+
+    @property
+    def result(self) -> Any:
+        """The run."""
+        return self.source.result
+
+    @property
+    def trace(self) -> Trace:
+        """The run as data."""
+        return self.source.trace

@@ -1,0 +1,242 @@
+"""A conversation in a notebook: one widget for its turns and the box to write in.
+
+Two outputs stand in the cell. The still picture of the conversation is what a saved notebook keeps;
+the widget hides it as long as it is there itself, and takes it from nobody when it is gone: without
+a kernel, on GitHub, in a converted page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+from IPython.core.getipython import get_ipython
+
+from ..trace import Trace
+from .board import Board
+from .chat_still import asked_html, conversation
+from .chat_turn import ChatTurn
+from .panels import Panels
+from .scene import Scene
+from .snapshot import style
+from .view import _STATIC, AgentView
+from .widget_show import (
+    RunInterrupted,
+    _display,
+    _is_inside_another,
+    _running_loop,
+    remember_shown,
+)
+
+if TYPE_CHECKING:
+    from .chat import Chat
+
+_NUMBERS = itertools.count(1)
+_OPEN: dict[object, list[ChatView]] = {}
+"""The conversations of each cell; they are closed when it is run again."""
+
+
+@lru_cache(maxsize=1)
+def _module() -> str:
+    """The page's code: that of a run, and around it the conversation's."""
+    view = (_STATIC / "view.js").read_text(encoding="utf-8")
+    form = (_STATIC / "chat.js").read_text(encoding="utf-8")
+    before, default, after = view.partition("export default ")
+    assert default, "view.js has no default export"
+    return f"{before}const board = {after}\n{form}"
+
+
+class Talk:
+    """The turns of a conversation on a board."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._count = 0
+        self._scene: Scene | None = None
+
+    def begin(self, turn: ChatTurn) -> None:
+        """Put a new turn at the end."""
+        self._count += 1
+        home = f"turn{self._count}"
+        attributes = {"class": "as-turn", "role": "group", "aria-label": f"Turn {self._count}"}
+        self._board.put(home, "div", attributes=attributes)
+        asked = {"class": "as-asked"}
+        self._board.put(
+            f"{home}/asked", "div", asked_html(turn.asked), parent=home, attributes=asked
+        )
+        self._scene = Scene(turn.trace, self._board, home=home)
+
+    def update(self) -> None:
+        """Bring the newest turn up to date; the others have ended."""
+        if self._scene is not None:
+            self._scene.update()
+
+    @property
+    def live(self) -> bool:
+        """Whether there are buttons to press in the newest turn."""
+        return self._scene is not None and self._scene.live
+
+    @live.setter
+    def live(self, live: bool) -> None:
+        if self._scene is not None:
+            self._scene.live = live
+
+
+class ChatView(AgentView):
+    """The widget of a conversation.
+
+    Parameters
+    ----------
+    chat : Chat
+        The conversation, which is told what is done at the page.
+
+    Attributes
+    ----------
+    state : str
+        Whether it can be asked.
+    speaker : str
+        The agent's name.
+    """
+
+    _esm: Any = _module()
+    _css = style(live=True) + style("chat.css", live=True)
+
+    state = traitlets.Unicode("ready").tag(sync=True)
+    speaker = traitlets.Unicode().tag(sync=True)
+    chat_id = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, chat: Chat) -> None:
+        # Counted, not drawn: a notebook that is executed again is saved the same.
+        id = f"agentstream-chat-{next(_NUMBERS)}"
+        self._chat = chat
+        self._shown = False
+        self._home = _running_loop()
+        self._cell, self._execution = _cell()
+        super().__init__(
+            Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
+        )
+        self.live = False
+        self._close_older()
+        self._show_in_time()
+
+    def _lay_out(self, trace: Trace, **_: Any) -> None:
+        self._scene = Talk(self._board)
+        self._panels = Panels(trace, self._board)
+
+    # -- its place in the notebook --
+
+    def show(self) -> None:
+        """Display it here; once it is displayed, nothing happens."""
+        if self._shown:
+            return
+        self._shown = True
+        self.flush()
+        _display(self._still(), display_id=self.chat_id)
+        bundle: Any = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        # Its text would stand below the still picture wherever there are no widgets.
+        data.pop("text/plain", None)
+        _display(data, metadata=metadata, display_id=f"{self.chat_id}-live")
+
+    def _still(self) -> dict[str, str]:
+        return conversation(self._chat.turns, name=self._chat.agent.name, id=self.chat_id)
+
+    def _show_in_time(self) -> None:
+        """As `ShownWidget` does: display it although it is not the cell's last expression."""
+        cell_events = getattr(get_ipython(), "events", None)
+
+        def show() -> None:
+            if cell_events is not None and show in cell_events.callbacks["post_execute"]:
+                cell_events.unregister("post_execute", show)
+            if not self._shown and not _is_inside_another(self):
+                self.show()
+
+        if cell_events is not None:
+            cell_events.register("post_execute", show)
+        if self._home is not None:
+            self._home.call_soon(show)
+
+    def _close_older(self) -> None:
+        """Close what earlier executions of this cell have left; their place is gone."""
+        if self._cell is None:
+            return
+        views = _OPEN.setdefault(self._cell, [])
+        for one in [view for view in views if view._execution != self._execution]:
+            one._chat.close()
+            views.remove(one)
+        views.append(self)
+
+    # -- its turns --
+
+    def begin(self, turn: ChatTurn) -> None:
+        """Show a new turn."""
+        remember_shown(turn.result)
+        self._scene.begin(turn)
+        self._panels = Panels(turn.trace, self._board)
+        self.live = True
+
+    def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:
+        """The turn has gone on."""
+        self.live = True
+        if at_once:
+            self.flush()
+        else:
+            self.nudge()
+
+    def end(self, turn: ChatTurn) -> None:
+        """The turn is over: its buttons go, and the still picture has it, too."""
+        self.close_run()
+        if self._shown:
+            _display(self._still(), display_id=self.chat_id, update=True)
+
+    def changed(self, state: str) -> None:
+        """Say whether it can be asked, and who answers."""
+        self.state = state
+        self.speaker = self._chat.agent.name
+
+    def refuse(self, text: str, why: str) -> None:
+        """Give a message back to the page, with the reason."""
+        self.send({"refused": text, "why": why})
+
+    # -- the page --
+
+    async def somebody_is_there(self) -> bool:
+        """Whether a page shows it; one that is still loading has two seconds to say so."""
+        until = time.monotonic() + 2
+        while not self.seen and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
+            await asyncio.sleep(0.05)
+        return self.seen
+
+    def interruption(self) -> BaseException:
+        """What a cancelled wait raises: one line."""
+        return RunInterrupted()
+
+    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
+        if isinstance(message, dict) and message.get("kind") == "say":
+            self._press("say", str(message.get("text", "")))
+        else:
+            super()._hear(widget, message, buffers)
+
+    def _press(self, kind: str, said: str | None) -> None:
+        self.on_loop(lambda: self._chat.hear(kind, said))
+
+    def on_loop(self, function: Callable[[], None]) -> None:
+        """Call `function` on the conversation's loop; messages come in on another thread."""
+        home = self._home
+        if home is not None and home is not _running_loop() and not home.is_closed():
+            home.call_soon_threadsafe(function)
+        else:
+            function()
+
+
+def _cell() -> tuple[object, int]:
+    """The cell that is being executed, None where the front end does not say, and which time."""
+    shell: Any = get_ipython()
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    cell = (parent.get("metadata") or {}).get("cellId")
+    return cell, shell.execution_count
