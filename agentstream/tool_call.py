@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from .errors import ModelBehaviorError, ToolTimeoutError
 from .function_schema import FuncSchema
 from .run_context import RunContextWrapper
+from .tool_output import MAX_CHARACTERS, RAISE_IT
+from .tool_thread import Collected, drained, in_thread
 
 if TYPE_CHECKING:
     from .tool_context import ToolContext
@@ -54,14 +56,17 @@ class FunctionInvoker:
     async def __call__(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function; an error becomes the answer that its author chose."""
         try:
-            return await _not_cancelled(self.call(ctx, arguments))
-        except Exception as error:
-            if self.failure_error_function is None:
-                raise
-            answer = await _answer(self.failure_error_function, ctx, error)
-            if answer is None:  # nothing to tell the model
-                raise
-            return ToolFailure(answer) if isinstance(answer, str) else answer
+            return await _not_ended(self.call(ctx, arguments))
+        except Exception as error:  # noqa: BLE001 - its author says what becomes of it
+            return await self.answer(ctx, error)
+
+    async def answer(self, ctx: ToolContext[Any], error: Exception) -> Any:
+        """What the model is told of `error`; or `error`, raised, as the author chose."""
+        function = self.failure_error_function
+        answer = None if function is None else await _answer(function, ctx, error)
+        if answer is None:  # nothing to tell the model
+            raise error
+        return ToolFailure(answer) if isinstance(answer, str) else answer
 
     async def call(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function with the model's arguments; errors are raised."""
@@ -69,13 +74,18 @@ class FunctionInvoker:
         positional, keywords = self.schema.to_call_args(self.parse(name, arguments))
         if self.schema.takes_context:
             positional.insert(0, ctx)
+        collected = Collected(_longest_output(ctx))
         if is_async(self.func):
             output = await self.func(*positional, **keywords)
         else:
-            # to_thread copies the context variables.
-            output = await asyncio.to_thread(_call_sync, self.func, positional, keywords)
+            output = await in_thread(self.func, positional, keywords, collected)
             if inspect.isawaitable(output):
                 output = await output
+        if inspect.isasyncgen(output):
+            output = await drained(output, collected)
+        warn = getattr(ctx, "warning_observer", None)
+        if collected.is_full and warn is not None:
+            warn(f"gave more than {_longest_output(ctx):,} characters, and was stopped; {RAISE_IT}")
         if self.output_adapter is not None:
             output = self.output_adapter.validate_python(output)
         return output
@@ -98,22 +108,21 @@ def is_async(func: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(type(func).__call__)
 
 
-def _call_sync(func: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-    try:
-        return func(*args, **kwargs)
-    except StopIteration as error:
-        # A future cannot carry it (the call would never return), as in PEP 479.
-        raise RuntimeError(f"The tool raised StopIteration({error.value!r})") from error
+def _longest_output(ctx: Any) -> int | None:
+    """How many characters of an output the run of `ctx` tells its model."""
+    execution = getattr(getattr(ctx, "run_config", None), "tool_execution", None)
+    return getattr(execution, "max_output_characters", MAX_CHARACTERS)
 
 
-class _CancelledInside(RuntimeError):
-    """A function raised CancelledError, and nobody had cancelled its call."""
+class _EndedInside(RuntimeError):
+    """A function raised what ends a task or the program, and nobody had ended its call."""
 
 
-async def _not_cancelled(call: Awaitable[Any]) -> Any:
-    """Await a call; a CancelledError of the function's own is a failure like any other.
+async def _not_ended(call: Awaitable[Any]) -> Any:
+    """Await a call; a CancelledError or SystemExit of the function's own is a mere failure.
 
-    Raised on, it would look as if somebody had cancelled the run.
+    Raised on, the one would look as if somebody had cancelled the run; the other would end the
+    event loop, in a notebook the kernel. Argument parsers call ``sys.exit``.
     """
     try:
         return await call
@@ -121,7 +130,9 @@ async def _not_cancelled(call: Awaitable[Any]) -> Any:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        raise _CancelledInside(f"The tool raised CancelledError({error})") from error
+        raise _EndedInside(f"The tool raised CancelledError({error})") from error
+    except SystemExit as error:
+        raise _EndedInside(f"The tool raised SystemExit({error})") from error
 
 
 async def _answer(
@@ -133,11 +144,26 @@ async def _answer(
 
 async def _invoke(tool: FunctionTool, context: ToolContext[Any], arguments: str) -> Any:
     try:
-        return await _not_cancelled(tool.on_invoke_tool(context, arguments))
-    except _CancelledInside as error:
-        if isinstance(tool.on_invoke_tool, FunctionInvoker):
-            raise  # its author wants errors raised
-        return ToolFailure(default_tool_error_function(context, error))
+        return await _not_ended(tool.on_invoke_tool(context, arguments))
+    except _EndedInside as error:
+        return await failure_answer(tool, context, error)
+
+
+async def failure_answer(tool: FunctionTool, context: ToolContext[Any], error: Exception) -> Any:
+    """What the model is told of an error of a tool, as its author chose; or that error, raised."""
+    invoker = tool.on_invoke_tool
+    if isinstance(invoker, FunctionInvoker):
+        return await invoker.answer(context, error)
+    return ToolFailure(default_tool_error_function(context, error))
+
+
+def _run_limit(tool: FunctionTool, context: Any) -> float | None:
+    """The time that the run allows a tool which has no timeout of its own, in seconds."""
+    if tool._is_agent_tool:
+        return None  # its run has limits of its own
+    limits = getattr(getattr(context, "run_config", None), "limits", None)
+    seconds: float | None = getattr(limits, "tool", None)
+    return seconds
 
 
 async def invoke_function_tool(
@@ -163,7 +189,7 @@ async def invoke_function_tool(
     -----
     The tool is cancelled at its timeout and may clean up; what it returns then is its output.
     """
-    seconds = function_tool.timeout_seconds
+    seconds = function_tool.timeout_seconds or _run_limit(function_tool, context)
     if seconds is None:
         return await _invoke(function_tool, context, arguments)
     limit = asyncio.timeout(seconds)

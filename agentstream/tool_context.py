@@ -77,6 +77,8 @@ class ToolContext(RunContextWrapper[TContext]):
         self.observer: Any = None
         self.watched = False
         self.progress_observer: Callable[[str, float | None], None] | None = None
+        # Told what is wrong with the call although it goes on.
+        self.warning_observer: Callable[[str], None] | None = None
 
     @property
     def qualified_tool_name(self) -> str:

@@ -110,6 +110,40 @@ class ToolOutputFileContentDict(TypedDict, total=False):
     filename: NotRequired[str]
 
 
+MAX_CHARACTERS = 1_000_000
+"""Characters of one output that the model is told, unless a run says otherwise.
+
+A quarter of a million tokens: more than nearly every model reads.
+"""
+
+RAISE_IT = "RunConfig(tool_execution={'max_output_characters': ...}) sets the limit, None lifts it"
+
+
+def shortened_note(limit: int | None) -> str:
+    """What stands at the end of an output that was stopped at `limit` characters."""
+    return f"\n[The tool was stopped here: it gave more than {limit:,} characters.]"
+
+
+def shortened(text: str, limit: int | None) -> str:
+    """Leave out the middle of a text that is longer than `limit`, and say so in its place.
+
+    Examples
+    --------
+    >>> print(shortened("a" * 50 + "b" * 50, 8))
+    aaaaaa
+    [92 characters are left out here: the output has 100, and the limit is 8.]
+    bb
+    """
+    if limit is None or len(text) <= limit:
+        return text
+    end = limit // 4  # A log says at its end how it ended.
+    begin = limit - end
+    return (
+        f"{text[:begin]}\n[{len(text) - limit:,} characters are left out here: the output has "
+        f"{len(text):,}, and the limit is {limit:,}.]\n{text[len(text) - end :]}"
+    )
+
+
 ToolOutputPart = ToolOutputText | ToolOutputImage | ToolOutputFileContent
 
 _PARTS: dict[str, type[ToolOutputPart]] = {

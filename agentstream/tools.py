@@ -193,6 +193,7 @@ class FunctionTool:
     _tool_origin: Any = field(default=None, repr=False)
     _is_agent_tool: bool = field(default=False, repr=False)
     _agent_instance: Any = field(default=None, repr=False)
+    _has_warned: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.strict_json_schema:

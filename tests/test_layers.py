@@ -22,6 +22,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("model_settings",),
     ("docstrings", "schema", "function_schema", "agent_output"),
     (
+        "tool_thread",
         "tool_call",
         "tools",
         "hosted_tools",

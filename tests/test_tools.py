@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import inspect
 import json
+import sys
 import threading
 import time
 from typing import Any
@@ -463,14 +464,22 @@ async def test_a_cancelled_error_of_the_functions_own_is_a_failure() -> None:
     assert await run(FunctionTool("t", "d", {}, call)) == FAILED
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-async def test_an_interrupt_is_no_failure(kind: type[BaseException]) -> None:
+async def test_an_interrupt_is_no_failure() -> None:
     async def interrupted() -> None:
-        raise kind
+        raise KeyboardInterrupt
 
     tool = function_tool(interrupted)
-    with pytest.raises(kind):
+    with pytest.raises(KeyboardInterrupt):
         await tool.on_invoke_tool(context(tool), "{}")
+
+
+async def test_a_function_that_would_end_the_program_has_failed() -> None:
+    async def leave() -> None:
+        sys.exit("wrong arguments")
+
+    assert await run(function_tool(leave)) == FAILED
+    with pytest.raises(RuntimeError, match=r"SystemExit\(wrong arguments\)"):
+        await run(function_tool(failure_error_function=None)(leave))
 
 
 async def test_cancelling_a_call_cancels_the_function() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -21,13 +22,18 @@ from ..guardrails import (
     ToolOutputGuardrailResult,
 )
 from ..items import ItemHelpers, ToolApprovalItem, ToolCallOutputItem
-from ..tool_call import ToolFailure
+from ..tool_call import ToolFailure, failure_answer
 from ..tool_context import ToolContext
+from ..tool_output import MAX_CHARACTERS, RAISE_IT, shortened
 from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
-from ..trace.marks import ToolFinished, ToolProgressed, ToolStarted
+from ..trace.marks import ToolFinished, ToolProgressed, ToolStarted, ToolWarned
 from .config import ToolErrorFormatterArgs
+from .interrupts import Halted, Interrupt
 from .options import RunOptions, call
 from .state import RunState
+from .watch import Watched
+
+logger = logging.getLogger("agentstream")
 
 NOT_APPROVED = "Tool execution was not approved."
 
@@ -77,20 +83,30 @@ class FunctionCall:
         self.context.observer = options.mark
         self.context.watched = options.streamed and bool(state.observers)
         self.context.progress_observer = self.progressed
+        self.context.warning_observer = self.warned
         self._home = (asyncio.get_running_loop(), threading.get_ident())
         self._over = False
 
     def progressed(self, message: str, fraction: float | None) -> None:
         """Mark what the tool reports; a function that is not async does so from a thread."""
         share = None if fraction is None else min(max(float(fraction), 0.0), 1.0)
-        mark = ToolProgressed(self.raw.call_id, str(message), share)
+        self._mark(ToolProgressed(self.raw.call_id, str(message), share))
+
+    def warned(self, message: str) -> None:
+        """Mark what is wrong with the call, and tell it once where the tool's author looks."""
+        self._mark(ToolWarned(self.raw.call_id, message))
+        if not self.tool._has_warned:
+            self.tool._has_warned = True
+            logger.warning("The tool %r %s.", self.tool.name, message)
+
+    def _mark(self, mark: ToolProgressed | ToolWarned) -> None:
         loop, thread = self._home
         if threading.get_ident() == thread:
-            self._mark_progress(mark)
+            self._mark_here(mark)
         elif not loop.is_closed():
-            loop.call_soon_threadsafe(self._mark_progress, mark)
+            loop.call_soon_threadsafe(self._mark_here, mark)
 
-    def _mark_progress(self, mark: ToolProgressed) -> None:
+    def _mark_here(self, mark: ToolProgressed | ToolWarned) -> None:
         # A thread cannot be cancelled: it may go on after its call, and after the run.
         if not self._over:
             self.options.mark(mark)
@@ -115,6 +131,10 @@ class FunctionCall:
                 raise
             # The tool itself raised it: nobody cancelled the run.
             raise self.failed("it raised CancelledError") from cancelled
+        except Interrupt as interrupt:
+            raise Halted(interrupt, f" in the tool {self.tool.name!r}") from None
+        except KeyboardInterrupt as interrupt:
+            raise self.failed("it raised KeyboardInterrupt") from interrupt
         except Exception as error:
             self.options.mark(ToolFinished(self.raw.call_id, str(error) or type(error).__name__))
             raise self.failed(str(error) or type(error).__name__) from error
@@ -137,16 +157,28 @@ class FunctionCall:
         await tell(self.agent, "on_tool_start", self.context, self.agent, self.tool)
         self.options.mark(ToolStarted(self.raw.call_id, self.tool.name))
         try:
-            value = await invoke_function_tool(self.tool, self.context, self.raw.arguments)
+            value, item = await self.called()
         except NestedInterruption as paused:
             self.state.nested[self.raw.call_id] = paused.state
             return list(paused.state.interruptions)
         self.state.nested.pop(self.raw.call_id, None)
         failed = str(value) if isinstance(value, ToolFailure) else None
         self.options.mark(ToolFinished(self.raw.call_id, failed, value))
-        item = await self.answer(value)
+        item = await self.answer(value, item)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
         return item
+
+    async def called(self) -> tuple[Any, ToolCallOutputItem]:
+        """What the tool returned, and the item that tells it; it is a failure if nothing can."""
+        invoked = invoke_function_tool(self.tool, self.context, self.raw.arguments)
+        value = await Watched(invoked, self.tool.name, self.warned)
+        try:
+            return value, self.declared(value)
+        except UserError:
+            raise  # It is not what its tool declares.
+        except Exception as error:  # noqa: BLE001 - whatever the value's own __str__ raises
+            value = await failure_answer(self.tool, self.context, error)
+            return value, self.output(value)
 
     async def approved(self) -> bool | None:
         """True: run it, False: a person said no, None: a person has to be asked."""
@@ -239,15 +271,13 @@ class FunctionCall:
                 return behavior["message"]
         return value
 
-    async def answer(self, value: Any) -> ToolCallOutputItem:
-        """The item with what the function returned, in the form that its tool declares."""
+    async def answer(self, value: Any, item: ToolCallOutputItem) -> ToolCallOutputItem:
+        """The item with what the function returned, or what a guardrail put in its place."""
         tool = self.tool
         checked = await self.check_output(value)
-        declared: dict[str, Any] = {}
-        if checked is value and not isinstance(value, ToolFailure):
-            declared["output_json_schema"] = tool.output_json_schema
-            declared["output_type_adapter"] = tool._output_type_adapter
-        item = self.output(checked, **declared)
+        if checked is not value:
+            item = self.output(checked)
+        self.shorten(item)
         if tool.custom_data_extractor is not None:
             context = FunctionToolCustomDataContext(self.context, tool, checked, item.raw_item)
             data = await call(tool.custom_data_extractor, context)
@@ -255,6 +285,34 @@ class FunctionCall:
                 raise UserError("custom_data_extractor must return a mapping or None.")
             item.custom_data = None if data is None else dict(data)
         return item
+
+    def declared(self, value: Any) -> ToolCallOutputItem:
+        """The item with what the function returned, in the form that its tool declares."""
+        if isinstance(value, ToolFailure):
+            return self.output(value)
+        schema, adapter = self.tool.output_json_schema, self.tool._output_type_adapter
+        return self.output(value, output_json_schema=schema, output_type_adapter=adapter)
+
+    def shorten(self, item: ToolCallOutputItem) -> None:
+        """See that the model is told no more than the run allows; `item.output` stays whole."""
+        execution = self.options.config.tool_execution
+        limit = MAX_CHARACTERS if execution is None else execution.max_output_characters
+        raw: Any = item.raw_item
+        told = raw["output"]
+        texts = [told] if isinstance(told, str) else [part.get("text", "") for part in told]
+        longest = max(map(len, texts), default=0)
+        if limit is None or longest <= limit:
+            return
+        if isinstance(told, str):
+            raw["output"] = shortened(told, limit)
+        else:
+            raw["output"] = [
+                {**part, "text": shortened(part["text"], limit)} if "text" in part else part
+                for part in told
+            ]
+        self.warned(
+            f"gave {longest:,} characters, of which the model is told {limit:,}; {RAISE_IT}"
+        )
 
     def output(self, value: Any, **declared: Any) -> ToolCallOutputItem:
         """The item with the output `value`; `declared` is what its tool says of its form."""

@@ -20,6 +20,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+
+class Interrupt(KeyboardInterrupt):
+    """Ctrl-C, raised in a step that has the event loop to itself.
+
+    Attributes
+    ----------
+    answered : bool
+        Whether the program's own handler has answered it, by cancelling a task.
+    """
+
+    def __init__(self, answered: bool) -> None:
+        super().__init__()
+        self.answered = answered
+
+
+class Halted(BaseException):
+    """A KeyboardInterrupt or SystemExit of a run, on its way to whoever awaits the run.
+
+    asyncio lets these two out of the event loop at once, whichever task they come from; in a
+    notebook that would be the kernel's loop, and its end.
+
+    Attributes
+    ----------
+    error : BaseException
+        What is raised in the end. Where a handler has answered an interrupt by cancelling, that is
+        CancelledError, as for every run that an interrupt stops.
+    """
+
+    def __init__(self, error: BaseException, where: str = "") -> None:
+        super().__init__(f"KeyboardInterrupt{where}" if where else type(error).__name__)
+        is_answered = isinstance(error, Interrupt) and error.answered
+        self.error = asyncio.CancelledError(str(self)) if is_answered else error
+
+
 _TICK = 0.2  # seconds; an interrupt is to stop a run within one
 
 
@@ -72,6 +106,38 @@ def interrupts_cancel(
     signal.signal(signal.SIGINT, interrupt)
     try:
         yield came
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def interrupts_raise(task: asyncio.Task[Any] | None) -> Iterator[None]:
+    """Let Ctrl-C raise `Interrupt` in a step of `task` that has the event loop to itself.
+
+    Where `task` is not the one at work (the step drives a nested loop), it does what it did before.
+    """
+    handler: Any = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not _is_known(handler):
+        yield
+        return
+    is_on = True
+
+    def interrupt(number: int, frame: Any) -> None:
+        if not is_on or asyncio.current_task() is not task:
+            handler(number, frame)
+            return
+        try:
+            handler(number, frame)
+        except KeyboardInterrupt:
+            raise Interrupt(answered=False) from None
+        raise Interrupt(answered=True)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        try:
+            yield
+        finally:
+            is_on = False
     finally:
         signal.signal(signal.SIGINT, handler)
 

@@ -27,7 +27,7 @@ from .ask import ask, prepare
 from .decide import Act, Ask, Finish, Judge, decide
 from .finish import conclude, finish, give_up_turns, out_of_turns
 from .guards import InputGuards
-from .interrupts import awake_in_a_notebook
+from .interrupts import Halted, awake_in_a_notebook
 from .memory import load, save
 from .options import RunOptions, hook_context
 from .read import EVENT_NAMES
@@ -167,6 +167,11 @@ async def drive(
     except asyncio.CancelledError:
         state.observe(RunCancelled())
         raise
+    except (Halted, KeyboardInterrupt, SystemExit) as error:
+        halted = error if isinstance(error, Halted) else Halted(error)
+        state.observe(RunCancelled(str(halted)))
+        halted.error.run_data = state.details()  # type: ignore[attr-defined]
+        raise halted from None
     except Exception as error:
         state.observe(RunFailed(f"{type(error).__name__}: {error}"))
         error.run_data = state.details()  # type: ignore[attr-defined]

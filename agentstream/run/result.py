@@ -14,6 +14,7 @@ from ..events import StreamEvent
 from ..items import ItemHelpers, ModelResponse, RunItem, ToolApprovalItem, TResponseInputItem
 from ..trace.marks import RunCancelled
 from .event_stream import EventStream
+from .interrupts import Halted
 from .loop import drive
 from .options import RunOptions
 from .state import RunState, told_to_model
@@ -278,6 +279,9 @@ class RunResultStreaming(RunResultBase):
             await self._work()
         except asyncio.CancelledError:
             self._cancelled = True
+        except Halted as halted:
+            self._cancelled = isinstance(halted.error, asyncio.CancelledError)
+            self._error = None if self._cancelled else halted.error
         except BaseException as error:
             self._error = error
             if not isinstance(error, Exception):

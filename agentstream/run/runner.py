@@ -12,6 +12,7 @@ from ..run_context import RunContextWrapper
 from .ask import output_schema
 from .config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers
 from .hooks import RunHooksBase
+from .interrupts import Halted
 from .loop import drive
 from .options import RunOptions
 from .result import RunResult, RunResultStreaming
@@ -104,7 +105,13 @@ class Runner:
         )
         options.streamed = False
         # A task of its own, for a guardrail to cancel without touching the caller's.
-        await asyncio.create_task(drive(state, options, lambda event: None), name="agentstream run")
+        task = asyncio.create_task(
+            drive(state, options, lambda event: None), name="agentstream run"
+        )
+        try:
+            await task
+        except Halted as halted:
+            raise halted.error from None
         return RunResult(state)
 
     @classmethod

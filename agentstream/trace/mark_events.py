@@ -87,6 +87,13 @@ def _guardrail_finished(trace: Trace, mark: Any, t: float) -> None:
             guardrail.call_id,
         ):
             break
+def _tool_warned(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    part.warnings.append(mark.message)
+    trace.touch(part)
+    return part
+
+
     else:
         guardrail = Guardrail(
             mark.name, mark.stage, mark.agent or trace.agent, t, call_id=mark.call_id
@@ -157,3 +164,4 @@ MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
     "mark.nested": _nested,
 }
 """What each mark does; it returns the part it changed."""
+    "mark.tool_warned": _tool_warned,

@@ -90,6 +90,15 @@ class GuardrailStarted:
     call_id: str | None = None
     type: Literal["mark.guardrail_started"] = "mark.guardrail_started"
 
+@dataclass(frozen=True, slots=True)
+class ToolWarned:
+    """Something is wrong with a call although it goes on, such as that it blocks the event loop."""
+
+    call_id: str
+    message: str
+    type: Literal["mark.tool_warned"] = "mark.tool_warned"
+
+
 
 @dataclass(frozen=True, slots=True)
 class GuardrailFinished:
@@ -173,3 +182,4 @@ Mark: TypeAlias = (
     | RunFinished
     | Nested
 )
+    | ToolWarned

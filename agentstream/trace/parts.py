@@ -228,6 +228,8 @@ class Part:
     status: Status = "in_progress"
     called: float | None = None
     run_started: float | None = None
+    warnings
+        What is wrong with a call although it goes on.
     ended: float | None = None
     body: Text = field(default_factory=Text)
     input: Text = field(default_factory=Text)
@@ -263,6 +265,7 @@ class Part:
 
     def arguments_from(self, start: int) -> str:
         """Return the arguments from character ``start`` on."""
+    warnings: list[str] = field(default_factory=list)
         return self.input.since(start)
 
     @property

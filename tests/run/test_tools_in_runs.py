@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
 from contextlib import aclosing
@@ -245,29 +246,36 @@ async def test_a_tool_that_raises_cancelled_error_has_failed_and_nobody_cancelle
 
 
 @pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_in_a_tool_ends_the_program_and_cancels_the_siblings(
-    kind: type[BaseException], alone: bool
+async def test_a_tool_that_raises_keyboard_interrupt_ends_its_run_and_not_the_loop(
+    alone: bool,
 ) -> None:
-    sleepers: list[Sleeper] = []
+    """asyncio lets one out of the loop at once, whichever task it is from; in a kernel, its end."""
+    sleeper = Sleeper()
 
-    async def main() -> None:
-        sleeper = Sleeper()
-        sleepers.append(sleeper)
+    @function_tool
+    async def interrupt() -> None:
+        if not alone:
+            await sleeper.began.wait()
+        raise KeyboardInterrupt
 
-        @function_tool
-        async def interrupt() -> None:
-            if not alone:
-                await sleeper.began.wait()
-            raise kind
-
-        calls = [call("interrupt")] if alone else [call("sleep"), call("interrupt")]
+    calls = [call("interrupt")] if alone else [call("sleep"), call("interrupt")]
+    with pytest.raises(UserError, match="interrupt: it raised KeyboardInterrupt") as caught:
         await finish(agent(turn(*calls), "Never.", tools=[sleeper.tool(), interrupt]))
+    assert caught.value.run_data is not None
+    assert sleeper.cleaned_up is not alone
 
-    with pytest.raises(kind):
-        asyncio.run(main())
-    [sleeper] = sleepers
-    assert sleeper.cancelled is not alone
+
+@pytest.mark.parametrize("threaded", [False, True], ids=["async", "in a thread"])
+async def test_a_tool_that_exits_has_failed(threaded: bool) -> None:
+    def leave() -> None:
+        sys.exit(2)  # as argparse does
+
+    async def leave_async() -> None:
+        leave()
+
+    tool = function_tool(leave if threaded else leave_async, name_override="leave")
+    a = agent(turn(call("leave"), call("leave")), "Done.", tools=[tool])
+    assert outputs(await finish(a)) == [FAILED, FAILED]
 
 
 async def test_a_late_tool_may_end_the_run() -> None:
@@ -318,14 +326,24 @@ async def test_wrong_arguments_end_the_run_where_the_tool_says_so() -> None:
     assert caught.value.run_data is not None
 
 
-async def test_a_value_that_has_no_text_ends_the_run_with_a_clear_error() -> None:
+async def test_a_value_that_has_no_text_is_a_failure_like_any_other() -> None:
     class Mute:
         def __str__(self) -> str:
             raise ValueError("no text")
 
-    a = agent(call("mute"), "Done.", tools=[function_tool(name_override="mute")(Mute)])
+    def deep() -> Any:
+        nested: list[Any] = []
+        for _ in range(100_000):
+            nested = [nested]
+        return nested
+
+    tools = [function_tool(Mute, name_override="mute"), function_tool(deep)]
+    a = agent(turn(call("mute"), call("deep")), "Done.", tools=tools)
+    await finish(a)
+    assert told(a) == [FAILED, FAILED]
+    raising = function_tool(Mute, name_override="mute", failure_error_function=None)
     with pytest.raises(UserError, match="mute: no text"):
-        await finish(a)
+        await finish(agent(call("mute"), "Done.", tools=[raising]))
 
 
 # ---- leaving early

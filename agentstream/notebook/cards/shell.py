@@ -109,7 +109,8 @@ def duration(part: Part) -> float:
 def shell(part: Part, body: Body, *, live: bool, now: float | None = None) -> str:
     """Wrap a body into its card."""
     kind, name, state = kind_label(part), label_of(part), state_of(part)
-    inside = body.html + _error(part) + _progress(part) + _approval(part, live=live)
+    inside = body.html + _warnings(part) + _error(part) + _progress(part)
+    inside += _approval(part, live=live)
     label = escape(one_line(f"{kind} {name}".strip(), 120) + f": {state}")
     opened = " open" if (live and part.is_open) or _is_urgent(part) or body.unfold else ""
     what = part.kind if part.kind in _LABELS else "custom"
@@ -164,6 +165,11 @@ def _error(part: Part) -> str:
 
 
 def _progress(part: Part) -> str:
+def _warnings(part: Part) -> str:
+    shown = (escape(one_line(message, 500)) for message in part.warnings[:10])
+    return "".join(f'<p class="as-more" dir="auto">\N{WARNING SIGN} {text}</p>' for text in shown)
+
+
     if part.progress is None or not part.is_open:
         return ""
     message, fraction = part.progress
