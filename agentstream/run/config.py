@@ -17,8 +17,8 @@ from ..errors import (
 from ..model_settings import ModelSettings
 from ..models.provider import MultiProvider
 from ..run_context import RunContextWrapper, TContext
-
 from ..tool_output import MAX_CHARACTERS
+
 if TYPE_CHECKING:
     from ..agent import Agent
     from ..guardrails import InputGuardrail, OutputGuardrail
@@ -91,20 +91,20 @@ class ToolExecutionConfig:
         How many calls run at once; None: all.
     pre_approval_tool_input_guardrails : bool
         Whether a tool's input guardrails run before a person is asked to approve the call.
-    """
     max_output_characters : int or None
         How much of one output the model is told; of a longer one the middle is left out, which
         the text says. A generator is stopped there. None: all. Not in the SDK.
+    """
 
     max_function_tool_concurrency: int | None = None
     pre_approval_tool_input_guardrails: bool = False
-
     max_output_characters: int | None = MAX_CHARACTERS
+
     def __post_init__(self) -> None:
-        limit = self.max_function_tool_concurrency
         most = self.max_output_characters
         if most is not None and most < 1:
             raise UserError(f"max_output_characters must be at least 1 or None, got {most}")
+        limit = self.max_function_tool_concurrency
         if limit is not None and limit < 1:
             raise UserError(
                 f"max_function_tool_concurrency must be at least 1 or None, got {limit}"

@@ -60,6 +60,13 @@ def _tool_progressed(trace: Trace, mark: Any, t: float) -> Part:
     return part
 
 
+def _tool_warned(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    part.warnings.append(mark.message)
+    trace.touch(part)
+    return part
+
+
 def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, t=t)
     part.error = mark.error
@@ -87,13 +94,6 @@ def _guardrail_finished(trace: Trace, mark: Any, t: float) -> None:
             guardrail.call_id,
         ):
             break
-def _tool_warned(trace: Trace, mark: Any, t: float) -> Part:
-    part = trace.find_call(mark.call_id, t=t)
-    part.warnings.append(mark.message)
-    trace.touch(part)
-    return part
-
-
     else:
         guardrail = Guardrail(
             mark.name, mark.stage, mark.agent or trace.agent, t, call_id=mark.call_id
@@ -153,6 +153,7 @@ MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
     "mark.model_retried": _model_retried,
     "mark.tool_started": _tool_started,
     "mark.tool_progressed": _tool_progressed,
+    "mark.tool_warned": _tool_warned,
     "mark.tool_finished": _tool_finished,
     "mark.guardrail_started": _guardrail_started,
     "mark.guardrail_finished": _guardrail_finished,
@@ -164,4 +165,3 @@ MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
     "mark.nested": _nested,
 }
 """What each mark does; it returns the part it changed."""
-    "mark.tool_warned": _tool_warned,

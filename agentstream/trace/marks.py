@@ -71,6 +71,15 @@ class ToolProgressed:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolWarned:
+    """Something is wrong with a call although it goes on, such as that it blocks the event loop."""
+
+    call_id: str
+    message: str
+    type: Literal["mark.tool_warned"] = "mark.tool_warned"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolFinished:
     """The function behind a call returned ``output``, or failed with ``error``."""
 
@@ -89,15 +98,6 @@ class GuardrailStarted:
     agent: str | None = None
     call_id: str | None = None
     type: Literal["mark.guardrail_started"] = "mark.guardrail_started"
-
-@dataclass(frozen=True, slots=True)
-class ToolWarned:
-    """Something is wrong with a call although it goes on, such as that it blocks the event loop."""
-
-    call_id: str
-    message: str
-    type: Literal["mark.tool_warned"] = "mark.tool_warned"
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +172,7 @@ Mark: TypeAlias = (
     | ModelRetried
     | ToolStarted
     | ToolProgressed
+    | ToolWarned
     | ToolFinished
     | GuardrailStarted
     | GuardrailFinished
@@ -182,4 +183,3 @@ Mark: TypeAlias = (
     | RunFinished
     | Nested
 )
-    | ToolWarned

@@ -211,6 +211,8 @@ class Part:
         What a tool returned, as the run gave it.
     nested
         The trace of the agent that runs as this tool.
+    warnings
+        What is wrong with a call although it goes on.
     rewrites
         How often ``text`` or ``arguments`` were replaced and not just continued; a view that copies
         text by position starts anew when it changes.
@@ -228,8 +230,6 @@ class Part:
     status: Status = "in_progress"
     called: float | None = None
     run_started: float | None = None
-    warnings
-        What is wrong with a call although it goes on.
     ended: float | None = None
     body: Text = field(default_factory=Text)
     input: Text = field(default_factory=Text)
@@ -248,6 +248,7 @@ class Part:
     section: int = 0
     position: int | None = None
     stage: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -265,7 +266,6 @@ class Part:
 
     def arguments_from(self, start: int) -> str:
         """Return the arguments from character ``start`` on."""
-    warnings: list[str] = field(default_factory=list)
         return self.input.since(start)
 
     @property

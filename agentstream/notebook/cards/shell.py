@@ -164,12 +164,12 @@ def _error(part: Part) -> str:
     return f'<div class="as-error" dir="auto"><strong>Failed:</strong> {text}</div>'
 
 
-def _progress(part: Part) -> str:
 def _warnings(part: Part) -> str:
     shown = (escape(one_line(message, 500)) for message in part.warnings[:10])
     return "".join(f'<p class="as-more" dir="auto">\N{WARNING SIGN} {text}</p>' for text in shown)
 
 
+def _progress(part: Part) -> str:
     if part.progress is None or not part.is_open:
         return ""
     message, fraction = part.progress
