@@ -1,20 +1,22 @@
-"""The README's programs run, and its table names tests that exist."""
+"""The README's programs run; what it and the other pages point to exists."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import re
-import textwrap
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
-from .test_notebooks import NOTEBOOKS, printed
+from .test_notebooks import NOTEBOOKS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILM_BYTES = 1_500_000
 
 
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))
@@ -25,19 +27,64 @@ async def test_program_runs_as_in_a_notebook_cell(number: int) -> None:
         await done
 
 
-def test_there_is_a_program() -> None:
-    assert PROGRAMS
+def test_there_is_a_program_of_ten_lines() -> None:
+    assert [line for line in PROGRAMS[0].splitlines() if line]
+    assert len([line for line in PROGRAMS[0].splitlines() if line]) <= 10
 
 
-def test_every_file_that_it_names_is_there() -> None:
-    named = set(re.findall(r"`((?:tests|notebooks|agentstream|\.ci)/[\w./-]*)`", README))
-    assert named
-    named |= set(re.findall(r"\]\(([\w./-]+)\)", README))
-    missing = {name for name in named if not (ROOT / name).exists()}
-    assert missing == set()
+def pointed_to(page: Path) -> set[str]:
+    """Files that a page links, shows or names, as it writes them."""
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    pictures = re.findall(r'(?:src|srcset|href)="([^"]+)"', text)
+    return {one for one in links + pictures if not re.match(r"[a-z]+:", one)}
 
 
-def test_the_output_that_it_shows_is_the_notebooks() -> None:
-    shown = re.search(r"^    === Guide ===\n(?:(?:    .*)?\n)+", README, re.MULTILINE)
-    assert shown
-    assert textwrap.dedent(shown[0]).strip() in printed(NOTEBOOKS[0])
+def headings(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_points_to_is_there(page: Path) -> None:
+    missing = []
+    for pointer in pointed_to(page):
+        path, _, anchor = unquote(pointer).partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in headings(target)):
+            missing.append(pointer)
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|notebooks|agentstream|bench|docs|\.ci)/[\w./-]*)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_picture_has_words_for_those_who_do_not_see_it() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert "![](" not in text
+        for tag in re.findall(r"<img[^>]*>", text):
+            assert re.search(r'alt="[^"]{20,}"', tag), tag
+
+
+def test_every_notebook_is_linked() -> None:
+    linked = pointed_to(ROOT / "README.md")
+    missing = {f"notebooks/{path.name}" for path in NOTEBOOKS} - linked
+    assert missing == set(), "add it to the README's list of notebooks"
+
+
+def test_every_picture_is_used() -> None:
+    used = {(page.parent / pointer).resolve() for page in PAGES for pointer in pointed_to(page)}
+    assert {one.name for one in (ROOT / "docs/img").iterdir() if one not in used} == set()
+
+
+def test_the_film_is_light_and_stands_still_for_those_who_ask() -> None:
+    assert (ROOT / "docs/img/film.gif").stat().st_size < FILM_BYTES
+    still = re.search(r'<source media="\(prefers-reduced-motion: reduce\)" srcset="(\S+)">', README)
+    assert still
+    assert (ROOT / still[1]).exists()
