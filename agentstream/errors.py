@@ -7,8 +7,11 @@
     │   └── RecordingError                         a recording does not fit, or is damaged  .diff
     ├── MaxTurnsExceeded                           the run used up its turns
     ├── ModelBehaviorError                         the model answered what cannot be used
+    │   └── ModelStreamError                       its stream broke off, or was damaged
     ├── ModelRefusalError                          the model declined to answer   .refusal
     ├── ModelTimeoutError                          the model was too slow         .timeout_seconds
+    │   └── ModelStalledError                      its stream was silent for too long
+    ├── RunTimeoutError                            the run took too long          .timeout_seconds
     ├── ToolTimeoutError                           a tool was too slow  .tool_name .timeout_seconds
     ├── MCPToolCancellationError                   an MCP call was cancelled from inside
     ├── InputGuardrailTripwireTriggered            .guardrail_result
@@ -133,6 +136,13 @@ class ModelBehaviorError(AgentsException):
         super().__init__(message)
 
 
+class ModelStreamError(ModelBehaviorError):
+    """The stream of an answer broke off before its end, or what came is no event stream.
+
+    What arrived is kept: in the trace, in the view and as the last of `result.raw_responses`.
+    """
+
+
 class ModelRefusalError(AgentsException):
     """The model declined to produce the structured output it was asked for."""
 
@@ -147,6 +157,30 @@ class ModelTimeoutError(AgentsException):
     def __init__(self, timeout_seconds: float) -> None:
         self.timeout_seconds = timeout_seconds
         super().__init__(f"Model call timed out after {timeout_seconds:g} seconds.")
+
+
+class ModelStalledError(ModelTimeoutError):
+    """A streaming model was silent for longer than the run's `TimeLimits` allow."""
+
+    def __init__(self, timeout_seconds: float, limit: str) -> None:
+        super().__init__(timeout_seconds)
+        self.args = (
+            f"The model sent nothing for {timeout_seconds:g} seconds; the connection may be dead. "
+            f"Run it again. For a model that is silent for longer, give "
+            f"RunConfig(limits=TimeLimits({limit}=...)) more seconds, or None.",
+        )
+
+
+class RunTimeoutError(AgentsException):
+    """The run took longer than `TimeLimits.run` seconds; what it had reached is kept."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self.timeout_seconds = timeout_seconds
+        super().__init__(
+            f"The run took longer than {timeout_seconds:g} seconds and was stopped. Give "
+            "RunConfig(limits=TimeLimits(run=...)) more, or go on from what it reached: "
+            "result.to_input_list()."
+        )
 
 
 class ToolTimeoutError(AgentsException):

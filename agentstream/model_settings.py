@@ -82,18 +82,27 @@ class ModelRetrySettings:
         The waits in between.
     policy : callable or None
         Decides for each error; see `retry_policies`.
+    replace_partial : bool or None
+        Whether a stream that broke off within its answer is asked for again, too, from its start.
+        What it had written is then marked as superseded and no longer shown; a program that reads
+        the events itself meets another `response.created` and must drop what came before it.
+        Without a policy, what the connection or the server's load failed is worth another try.
     """
 
     max_retries: int | None = None
     backoff: ModelRetryBackoffSettings | None = None
     policy: Callable[..., Any] | None = field(default=None, repr=False)
+    replace_partial: bool | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
         """The settings as a dict that JSON can hold; the policy is a function and left out."""
-        return {
+        plain: dict[str, Any] = {
             "max_retries": self.max_retries,
             "backoff": self.backoff.to_json_dict() if self.backoff else None,
         }
+        if self.replace_partial is not None:  # not of the SDK's, and only there where it is used
+            plain["replace_partial"] = self.replace_partial
+        return plain
 
 
 @pydantic_dataclass(config=_CONFIG)
@@ -197,6 +206,7 @@ def _merged_retry(base: ModelRetrySettings, over: ModelRetrySettings) -> ModelRe
         max_retries=_first(over.max_retries, base.max_retries),
         backoff=backoff,
         policy=_first(over.policy, base.policy),
+        replace_partial=_first(over.replace_partial, base.replace_partial),
     )
 
 

@@ -16,10 +16,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1] / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("elsewhere", "together", "realtime", "sandbox", "voice", "tracing"),
+    ("elsewhere", "together", "realtime", "sandbox", "voice", "tracing", "json_text"),
     ("errors", "usage", "tool_output", "items", "events"),
     ("run_context", "tool_context"),
-    ("model_settings",),
+    ("model_settings", "limits"),
     ("docstrings", "schema", "function_schema", "agent_output"),
     (
         "tool_thread",

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from openai import APIStatusError, BaseModel
+from openai import APIConnectionError, APIStatusError, BaseModel
 from openai.types.responses import Response
 
-from ..errors import ModelBehaviorError
+from ..errors import ModelBehaviorError, ModelStreamError
 from ..items import ModelResponse
 from ..usage import usage_of
 from .base import Model, ModelTracing
 from .chat_input import ReplayPolicy
 from .chat_request import chat_arguments, response_tool_choice, tool_names
-from .chat_stream import FAKE_ID, ChatFold
+from .chat_stream import BROKE_OFF, FAKE_ID, ChatFold
 from .reasoning_content_replay import ShouldReplayReasoningContent
 from .request import ModelRequest
-from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for, client_for_attempt
-from .transport import open_stream
+from .responses_stream import damaged, response_failure
+from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
+from .retry_client import ClientRetries
+from .transport import StreamedBody, open_stream
 from .wire import SSESplitter, parse_json
 
 if TYPE_CHECKING:
@@ -127,8 +129,9 @@ class OpenAIChatCompletionsModel(Model):
             prompt,
         )
         arguments = self._arguments(request, stream=False)
-        client = client_for_attempt(self._client)
-        completion = await client.chat.completions.create(**arguments)
+        retries = ClientRetries(self._client)
+        create = retries.client.chat.completions.create
+        completion = await retries.call(lambda: create(**retries.extra(arguments)))
         fold = self._fold(request, arguments)
         for _ in (*fold.feed(_completion(completion)), *fold.finish(complete=True)):
             pass
@@ -140,7 +143,7 @@ class OpenAIChatCompletionsModel(Model):
             raw_usage=fold.raw_usage if model_settings.preserve_raw_usage else None,
         )
 
-    async def stream_response(
+    def stream_response(
         self,
         system_instructions: str | None,
         input: str | list[TResponseInputItem],
@@ -152,7 +155,7 @@ class OpenAIChatCompletionsModel(Model):
         previous_response_id: str | None = None,
         conversation_id: str | None = None,
         prompt: ResponsePromptParam | None = None,
-    ) -> AsyncIterator[TResponseStreamEvent]:
+    ) -> AsyncGenerator[TResponseStreamEvent, None]:
         """Answer as a stream; parameters as in `Model.get_response`.
 
         The HTTP response is closed when the generator is: at its end, by ``aclose()``, or when
@@ -169,8 +172,10 @@ class OpenAIChatCompletionsModel(Model):
         ------
         openai.APIError
             The request failed, or the connection broke, or the server sent an error.
+        ModelStreamError
+            The stream broke off (after a `response.incomplete` with what arrived), or was damaged.
         ModelBehaviorError
-            The stream held no answer. (One that broke off ends in `response.incomplete`.)
+            The stream held no answer.
         UserError
             The input or the tools cannot be sent with Chat Completions.
         """
@@ -185,60 +190,59 @@ class OpenAIChatCompletionsModel(Model):
             conversation_id,
             prompt,
         )
-        async with aclosing(self._stream(request)) as events:
-            async for event in events:
-                yield event
+        return self._stream(request)
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """Say what the error's status and headers tell about trying again."""
         return advice_for(request)
 
     async def _stream(self, request: ModelRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
-        arguments = self._arguments(request, stream=True)
-        try:
-            async with aclosing(self._events(request, arguments)) as events:
-                async for event in events:
-                    yield event
-            return
-        except APIStatusError as error:  # raised before the first event
-            if not self._refuses_stream_options(error, request):
-                raise
-        logger.warning("%s has no stream_options: it may not tell the usage.", self.model)
-        self._has_stream_options = False
-        arguments = self._arguments(request, stream=True)
-        async with aclosing(self._events(request, arguments)) as events:
-            async for event in events:
-                yield event
-
-    async def _events(
-        self, request: ModelRequest, arguments: dict[str, Any]
-    ) -> AsyncGenerator[TResponseStreamEvent, None]:
-        client = client_for_attempt(self._client)
-        create = client.chat.completions.with_streaming_response.create
-        async with open_stream(create(**arguments)) as body:
-            fold = self._fold(request, arguments, body.request)
-            splitter = SSESplitter()
-            done = False
-            async for fragment in body.chunks:
-                for _, data in splitter.feed(fragment):
-                    done = done or data.startswith(_DONE)
-                    if not done:
-                        for event in fold.feed(parse_json(data)):
+        retries = ClientRetries(self._client)
+        create = retries.client.chat.completions.with_streaming_response.create
+        while True:
+            arguments = self._arguments(request, stream=True)
+            reading = _Reading(self._fold(request, arguments))
+            fold = reading.fold
+            try:
+                async with open_stream(create(**retries.extra(arguments))) as body:
+                    fold.request = body.request
+                    async for fragment in body.chunks:
+                        for chunk in reading.chunks(fragment):
+                            for event in fold.feed(chunk):
+                                yield event
+                        if reading.done:
+                            break
+                    for chunk in reading.rest():
+                        for event in fold.feed(chunk):
                             yield event
-                if done:
-                    break
-            if not done:
-                for chunk in _left_over(splitter):
-                    done = done or chunk is _DONE
-                    for event in () if done else fold.feed(chunk):
+                    broken = reading.broken(body)
+                    if broken and not fold.has_begun and await retries.again(broken):
+                        continue
+                    for event in fold.finish(complete=reading.done):
+                        if event.type in ("response.completed", "response.incomplete"):
+                            # Not fields of the type; the first under the name the client uses.
+                            event.response._request_id = body.request_id
+                            if request.settings.preserve_raw_usage:
+                                object.__setattr__(event.response, "_raw_usage", fold.raw_usage)
                         yield event
-            for event in fold.finish(complete=done):
-                if event.type in ("response.completed", "response.incomplete"):
-                    # Not fields of the type; the first under the name that the client uses.
-                    event.response._request_id = body.request_id
-                    if request.settings.preserve_raw_usage:
-                        object.__setattr__(event.response, "_raw_usage", fold.raw_usage)
-                yield event
+                    if broken:
+                        raise response_failure(event.type, event, ModelStreamError)
+                    return
+            except APIStatusError as error:  # raised before the first event
+                if self._refuses_stream_options(error, request):
+                    logger.warning(
+                        "%s has no stream_options: it may not tell the usage.", self.model
+                    )
+                    self._has_stream_options = False
+                elif not await retries.again(error):
+                    raise
+            except ValueError as error:
+                damage = damaged(error)
+                if fold.has_begun or not await retries.again(damage):
+                    raise damage from error
+            except APIConnectionError as error:
+                if fold.has_begun or not await retries.again(error):
+                    raise
 
     def _arguments(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
         self._check_features(request)
@@ -266,9 +270,7 @@ class OpenAIChatCompletionsModel(Model):
                 "It is left out.",
             )
 
-    def _fold(
-        self, request: ModelRequest, arguments: dict[str, Any], http_request: Any = None
-    ) -> ChatFold:
+    def _fold(self, request: ModelRequest, arguments: dict[str, Any]) -> ChatFold:
         settings = request.settings
         response = Response(
             id=FAKE_ID,
@@ -288,7 +290,6 @@ class OpenAIChatCompletionsModel(Model):
             tool_names=tool_names(request),
             strict=self._strict,
             buffer_tool_calls=self._buffer,
-            request=http_request,
         )
 
     def _refuses_stream_options(self, error: APIStatusError, request: ModelRequest) -> bool:
@@ -300,14 +301,37 @@ class OpenAIChatCompletionsModel(Model):
         )
 
 
-def _left_over(splitter: SSESplitter) -> Iterator[Any]:
-    """The event whose blank line never came, if it is whole."""
-    for _, data in splitter.finish():
-        if data.startswith(_DONE):
-            yield _DONE
-        else:
-            with suppress(ValueError):  # cut within its data: it cannot be read
-                yield parse_json(data)
+class _Reading:
+    """The bytes of one attempt: their chunks, and whether they came to their end."""
+
+    def __init__(self, fold: ChatFold) -> None:
+        self.fold = fold
+        self.done = False
+        """Whether `[DONE]` has come."""
+        self._splitter = SSESplitter()
+
+    def chunks(self, fragment: bytes) -> Iterator[Any]:
+        """Yield the chunks that a fragment completes."""
+        for _, data in self._splitter.feed(fragment):
+            if data.startswith(_DONE):
+                self.done = True
+                return
+            yield parse_json(data)
+
+    def rest(self) -> Iterator[Any]:
+        """Yield the chunk whose blank line never came, if it is whole."""
+        for _, data in () if self.done else self._splitter.finish():
+            if data.startswith(_DONE):
+                self.done = True
+            else:
+                with suppress(ValueError):  # cut within its data: it cannot be read
+                    yield parse_json(data)
+
+    def broken(self, body: StreamedBody) -> ModelStreamError | None:
+        """The error for a stream that broke off; None for one that came to its end."""
+        if self.done or self.fold.has_ended or "event-stream" not in body.content_type:
+            return None
+        return ModelStreamError(BROKE_OFF)
 
 
 def _completion(completion: Any) -> dict[str, Any]:

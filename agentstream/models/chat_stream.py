@@ -48,13 +48,13 @@ from .chat_message import MessageFold, delta_event, split_content
 from .chat_reasoning import FAKE_ID, Ledger, ReasoningFold, plain_text, with_origin
 from .chat_usage import response_usage
 
-__all__ = ["FAKE_ID", "ChatFold"]
+__all__ = ["BROKE_OFF", "FAKE_ID", "ChatFold"]
 
 logger = logging.getLogger(__name__)
 
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _WITHHELD: Final = "Response withheld by the provider's content filter."  # the SDK's words
-_BROKE_OFF: Final = (
+BROKE_OFF: Final = (
     "The server closed the connection without a finish_reason or [DONE]. Try again; if it always "
     "ends so, look into the server's or the proxy's log."
 )
@@ -108,7 +108,7 @@ class ChatFold:
         self._response = response
         self._strict = strict
         self._buffer = buffer_tool_calls
-        self._request = request
+        self.request = request
         self._ledger = Ledger(model=response.model)
         self._reasoning = ReasoningFold(self._ledger)
         self._message = MessageFold(self._ledger)
@@ -222,13 +222,23 @@ class ChatFold:
         """The tokens used, None if the provider did not say."""
         return None if self.raw_usage is None else response_usage(self.raw_usage)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any of the answer has been told."""
+        return self._has_answer or self._reasoning.output_index is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server said why it ended."""
+        return self._finish_reason is not None
+
     def _raise_error(self, error: Any) -> None:
         if not error:
             return
         message = error.get("message") if isinstance(error, Mapping) else error
         if not isinstance(message, str) or not message:
             message = f"The server reports an error: {json.dumps(error, default=str)}"
-        raise APIError(message=message, request=cast(Any, self._request), body=error)
+        raise APIError(message=message, request=cast(Any, self.request), body=error)
 
     def _check_end(self) -> None:
         if not self._started:
@@ -381,5 +391,5 @@ class ChatFold:
             response.incomplete_details = IncompleteDetails.model_validate({"reason": reason})
         if not complete:
             response.status = "incomplete"
-            response.error = ResponseError(code="server_error", message=_BROKE_OFF)
+            response.error = ResponseError(code="server_error", message=BROKE_OFF)
         return response

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from openai.types.responses import Response
 
@@ -13,14 +12,9 @@ from ..items import ModelResponse
 from ..usage import usage_of
 from .base import Model
 from .request import ModelRequest, responses_arguments
-from .retry import (
-    ModelRetryAdvice,
-    ModelRetryAdviceRequest,
-    advice_for,
-    client_for_attempt,
-)
-from .transport import open_stream
-from .wire import responses_events
+from .responses_stream import AnswerStream, response_failure
+from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
+from .retry_client import ClientRetries
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -34,9 +28,6 @@ if TYPE_CHECKING:
     from .base import ModelTracing
 
 __all__ = ["OpenAIResponsesModel"]
-
-# After one of these the answer is not usable; the SDK delivers the event and then raises.
-FAILURES: Final = ("response.failed", "response.incomplete", "error")
 
 
 class OpenAIResponsesModel(Model):
@@ -101,8 +92,10 @@ class OpenAIResponsesModel(Model):
             conversation_id,
             prompt,
         )
-        client = client_for_attempt(self._client)
-        response = await client.responses.create(**self._arguments(request))
+        arguments = self._arguments(request)
+        retries = ClientRetries(self._client)
+        create = retries.client.responses.create
+        response = await retries.call(lambda: create(**retries.extra(arguments)))
         _check_response(response)
         usage = response.usage
         return ModelResponse(
@@ -159,7 +152,7 @@ class OpenAIResponsesModel(Model):
             conversation_id,
             prompt,
         )
-        return self._stream(request)
+        return AnswerStream(self._client, lambda: self._arguments(request)).events()
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """Say what the error's status and headers tell about trying again."""
@@ -176,30 +169,6 @@ class OpenAIResponsesModel(Model):
             )
         return arguments
 
-    async def _stream(self, request: ModelRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
-        client = client_for_attempt(self._client)
-        create = client.responses.with_streaming_response.create
-        ended = False
-        async with open_stream(create(**self._arguments(request), stream=True)) as body:
-            async with aclosing(responses_events(body.chunks, body.request)) as events:
-                async for event in events:
-                    response = event.__dict__.get("response")  # getattr raises inside: 2 us
-                    if isinstance(response, Response):
-                        # Under this name the client itself hands out the request's id.
-                        response._request_id = body.request_id
-                        ended = ended or event.type == "response.completed"
-                    yield event
-                    if event.type in FAILURES:
-                        raise response_failure(event.type, event)
-            if not ended:
-                raise ModelBehaviorError(
-                    "Model did not produce a final response! Its stream ended without "
-                    "response.completed: the connection was cut, or the server does not speak the "
-                    f"Responses API (its content type was {body.content_type!r}). Try again; for "
-                    "a server that has Chat Completions only, call "
-                    "set_default_openai_api('chat_completions')."
-                )
-
 
 def _check_response(response: Any) -> None:
     if not isinstance(response, Response) or not isinstance(response.output, list):
@@ -210,25 +179,3 @@ def _check_response(response: Any) -> None:
         )
     if response.status in ("failed", "incomplete"):
         raise response_failure(f"response.{response.status}", response)
-
-
-def response_failure(kind: str, told: Any) -> ModelBehaviorError:
-    """Tell of a failed answer in the SDK's words; the hint is a note, so the text stays theirs."""
-    source = getattr(told, "response", told)
-    names = ("status", "error", "incomplete_details", "code", "message", "param")
-    facts = [(name, getattr(source, name, None)) for name in names]
-    details = "; ".join(f"{name}={value}" for name, value in facts if value is not None)
-    error = ModelBehaviorError(
-        f"Responses stream ended with terminal event `{kind}`."
-        + (f" {details}." if details else "")
-    )
-    error.add_note(_HINTS.get(kind, "Try again, or set ModelSettings.retry."))
-    return error
-
-
-_HINTS: Final = {
-    "response.incomplete": (
-        "The model stopped before its answer was complete. Raise ModelSettings.max_tokens if it "
-        "ran out of tokens; what arrived is in the run's events."
-    ),
-}

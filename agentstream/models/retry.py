@@ -5,22 +5,24 @@
                            └─────────────────┴────────────────────┴──────▶ the error is raised
 
 - Without `ModelRetrySettings.policy` or `max_retries` nothing is tried again here. The openai
-  client's own retries are the client's; from the second attempt on they are off, so that the two
-  do not multiply, and with ``max_retries=0`` from the first.
+  client's own retries, which `retry_client` makes, are the client's: from the second attempt on
+  they are off, so that the two do not multiply, and with ``max_retries=0`` from the first.
 - A stream is tried again only until it delivered its first event; `response.created` and
-  `response.in_progress` do not count, they say nothing of the answer.
+  `response.in_progress` do not count, they say nothing of the answer. Only where
+  `ModelRetrySettings.replace_partial` is set, a stream that broke off within its answer is, too.
 - A call that goes on from the server's own memory (a previous response, a conversation) is tried
   again only if the model says that it left nothing behind there.
+- Each retry is told to a `Listener` when its wait begins.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, TypeVar
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import ModelTimeoutError
 from ..model_settings import ModelRetryBackoffSettings
@@ -32,6 +34,7 @@ from .retry_advice import (
     advice_for,
     normalize,
 )
+from .retry_client import client_retries
 from .retry_policy import (
     RetryDecision,
     RetryPolicy,
@@ -39,13 +42,16 @@ from .retry_policy import (
     ask_policy,
     retry_policies,
 )
+from .retry_watch import READING, WATCH, Listener, Watch
 
 if TYPE_CHECKING:
     from ..items import ModelResponse, TResponseStreamEvent
+    from ..limits import TimeLimits
     from ..model_settings import ModelSettings
     from .base import Model
 
 __all__ = [
+    "Listener",
     "ModelRetryAdvice",
     "ModelRetryAdviceRequest",
     "ModelRetryNormalizedError",
@@ -55,7 +61,6 @@ __all__ = [
     "add_failed_requests",
     "advice_for",
     "call_with_retry",
-    "client_for_attempt",
     "retry_policies",
     "stream_with_retry",
 ]
@@ -68,9 +73,9 @@ _JITTER: Final = 0.125
 
 _NOT_YET_AN_ANSWER: Final = ("response.created", "response.in_progress")
 
-_client_retries_off: ContextVar[bool] = ContextVar("client_retries_off", default=False)
+# How often at most, where `replace_partial` is set and nothing else: as often as the client.
+_MAX_RETRIES: Final = 2
 
-ClientT = TypeVar("ClientT")
 T = TypeVar("T")
 
 
@@ -81,6 +86,8 @@ async def call_with_retry(
     model: Model,
     previous_response_id: str | None = None,
     conversation_id: str | None = None,
+    limits: TimeLimits | None = None,
+    listener: Listener | None = None,
 ) -> ModelResponse:
     """Make a model call, and again after failures as the settings allow.
 
@@ -94,6 +101,10 @@ async def call_with_retry(
         Asked for advice after a failure.
     previous_response_id, conversation_id
         The server's memory the call goes on from.
+    limits
+        Only `TimeLimits.connect` counts for an answer in one piece.
+    listener
+        Told of each retry.
 
     Returns
     -------
@@ -107,7 +118,8 @@ async def call_with_retry(
     Exception
         What the last attempt raised.
     """
-    state = _Attempts(settings, model, False, previous_response_id, conversation_id)
+    memory = (previous_response_id, conversation_id)
+    state = _Attempts(settings, model, False, memory, Watch(limits, listener))
     while True:
         try:
             response = await state.call(make_call, _deadline(settings.timeout))
@@ -127,6 +139,8 @@ async def stream_with_retry(
     previous_response_id: str | None = None,
     conversation_id: str | None = None,
     failures: list[Exception] | None = None,
+    limits: TimeLimits | None = None,
+    listener: Listener | None = None,
 ) -> AsyncGenerator[TResponseStreamEvent, None]:
     """Stream a model call, from its start again after failures as the settings allow.
 
@@ -138,6 +152,10 @@ async def stream_with_retry(
         As for `call_with_retry`. The time an attempt may take includes that of its reader.
     failures
         Gets the error of each attempt that another followed; see `add_failed_requests`.
+    limits
+        How long the model may be silent.
+    listener
+        Told of each retry and of silence.
 
     Yields
     ------
@@ -146,39 +164,51 @@ async def stream_with_retry(
 
     Raises
     ------
+    ModelStalledError
+        The model was silent for longer than the limits allow.
     Exception
         What the last attempt raised, or its `ModelTimeoutError`.
     """
-    state = _Attempts(settings, model, True, previous_response_id, conversation_id)
-    while True:
-        failure: Exception | None = None
-        async with AsyncExitStack() as stack:
-            stream = make_stream()
-            if hasattr(stream, "aclose"):
-                stack.push_async_callback(stream.aclose)
-            deadline = _deadline(settings.timeout)
-            started = answering = False
-            while failure is None:
-                # Only the model's errors are caught: none that the reader throws in at the yield.
-                try:
-                    # The request is made at the first event; later ones need no guard of it.
-                    plain = started and deadline is None
-                    event = await (
-                        anext(stream) if plain else state.call(stream.__anext__, deadline)
-                    )
-                except StopAsyncIteration:
-                    return
-                except Exception as error:
-                    if answering:
-                        raise
-                    failure = error
-                else:
-                    yield event
-                    started, answering = True, answering or event.type not in _NOT_YET_AN_ANSWER
-        if not await state.try_again(failure):
-            raise failure
-        if failures is not None:
-            failures.append(failure)
+    watch = Watch(limits, listener)
+    memory = (previous_response_id, conversation_id)
+    state = _Attempts(settings, model, True, memory, watch)
+    watch.start()
+    try:
+        while True:
+            failure: Exception | None = None  # of this attempt
+            async with AsyncExitStack() as stack:
+                stream = make_stream()
+                if hasattr(stream, "aclose"):
+                    stack.push_async_callback(stream.aclose)
+                first: Callable[[], Awaitable[Any]] | None = state.first(stream)
+                while failure is None:
+                    # Only the model's errors are caught: none that the reader throws in.
+                    watch.since = time.monotonic()
+                    try:
+                        event = await (anext(stream) if first is None else first())
+                    except StopAsyncIteration:
+                        return
+                    except asyncio.CancelledError:
+                        failure = watch.stalled()
+                        if failure is None:
+                            raise
+                    except Exception as error:  # noqa: BLE001 - raised below, or tried again
+                        failure = error
+                    else:
+                        watch.since = READING
+                        if watch.is_silent:
+                            watch.heard()
+                        yield event
+                        if not watch.begun:
+                            first = state.later(stream)
+                            if event.type not in _NOT_YET_AN_ANSWER:
+                                watch.begin()
+            if not await state.try_again(failure):
+                raise failure
+            if failures is not None:
+                failures.append(failure)
+    finally:
+        watch.stop()
 
 
 def add_failed_requests(usage: Usage, count: int) -> None:
@@ -214,20 +244,6 @@ def add_failed_requests(usage: Usage, count: int) -> None:
     usage.request_usage_entries = [*failed, *entries]
 
 
-def client_for_attempt(client: ClientT) -> ClientT:
-    """Return the openai client for the attempt under way: without its own retries where off.
-
-    Parameters
-    ----------
-    client : openai.AsyncOpenAI
-        The model's client.
-    """
-    if not _client_retries_off.get():
-        return client
-    copy: ClientT = client.with_options(max_retries=0)  # type: ignore[attr-defined]
-    return copy
-
-
 class _Attempts:
     """The attempts of one call: which is under way, and whether another follows."""
 
@@ -236,64 +252,78 @@ class _Attempts:
         settings: ModelSettings,
         model: Model,
         stream: bool,
-        previous_response_id: str | None,
-        conversation_id: str | None,
+        memory: tuple[str | None, str | None],
+        watch: Watch,
     ) -> None:
         self.attempt = 1
+        self._deadline: float | None = None
         self._timeout = settings.timeout
         self._settings = settings.retry
         self._model = model
         self._stream = stream
-        self._memory = (previous_response_id, conversation_id)
+        self._memory = memory
+        self._watch = watch
+
+    def first(self, stream: AsyncIterator[T]) -> Callable[[], Awaitable[T]]:
+        """How the events of an attempt are awaited until the first is there: it is begun so."""
+        self._deadline = deadline = _deadline(self._timeout)
+        return lambda: self.call(stream.__anext__, deadline)
+
+    def later(self, stream: AsyncIterator[T]) -> Callable[[], Awaitable[T]] | None:
+        """How the other events are awaited; None: just so, as the request has been made."""
+        if self._deadline is None:
+            return None
+        return lambda: self._in_time(stream.__anext__, self._deadline)
 
     async def call(self, make_call: Callable[[], Awaitable[T]], deadline: float | None) -> T:
         """Await the call of this attempt, until the deadline on the loop's clock."""
-        with self._client_retries():
-            if self._timeout is None:
-                return await make_call()
-            scope = asyncio.timeout_at(deadline)
-            try:
-                async with scope:
-                    return await make_call()
-            except TimeoutError:
-                if scope.expired():
-                    raise ModelTimeoutError(self._timeout) from None
-                raise  # the model's own
-
-    @contextmanager
-    def _client_retries(self) -> Iterator[None]:
-        """Switch the client's own retries off for the attempt, where they would add to these."""
-        off = self.attempt > 1
-        if self._settings is not None:
-            # A replay that the client makes by itself would pass the check of the server's memory.
-            stateful = any(self._memory) and self._settings.policy is not None
-            limit = self._settings.max_retries
-            off = off or limit == 0 or (limit is not None and stateful)
-        token = _client_retries_off.set(off)
+        watched = WATCH.set(self._watch)
         try:
-            yield
+            with client_retries(off=self._client_retries_off()):
+                return await self._in_time(make_call, deadline)
         finally:
-            _client_retries_off.reset(token)
+            WATCH.reset(watched)
+
+    async def _in_time(self, make_call: Callable[[], Awaitable[T]], deadline: float | None) -> T:
+        if self._timeout is None:
+            return await make_call()
+        scope = asyncio.timeout_at(deadline)
+        try:
+            async with scope:
+                return await make_call()
+        except TimeoutError:
+            if scope.expired():
+                raise ModelTimeoutError(self._timeout) from None
+            raise  # the model's own
+
+    def _client_retries_off(self) -> bool:
+        """Whether the client's own retries would add to these."""
+        if self._settings is None:
+            return self.attempt > 1
+        # A replay that the client makes by itself would pass the check of the server's memory.
+        stateful = any(self._memory) and self._settings.policy is not None
+        limit = self._settings.max_retries
+        return self.attempt > 1 or limit == 0 or (limit is not None and stateful)
 
     async def try_again(self, error: Exception) -> bool:
         """Decide on another attempt and, if there is one, wait for its time."""
         retry = self._settings
-        if retry is None or retry.policy is None or self.attempt > (retry.max_retries or 0):
+        if retry is None or (self._watch.begun and not retry.replace_partial):
+            return False
+        policy, limit = retry.policy, retry.max_retries or 0
+        if retry.replace_partial:
+            policy = policy or _WORTH_IT
+            limit = _MAX_RETRIES if retry.max_retries is None else limit
+        if policy is None or self.attempt > limit:
             return False
         advice = self._model.get_retry_advice(
             ModelRetryAdviceRequest(error, self.attempt, self._stream, *self._memory)
         )
         facts = _facts(error, advice)
         decision = await ask_policy(
-            retry.policy,
+            policy,
             RetryPolicyContext(
-                error,
-                self.attempt,
-                retry.max_retries or 0,
-                self._stream,
-                facts,
-                advice,
-                *self._memory,
+                error, self.attempt, limit, self._stream, facts, advice, *self._memory
             ),
         )
         if not decision.retry or not self._may_replay(decision, advice):
@@ -301,8 +331,7 @@ class _Attempts:
         delay = facts.retry_after if decision.delay is None else decision.delay
         if delay is None:
             delay = _backoff(retry.backoff, self.attempt)
-        if delay > 0:
-            await asyncio.sleep(delay)
+        await self._watch.pause(delay, error)
         self.attempt += 1
         return True
 
@@ -311,6 +340,12 @@ class _Attempts:
         if safety == "unsafe":
             return decision.approve_unsafe_replay
         return safety == "safe" or not any(self._memory)
+
+
+_WORTH_IT: Final = retry_policies.any(
+    retry_policies.provider_suggested(), retry_policies.network_error()
+)
+"""The policy where `replace_partial` is set and no policy."""
 
 
 def _facts(error: Exception, advice: ModelRetryAdvice | None) -> ModelRetryNormalizedError:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from openai import APIConnectionError, APITimeoutError
 
-from ..errors import ModelTimeoutError
+from ..errors import ModelStreamError, ModelTimeoutError
 from .transport import http_errors
 
 __all__ = [
@@ -153,7 +153,7 @@ def normalize(error: Exception) -> ModelRetryNormalizedError:
     """
     chain = list(_causes(error))
     timeouts = (APITimeoutError, TimeoutError, *http_errors("TimeoutException"))
-    network = (APIConnectionError, TimeoutError, *http_errors("RequestError"))
+    network = (APIConnectionError, ModelStreamError, TimeoutError, *http_errors("RequestError"))
     return ModelRetryNormalizedError(
         status_code=_first(_of_type(e, "status_code", int) for e in chain),
         error_code=_first(_of_type(e, "code", str) for e in chain),
@@ -192,7 +192,7 @@ def advice_for(request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
     elif transient:
         # The server refused the request as a whole: its memory is as it was.
         suggested, safety = True, "safe" if stateful else None
-    elif isinstance(request.error, APIConnectionError):
+    elif isinstance(request.error, APIConnectionError | ModelStreamError):
         suggested = True
     if suggested is None and facts.retry_after is None:
         return None

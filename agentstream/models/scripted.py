@@ -16,7 +16,7 @@ from ..errors import ModelBehaviorError
 from ..items import ModelResponse
 from ..usage import usage_of
 from .base import Model, ModelTracing
-from .responses import FAILURES, response_failure
+from .responses_stream import FAILURES, response_failure
 from .script.player import play
 from .script.shapes import Beat, Fault, Pace, RawTurn, ScriptRequest
 from .script.turns import Script, as_pace

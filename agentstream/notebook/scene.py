@@ -168,13 +168,11 @@ class Scene:
         trace = self.trace
         if trace.version != self._version:
             for part in trace.changed_since(self._version):
+                self._tell_retries(part.started)
                 self._speak(part.agent)
                 self._show(part)
             self._speak(trace.agent)
-            for retry in trace.retries[self._retries :]:
-                self._retries += 1
-                id = self._id(f"r{self._retries}")
-                self.board.put(id, "div", cards.retry_note(retry), parent=self._id("body"))
+            self._tell_retries(trace.now)
             self._version = trace.version
             self.board.put(self._id("ending"), "div", cards.ending(trace))
         for scene in self._inner.values():
@@ -211,7 +209,20 @@ class Scene:
         id = self._id(f"s{self._speakers}")
         self.board.put(id, "div", cards.speaker(agent), parent=self._id("body"))
 
+    def _tell_retries(self, until: float) -> None:
+        """Say which model calls failed and were made again, before what came after them."""
+        for retry in self.trace.retries[self._retries :]:
+            if retry.time > until:
+                return
+            self._retries += 1
+            id = self._id(f"r{self._retries}")
+            self.board.put(id, "div", cards.retry_note(retry), parent=self._id("body"))
+
     def _show(self, part: Part) -> None:
+        if part.status == "superseded":
+            # Another answer takes its place; a note says so.
+            self.board.remove(self._id(f"p{part.index}"))
+            return
         if part.kind in _PROSE:
             self._write(part)
         else:

@@ -54,7 +54,7 @@ def markdown_of(trace: Trace) -> str:
 def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
     quote = "> " * depth
     agent = None
-    for part in trace.parts:
+    for part in _shown_parts(trace):
         if len(trace.agents) > 1 and part.agent is not None and part.agent != agent:
             agent = part.agent
             yield f"{quote}**{_code(agent)}**"
@@ -144,7 +144,7 @@ def text_of(trace: Trace) -> str:
 def _text_blocks(trace: Trace, depth: int) -> Iterator[str]:
     margin = "    " * depth
     agent = None
-    for part in trace.parts:
+    for part in _shown_parts(trace):
         if len(trace.agents) > 1 and part.agent is not None and part.agent != agent:
             agent = part.agent
             yield f"{margin}{_plain(agent)}:"
@@ -173,6 +173,11 @@ def _plain(text: str, longest: int = 80) -> str:
 
 
 # -- both --
+
+
+def _shown_parts(trace: Trace) -> Iterator[Part]:
+    """The parts that are not superseded by those of another attempt."""
+    return (part for part in trace.parts if part.status != "superseded")
 
 
 def _said(part: Part) -> tuple[str, str]:

@@ -7,6 +7,8 @@ from typing import TextIO
 
 from ..trace import Trace
 from ..trace.parts import Part, output_text
+from ..trace.scale import length_label
+from .cards.banner import retried
 
 _DIM, _BOLD, _CYAN, _RED, _OFF = "\033[2m", "\033[1m", "\033[36m", "\033[31m", "\033[0m"
 _OUTPUT_SHOWN = 500  # characters of a tool's output
@@ -34,17 +36,23 @@ class TerminalView:
         self._told: dict[int, str] = {}
         self._at_line_start = True
         self._last: int | None = None
+        self._retries = self._silences = 0
 
     def update(self) -> None:
         """Write what is new."""
         if self.trace.version == self._version:
             return
         for part in self.trace.changed_since(self._version):
+            self._tell_retries(part.started)
+            if part.status == "superseded":
+                continue
             self._speaker(part.agent)
             if part.kind in ("text", "reasoning", "refusal"):
                 self._text(part)
             else:
                 self._card(part)
+        self._tell_retries(self.trace.now)
+        self._tell_silence()
         self._version = self.trace.version
         self.out.flush()
 
@@ -63,6 +71,22 @@ class TerminalView:
         self._line()
         self._write(_printable(text))
         self.out.flush()
+
+    def _tell_retries(self, until: float) -> None:
+        for retry in self.trace.retries[self._retries :]:
+            if retry.time > until:
+                return
+            self._retries += 1
+            self._line()
+            self._write(self._paint(f"[{_printable(retried(retry))}]", _RED) + "\n")
+
+    def _tell_silence(self) -> None:
+        silence = self.trace.silence
+        if silence is not None and len(self.trace.silences) > self._silences:
+            self._silences = len(self.trace.silences)
+            self._line()
+            shown = length_label(self.trace.now - silence.started)
+            self._write(self._paint(f"[waiting for the model, {shown}]", _DIM) + "\n")
 
     def _speaker(self, agent: str | None) -> None:
         if agent is not None and agent != self._agent:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..agent_output import AgentOutputSchema, AgentOutputSchemaBase
 from ..errors import ModelBehaviorError, UserError
 from ..events import RawResponsesStreamEvent, RunItemStreamEvent, StreamEvent
 from ..items import ModelResponse, RunItem
 from ..models.base import Model, ModelTracing
-from ..models.responses import response_failure
+from ..models.responses_stream import response_failure
 from ..models.retry import add_failed_requests, call_with_retry, stream_with_retry
 from ..together import together
-from ..trace.marks import ModelAnswered, ModelRetried
-from ..usage import usage_of
+from ..trace.marks import ModelAnswered, ModelHeard, ModelRetried, ModelSilent
+from ..trace.unfinished import open_items
+from ..usage import Usage, usage_of
 from .config import CallModelData, ModelInputData, RunConfig
 from .options import RunOptions, call
 from .read import EVENT_NAMES, read_output
@@ -163,21 +164,22 @@ async def ask(
     await options.tell(
         agent, "on_llm_start", context, agent, request.instructions, list(request.input)
     )
-    failures = Failures(options)
+    failures: list[Exception] = []
+    ending = Ending()
+    marks = ModelMarks(options, ending)
     if options.streamed:
-        ending = Ending()
         try:
-            async with aclosing(_stream(request, failures)) as events:
+            async with aclosing(_stream(request, marks, failures)) as events:
                 async for event in events:
                     if event.type in _TELLING:
                         ending.note(event)
                     yield RawResponsesStreamEvent(event)
             answer = ending.whole_answer(request.settings)
-        except Exception:
-            ending.keep_part(state, request.settings)
+        except Exception as error:
+            ending.keep_part(state, request.settings, error)
             raise
     else:
-        answer = await _call(request)
+        answer = await _call(request, marks)
         options.mark(ModelAnswered(answer.response_id, answer.usage))
     add_failed_requests(answer.usage, len(failures))
     for item in take(state, options, answer, request):
@@ -201,7 +203,7 @@ def take(
     return items
 
 
-async def _call(request: Request) -> ModelResponse:
+async def _call(request: Request, marks: ModelMarks) -> ModelResponse:
     keywords = request.arguments()
     return await call_with_retry(
         lambda: request.model.get_response(**keywords),
@@ -209,10 +211,14 @@ async def _call(request: Request) -> ModelResponse:
         model=request.model,
         previous_response_id=request.previous_response_id,
         conversation_id=request.conversation_id,
+        limits=marks.limits,
+        listener=marks,
     )
 
 
-def _stream(request: Request, failures: list[Exception]) -> AsyncGenerator[Any, None]:
+def _stream(
+    request: Request, marks: ModelMarks, failures: list[Exception]
+) -> AsyncGenerator[Any, None]:
     """The model's events; `failures` gets the errors of attempts that were made again."""
     keywords = request.arguments()
     # The SDK gives these by position; a model written for it may name them as it likes.
@@ -228,22 +234,33 @@ def _stream(request: Request, failures: list[Exception]) -> AsyncGenerator[Any, 
         previous_response_id=request.previous_response_id,
         conversation_id=request.conversation_id,
         failures=failures,
+        limits=marks.limits,
+        listener=marks,
     )
 
 
-class Failures(list[Exception]):
-    """The errors of attempts that are made again, each marked when it comes."""
+class ModelMarks:
+    """Marks in the run what a model call tells beside its events."""
 
-    def __init__(self, options: RunOptions) -> None:
-        super().__init__()
+    def __init__(self, options: RunOptions, ending: Ending) -> None:
+        self.limits = options.config.limits
         self._options = options
+        self._ending = ending
 
-    def append(self, error: Exception) -> None:
-        """Take in the error of another attempt."""
-        super().append(error)
-        self._options.mark(
-            ModelRetried(attempt=len(self), error=f"{type(error).__name__}: {error}")
-        )
+    def retried(self, attempt: int, delay: float, error: Exception, *, resumed: bool) -> None:
+        """Mark that the call is made again, or its stream resumed, after `delay` seconds."""
+        if not resumed:
+            self._ending.begin_again()
+        told = f"{type(error).__name__}: {error}"
+        self._options.mark(ModelRetried(attempt, delay, told, resumed=resumed))
+
+    def silent(self, seconds: float, limit: float | None) -> None:
+        """Mark that nothing has come for `seconds`."""
+        self._options.mark(ModelSilent(seconds, limit))
+
+    def heard(self) -> None:
+        """Mark that the model speaks again."""
+        self._options.mark(ModelHeard())
 
 
 class Ending:
@@ -252,6 +269,11 @@ class Ending:
     def __init__(self) -> None:
         self.last: Any = None
         self.done: list[Any] = []
+
+    def begin_again(self) -> None:
+        """Forget what an attempt told: its answer is asked for again."""
+        self.last = None
+        self.done.clear()
 
     def note(self, event: Any) -> None:
         """Take in one of the events that tell."""
@@ -278,12 +300,21 @@ class Ending:
             raise response_failure(self.last.type, self.last)
         return self._answer(settings)
 
-    def keep_part(self, state: RunState[Any], settings: ModelSettings) -> None:
+    def keep_part(self, state: RunState[Any], settings: ModelSettings, error: Exception) -> None:
         """Keep what arrived of an answer that failed, with the tokens that it cost."""
         if getattr(self.last, "response", None) is not None:
             part = self._answer(settings)
-            state.context.usage.add(part.usage)
-            state.responses.append(part)
+        else:
+            items = open_items(state.trace)
+            if not items and not self.done:
+                return
+            turn = state.trace.turns[-1]
+            part = ModelResponse(
+                output=[*self.done, *items], usage=Usage(requests=1), response_id=turn.response_id
+            )
+            error.add_note(_KEPT)
+        state.context.usage.add(part.usage)
+        state.responses.append(part)
 
     def _answer(self, settings: ModelSettings) -> ModelResponse:
         response = self.last.response
@@ -295,6 +326,14 @@ class Ending:
             request_id=getattr(response, "_request_id", None),
             raw_usage=_raw_usage(response) if settings.preserve_raw_usage else None,
         )
+
+
+_KEPT: Final = (
+    "What had arrived of the answer is in the run's trace, and the last of its raw_responses. To "
+    "have a broken answer replaced by a new one, set ModelSettings(retry=ModelRetrySettings("
+    "replace_partial=True)); to have it resumed, with the Responses API, "
+    'ModelSettings(extra_args={"background": True}).'
+)
 
 
 def _raw_usage(response: Any) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from ..errors import (
     ModelRefusalError,
     UserError,
 )
+from ..limits import TimeLimits
 from ..model_settings import ModelSettings
 from ..models.provider import MultiProvider
 from ..run_context import RunContextWrapper, TContext
@@ -212,6 +213,8 @@ trace_metadata
         and mean the other.
     output_guardrail_blocked_message : str or callable or None
         Accepted for the SDK's programs; an output that a guardrail refused is in no session.
+    limits : TimeLimits or dict
+        How long connecting, silence, tools and the whole run may take. Not in the SDK.
     """
 
     model: str | Model | None = None
@@ -239,6 +242,7 @@ trace_metadata
     tool_not_found_behavior: ToolNotFoundBehavior = "raise_error"
     tool_name_collision_policy: ToolNameCollisionPolicy = "error"
     output_guardrail_blocked_message: str | Callable[..., Any] | None = None
+    limits: TimeLimits = field(default_factory=TimeLimits)
 
     def __post_init__(self) -> None:
         # Programs give dicts, too, whatever the annotation says.
@@ -248,6 +252,9 @@ trace_metadata
         execution: Any = self.tool_execution
         if isinstance(execution, dict):
             self.tool_execution = ToolExecutionConfig(**execution)
+        limits: Any = self.limits
+        if limits is None or isinstance(limits, dict):
+            self.limits = TimeLimits(**limits or {})
         self._check()
         if self.sandbox is not None:
             raise UserError(
@@ -276,6 +283,7 @@ trace_metadata
         settings, execution = "a ModelSettings or a dict", "a ToolExecutionConfig or a dict"
         expect("model_settings", lambda given: isinstance(given, ModelSettings), settings)
         expect("tool_execution", lambda given: isinstance(given, ToolExecutionConfig), execution)
+        expect("limits", lambda given: isinstance(given, TimeLimits), "a TimeLimits or a dict")
 
     @classmethod
     def of(cls, given: RunConfig | dict[str, Any] | None) -> RunConfig:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from ..errors import UserError
+from ..errors import RunTimeoutError, UserError
 from ..events import AgentUpdatedStreamEvent, RunItemStreamEvent, StreamEvent
 from ..items import ItemHelpers, RunItem
 from ..trace.marks import (
@@ -162,7 +162,7 @@ async def drive(
     _mark_start(state)
     try:
         with awake_in_a_notebook():
-            await _drain(state, options, observe)
+            await _drain_in_time(state, options, observe)
         state.observe(RunFinished())
     except asyncio.CancelledError:
         state.observe(RunCancelled())
@@ -178,6 +178,19 @@ async def drive(
         raise
     finally:
         state.running = False
+
+
+async def _drain_in_time(
+    state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
+) -> None:
+    seconds = options.config.limits.run
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            await _drain(state, options, observe)
+    except TimeoutError:
+        if seconds is None or not limit.expired():
+            raise  # somebody else's
+        raise RunTimeoutError(seconds) from None
 
 
 async def _drain(

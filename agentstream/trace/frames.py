@@ -32,6 +32,7 @@ _STATUSES = (
     "failed",
     "cancelled",
     "rejected",
+    "superseded",
 )
 _ITEM_TYPES = (
     "message_output_item",

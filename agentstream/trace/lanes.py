@@ -23,7 +23,7 @@ _GROUP = {
     "tool": "tool",
     "approval": "tool",
 }
-BROKEN = frozenset({"failed", "cancelled", "rejected"})
+BROKEN = frozenset({"failed", "cancelled", "rejected", "superseded"})
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .parts import Guardrail, Part, Retry
+from .parts import Guardrail, Part, Retry, Silence, get
 from .raw_events import usage_of
 from .run_items import request_approval
 
@@ -39,11 +39,38 @@ def _model_answered(trace: Trace, mark: Any, t: float) -> None:
 
 
 def _model_retried(trace: Trace, mark: Any, t: float) -> None:
-    """Note a failed attempt: the turn stays open, what the attempt wrote has failed."""
+    """Note a failed attempt: the turn stays open; what the attempt wrote is superseded."""
+    if trace.turn is None and trace.turns and trace.turns[-1].status != "completed":
+        # The attempt's last event told of its failure, and closed the turn.
+        trace.turn = turn = trace.turns[-1]
+        turn.ended, turn.status, turn.error = None, "in_progress", None
     turn = trace.open_turn(t)
-    trace.retries.append(Retry(t, turn.index, mark.attempt, mark.delay, mark.error))
-    turn.response_id = turn.first_token = None
-    trace.drop_attempt(t)
+    _end_silence(trace, t)
+    resumed = get(mark, "resumed", False)
+    lost = 0 if resumed else trace.drop_attempt(t)
+    trace.retries.append(
+        Retry(t, turn.index, mark.attempt, mark.delay, mark.error, resumed=resumed, lost=lost)
+    )
+    if not resumed:
+        turn.response_id = turn.first_token = None
+    trace.touch()
+
+
+def _model_silent(trace: Trace, mark: Any, t: float) -> None:
+    turn = trace.open_turn(t)
+    trace.silences.append(Silence(max(t - mark.seconds, turn.started), turn.index, mark.limit))
+    trace.touch()
+
+
+def _model_heard(trace: Trace, _mark: Any, t: float) -> None:
+    _end_silence(trace, t)
+    trace.touch()
+
+
+def _end_silence(trace: Trace, t: float) -> None:
+    silence = trace.silence
+    if silence is not None:
+        silence.ended = t
 
 
 def _tool_started(trace: Trace, mark: Any, t: float) -> Part:
@@ -151,6 +178,8 @@ MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
     "mark.model_called": _model_called,
     "mark.model_answered": _model_answered,
     "mark.model_retried": _model_retried,
+    "mark.model_silent": _model_silent,
+    "mark.model_heard": _model_heard,
     "mark.tool_started": _tool_started,
     "mark.tool_progressed": _tool_progressed,
     "mark.tool_warned": _tool_warned,

@@ -43,12 +43,32 @@ class ModelAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ModelRetried:
-    """A model call failed and will be made again after ``delay`` seconds."""
+    """A model call failed and is made again after ``delay`` seconds.
+
+    What it wrote is superseded; unless it is ``resumed``: then its stream goes on where it broke.
+    """
 
     attempt: int
     delay: float = 0.0
     error: str | None = None
+    resumed: bool = False
     type: Literal["mark.model_retried"] = "mark.model_retried"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSilent:
+    """A streaming model has sent nothing for ``seconds``; after ``limit`` it is given up."""
+
+    seconds: float
+    limit: float | None = None
+    type: Literal["mark.model_silent"] = "mark.model_silent"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHeard:
+    """A model that was silent speaks again."""
+
+    type: Literal["mark.model_heard"] = "mark.model_heard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +190,8 @@ Mark: TypeAlias = (
     | ModelCalled
     | ModelAnswered
     | ModelRetried
+    | ModelSilent
+    | ModelHeard
     | ToolStarted
     | ToolProgressed
     | ToolWarned

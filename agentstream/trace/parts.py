@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ..json_text import read_json
 from .text import Text
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ Status: TypeAlias = Literal[
     "failed",
     "cancelled",
     "rejected",
+    "superseded",  # its model call failed within it and was made again
 ]
 RunStatus: TypeAlias = Literal["running", "paused", "completed", "cancelled", "failed"]
 
@@ -77,7 +79,10 @@ def plain(value: Any) -> Any:
     """Turn a pydantic value into plain JSON data, and leave everything else as it is."""
     dump = getattr(value, "model_dump", None)
     if callable(dump):
-        return dump(exclude_none=True, mode="json", warnings=False)
+        try:
+            return dump(exclude_none=True, mode="json", warnings=False)
+        except Exception:  # noqa: BLE001 - it may be an object of a tool's, with fields of any type
+            return str(value)
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
     return value
@@ -101,7 +106,10 @@ def output_text(output: Any) -> str:
     content = value if isinstance(value, list) else [value]
     if content and all(_is_text(one) for one in content):
         return "\n".join(one["text"] for one in content)
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # keys that are no text, a list within itself
+        return str(value)
 
 
 def _is_text(value: Any) -> bool:
@@ -113,7 +121,7 @@ def _is_text(value: Any) -> bool:
 def parse_arguments(text: str) -> dict[str, Any] | None:
     """Parse a call's arguments; None unless they are a whole JSON object."""
     try:
-        parsed = json.loads(text)
+        parsed = read_json(text)
     except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None
@@ -178,13 +186,29 @@ class Approval:
 
 @dataclass(slots=True)
 class Retry:
-    """A model call that failed at ``time`` and is made again ``delay`` seconds later."""
+    """A model call that failed at ``time`` and is made again ``delay`` seconds later.
+
+    ``resumed``: its stream goes on where it broke off. ``lost``: characters that the failed attempt
+    had written, which the next one replaces.
+    """
 
     time: float
     turn: int
     attempt: int
     delay: float
     error: str | None = None
+    resumed: bool = False
+    lost: int = 0
+
+
+@dataclass(slots=True)
+class Silence:
+    """A time in which a streaming model sent nothing; ``limit`` is when it is given up."""
+
+    started: float
+    turn: int
+    limit: float | None = None
+    ended: float | None = None
 
 
 @dataclass(slots=True, eq=False)

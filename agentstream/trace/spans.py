@@ -206,6 +206,7 @@ class _Fill:
             until = retry.time + retry.delay
             span = self.put("retry", f"retry {retry.attempt}", parent, retry.time, until, "failed")
             span.turn, span.detail = retry.turn, retry.error
+            span.name = f"resumed {retry.attempt}" if retry.resumed else span.name
 
     def tool(self, part: Part) -> None:
         start = part.run_started

@@ -21,7 +21,18 @@ from typing import Any
 
 from .log import EventLog
 from .mark_events import MARKS
-from .parts import Approval, Guardrail, Handoff, Part, PartKind, Retry, RunStatus, Status, Turn
+from .parts import (
+    Approval,
+    Guardrail,
+    Handoff,
+    Part,
+    PartKind,
+    Retry,
+    RunStatus,
+    Silence,
+    Status,
+    Turn,
+)
 from .raw_events import DELTAS, RAW
 from .run_items import ItemRow, fold_item
 from .text import Text
@@ -95,6 +106,7 @@ class Trace:
         self.handoffs: list[Handoff] = []
         self.guardrails: list[Guardrail] = []
         self.retries: list[Retry] = []
+        self.silences: list[Silence] = []
         self.log = EventLog(log_limit)
         self.turn: Turn | None = None
         """The open model call."""
@@ -255,6 +267,8 @@ class Trace:
         if turn is None:
             return
         turn.ended, turn.status, turn.error = t, status, error
+        if (silence := self.silence) is not None:
+            silence.ended = t
         self.turn = None
         self.forget_slots()
         for part in self.unclaimed.values():
@@ -274,16 +288,20 @@ class Trace:
         else:
             self.at.pop(index, None)
 
-    def drop_attempt(self, t: float) -> None:
-        """Give up what the open model call wrote so far: its request is made again."""
+    def drop_attempt(self, t: float) -> int:
+        """Give up what the open model call wrote, which is asked again; its characters."""
         self.forget_slots()
+        lost = 0
         for part in list(self.unclaimed.values()):
             if self.turn is not None and part.turn == self.turn.index:
-                self.end_part(part, t, "failed")
+                lost += part.body.length
+                part.status, part.ended = "superseded", t
+                self.touch(part)
                 del self.unclaimed[part.index]
                 if part.call_id in self.calls:
                     self.calls[part.call_id].remove(part)
         self.touch()
+        return lost
 
     def siblings(self, part: Part) -> list[Part]:
         """Return the item's other parts: a refusal beside a text, reasoning beside its summary."""
@@ -356,6 +374,12 @@ class Trace:
         name = "" if self.name is None else f"{self.name!r}, "
         size = f"{len(self.turns)} turns, {len(self.parts)} parts"
         return f"<Trace {name}{self.status}, {self.now:.2f} s, {size}>"
+
+    @property
+    def silence(self) -> Silence | None:
+        """The silence of the model that is under way, if it is long enough to be told."""
+        silence = self.silences[-1] if self.silences else None
+        return silence if silence is not None and silence.ended is None else None
 
     @property
     def approvals(self) -> list[tuple[Part, Approval]]:

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 import agentstream
-from agentstream.errors import ModelBehaviorError
+from agentstream.errors import ModelBehaviorError, ModelStreamError
 from agentstream.testing import ScriptedServer, call, http_error, raw, say, turn
 
 from .chat_chunks import USAGE, chunk, kinds, sse
@@ -272,7 +272,19 @@ async def test_a_last_chunk_without_its_blank_line_is_read() -> None:
 
 async def test_a_stream_that_is_cut_within_a_chunk_keeps_what_came() -> None:
     body = sse([chunk({"content": "x"}), chunk({"content": "y"})], done=False)
-    events = await streamed(body[:-20])
+    events: list[Any] = []
+    stream = model(Kept(answering(body[:-20]))).stream_response(
+        None,
+        "hi",
+        agentstream.ModelSettings(),
+        [],
+        None,
+        [],
+        agentstream.ModelTracing.DISABLED,
+    )
+    with pytest.raises(ModelStreamError, match="closed the connection"):
+        async for event in stream:
+            events.append(event)
     assert events[-1].type == "response.incomplete"
     assert events[-1].response.output_text == "x"
 
@@ -285,8 +297,9 @@ async def test_an_error_within_the_stream_has_its_request() -> None:
 
 
 async def test_what_is_no_json_is_named() -> None:
-    with pytest.raises(json.JSONDecodeError):
+    with pytest.raises(ModelStreamError, match="JSONDecodeError") as caught:
         await streamed(b"data: <html>\n\n")
+    assert isinstance(caught.value.__cause__, json.JSONDecodeError)
 
 
 async def test_an_empty_stream_is_an_error() -> None:

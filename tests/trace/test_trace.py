@@ -243,7 +243,7 @@ def test_a_retry_gives_up_what_the_first_attempt_wrote() -> None:
     trace = fold(script.events)
     assert len(trace.turns) == 1
     assert [(part.text, part.status) for part in trace] == [
-        ("half an", "failed"),
+        ("half an", "superseded"),
         ("the whole answer", "completed"),
     ]
     assert [row.part.text for row in trace.rows] == ["the whole answer"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from ...items import ModelResponse
 from ...usage import Usage, usage_of
-from ..responses import response_failure
+from ..responses_stream import response_failure
 from ..wire import responses_event
 from .asked import plain, without_private
 

@@ -14,7 +14,8 @@ from ...errors import UserError
 from ...model_settings import default_model_name
 from ..base import Model, ModelTracing
 from ..request import ModelRequest
-from ..responses import response_failure
+from ..responses_stream import response_failure
+from ..retry_watch import current_watch
 from .asked import Asked, asked
 from .events import answer_from_plain, answer_of, event_from_plain, events_of
 from .pace import Speed
@@ -220,6 +221,7 @@ class RecordedModel(Model):
 
     async def _replay(self, call: RecordedCall) -> AsyncGenerator[Any, None]:
         self._note(call)
+        current_watch().stop()  # the pauses are those of the recording, or a person's
         pace, began = self._recorder.pace, asyncio.get_running_loop().time()
         if call.answer is not None:
             await pace.wait(call.seconds, began)

@@ -9,10 +9,10 @@ from ..html import escape
 from .values import one_line
 
 if TYPE_CHECKING:
-    from ...trace.parts import Retry, Turn
+    from ...trace.parts import Retry, Silence, Turn
     from ...trace.trace import Trace
 
-__all__ = ["ending", "header", "retry_note", "speaker"]
+__all__ = ["ending", "header", "retried", "retry_note", "speaker"]
 
 _CHARACTERS_A_TOKEN = 4
 # A rate over less is made of noise.
@@ -169,18 +169,31 @@ def speaker(name: str) -> str:
 
 def retry_note(retry: Retry) -> str:
     """Say that a model call failed and is made again."""
-    reason = f": {escape(one_line(retry.error, 300))}" if retry.error else ""
+    said = escape(retried(retry))
+    return f'<p class="as-note as-retry" role="status" dir="auto"><em>{said}</em></p>'
+
+
+def retried(retry: Retry) -> str:
+    """Say what a retry is, plain text."""
+    reason = f": {one_line(retry.error, 300)}" if retry.error else ""
     wait = f" after {length_label(retry.delay)}" if retry.delay > 0 else ""
-    return (
-        '<p class="as-note as-retry" role="status" dir="auto">'
-        f"<em>The model call failed{reason}. Tried again{wait}.</em></p>"
-    )
+    if retry.resumed:
+        return f"The model's stream broke off{reason}. Read on from there{wait}."
+    again = f"The model call failed{reason}. Tried again{wait}."
+    if retry.lost:
+        again += f" The {retry.lost:,} characters that it had written are replaced."
+    return again
 
 
 def ending(trace: Trace) -> str:
-    """Say how a run ended: stopped, failed, waiting; empty if it is complete or goes on."""
+    """Say how a run ended: stopped, failed, waiting; empty if it is complete or goes on.
+
+    While it goes on: that the model has been silent for a while.
+    """
     if trace.status == "failed":
         return _failed(trace.error or "")
+    if trace.status == "running" and trace.silence is not None:
+        return _waiting(trace.silence)
     if trace.status == "cancelled":
         reason = f": {escape(one_line(trace.error, 500))}" if trace.error else ""
         length = _elapsed(trace)
@@ -205,6 +218,13 @@ def ending(trace: Trace) -> str:
         reason = f": {escape(one_line(last.error, 200))}" if last.error else ""
         return _line("incomplete", f"<strong>The model's answer is incomplete</strong>{reason}")
     return ""
+
+
+def _waiting(silence: Silence) -> str:
+    """Say that the model is silent, with a clock that ticks on the page."""
+    shown = f'<span class="as-clock" role="timer" data-since="{silence.started:.3f}"></span>'
+    limit = "" if silence.limit is None else f" (given up after {length_label(silence.limit)})"
+    return _line("waiting", f"Waiting for the model, {shown}{limit}")
 
 
 def _failed(error: str) -> str:

@@ -94,6 +94,8 @@ def _parts(trace: Trace, *, live: bool, limit: int, depth: int) -> Iterator[str]
     for part in trace.parts[:_MOST_PARTS]:
         while retries and retries[0].time <= part.started and retries[0].turn <= (part.turn or 0):
             yield retry_note(retries.pop(0))
+        if part.status == "superseded":
+            continue
         if several and part.agent is not None and part.agent != agent:
             agent = part.agent
             yield speaker(agent)

@@ -38,6 +38,7 @@ _STATES = {
     "failed": "failed",
     "cancelled": "stopped",
     "rejected": "rejected",
+    "superseded": "replaced",
 }
 _LONGEST_ID = 1_000
 _WRITTEN = frozenset({"tool", "mcp_call", "code_interpreter", "handoff"})

@@ -1,0 +1,61 @@
+"""How long things may take: `TimeLimits`, for the whole of a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .errors import UserError
+
+__all__ = ["TimeLimits"]
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """How long the parts of a run may take, in seconds; None: without limit.
+
+    Given as ``RunConfig(limits=...)``. They stand beside `ModelSettings.timeout` (one whole model
+    call), the openai client's own ``timeout`` and a tool's own ``timeout``: the shortest counts.
+
+    Attributes
+    ----------
+    connect : float or None
+        Until the connection to the model's server is there. None leaves it to the client (5 s).
+    first_event : float or None
+        Until a streamed answer begins. Ten minutes by default: a local model may have to read a
+        long prompt first.
+    between_events : float or None
+        Between two events of a streamed answer. Five minutes by default: reasoning is silent.
+    run : float or None
+        The whole run; pauses for approvals do not count.
+    tool : float or None
+        Each call of a function tool that has no timeout of its own. The thread of a function that
+        is not async cannot be stopped: it goes on, and what it returns is dropped. An agent that
+        runs as a tool has the limits of its own run.
+    notice : float or None
+        Silence of a streaming model after which the view says that it waits.
+
+    Examples
+    --------
+    >>> from agentstream import RunConfig
+    >>> RunConfig(limits=TimeLimits(between_events=30, run=600)).limits.first_event
+    600.0
+    """
+
+    connect: float | None = None
+    first_event: float | None = 600.0
+    between_events: float | None = 300.0
+    run: float | None = None
+    tool: float | None = None
+    notice: float | None = 5.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            seconds: Any = getattr(self, field.name)
+            number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            if seconds is not None and not (number and math.isfinite(seconds) and seconds > 0):
+                raise UserError(
+                    f"TimeLimits.{field.name} must be a positive number of seconds, or None for "
+                    f"no limit, got {seconds!r}"
+                )

@@ -1,0 +1,231 @@
+"""One streamed answer of the Responses API, read over as many connections as it takes.
+
+    POST /responses ──cut before the first delta──▶ POST again
+          │ cut later, the answer is made in the background
+          └──▶ GET /responses/{id}?stream=true&starting_after=n ──cut──▶ GET again ...
+
+Each event has a number. An answer that the server makes in the background goes on while nobody is
+connected, so it is read on from the last number: no event is lost, and none comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+import openai
+from openai.types.responses import Response
+
+from ..errors import ModelBehaviorError, ModelStalledError, ModelStreamError
+from .retry_client import ClientRetries
+from .transport import StreamedBody, open_stream
+from .wire import responses_events
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from ..items import TResponseStreamEvent
+
+__all__ = ["FAILURES", "AnswerStream", "damaged", "response_failure"]
+
+# After one of these the answer is not usable; the SDK delivers the event and then raises.
+FAILURES: Final = ("response.failed", "response.incomplete", "error")
+
+# What a stream may tell before the first delta: asked again, nothing of it counts.
+_BEFORE_THE_FIRST_DELTA: Final = frozenset(
+    {
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.reasoning_summary_part.added",
+    }
+)
+_REPEATS_LIE_WITHIN: Final = 64  # events
+
+
+class AnswerStream:
+    """Reads one answer.
+
+    Parameters
+    ----------
+    client : openai.AsyncOpenAI
+        Makes the requests.
+    make_arguments : callable
+        Makes those of ``client.responses.create``, without ``stream``.
+    """
+
+    def __init__(self, client: AsyncOpenAI, make_arguments: Callable[[], dict[str, Any]]) -> None:
+        self._client = client
+        self._make_arguments = make_arguments
+        self._response_id: str | None = None
+        self._resumed = False
+        self._begun = False
+        """Whether the answer has begun: from here on it cannot be asked again."""
+        self._ended = False
+        self._next = -1
+        """The number that the next event should have."""
+        self._counts = False
+        """Whether the numbers have been seen to rise; some servers give all events one."""
+        self._floor = -1
+        """Events up to this number have been delivered before the stream was resumed."""
+        self._recent: deque[Any] = deque(maxlen=_REPEATS_LIE_WITHIN)
+
+    async def events(self) -> AsyncGenerator[TResponseStreamEvent, None]:
+        """Yield the events of the answer; the HTTP response is closed when this generator is.
+
+        Raises
+        ------
+        openai.APIError
+            The request failed, or the connection broke, or the server sent an error.
+        ModelBehaviorError
+            The stream ended with a failure (after its event), or without an end.
+        """
+        # Not before the first event is asked for: the caller's watch is known from then on.
+        self._retries = ClientRetries(self._client)
+        self._arguments = self._make_arguments()
+        self._background = _is_background(self._arguments)
+        while True:
+            try:
+                async with open_stream(self._request()) as body:
+                    async with aclosing(responses_events(body.chunks, body.request)) as events:
+                        async for event in events:
+                            fields = event.__dict__
+                            if fields.get("sequence_number") == self._next:
+                                self._next += 1
+                                self._recent.append(event)
+                            elif self._is_repeat(event):
+                                continue
+                            if "response" in fields:  # getattr raises inside: 2 us
+                                self._note(event, body)
+                            if not self._begun and event.type not in _BEFORE_THE_FIRST_DELTA:
+                                self._begun = True
+                            yield event
+                            if event.type in FAILURES:
+                                raise response_failure(event.type, event)
+                    if self._ended:
+                        return
+                    raise self._cut_off(body)
+            except asyncio.CancelledError:
+                stalled = self._retries.watch.stalled()
+                if stalled is None or not await self._goes_on(stalled):
+                    raise stalled or asyncio.CancelledError from None
+            except ValueError as error:
+                damage = damaged(error)
+                if not await self._goes_on(damage):
+                    raise damage from error
+            except (openai.APIConnectionError, openai.APIStatusError, ModelStreamError) as error:
+                if not await self._goes_on(error):
+                    raise
+
+    def _request(self) -> Any:
+        """Make the request, or that for the rest of the answer."""
+        responses = self._retries.client.responses.with_streaming_response
+        if not self._resumed:
+            return responses.create(**self._retries.extra(self._arguments), stream=True)
+        passed_on = ("extra_headers", "extra_query", "timeout")
+        asked = {name: self._arguments[name] for name in passed_on if name in self._arguments}
+        return responses.retrieve(
+            self._response_id,
+            stream=True,
+            starting_after=self._floor,
+            **self._retries.extra(asked),
+        )
+
+    async def _goes_on(self, error: Exception) -> bool:
+        """Whether the answer is asked for once more: its rest, or all of it."""
+        if self._ended:
+            return False
+        if self._background and self._response_id is not None and self._counts:
+            if self._next - 1 > self._floor:
+                self._retries.count = 0  # something came: these retries are not in vain
+            self._floor, self._resumed = self._next - 1, True
+            return await self._retries.again(error, resumed=True)
+        if self._begun or isinstance(error, ModelStalledError):
+            return False
+        if not await self._retries.again(error):
+            return False
+        self._next, self._counts = -1, False
+        self._recent.clear()
+        return True
+
+    def _is_repeat(self, event: Any) -> bool:
+        """Whether an event that is not the next in number has been delivered already."""
+        number = event.__dict__.get("sequence_number")
+        if not isinstance(number, int):
+            return False
+        if self._next < 0:
+            self._counts = self._background  # there the API promises numbers that rise
+        elif number < self._next:
+            if self._resumed and number <= self._floor:
+                return True
+            if any(event == one for one in self._recent):
+                return len(self._recent) > 1 or self._counts
+        self._recent.append(event)
+        self._next = number + 1
+        return False
+
+    def _note(self, event: Any, body: StreamedBody) -> None:
+        """Note what an event tells of the answer as a whole."""
+        response = event.response
+        if isinstance(response, Response):
+            # Under this name the client itself hands out the request's id.
+            response._request_id = body.request_id
+            self._response_id = response.id or self._response_id
+            self._ended = self._ended or event.type == "response.completed"
+
+    def _cut_off(self, body: StreamedBody) -> ModelBehaviorError:
+        """The error for a stream that has no end."""
+        streams = "event-stream" in body.content_type or self._next >= 0
+        kind = ModelStreamError if streams else ModelBehaviorError
+        return kind(
+            "Model did not produce a final response! Its stream ended without "
+            "response.completed: the connection was cut, or the server does not speak the "
+            f"Responses API (its content type was {body.content_type!r}). Try again; for "
+            "a server that has Chat Completions only, call "
+            "set_default_openai_api('chat_completions')."
+        )
+
+
+def _is_background(arguments: Mapping[str, Any]) -> bool:
+    body = arguments.get("extra_body")
+    given = body.get("background") if isinstance(body, Mapping) else None
+    return bool(arguments.get("background") if given is None else given)
+
+
+def damaged(error: ValueError) -> ModelStreamError:
+    """Tell of bytes that are no event of the API."""
+    return ModelStreamError(
+        f"The server sent what is no event of the API ({type(error).__name__}: {error}). Try "
+        "again; if it happens every time, check that the base URL is that of an OpenAI-compatible "
+        "API, and whether a proxy alters its event stream."
+    )
+
+
+def response_failure(
+    kind: str, told: Any, error_type: type[ModelBehaviorError] = ModelBehaviorError
+) -> ModelBehaviorError:
+    """Tell of a failed answer in the SDK's words; the hint is a note, so the text stays theirs."""
+    source = getattr(told, "response", told)
+    names = ("status", "error", "incomplete_details", "code", "message", "param")
+    facts = [(name, getattr(source, name, None)) for name in names]
+    details = "; ".join(f"{name}={value}" for name, value in facts if value is not None)
+    error = error_type(
+        f"Responses stream ended with terminal event `{kind}`."
+        + (f" {details}." if details else "")
+    )
+    known = None if error_type is ModelStreamError else _HINTS.get(kind)
+    error.add_note(known or "Try again, or set ModelSettings.retry.")
+    return error
+
+
+_HINTS: Final = {
+    "response.incomplete": (
+        "The model stopped before its answer was complete. Raise ModelSettings.max_tokens if it "
+        "ran out of tokens; what arrived is in the run's events."
+    ),
+}

@@ -1,0 +1,189 @@
+"""Watches a model call: says when it is tried again and when it is silent, and ends a dead one.
+
+A stream needs no timer for each event. The reader notes when it begins to wait; one timer for the
+whole stream looks at that note when a limit could have passed, and cancels the waiting task as
+`asyncio.timeout` would. Only a reader that waits is cancelled, so no other code is hit (PEP 789),
+and the time that the reader of the events takes is not held against the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from contextvars import ContextVar
+from typing import Final, Protocol
+
+from ..errors import ModelStalledError
+from ..limits import TimeLimits
+
+__all__ = ["WATCH", "Listener", "Watch", "current_watch"]
+
+READING: Final = math.inf
+"""In place of the time at which waiting began: the model is not waited for."""
+
+_SOONEST: Final = 0.001
+
+
+class Listener(Protocol):
+    """Who wants to know how a model call goes; called on the run's loop, must not block."""
+
+    def retried(self, attempt: int, delay: float, error: Exception, *, resumed: bool) -> None:
+        """The call failed, and is made again (or its stream resumed) after `delay` seconds."""
+
+    def silent(self, seconds: float, limit: float | None) -> None:
+        """Nothing has come for `seconds`; after `limit` seconds it is an error."""
+
+    def heard(self) -> None:
+        """The model speaks again."""
+
+
+class Watch:
+    """Watches one model call.
+
+    Parameters
+    ----------
+    limits : TimeLimits
+        How long it may be silent.
+    listener : Listener, optional
+        Who is told.
+
+    Attributes
+    ----------
+    since : float
+        When the reader began to wait for the model, by `time.monotonic`; `READING` while it does
+        not. Written by the reader around each event: this is all that an event costs.
+    begun : bool
+        Whether the answer has begun.
+    is_silent : bool
+        Whether the listener was told of a silence that is not over.
+    attempts : int
+        How often the call was tried again, or resumed.
+    """
+
+    __slots__ = (
+        "_cancelling",
+        "_error",
+        "_listener",
+        "_task",
+        "_timer",
+        "attempts",
+        "begun",
+        "is_silent",
+        "limits",
+        "since",
+    )
+
+    def __init__(self, limits: TimeLimits | None = None, listener: Listener | None = None) -> None:
+        self.limits = limits or TimeLimits()
+        self.since = READING
+        self.begun = False
+        self.is_silent = False
+        self.attempts = 0
+        self._listener = listener
+        self._error: ModelStalledError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+
+    def start(self) -> None:
+        """Begin to watch the current task; `stop` ends it."""
+        self._task = asyncio.current_task()
+        if self._task is not None:
+            self._cancelling = self._task.cancelling()
+            self._look()
+
+    def stop(self) -> None:
+        """Watch no longer: the call is over, or its silence is meant."""
+        self._task = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        """Look whether the model is silent, and come again when it could be for too long."""
+        task = self._task
+        if task is None or self._error is not None:
+            return
+        now = time.monotonic()
+        silence = max(now - self.since, 0.0)  # 0 while the reader does not wait
+        limit = self.limits.between_events if self.begun else self.limits.first_event
+        notice = self.limits.notice
+        if limit is not None and silence >= limit:
+            name = "between_events" if self.begun else "first_event"
+            self._error = ModelStalledError(limit, name)
+            task.cancel()
+            return
+        if notice is not None and silence >= notice and not self.is_silent:
+            self.is_silent = True
+            if self._listener is not None:
+                self._listener.silent(silence, limit)
+        ahead = [limit] if self.is_silent else [limit, notice]
+        waits = [seconds - silence for seconds in ahead if seconds is not None]
+        if self.is_silent and notice is not None:
+            waits.append(notice)  # it may be silent again soon after it spoke
+        if waits:
+            soon = max(min(waits), _SOONEST)
+            self._timer = task.get_loop().call_later(soon, self._look)
+
+    def begin(self) -> None:
+        """The answer has begun: from here on the limit between events counts."""
+        self.begun = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._look()
+
+    def heard(self) -> None:
+        """The model spoke: a silence that was told of is over."""
+        self.is_silent = False
+        if self._error is not None and self._task is not None:
+            # It spoke in the moment in which it was given up, and kept the cancellation to itself.
+            self._error = None
+            self._task.uncancel()
+            self._look()
+        if self._listener is not None:
+            self._listener.heard()
+
+    def stalled(self) -> ModelStalledError | None:
+        """The error for a cancellation that was caught; None where it came from elsewhere."""
+        error, self._error = self._error, None
+        if error is None or self._task is None:
+            return None
+        if self._task.uncancel() > self._cancelling:
+            return None  # somebody else wants the task to end, too
+        self._look()
+        return error
+
+    async def pause(self, delay: float, error: Exception, *, resumed: bool = False) -> None:
+        """Tell that the call is made again after `delay` seconds, and wait for them.
+
+        Parameters
+        ----------
+        delay : float
+            In seconds; it is not held against the model.
+        error : Exception
+            What it failed with.
+        resumed : bool
+            Whether the stream goes on where it broke off.
+        """
+        self.attempts += 1
+        self.is_silent = False
+        if not resumed:
+            self.begun = False
+        if self._listener is not None:
+            self._listener.retried(self.attempts, delay, error, resumed=resumed)
+        waiting = self.since != READING
+        self.since = READING
+        if delay > 0:
+            await asyncio.sleep(delay)
+        if waiting:
+            self.since = time.monotonic()
+
+
+WATCH: Final = ContextVar[Watch | None]("agentstream_watch", default=None)
+"""The watch of the model call that is being begun."""
+
+
+def current_watch() -> Watch:
+    """The watch of the model call under way; one that does nothing where there is none."""
+    return WATCH.get() or Watch()
