@@ -1,7 +1,7 @@
 """The live view: a widget that a run fills, frame by frame.
 
 The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
-twelve times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
+ten times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
 state whenever the page has grown fourfold, and at the end where no still picture takes its place; a
 page that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
 """
@@ -26,9 +26,9 @@ from .snapshot import style
 
 _STATIC = Path(__file__).parent / "static"
 
-# A frame costs the kernel about a millisecond, half of it to send the message. Twelve a second are
+# A frame costs the kernel about a millisecond, half of it to send the message. Ten a second are
 # words that flow; more are only dearer.
-FRAMES_PER_SECOND = 12
+FRAMES_PER_SECOND = 10
 
 # How much the page grows between two keyframes in the widget's state. They are for a page that
 # opens late and cannot ask, so each may be a few times smaller than the page; all together they
