@@ -39,10 +39,13 @@ from ..models.scripted import ScriptedModel
 from .answers import Call
 from .http import RecordedRequest
 from .lessons import is_live, stand_in
+from .notebooks import NotebookError, check_notebook, save_notebook
+from .notebooks_normal import normalised
 from .server import ScriptedServer
 
 __all__ = [
     "Call",
+    "NotebookError",
     "Pace",
     "Part",
     "RecordedRequest",
@@ -52,6 +55,7 @@ __all__ = [
     "Turn",
     "answer",
     "call",
+    "check_notebook",
     "cite",
     "cut",
     "fail",
@@ -64,10 +68,12 @@ __all__ = [
     "mcp_approval",
     "mcp_call",
     "mcp_tools",
+    "normalised",
     "raw",
     "refuse",
     "reset",
     "run_code",
+    "save_notebook",
     "say",
     "search_files",
     "search_tools",

@@ -1,0 +1,197 @@
+"""`check_notebook`: a tutorial is executed from its recordings, and its saved outputs are true."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .notebooks_normal import differences, normalised, read
+from .notebooks_run import Execution, execute
+from .notebooks_saved import problems
+
+__all__ = ["NotebookError", "check_notebook", "normalised", "save_notebook"]
+
+
+class NotebookError(UserError):
+    """A notebook does not run, or was saved with what it should not hold.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The notebook.
+    problems : list of str
+        What is wrong, one text each.
+    """
+
+    def __init__(self, path: Path, found: list[str]) -> None:
+        self.path = path
+        self.problems = found
+        super().__init__("\n".join([f"{path.name}: {found[0]}", *found[1:]]))
+
+
+def check_notebook(
+    path: str | os.PathLike[str],
+    *,
+    same: bool = True,
+    network: bool = False,
+    cell_time: float = 60,
+    time: float = 300,
+    max_size: int = 200_000,
+) -> dict[str, Any]:
+    """Execute a tutorial as its reader will, and see that its saved outputs are true.
+
+    It runs in a kernel of its own, in its folder, without keys and without a network: from its
+    recordings, or with a `ScriptedModel`. The file stays as it is.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The notebook.
+    same : bool
+        Whether the saved outputs must be those of a fresh run, but for times, ids and addresses
+        (see `normalised`). A notebook that was saved without any is not compared.
+    network : bool
+        Whether it may use the network, and gets this process's keys.
+    cell_time, time : float
+        Seconds that a cell, and the whole, may take.
+    max_size : int
+        Bytes that the file may have.
+
+    Returns
+    -------
+    dict
+        The notebook with its fresh outputs.
+
+    Raises
+    ------
+    NotebookError
+        Which cell failed and how; or what its saved outputs hold that they should not: keys,
+        errors, warnings, paths of a machine, too much, another run than this one.
+
+    Examples
+    --------
+    In a test of your own::
+
+        from agentstream.testing import check_notebook
+
+        def test_my_tutorial():
+            check_notebook("lisbon.ipynb")
+    """
+    file = Path(os.fspath(path))
+    saved = read(file)
+    found = list(problems(saved, size=file.stat().st_size, max_size=max_size))
+    if found:
+        raise NotebookError(file, found)
+    done = execute(file, cell_time=cell_time, time=time, network=network)
+    found = _of(done)
+    if not found:
+        found = [f"a fresh run: {one}" for one in problems(done.notebook, size=0, max_size=1)]
+    if not found and same and _was_run(saved):
+        found = differences(saved, done.notebook)
+        if found:
+            found.insert(0, "its saved outputs are not those of a fresh run; save_notebook(path)")
+    if found:
+        raise NotebookError(file, found)
+    return done.notebook
+
+
+def save_notebook(
+    path: str | os.PathLike[str],
+    *,
+    network: bool = False,
+    cell_time: float = 60,
+    time: float = 300,
+) -> bool:
+    """Execute a tutorial and save it with its outputs, as `check_notebook` wants them.
+
+    What a cell showed before stays where it is the same but for times and ids, so that a second
+    run changes nothing in git. Nothing is saved of a run that failed.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The notebook.
+    network, cell_time, time
+        As in `check_notebook`.
+
+    Returns
+    -------
+    bool
+        Whether the file has changed.
+
+    Raises
+    ------
+    NotebookError
+        Which cell failed and how, or what the fresh outputs hold that they should not.
+    """
+    file = Path(os.fspath(path))
+    before = file.read_bytes() if file.exists() else b""
+    saved = read(file)
+    done = execute(file, cell_time=cell_time, time=time, network=network)
+    found = _of(done) or list(problems(done.notebook, size=0, max_size=1))
+    if found:
+        raise NotebookError(file, found)
+    text = written(_kept(saved, done.notebook)).encode()
+    if text != before:
+        file.write_bytes(text)
+    return text != before
+
+
+def written(notebook: dict[str, Any]) -> str:
+    """The text of a notebook's file, always in the same form."""
+    return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _of(done: Execution) -> list[str]:
+    if not done.failure:
+        return []
+    tried = f"it tried to reach {', '.join(done.tried)}, and there is no network in a check"
+    return [done.failure, *([tried] if done.tried else [])]
+
+
+def _was_run(notebook: dict[str, Any]) -> bool:
+    return any(cell.get("outputs") for cell in notebook["cells"])
+
+
+def _kept(saved: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+    """The fresh notebook, with the saved outputs where they say the same."""
+    kept = json.loads(json.dumps(fresh))
+    kept["metadata"] = {
+        "kernelspec": {
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+            "name": "python3",
+        },
+        "language_info": {"name": "python"},
+    }
+    pairs = zip(saved["cells"], kept["cells"], strict=True)
+    same = zip(normalised(saved)["cells"], normalised(fresh)["cells"], strict=True)
+    for (old, new), (was, now) in zip(pairs, same, strict=True):
+        new["metadata"].pop("execution", None)
+        if "outputs" in new:
+            outputs = old["outputs"] if was == now and was["outputs"] else new["outputs"]
+            new["outputs"] = [_laid_out(output) for output in outputs if not _is_widget(output)]
+            new["source"] = old["source"]
+    return kept
+
+
+def _is_widget(output: dict[str, Any]) -> bool:
+    """Whether an output is a widget and nothing else: without its kernel it shows nothing."""
+    data = output.get("data", {})
+    return bool(data) and all(kind.endswith("widget-view+json") for kind in data)
+
+
+def _laid_out(output: dict[str, Any]) -> dict[str, Any]:
+    """Texts as lists of lines, as Jupyter's own editors write them: a diff shows the line."""
+    found = dict(output)
+    if isinstance(output.get("text"), str):
+        found["text"] = output["text"].splitlines(keepends=True)
+    if "data" in output:
+        found["data"] = {
+            kind: value.splitlines(keepends=True) if isinstance(value, str) else value
+            for kind, value in output["data"].items()
+        }
+    return found
