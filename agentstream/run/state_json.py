@@ -72,7 +72,10 @@ def state_to_json(
 
 
 def _plain(value: Any) -> Any:
-    return to_jsonable_python(value, fallback=str)
+    try:
+        return to_jsonable_python(value, fallback=str)
+    except Exception:  # noqa: BLE001 - a tool may return anything; its text went to the model
+        return str(value)
 
 
 class _Names:

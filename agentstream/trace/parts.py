@@ -75,7 +75,10 @@ def get(value: Any, name: str, default: Any = None) -> Any:
     return default if found is None else found
 
 
-def plain(value: Any) -> Any:
+_DEEPEST = 20
+
+
+def plain(value: Any, depth: int = _DEEPEST) -> Any:
     """Turn a pydantic value into plain JSON data, and leave everything else as it is."""
     dump = getattr(value, "model_dump", None)
     if callable(dump):
@@ -84,7 +87,8 @@ def plain(value: Any) -> Any:
         except Exception:  # noqa: BLE001 - it may be an object of a tool's, with fields of any type
             return str(value)
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        # A list may be within itself.
+        return [plain(one, depth - 1) for one in value] if depth else str(value)
     return value
 
 

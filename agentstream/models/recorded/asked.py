@@ -49,8 +49,11 @@ _LINE_LENGTH = 160
 
 
 def plain(value: Any) -> Any:
-    """`value` as data that JSON can hold."""
-    return to_jsonable_python(value, fallback=str, bytes_mode="base64")
+    """`value` as data that JSON can hold; as its text where it cannot be brought to that."""
+    try:
+        return to_jsonable_python(value, fallback=str, bytes_mode="base64")
+    except Exception:  # noqa: BLE001 - a tool may return anything, such as a list within itself
+        return str(value)
 
 
 def asked(request: ModelRequest, model: str) -> Asked:
