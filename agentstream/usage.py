@@ -9,6 +9,8 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+_LARGEST = 2**53
+
 
 def no_input_details() -> InputTokensDetails:
     """Input details with nothing counted."""
@@ -23,19 +25,27 @@ def no_output_details() -> OutputTokensDetails:
 def input_details(details: Any) -> InputTokensDetails:
     """Input details from whatever a provider sent: None and missing counts are zero."""
     return InputTokensDetails(
-        cached_tokens=_count(details, "cached_tokens"),
-        cache_write_tokens=_count(details, "cache_write_tokens"),
+        cached_tokens=count(details, "cached_tokens"),
+        cache_write_tokens=count(details, "cache_write_tokens"),
     )
 
 
 def output_details(details: Any) -> OutputTokensDetails:
     """Output details from whatever a provider sent: None and missing counts are zero."""
-    return OutputTokensDetails(reasoning_tokens=_count(details, "reasoning_tokens"))
+    return OutputTokensDetails(reasoning_tokens=count(details, "reasoning_tokens"))
 
 
-def _count(details: Any, name: str) -> int:
+def count(details: Any, name: str) -> int:
+    """A count by its name; 0 for what is missing or can be none, such as a text, NaN or 10**400.
+
+    Examples
+    --------
+    >>> count({"cached_tokens": 3}, "cached_tokens"), count({"cached_tokens": "3"}, "cached_tokens")
+    (3, 0)
+    """
     value = details.get(name) if isinstance(details, dict) else getattr(details, name, None)
-    return value or 0
+    # NaN is neither; beyond this a float, such as a price, would not hold it.
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < _LARGEST else 0
 
 
 InputDetails = Annotated[InputTokensDetails, BeforeValidator(input_details)]
@@ -97,14 +107,14 @@ class Usage:
         self.output_tokens += other.output_tokens or 0
         self.total_tokens += other.total_tokens or 0
         self.input_tokens_details = InputTokensDetails(
-            cached_tokens=_count(self.input_tokens_details, "cached_tokens")
-            + _count(other.input_tokens_details, "cached_tokens"),
-            cache_write_tokens=_count(self.input_tokens_details, "cache_write_tokens")
-            + _count(other.input_tokens_details, "cache_write_tokens"),
+            cached_tokens=count(self.input_tokens_details, "cached_tokens")
+            + count(other.input_tokens_details, "cached_tokens"),
+            cache_write_tokens=count(self.input_tokens_details, "cache_write_tokens")
+            + count(other.input_tokens_details, "cache_write_tokens"),
         )
         self.output_tokens_details = OutputTokensDetails(
-            reasoning_tokens=_count(self.output_tokens_details, "reasoning_tokens")
-            + _count(other.output_tokens_details, "reasoning_tokens"),
+            reasoning_tokens=count(self.output_tokens_details, "reasoning_tokens")
+            + count(other.output_tokens_details, "reasoning_tokens"),
         )
         if other.request_usage_entries:
             self.request_usage_entries.extend(other.request_usage_entries)
@@ -132,9 +142,9 @@ def usage_of(response_usage: Any) -> Usage:
         return Usage(requests=1)
     return Usage(
         requests=1,
-        input_tokens=_count(response_usage, "input_tokens"),
-        output_tokens=_count(response_usage, "output_tokens"),
-        total_tokens=_count(response_usage, "total_tokens"),
+        input_tokens=count(response_usage, "input_tokens"),
+        output_tokens=count(response_usage, "output_tokens"),
+        total_tokens=count(response_usage, "total_tokens"),
         input_tokens_details=input_details(getattr(response_usage, "input_tokens_details", None)),
         output_tokens_details=output_details(
             getattr(response_usage, "output_tokens_details", None)

@@ -42,6 +42,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("batch",),
     ("testing",),
     ("__init__",),
+    ("__main__",),
 )
 """Lowest first. A name is a module of the package, or a folder with all that is in it."""
 

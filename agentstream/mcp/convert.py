@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AgentsException, MCPToolCancellationError, ModelBehaviorError, UserError
+from ..json_text import read_json
 from ..schema import ensure_strict_json_schema
 from ..tools import FunctionTool, default_tool_error_function
 from .approval import needs_approval
@@ -245,7 +246,7 @@ class _Call:
 
     def _arguments(self, text: str) -> dict[str, Any]:
         try:
-            arguments = json.loads(text) if text else {}
+            arguments = read_json(text) if text else {}
         except ValueError as error:
             raise ModelBehaviorError(
                 f"Invalid JSON input for tool {self._shown_name}: {error}"

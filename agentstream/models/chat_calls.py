@@ -22,9 +22,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from ..json_text import read_json
+
 __all__ = ["CallBook", "OpenCall", "call_entries", "thought_signature"]
 
 _MARKS: Final = re.compile(r'\\(?:.|$)|["{}\[\]]', re.DOTALL)
+# No tool has such a name; joining it piece by piece takes time that grows with its square.
+_LONGEST_NAME: Final = 1_000
 _ADJOINING: Final = re.compile(r"[}\]]\s*[{\[]")
 
 
@@ -41,6 +45,7 @@ class OpenCall:
         self.announced = False
         self.provider_data: dict[str, Any] = {}
         self._scan = _JsonScan()
+        self._value: tuple[int, Any] = (0, None)  # of so many parts
 
     def arguments(self) -> str:
         """The arguments as they arrived, freed of repetition."""
@@ -52,6 +57,13 @@ class OpenCall:
         The parts are scanned once in all, however often this is asked.
         """
         return self._scan.covers(self.parts)
+
+    def tells(self, piece: str) -> bool:
+        """Whether the arguments so far say what `piece` says: the call is told once more."""
+        if self._value[0] != len(self.parts):  # parsed once, however often this is asked
+            self._value = (len(self.parts), _json_value("".join(self.parts)))
+        value = self._value[1]
+        return value is not None and bool(_json_value(piece) == value)
 
 
 class CallBook:
@@ -100,6 +112,8 @@ class CallBook:
         call = self._owner(index, call_id, name)
         if call and name and self._begins_anew(call, call_id, name, piece, index):
             call = None
+        elif call and name and piece and call.is_whole() and call.tells(piece):
+            piece = ""
         if call is None:
             call = self._open(index, call_id, name)
         else:
@@ -144,7 +158,7 @@ class CallBook:
             return True
         if call_id and call_id == call.id and (index is None or index == call.index):
             # The same call told twice, or an id that stands for several calls.
-            return bool(piece) and not _same_json(piece, "".join(call.parts)) and _is_json(piece)
+            return bool(piece) and not call.tells(piece) and _json_value(piece) is not None
         return bool(piece)
 
     def _open(self, index: int | None, call_id: str, name: str) -> OpenCall:
@@ -220,6 +234,8 @@ class _JsonScan:
 
 def _merged_name(old: str, new: str, known: frozenset[str]) -> str:
     """Join a name with what came after it: a repetition, the whole name so far, or the rest."""
+    if len(old) >= _LONGEST_NAME:
+        return old
     if new == old and (old in known or old + new not in known):
         return old
     if new.startswith(old):
@@ -235,7 +251,7 @@ def _settled(arguments: str) -> str:
     >>> _settled('{"a":1}{"a":1}'), _settled('{}{"a":1}'), _settled('{"a":1}{"b":2}')
     ('{"a":1}', '{"a":1}', '{"a":1}{"b":2}')
     """
-    if not _ADJOINING.search(arguments) or _is_json(arguments):
+    if not _ADJOINING.search(arguments) or _json_value(arguments) is not None:
         return arguments
     decoder, position, spans, values = json.JSONDecoder(), 0, [], []
     while position < len(arguments):
@@ -244,7 +260,7 @@ def _settled(arguments: str) -> str:
             continue
         try:
             value, end = decoder.raw_decode(arguments, position)
-        except ValueError:
+        except (ValueError, RecursionError):
             return arguments  # not ours to repair: the tool's error tells the model
         spans.append(arguments[position:end])
         values.append(value)
@@ -254,23 +270,16 @@ def _settled(arguments: str) -> str:
     return arguments
 
 
-def _is_json(text: str) -> bool:
+def _json_value(text: str) -> Any:
+    """The value, None where there is none: no call's arguments are null."""
     try:
-        json.loads(text)
+        return read_json(text)
     except ValueError:
-        return False
-    return True
-
-
-def _same_json(one: str, other: str) -> bool:
-    try:
-        return bool(json.loads(one) == json.loads(other))
-    except ValueError:
-        return False
+        return None
 
 
 def _index(value: Any) -> int | None:
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 

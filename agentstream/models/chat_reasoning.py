@@ -270,13 +270,18 @@ def plain_text(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, list):
-        return "".join(map(plain_text, value))
-    if isinstance(value, Mapping):
-        for key in ("text", "thinking", "content", "summary"):
-            if value.get(key):
-                return plain_text(value[key])
-    return ""
+    pieces: list[str] = []
+    waiting = [value]  # a stack, not a recursion: nothing says how deep the parts stand
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            pieces.append(part)
+        elif isinstance(part, list):
+            waiting.extend(reversed(part))
+        elif isinstance(part, Mapping):
+            names = ("text", "thinking", "content", "summary")
+            waiting.extend([part[name] for name in names if part.get(name)][:1])
+    return "".join(pieces)
 
 
 def with_origin(item: ItemT, provider_data: dict[str, Any]) -> ItemT:

@@ -7,7 +7,7 @@ from typing import Any
 
 from openai.types.responses import ResponseUsage
 
-from ..usage import input_details, output_details
+from ..usage import count, input_details, output_details
 
 __all__ = ["response_usage"]
 
@@ -22,16 +22,11 @@ def response_usage(usage: Mapping[str, Any]) -> ResponseUsage:
     >>> used.input_tokens, used.output_tokens, used.total_tokens
     (3, 4, 7)
     """
-    asked, answered = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    asked, answered = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
     return ResponseUsage(
         input_tokens=asked,
         input_tokens_details=input_details(usage.get("prompt_tokens_details")),
         output_tokens=answered,
         output_tokens_details=output_details(usage.get("completion_tokens_details")),
-        total_tokens=_count(usage, "total_tokens") or asked + answered,
+        total_tokens=count(usage, "total_tokens") or asked + answered,
     )
-
-
-def _count(counts: Mapping[str, Any], name: str) -> int:
-    value = counts.get(name)
-    return int(value) if isinstance(value, int | float) else 0

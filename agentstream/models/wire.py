@@ -13,7 +13,6 @@ missing is delivered when its JSON is whole, since some servers close right afte
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
 from typing import Any, Final, cast, get_args
 
@@ -21,6 +20,8 @@ import jiter
 from openai import APIError, BaseModel
 from openai.types.responses import ResponseStreamEvent
 from pydantic import ValidationError
+
+from ..json_text import read_json
 
 __all__ = [
     "EventDecoder",
@@ -123,8 +124,9 @@ class SSESplitter:
 def parse_json(data: bytes) -> Any:
     """Parse JSON as the official client does, at the speed of jiter.
 
-    jiter refuses what Python's parser takes: half a surrogate pair (models do emit them) and deep
-    nesting. Only then Python's parser is asked, whose error is the one users of the client know.
+    jiter refuses what Python's parser takes: half a surrogate pair (models do emit them). Only then
+    Python's parser is asked, whose error is the one users of the client know. What is nested deeper
+    than 200 levels is refused (the client takes it): nothing that is built of it could be recorded.
 
     Raises
     ------
@@ -142,7 +144,7 @@ def parse_json(data: bytes) -> Any:
         return jiter.from_json(data)
     except ValueError:
         try:
-            return json.loads(data.decode("utf-8"))
+            return read_json(data)
         except ValueError as error:
             error.add_note(
                 "The server sent an event whose data is not JSON. Check that the base URL is that "

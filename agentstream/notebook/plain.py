@@ -5,7 +5,7 @@ from __future__ import annotations
 from markdown_it.token import Token
 
 from .html import clean_text
-from .render import parser
+from .render import inline_tokens
 
 __all__ = ["to_plain"]
 
@@ -32,7 +32,7 @@ def to_plain(text: str) -> str:
     'Lisbon has trams (https://example.org):\n\n- 28\n- 15\n'
     """
     writer = _Writer()
-    for token in parser().parse(clean_text(text)):
+    for token in inline_tokens(clean_text(text)):
         writer.take(token)
     lines = "".join(writer.parts).strip("\n")
     return clean_text(lines) + "\n" if lines else ""

@@ -14,7 +14,7 @@ bare http(s) address   a link, as on GitHub; bare ``www.`` and e-mail addresses 
 a run of text of more  plain text: inline markup takes time that grows faster than the text
 than 100,000 signs
 nesting deeper than    plain text
-100
+40, raw tags: 20
 footnotes              none; ``[^1]: https://...`` is a link definition, as in CommonMark
 =====================  ===========================================================================
 """
@@ -22,6 +22,7 @@ footnotes              none; ``[^1]: https://...`` is a link definition, as in C
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from html import unescape
@@ -41,10 +42,21 @@ if TYPE_CHECKING:
     from markdown_it.rules_block import StateBlock
     from markdown_it.utils import EnvType, OptionsDict
 
-__all__ = ["Definitions", "Group", "InlineCache", "groups", "parser", "render_group"]
+__all__ = [
+    "Definitions",
+    "Group",
+    "InlineCache",
+    "groups",
+    "inline_tokens",
+    "parser",
+    "render_group",
+]
 
 _LONGEST_INLINE = 100_000
 _DEEPEST = 40
+# Raw tags in one another, over all blocks of a group: the sanitiser's time grows with the square of
+# their depth, and its parser opens each style that is open again in each paragraph.
+_DEEPEST_TAGS = 20
 # Tokens that one <details> may hold; the sanitiser's time grows faster than their depth.
 _LARGEST_DETAILS = 2_000
 
@@ -150,6 +162,20 @@ def groups(source: str) -> list[Group]:
     return found
 
 
+def inline_tokens(source: str) -> list[Token]:
+    """Parse `source` with its inline markup; what is too long for that becomes one text."""
+    md, env, tokens = parser(), dict[str, Any](), list[Token]()
+    md.block.parse(source, md, env, tokens)
+    for token in tokens:
+        if token.type == "inline" and len(token.content) <= _LONGEST_INLINE:
+            token.children = []
+            md.inline.parse(token.content, md, env, token.children)
+            text_join(StateCore("", md, {}, [token]))
+        elif token.type == "inline":
+            token.children = [Token("text", "", 0, content=token.content)]
+    return tokens
+
+
 def _details_balance(raw: str) -> int:
     if len(raw) > _LONGEST_INLINE:  # shown as text
         return 0
@@ -182,7 +208,12 @@ def render_group(
         The rendered inline parts, for the next call.
     """
     md = parser()
-    env: dict[str, Any] = {"references": definitions, "cache": cache or {}, "used": {}}
+    env: dict[str, Any] = {
+        "references": definitions,
+        "cache": cache or {},
+        "used": {},
+        "tags": _OpenTags(),
+    }
     raw = _renderer().render(group.tokens, md.options, env)
     return sanitise(raw), env["used"]
 
@@ -274,9 +305,12 @@ class _Renderer(RendererHTML):
     def html_inline(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
         return _harmless(tokens[index].content)
 
-    def html_block(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+    def html_block(
+        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+    ) -> str:
         content = tokens[index].content
-        html = escape(content) if len(content) > _LONGEST_INLINE else _harmless(content)
+        long = len(content) > _LONGEST_INLINE
+        html = escape(content) if long else _harmless(content, env["tags"])
         return html if html.startswith("<") else f"<p>{html}</p>\n"
 
     def list_item_open(
@@ -372,9 +406,10 @@ def _without_punctuation(address: str) -> str:
 def _paired_tags(tokens: Sequence[Token]) -> set[int]:
     """Find the raw tags of a paragraph that stand alone or have their partner in it.
 
-    In ``if a<b and c>d`` there is none.
+    In ``if a<b and c>d`` there is none. Pairs that stand too deep in others are left out.
     """
-    paired: set[int] = set()
+    alone: set[int] = set()
+    partner: dict[int, int] = {}  # of a closing tag
     opened: dict[str, list[int]] = {}
     for index, token in enumerate(tokens):
         tag = _TAG.fullmatch(token.content) if token.type == "html_inline" else None
@@ -382,12 +417,49 @@ def _paired_tags(tokens: Sequence[Token]) -> set[int]:
             continue
         name = tag["name"].lower()
         if name in ("br", "hr", "wbr"):
-            paired.add(index)
+            alone.add(index)
         elif not tag["slash"]:
             opened.setdefault(name, []).append(index)
         elif opened.get(name):
-            paired |= {opened[name].pop(), index}
-    return paired
+            partner[index] = opened[name].pop()
+    shallow: set[int] = set()
+    depth = 0
+    for index in sorted([*partner, *partner.values()]):
+        if index not in partner:
+            depth += 1
+            if depth <= _DEEPEST_TAGS:
+                shallow.add(index)
+        else:
+            depth -= 1
+            if partner[index] in shallow:
+                shallow.add(index)
+    return alone | shallow
+
+
+class _OpenTags:
+    """The raw tags that are open in a group, over all its blocks; tells which stand too deep."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+        self._beyond: Counter[str] = Counter()
+
+    def shows(self, name: str, *, closing: bool) -> bool:
+        """Note a tag; whether it is shown as one."""
+        if name in _NO_DEPTH:
+            return True
+        if closing and self._beyond[name]:
+            self._beyond[name] -= 1
+            return False
+        if closing:
+            if name in self._open:  # as a browser does: what stands open in it ends with it
+                while self._open.pop() != name:
+                    pass
+        elif len(self._open) < _DEEPEST_TAGS:
+            self._open.append(name)
+        else:
+            self._beyond[name] += 1
+            return False
+        return True
 
 
 _TAGS = frozenset(
@@ -397,6 +469,8 @@ _TAGS = frozenset(
 )
 # Wrappers that only carry styles: their content is shown, they are not.
 _IGNORED_TAGS = frozenset("center div font section span".split())
+# Empty ones, and those that the next of their kind ends.
+_NO_DEPTH = frozenset("br caption dd dt hr li p rp rt tbody td tfoot th thead tr wbr".split())
 _ATTRIBUTES = frozenset("align colspan dir href open rowspan start title".split())
 _TAG = re.compile(
     r"<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)"
@@ -405,13 +479,15 @@ _TAG = re.compile(
 _ATTRIBUTE = re.compile(r"([A-Za-z]+)\s*(?:=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+)))?")
 
 
-def _harmless(raw: str) -> str:
+def _harmless(raw: str, tags: _OpenTags | None = None) -> str:
     """Rebuild the harmless tags of raw HTML and escape all else; the sanitiser sees the result."""
     parts: list[str] = []
     done = 0
     for match in _TAG.finditer(raw):
         name = match["name"].lower()
         if name not in _TAGS and name not in _IGNORED_TAGS:
+            continue
+        if tags and name in _TAGS and not tags.shows(name, closing=bool(match["slash"])):
             continue
         parts.append(escape(unescape(raw[done : match.start()])))
         if name in _TAGS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from ..guardrails import (
     ToolOutputGuardrailResult,
 )
 from ..items import ItemHelpers, ToolApprovalItem, ToolCallOutputItem
+from ..json_text import read_json
 from ..tool_call import ToolFailure, failure_answer
 from ..tool_context import ToolContext
 from ..tool_output import MAX_CHARACTERS, RAISE_IT, shortened
@@ -199,7 +199,7 @@ class FunctionCall:
     def arguments(self) -> dict[str, Any]:
         """The arguments as a dict; empty where the model wrote no JSON object."""
         try:
-            arguments = json.loads(self.raw.arguments or "{}")
+            arguments = read_json(self.raw.arguments or "{}")
         except ValueError:
             return {}
         return arguments if isinstance(arguments, dict) else {}

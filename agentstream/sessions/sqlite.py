@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..json_text import read_json
 from .base import SessionABC, SessionSettings, settings_from
 from .database import MEMORY, Database, SessionStorageError, Tables, transaction
 
@@ -119,7 +120,7 @@ class SQLiteSession(SessionABC):
         with closing(self._tables.rows(connection, self.session_id)) as rows:
             for row_id, data in rows:
                 try:
-                    item = json.loads(data.decode())
+                    item = read_json(data)
                 except ValueError:
                     item = None
                 if isinstance(item, dict):

@@ -110,7 +110,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
     ),
     "the whole call told again": (
         [entry(0, "a", "f", '{"x":1}'), entry(0, "a", "f", '{"x": 1}')],
-        [("a", "f", '{"x": 1}')],
+        [("a", "f", '{"x":1}')],
     ),
     "an empty object before the arguments": (
         [entry(0, "a", "f", "{}"), entry(0, None, None, '{"x":1}')],
