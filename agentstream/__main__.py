@@ -1,0 +1,89 @@
+"""``python -m agentstream``: tutorials to begin with, to check and to save."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .errors import UserError
+from .testing import check_notebook, save_notebook
+from .testing.notebooks_template import new_tutorial
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What stands behind the command; that of this process where None.
+
+    Returns
+    -------
+    int
+        0, or 1 if it could not be done.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        for line in options.do(options):
+            sys.stdout.write(f"{line}\n")
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m agentstream", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    new = commands.add_parser(
+        "new-tutorial",
+        help="write a notebook that runs, its recording and its test",
+        description="Write NAME.ipynb with its outputs, NAME.jsonl and test_NAME.py.",
+    )
+    new.add_argument("name", help="letters, digits, - and _")
+    new.add_argument("--into", default=".", metavar="FOLDER", help="where to; here if not given")
+    new.set_defaults(do=_new)
+    check = commands.add_parser(
+        "check-tutorial",
+        help="execute notebooks without a key, and compare their saved outputs",
+        description="As agentstream.testing.check_notebook, which has more options.",
+    )
+    check.set_defaults(do=_check)
+    save = commands.add_parser(
+        "save-tutorial",
+        help="execute notebooks without a key, and save their outputs",
+        description="As agentstream.testing.save_notebook, which has more options.",
+    )
+    save.set_defaults(do=_save)
+    for command in (check, save):
+        command.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    return parser
+
+
+def _new(options: argparse.Namespace) -> list[str]:
+    notebook, recording, test = new_tutorial(options.name, options.into)
+    return [
+        f"{notebook}: the tutorial; jupyter lab {notebook}",
+        f"{recording}: what the model answers in it, so that it needs no key",
+        f"{test}: its test; pytest {test}",
+    ]
+
+
+def _check(options: argparse.Namespace) -> list[str]:
+    for notebook in options.notebooks:
+        check_notebook(notebook)
+    return [f"{notebook}: runs, and its saved outputs are true" for notebook in options.notebooks]
+
+
+def _save(options: argparse.Namespace) -> list[str]:
+    changed = [(notebook, save_notebook(notebook)) for notebook in options.notebooks]
+    return [f"{notebook}: {'saved' if new else 'nothing new'}" for notebook, new in changed]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
