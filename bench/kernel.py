@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,20 @@ class Kernel:
 
     def run(self, code: str, seconds: float = 600) -> tuple[int, int]:
         """Run a cell to its end; how many messages came, and their bytes."""
+        return self._follow(self._client.execute(code), code, seconds)
+
+    def interrupt(self, code: str, after: float) -> float:
+        """Interrupt a cell `after` seconds, and wait for its end; when the signal was sent."""
         asked = self._client.execute(code)
+        time.sleep(after)
+        sent = time.time()
+        self._manager.interrupt_kernel()
+        with suppress(RuntimeError):  # the cell ends with an error, as it is to do
+            self._follow(asked, code, seconds=60)
+        self._reply(asked)
+        return sent
+
+    def _follow(self, asked: str, code: str, seconds: float) -> tuple[int, int]:
         count = sent = 0
         deadline = time.monotonic() + seconds
         while True:
