@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import ModelBehaviorError, ToolTimeoutError
+from .errors import AgentsException, ModelBehaviorError, ToolTimeoutError
 from .function_schema import FuncSchema
 from .run_context import RunContextWrapper
 from .tool_output import MAX_CHARACTERS, RAISE_IT
@@ -39,9 +40,27 @@ def default_tool_timeout_error_message(*, tool_name: str, timeout_seconds: float
 
 
 class ToolFailure(str):
-    """The answer for a failed call: text, whatever output the tool declares."""
+    """The answer for a failed call: text, whatever output the tool declares.
 
-    __slots__ = ()
+    Attributes
+    ----------
+    why : str
+        What went wrong, for those who watch the run; the model may be told less.
+    """
+
+    why: str
+
+    @classmethod
+    def of(cls, answer: Any, error: Exception) -> Any:
+        """The answer to a call that `error` ended; what is no text stays what it is."""
+        if not isinstance(answer, str):
+            return answer
+        failure = cls(answer)
+        if isinstance(error, (_EndedInside, AgentsException)):
+            failure.why = str(error)
+        else:  # Like str(error) with its type, but it never fails.
+            failure.why = "".join(traceback.format_exception_only(error)).strip()
+        return failure
 
 
 @dataclass
@@ -66,7 +85,7 @@ class FunctionInvoker:
         answer = None if function is None else await _answer(function, ctx, error)
         if answer is None:  # nothing to tell the model
             raise error
-        return ToolFailure(answer) if isinstance(answer, str) else answer
+        return ToolFailure.of(answer, error)
 
     async def call(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function with the model's arguments; errors are raised."""
@@ -154,7 +173,7 @@ async def failure_answer(tool: FunctionTool, context: ToolContext[Any], error: E
     invoker = tool.on_invoke_tool
     if isinstance(invoker, FunctionInvoker):
         return await invoker.answer(context, error)
-    return ToolFailure(default_tool_error_function(context, error))
+    return ToolFailure.of(default_tool_error_function(context, error), error)
 
 
 def _run_limit(tool: FunctionTool, context: Any) -> float | None:
@@ -206,6 +225,6 @@ async def invoke_function_tool(
         message = default_tool_timeout_error_message(
             tool_name=function_tool.name, timeout_seconds=seconds
         )
-        return ToolFailure(message)
+        return ToolFailure.of(message, late)
     answer = await _answer(function_tool.timeout_error_function, context, late)
-    return ToolFailure(answer) if isinstance(answer, str) else answer
+    return ToolFailure.of(answer, late)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AgentsException, MCPToolCancellationError, ModelBehaviorError, UserError
 from ..json_text import read_json
 from ..schema import ensure_strict_json_schema
+from ..tool_call import ToolFailure
 from ..tools import FunctionTool, default_tool_error_function
 from .approval import needs_approval
 from .names import Named, prefixed
@@ -223,7 +224,8 @@ class _Call:
                 raise
             _log.warning("The model is told that MCP tool %r failed: %r", self._shown_name, error)
             answer = self._on_failure(context, error)
-            return await answer if inspect.isawaitable(answer) else answer
+            answer = await answer if inspect.isawaitable(answer) else answer
+            return ToolFailure.of(answer, error)
 
     async def _invoke(self, context: ToolContext[Any], text: str) -> Any:
         arguments = self._arguments(text)

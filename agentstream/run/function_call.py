@@ -162,7 +162,7 @@ class FunctionCall:
             self.state.nested[self.raw.call_id] = paused.state
             return list(paused.state.interruptions)
         self.state.nested.pop(self.raw.call_id, None)
-        failed = str(value) if isinstance(value, ToolFailure) else None
+        failed = value.why if isinstance(value, ToolFailure) else None
         self.options.mark(ToolFinished(self.raw.call_id, failed, value))
         item = await self.answer(value, item)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)

@@ -91,6 +91,8 @@ async def test_the_call_has_failed_and_the_next_turn_names_the_server(transport:
     page = snapshot(result.trace)["text/plain"]
     assert "Failed: MCPConnectionError" in page
     assert FAILED in page
+    assert "slow seconds=60 → An error occurred" in page
+    assert "· failed" in page
 
 
 async def test_a_run_whose_tools_are_listed_already_goes_on_without_the_server():

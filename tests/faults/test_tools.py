@@ -81,7 +81,10 @@ async def test_the_model_is_told_that_a_tool_failed_and_not_how(
 
     result = await asked(function_tool(fail if threaded else fail_async))
     assert (result.told, result.final_output) == ([FAILED], "Done.")
-    assert "secret" not in str(snapshot(result.trace))
+    shown = snapshot(result.trace)["text/html"]
+    assert FAILED in shown
+    assert f"{type(raised).__name__}" in shown, "whoever watches is told what went wrong"
+    assert ("secret" in shown) == isinstance(raised, ValueError)
 
 
 async def test_a_tool_that_raises_keyboard_interrupt_ends_its_run_with_a_name():
