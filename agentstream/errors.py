@@ -89,6 +89,17 @@ class AgentsException(Exception):
     ----------
     run_data : RunErrorDetails or None
         The run's items, responses and usage so far; None where no run was under way.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel, call
+    >>> model = ScriptedModel([call("no_such_tool")])
+    >>> try:
+    ...     _ = Runner.run_sync(Agent(name="Guide", model=model), "Hello")
+    ... except AgentsException as error:
+    ...     type(error).__name__, len(error.run_data.raw_responses)
+    ('ModelBehaviorError', 1)
     """
 
     run_data: RunErrorDetails | None
@@ -99,7 +110,13 @@ class AgentsException(Exception):
 
 
 class UserError(AgentsException):
-    """The program asks for something that cannot be done; the message says what to write."""
+    """The program asks for something that cannot be done; the message says what to write.
+
+    Attributes
+    ----------
+    message : str
+        What happened, and what to do.
+    """
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -121,7 +138,13 @@ class RecordingError(UserError):
 
 
 class MaxTurnsExceeded(AgentsException):
-    """The run used up `max_turns` without a final output."""
+    """The run used up `max_turns` without a final output.
+
+    Attributes
+    ----------
+    message : str
+        What happened, and what to do.
+    """
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -129,7 +152,13 @@ class MaxTurnsExceeded(AgentsException):
 
 
 class ModelBehaviorError(AgentsException):
-    """The model answered something that cannot be used: an unknown tool, invalid JSON, nothing."""
+    """The model answered something that cannot be used: an unknown tool, invalid JSON, nothing.
+
+    Attributes
+    ----------
+    message : str
+        What happened, and what to do.
+    """
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -144,7 +173,13 @@ class ModelStreamError(ModelBehaviorError):
 
 
 class ModelRefusalError(AgentsException):
-    """The model declined to produce the structured output it was asked for."""
+    """The model declined to produce the structured output it was asked for.
+
+    Attributes
+    ----------
+    refusal : str
+        The model's words.
+    """
 
     def __init__(self, refusal: str) -> None:
         self.refusal = refusal
@@ -152,7 +187,13 @@ class ModelRefusalError(AgentsException):
 
 
 class ModelTimeoutError(AgentsException):
-    """A model call took longer than `ModelSettings.timeout` seconds."""
+    """A model call took longer than `ModelSettings.timeout` seconds.
+
+    Attributes
+    ----------
+    timeout_seconds : float
+        The limit.
+    """
 
     def __init__(self, timeout_seconds: float) -> None:
         self.timeout_seconds = timeout_seconds
@@ -160,7 +201,13 @@ class ModelTimeoutError(AgentsException):
 
 
 class ModelStalledError(ModelTimeoutError):
-    """A streaming model was silent for longer than the run's `TimeLimits` allow."""
+    """A streaming model was silent for longer than the run's `TimeLimits` allow.
+
+    Attributes
+    ----------
+    limit : str
+        The limit's name in `TimeLimits`.
+    """
 
     def __init__(self, timeout_seconds: float, limit: str) -> None:
         super().__init__(timeout_seconds)
@@ -172,7 +219,13 @@ class ModelStalledError(ModelTimeoutError):
 
 
 class RunTimeoutError(AgentsException):
-    """The run took longer than `TimeLimits.run` seconds; what it had reached is kept."""
+    """The run took longer than `TimeLimits.run` seconds; what it had reached is kept.
+
+    Attributes
+    ----------
+    timeout_seconds : float
+        The limit.
+    """
 
     def __init__(self, timeout_seconds: float) -> None:
         self.timeout_seconds = timeout_seconds
@@ -184,7 +237,15 @@ class RunTimeoutError(AgentsException):
 
 
 class ToolTimeoutError(AgentsException):
-    """A tool took longer than its `timeout` seconds."""
+    """A tool took longer than its `timeout` seconds.
+
+    Attributes
+    ----------
+    tool_name : str
+        The tool.
+    timeout_seconds : float
+        Its limit.
+    """
 
     def __init__(self, tool_name: str, timeout_seconds: float) -> None:
         self.tool_name = tool_name
@@ -193,7 +254,13 @@ class ToolTimeoutError(AgentsException):
 
 
 class MCPToolCancellationError(AgentsException):
-    """An MCP call was cancelled by its server or transport, not by the run."""
+    """An MCP call was cancelled by its server or transport, not by the run.
+
+    Attributes
+    ----------
+    message : str
+        What happened, and what to do.
+    """
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -201,7 +268,13 @@ class MCPToolCancellationError(AgentsException):
 
 
 class InputGuardrailTripwireTriggered(AgentsException):
-    """An input guardrail stopped the run."""
+    """An input guardrail stopped the run.
+
+    Attributes
+    ----------
+    guardrail_result : InputGuardrailResult
+        Which guardrail, and what it found.
+    """
 
     guardrail_result: InputGuardrailResult
 
@@ -212,7 +285,13 @@ class InputGuardrailTripwireTriggered(AgentsException):
 
 
 class OutputGuardrailTripwireTriggered(AgentsException):
-    """An output guardrail refused the final output."""
+    """An output guardrail refused the final output.
+
+    Attributes
+    ----------
+    guardrail_result : OutputGuardrailResult
+        Which guardrail, and what it found.
+    """
 
     guardrail_result: OutputGuardrailResult
 
@@ -223,7 +302,15 @@ class OutputGuardrailTripwireTriggered(AgentsException):
 
 
 class ToolInputGuardrailTripwireTriggered(AgentsException):
-    """A tool's input guardrail stopped the run."""
+    """A tool's input guardrail stopped the run.
+
+    Attributes
+    ----------
+    guardrail : ToolInputGuardrail
+        Which one.
+    output : ToolGuardrailFunctionOutput
+        What it found.
+    """
 
     def __init__(
         self, guardrail: ToolInputGuardrail[Any], output: ToolGuardrailFunctionOutput
@@ -234,7 +321,15 @@ class ToolInputGuardrailTripwireTriggered(AgentsException):
 
 
 class ToolOutputGuardrailTripwireTriggered(AgentsException):
-    """A tool's output guardrail stopped the run."""
+    """A tool's output guardrail stopped the run.
+
+    Attributes
+    ----------
+    guardrail : ToolOutputGuardrail
+        Which one.
+    output : ToolGuardrailFunctionOutput
+        What it found.
+    """
 
     def __init__(
         self, guardrail: ToolOutputGuardrail[Any], output: ToolGuardrailFunctionOutput

@@ -34,6 +34,8 @@ class RawResponsesStreamEvent:
     ----------
     data : openai.types.responses.ResponseStreamEvent
         Filter with `isinstance(event.data, ResponseTextDeltaEvent)` and the like.
+    type : str
+        The kind of event, the same for all of this class.
     """
 
     data: TResponseStreamEvent
@@ -50,6 +52,8 @@ class RunItemStreamEvent:
         What happened, such as ``"tool_called"`` or ``"message_output_created"``.
     item : RunItem
         The item.
+    type : str
+        The kind of event, the same for all of this class.
     """
 
     name: RunItemEventName
@@ -59,7 +63,15 @@ class RunItemStreamEvent:
 
 @dataclass(slots=True)
 class AgentUpdatedStreamEvent:
-    """Another agent is at work: the first one, or one that was handed to."""
+    """Another agent is at work: the first one, or one that was handed to.
+
+    Attributes
+    ----------
+    new_agent : Agent
+        The agent.
+    type : str
+        The kind of event, the same for all of this class.
+    """
 
     new_agent: Agent[Any]
     type: Literal["agent_updated_stream_event"] = "agent_updated_stream_event"

@@ -57,6 +57,11 @@ class GuardrailFunctionOutput:
         Anything worth knowing about the check.
     tripwire_triggered : bool
         True stops the run.
+
+    Examples
+    --------
+    >>> GuardrailFunctionOutput({"words": 3}, tripwire_triggered=False).tripwire_triggered
+    False
     """
 
     output_info: Any
@@ -65,7 +70,15 @@ class GuardrailFunctionOutput:
 
 @dataclass
 class InputGuardrailResult:
-    """What an input guardrail found in this run."""
+    """What an input guardrail found in this run.
+
+    Attributes
+    ----------
+    guardrail : InputGuardrail
+        Which one.
+    output : GuardrailFunctionOutput
+        What its function returned.
+    """
 
     guardrail: InputGuardrail[Any]
     output: GuardrailFunctionOutput
@@ -73,7 +86,19 @@ class InputGuardrailResult:
 
 @dataclass
 class OutputGuardrailResult:
-    """What an output guardrail found in this run."""
+    """What an output guardrail found in this run.
+
+    Attributes
+    ----------
+    guardrail : OutputGuardrail
+        Which one.
+    agent_output
+        What was checked: the final output.
+    agent : Agent
+        Whose output it is.
+    output : GuardrailFunctionOutput
+        What the guardrail's function returned.
+    """
 
     guardrail: OutputGuardrail[Any]
     agent_output: Any
@@ -94,6 +119,13 @@ class InputGuardrail(Generic[TContext]):
     run_in_parallel : bool
         True: beside the first model call, so that it costs no time; False: before it, so that a
         tripped run costs no tokens.
+
+    Examples
+    --------
+    >>> def short(context, agent, input):
+    ...     return GuardrailFunctionOutput(len(input), tripwire_triggered=len(input) > 1000)
+    >>> InputGuardrail(short, run_in_parallel=False).get_name()
+    'short'
     """
 
     guardrail_function: Callable[
@@ -113,14 +145,29 @@ class InputGuardrail(Generic[TContext]):
         input: str | list[TResponseInputItem],
         context: RunContextWrapper[TContext],
     ) -> InputGuardrailResult:
-        """Run the check on `input`."""
+        """Run the check of `agent`'s `input`, with the run's `context`."""
         output = await _found(self, context, agent, input)
         return InputGuardrailResult(guardrail=self, output=output)
 
 
 @dataclass
 class OutputGuardrail(Generic[TContext]):
-    """Checks the final output; the function takes the context, the agent and the output."""
+    """Checks the final output.
+
+    Attributes
+    ----------
+    guardrail_function : callable
+        Takes the context, the agent and the output; may be async.
+    name : str or None
+        The function's name where None.
+
+    Examples
+    --------
+    >>> def polite(context, agent, output):
+    ...     return GuardrailFunctionOutput(None, tripwire_triggered="please" not in output)
+    >>> OutputGuardrail(polite, name="politeness").get_name()
+    'politeness'
+    """
 
     guardrail_function: Callable[
         [RunContextWrapper[TContext], Agent[Any], Any],
@@ -135,7 +182,7 @@ class OutputGuardrail(Generic[TContext]):
     async def run(
         self, context: RunContextWrapper[TContext], agent: Agent[Any], agent_output: Any
     ) -> OutputGuardrailResult:
-        """Run the check on `agent_output`."""
+        """Run the check of `agent`'s `agent_output`, with the run's `context`."""
         output = await _found(self, context, agent, agent_output)
         return OutputGuardrailResult(
             guardrail=self, agent=agent, agent_output=agent_output, output=output
@@ -164,6 +211,10 @@ def input_guardrail(
         The function's name where not given.
     run_in_parallel : bool
         Beside the first model call, or before it.
+
+    Returns
+    -------
+    InputGuardrail
 
     Examples
     --------
@@ -195,6 +246,18 @@ def output_guardrail(func: Callable[..., Any] | None = None, *, name: str | None
         Takes the context, the agent and its output; returns `GuardrailFunctionOutput`.
     name : str, optional
         The function's name where not given.
+
+    Returns
+    -------
+    OutputGuardrail
+
+    Examples
+    --------
+    >>> @output_guardrail
+    ... def polite(context, agent, output):
+    ...     return GuardrailFunctionOutput(None, tripwire_triggered="please" not in output)
+    >>> polite.get_name()
+    'polite'
     """
 
     def decorate(f: Callable[..., Any]) -> OutputGuardrail[Any]:
@@ -236,6 +299,11 @@ class ToolGuardrailFunctionOutput:
         Anything worth knowing about the check.
     behavior : dict
         Made by `allow`, `reject_content` or `raise_exception`.
+
+    Examples
+    --------
+    >>> ToolGuardrailFunctionOutput.reject_content("Ask for fewer rows.").behavior
+    {'type': 'reject_content', 'message': 'Ask for fewer rows.'}
     """
 
     output_info: Any
@@ -245,23 +313,31 @@ class ToolGuardrailFunctionOutput:
 
     @classmethod
     def allow(cls, output_info: Any = None) -> ToolGuardrailFunctionOutput:
-        """Let the call go on."""
+        """Let the call go on; `output_info` is kept with the result."""
         return cls(output_info=output_info, behavior={"type": "allow"})
 
     @classmethod
     def reject_content(cls, message: str, output_info: Any = None) -> ToolGuardrailFunctionOutput:
-        """Give the model `message` in place of the tool's output."""
+        """Give the model `message` in place of the tool's output; `output_info` is kept."""
         return cls(output_info=output_info, behavior={"type": "reject_content", "message": message})
 
     @classmethod
     def raise_exception(cls, output_info: Any = None) -> ToolGuardrailFunctionOutput:
-        """End the run with a tripwire error."""
+        """End the run with a tripwire error; `output_info` is kept."""
         return cls(output_info=output_info, behavior={"type": "raise_exception"})
 
 
 @dataclass
 class ToolInputGuardrailData:
-    """What a tool's input guardrail is given: the call's context and the agent."""
+    """What a tool's input guardrail is given: the call's context and the agent.
+
+    Attributes
+    ----------
+    context : ToolContext
+        With the tool's name, the call's id and its arguments as JSON text.
+    agent : Agent
+        Who called.
+    """
 
     context: ToolContext[Any]
     agent: Agent[Any]
@@ -269,14 +345,28 @@ class ToolInputGuardrailData:
 
 @dataclass
 class ToolOutputGuardrailData(ToolInputGuardrailData):
-    """What a tool's output guardrail is given: the same, and the output."""
+    """What a tool's output guardrail is given: the same, and the output.
+
+    Attributes
+    ----------
+    output
+        What the tool returned.
+    """
 
     output: Any
 
 
 @dataclass
 class ToolInputGuardrailResult:
-    """What a tool's input guardrail found."""
+    """What a tool's input guardrail found.
+
+    Attributes
+    ----------
+    guardrail : ToolInputGuardrail
+        Which one.
+    output : ToolGuardrailFunctionOutput
+        What its function returned.
+    """
 
     guardrail: ToolInputGuardrail[Any]
     output: ToolGuardrailFunctionOutput
@@ -284,7 +374,15 @@ class ToolInputGuardrailResult:
 
 @dataclass
 class ToolOutputGuardrailResult:
-    """What a tool's output guardrail found."""
+    """What a tool's output guardrail found.
+
+    Attributes
+    ----------
+    guardrail : ToolOutputGuardrail
+        Which one.
+    output : ToolGuardrailFunctionOutput
+        What its function returned.
+    """
 
     guardrail: ToolOutputGuardrail[Any]
     output: ToolGuardrailFunctionOutput
@@ -303,7 +401,24 @@ async def _run_tool_guardrail(guardrail: Any, data: Any) -> ToolGuardrailFunctio
 
 @dataclass
 class ToolInputGuardrail(Generic[TContext]):
-    """Checks a tool call before the tool runs."""
+    """Checks a tool call before the tool runs.
+
+    Attributes
+    ----------
+    guardrail_function : callable
+        Takes `ToolInputGuardrailData`; returns `ToolGuardrailFunctionOutput`; may be async.
+    name : str or None
+        The function's name where None.
+
+    Examples
+    --------
+    >>> def small(data):
+    ...     if len(data.context.tool_arguments) > 1000:
+    ...         return ToolGuardrailFunctionOutput.reject_content("Too long.")
+    ...     return ToolGuardrailFunctionOutput.allow()
+    >>> ToolInputGuardrail(small).get_name()
+    'small'
+    """
 
     guardrail_function: Callable[
         [ToolInputGuardrailData], MaybeAwaitable[ToolGuardrailFunctionOutput]
@@ -321,7 +436,24 @@ class ToolInputGuardrail(Generic[TContext]):
 
 @dataclass
 class ToolOutputGuardrail(Generic[TContext]):
-    """Checks what a tool returned before the model sees it."""
+    """Checks what a tool returned before the model sees it.
+
+    Attributes
+    ----------
+    guardrail_function : callable
+        Takes `ToolOutputGuardrailData`; returns `ToolGuardrailFunctionOutput`; may be async.
+    name : str or None
+        The function's name where None.
+
+    Examples
+    --------
+    >>> def no_keys(data):
+    ...     if "sk-" in str(data.output):
+    ...         return ToolGuardrailFunctionOutput.reject_content("A key was left out.")
+    ...     return ToolGuardrailFunctionOutput.allow()
+    >>> ToolOutputGuardrail(no_keys).get_name()
+    'no_keys'
+    """
 
     guardrail_function: Callable[
         [ToolOutputGuardrailData], MaybeAwaitable[ToolGuardrailFunctionOutput]
@@ -346,6 +478,21 @@ def tool_input_guardrail(func: Callable[..., Any] | None = None, *, name: str | 
         Takes `ToolInputGuardrailData`; returns `ToolGuardrailFunctionOutput`.
     name : str, optional
         The function's name where not given.
+
+    Returns
+    -------
+    ToolInputGuardrail
+        For ``function_tool(tool_input_guardrails=[...])``.
+
+    Examples
+    --------
+    >>> @tool_input_guardrail
+    ... def small(data):
+    ...     if len(data.context.tool_arguments) > 1000:
+    ...         return ToolGuardrailFunctionOutput.reject_content("Too long.")
+    ...     return ToolGuardrailFunctionOutput.allow()
+    >>> small.get_name()
+    'small'
     """
 
     def decorate(f: Callable[..., Any]) -> ToolInputGuardrail[Any]:
@@ -365,6 +512,21 @@ def tool_output_guardrail(
         Takes `ToolOutputGuardrailData`; returns `ToolGuardrailFunctionOutput`.
     name : str, optional
         The function's name where not given.
+
+    Returns
+    -------
+    ToolOutputGuardrail
+        For ``function_tool(tool_output_guardrails=[...])``.
+
+    Examples
+    --------
+    >>> @tool_output_guardrail(name="keys")
+    ... def no_keys(data):
+    ...     if "sk-" in str(data.output):
+    ...         return ToolGuardrailFunctionOutput.raise_exception()
+    ...     return ToolGuardrailFunctionOutput.allow()
+    >>> no_keys.get_name()
+    'keys'
     """
 
     def decorate(f: Callable[..., Any]) -> ToolOutputGuardrail[Any]:

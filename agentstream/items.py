@@ -90,6 +90,8 @@ class RunItemBase(Generic[T]):
         The agent whose turn produced the item.
     raw_item
         The item as the Responses API writes it: an `openai.types.responses` object or a dict.
+    type : str
+        The kind of item, as in ``item.type == "tool_call_item"``.
     """
 
     # An agent shows itself over half a page, and an item is seen in lists.
@@ -130,7 +132,13 @@ class HandoffCallItem(RunItemBase[Any]):
 
 @dataclass
 class HandoffOutputItem(RunItemBase[Any]):
-    """The handoff took place."""
+    """The handoff took place.
+
+    Attributes
+    ----------
+    source_agent, target_agent : Agent
+        From whom to whom.
+    """
 
     raw_item: Any
     source_agent: Agent[Any] = field(repr=False)

@@ -52,6 +52,12 @@ class RunContextWrapper(Generic[TContext]):
         The run's input as items.
     tool_input
         The structured input of an agent that runs as a tool.
+
+    Examples
+    --------
+    >>> context = RunContextWrapper({"user": "Ada"})
+    >>> context.context["user"], context.usage.total_tokens
+    ('Ada', 0)
     """
 
     context: TContext
@@ -122,6 +128,8 @@ class RunContextWrapper(Generic[TContext]):
     def is_tool_approved(self, tool_name: str, call_id: str) -> bool | None:
         """Whether a call is approved.
 
+        Takes the `tool_name`, with its namespace where it has one, and the `call_id`.
+
         Returns
         -------
         bool or None
@@ -152,7 +160,10 @@ class RunContextWrapper(Generic[TContext]):
         existing_pending: ToolApprovalItem | None = None,
         tool_lookup_key: Any = None,
     ) -> str | None:
-        """What the model is to be told about a rejected call; None for the usual words."""
+        """What the model is to be told about a rejected call; None for the usual words.
+
+        Parameters are as for `get_approval_status`.
+        """
         decisions = self._approvals.get(_key(tool_name, tool_namespace, existing_pending))
         if decisions is None or decisions.status(call_id) is not False:
             return None
@@ -167,4 +178,4 @@ def _key(tool_name: str, namespace: str | None, pending: ToolApprovalItem | None
 
 @dataclass(eq=False)
 class AgentHookContext(RunContextWrapper[TContext]):
-    """The context that agent hooks receive; usage and approvals are those of the run."""
+    """Attributes are as of `RunContextWrapper`."""

@@ -37,7 +37,15 @@ ReasoningItemIdPolicy: TypeAlias = Literal["preserve", "omit"]
 
 @dataclass
 class ModelInputData:
-    """What a model call is about to be sent."""
+    """What a model call is about to be sent.
+
+    Attributes
+    ----------
+    input : list of dict
+        The conversation.
+    instructions : str or None
+        The agent's instructions.
+    """
 
     input: list[TResponseInputItem]
     instructions: str | None
@@ -45,7 +53,17 @@ class ModelInputData:
 
 @dataclass
 class CallModelData(Generic[TContext]):
-    """What `call_model_input_filter` is given."""
+    """What `call_model_input_filter` is given.
+
+    Attributes
+    ----------
+    model_data : ModelInputData
+        What is about to be sent.
+    agent : Agent
+        Whose turn it is.
+    context
+        Your own object of the run.
+    """
 
     model_data: ModelInputData
     agent: Agent[TContext]
@@ -58,7 +76,23 @@ SessionInputCallback: TypeAlias = Callable[[list[Any], list[Any]], Any]
 
 @dataclass
 class ToolErrorFormatterArgs(Generic[TContext]):
-    """What `tool_error_formatter` is given."""
+    """What `tool_error_formatter` is given.
+
+    Attributes
+    ----------
+    kind : {"approval_rejected", "tool_not_found", "tool_exception"}
+        What happened.
+    tool_type : str
+        ``"function"`` for a function of yours.
+    tool_name, call_id : str
+        Of the call.
+    default_message : str
+        What the model would be told.
+    run_context : RunContextWrapper
+        The run's context.
+    error : Exception or None
+        What the tool raised.
+    """
 
     kind: Literal["approval_rejected", "tool_not_found", "tool_exception"]
     tool_type: Literal["function", "computer", "shell", "apply_patch", "custom"]
@@ -95,6 +129,11 @@ class ToolExecutionConfig:
     max_output_characters : int or None
         How much of one output the model is told; of a longer one the middle is left out, which
         the text says. A generator is stopped there. None: all. Not in the SDK.
+
+    Examples
+    --------
+    >>> ToolExecutionConfig(max_function_tool_concurrency=1).max_function_tool_concurrency
+    1
     """
 
     max_function_tool_concurrency: int | None = None
@@ -114,7 +153,23 @@ class ToolExecutionConfig:
 
 @dataclass
 class RunErrorData:
-    """What a run had reached, for an error handler."""
+    """What a run had reached, for an error handler.
+
+    Attributes
+    ----------
+    input : str or list of dict
+        What the run was started with.
+    new_items : list of RunItem
+        Its items so far.
+    history : list of dict
+        The whole conversation as input for a model.
+    output : list of dict
+        The new items as input for a model.
+    raw_responses : list of ModelResponse
+        The model's answers.
+    last_agent : Agent
+        Who was at work.
+    """
 
     input: str | list[TResponseInputItem]
     new_items: list[RunItem]
@@ -126,7 +181,17 @@ class RunErrorData:
 
 @dataclass
 class RunErrorHandlerInput(Generic[TContext]):
-    """What an error handler is given."""
+    """What an error handler is given.
+
+    Attributes
+    ----------
+    error : MaxTurnsExceeded, ModelRefusalError or ModelBehaviorError
+        What went wrong.
+    context : RunContextWrapper
+        The run's context.
+    run_data : RunErrorData
+        What the run had reached.
+    """
 
     error: MaxTurnsExceeded | ModelRefusalError | ModelBehaviorError
     context: RunContextWrapper[TContext]
@@ -143,6 +208,11 @@ class RunErrorHandlerResult:
         What `result.final_output` becomes.
     include_in_history : bool
         Whether it becomes a message of the conversation, too.
+
+    Examples
+    --------
+    >>> RunErrorHandlerResult("I could not finish.", include_in_history=False).final_output
+    'I could not finish.'
     """
 
     final_output: Any
@@ -153,7 +223,22 @@ RunErrorHandler: TypeAlias = Callable[[RunErrorHandlerInput[Any]], Any]
 
 
 class RunErrorHandlers(TypedDict, total=False):
-    """Functions that turn an error of the run into a final output."""
+    """Functions that turn an error of the run into a final output.
+
+    Attributes
+    ----------
+    max_turns, model_refusal, invalid_final_output : callable
+        Takes a `RunErrorHandlerInput`; returns a `RunErrorHandlerResult`, or the final output.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel, call
+    >>> guide = Agent(name="Guide", model=ScriptedModel(["Hello."]))
+    >>> handlers = {"max_turns": lambda given: RunErrorHandlerResult("Out of turns.")}
+    >>> Runner.run_sync(guide, "Hi", max_turns=0, error_handlers=handlers).final_output
+    'Out of turns.'
+    """
 
     max_turns: RunErrorHandler
     model_refusal: RunErrorHandler
@@ -215,6 +300,15 @@ trace_metadata
         Accepted for the SDK's programs; an output that a guardrail refused is in no session.
     limits : TimeLimits or dict
         How long connecting, silence, tools and the whole run may take. Not in the SDK.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel
+    >>> guide = Agent(name="Guide")
+    >>> config = RunConfig(model=ScriptedModel(["Hello."]), model_settings={"temperature": 0})
+    >>> Runner.run_sync(guide, "Hi", run_config=config).final_output
+    'Hello.'
     """
 
     model: str | Model | None = None

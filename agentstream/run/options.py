@@ -11,7 +11,7 @@ from ..models.recorded.active import ActiveRecording, active
 from ..run_context import AgentHookContext, RunContextWrapper
 from ..together import together
 from .config import RunConfig, RunErrorHandlers
-from .hooks import RunHooksBase
+from .hooks import AgentHooksBase, RunHooksBase
 
 if TYPE_CHECKING:
     from ..agent import Agent
@@ -70,12 +70,18 @@ class RunOptions:
             await together(told)
 
 
+_DO_NOTHING = frozenset(
+    method
+    for base in (RunHooksBase, AgentHooksBase)
+    for method in vars(base).values()
+    if callable(method)
+)
+
+
 def _overridden(hooks: Any, moment: str) -> Callable[..., Any] | None:
     """The hook; None where nobody wrote one, so that it costs nothing."""
     method: Callable[..., Any] | None = getattr(hooks, moment, None)
-    if method is None or getattr(method, "__module__", "") == RunHooksBase.__module__:
-        return None
-    return method
+    return None if getattr(method, "__func__", method) in _DO_NOTHING else method
 
 
 def hook_context(context: RunContextWrapper[Any]) -> AgentHookContext[Any]:
