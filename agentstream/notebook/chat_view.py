@@ -22,16 +22,11 @@ from .board import Board
 from .chat_still import asked_html, conversation
 from .chat_turn import ChatTurn
 from .panels import Panels
+from .place import call_on, is_inside_another, publish, running_loop, show_in_time
 from .scene import Scene
 from .snapshot import style
 from .view import _STATIC, AgentView
-from .widget_show import (
-    RunInterrupted,
-    _display,
-    _is_inside_another,
-    _running_loop,
-    remember_shown,
-)
+from .widget_show import RunInterrupted, remember_shown
 
 if TYPE_CHECKING:
     from .chat import Chat
@@ -115,14 +110,14 @@ class ChatView(AgentView):
         id = f"agentstream-chat-{next(_NUMBERS)}"
         self._chat = chat
         self._shown = False
-        self._home = _running_loop()
+        self._home = running_loop()
         self._cell, self._execution = _cell()
         super().__init__(
             Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
         )
         self.live = False
         self._close_older()
-        self._show_in_time()
+        show_in_time(self._show_in_time, self._home)
 
     def _lay_out(self, trace: Trace, **_: Any) -> None:
         self._scene = Talk(self._board)
@@ -136,30 +131,19 @@ class ChatView(AgentView):
             return
         self._shown = True
         self.flush()
-        _display(self._still(), display_id=self.chat_id)
+        publish(self._still(), display_id=self.chat_id)
         bundle: Any = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         # Its text would stand below the still picture wherever there are no widgets.
         data.pop("text/plain", None)
-        _display(data, metadata=metadata, display_id=f"{self.chat_id}-live")
+        publish(data, metadata=metadata, display_id=f"{self.chat_id}-live")
 
     def _still(self) -> dict[str, str]:
         return conversation(self._chat.turns, name=self._chat.agent.name, id=self.chat_id)
 
     def _show_in_time(self) -> None:
-        """As `ShownWidget` does: display it although it is not the cell's last expression."""
-        cell_events = getattr(get_ipython(), "events", None)
-
-        def show() -> None:
-            if cell_events is not None and show in cell_events.callbacks["post_execute"]:
-                cell_events.unregister("post_execute", show)
-            if not self._shown and not _is_inside_another(self):
-                self.show()
-
-        if cell_events is not None:
-            cell_events.register("post_execute", show)
-        if self._home is not None:
-            self._home.call_soon(show)
+        if not self._shown and not is_inside_another(self):
+            self.show()
 
     def _close_older(self) -> None:
         """Close what earlier executions of this cell have left; their place is gone."""
@@ -192,7 +176,7 @@ class ChatView(AgentView):
         """The turn is over: its buttons go, and the still picture has it, too."""
         self.close_run()
         if self._shown:
-            _display(self._still(), display_id=self.chat_id, update=True)
+            publish(self._still(), display_id=self.chat_id, update=True)
 
     def changed(self, state: str) -> None:
         """Say whether it can be asked, and who answers."""
@@ -227,11 +211,7 @@ class ChatView(AgentView):
 
     def on_loop(self, function: Callable[[], None]) -> None:
         """Call `function` on the conversation's loop; messages come in on another thread."""
-        home = self._home
-        if home is not None and home is not _running_loop() and not home.is_closed():
-            home.call_soon_threadsafe(function)
-        else:
-            function()
+        call_on(self._home, function)
 
 
 def _cell() -> tuple[object, int]:

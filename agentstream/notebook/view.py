@@ -21,6 +21,7 @@ from ipywidgets import Layout
 from ..trace import Trace
 from .board import Board
 from .panels import Panels
+from .place import call_on
 from .scene import Scene
 from .snapshot import style
 
@@ -154,21 +155,10 @@ class AgentView(anywidget.AnyWidget):
         kind = message.get("kind") if isinstance(message, dict) else None
         if kind == "keyframe":
             self.seen = True
-            self._on_loop(self._answer)
+            call_on(self._loop, self._answer)
         elif kind in ("stop", "approve", "reject") and self._on_press is not None:
             self._on_press(kind, message.get("call_id"))
 
     def _answer(self) -> None:
         self.flush()
         self.send({**self._whole(), "key": True})
-
-    def _on_loop(self, function: Callable[[], None]) -> None:
-        loop = self._loop
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        if loop is None or loop is here or loop.is_closed():
-            function()
-        else:
-            loop.call_soon_threadsafe(function)

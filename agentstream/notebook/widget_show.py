@@ -10,10 +10,7 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from IPython import display as ipython
-from IPython.core.getipython import get_ipython
-from ipywidgets import Widget
-
+from . import place
 from .snapshot import snapshot
 from .source import Source
 from .view import AgentView
@@ -44,14 +41,15 @@ class ShownWidget(AgentView):
         self.source = source
         self._extras = {"table": table, "timeline": timeline}
         self._display_id: str | None = None
+        self._cell = place.count()
         self._ended = False
         self._decided: asyncio.Event | None = None
         super().__init__(source.trace, on_press=self._press, **self._extras)
         source.watch(self._changed)
-        self._home = _running_loop()
+        self._home = place.running_loop()
         if self._home is not None:
             source.start()
-        self._show_in_time()
+        place.show_in_time(self._show_in_time, self._home)
 
     # -- on the page --
 
@@ -64,34 +62,20 @@ class ShownWidget(AgentView):
         if self._display_id is not None:
             return
         self._display_id = uuid.uuid4().hex
+        self._cell = place.count()
         if not self.source.foreign:
             remember_shown(self.source.result)
         self.flush()
         if self._ended:
-            _display(self._still(), display_id=self._display_id)
+            place.publish(self._still(), display_id=self._display_id)
             return
         bundle: Any = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        _display(data, metadata=metadata, display_id=self._display_id)
+        place.publish(data, metadata=metadata, display_id=self._display_id)
 
     def _show_in_time(self) -> None:
-        """See to it that a statement in the middle of a cell is displayed, too.
-
-        IPython displays only a cell's last expression. So the run is displayed when the cell gives
-        way to the loop, or at its end, unless it has found its place by then.
-        """
-        cell_events = getattr(get_ipython(), "events", None)
-
-        def show() -> None:
-            if cell_events is not None and show in cell_events.callbacks["post_execute"]:
-                cell_events.unregister("post_execute", show)
-            if self._display_id is None and not _is_inside_another(self):
-                self.show()
-
-        if cell_events is not None:
-            cell_events.register("post_execute", show)
-        if self._home is not None:
-            self._home.call_soon(show)
+        if self._display_id is None and not place.is_inside_another(self):
+            self.show()
 
     def _still(self) -> dict[str, str]:
         return snapshot(self.source.trace, **self._extras)
@@ -118,17 +102,17 @@ class ShownWidget(AgentView):
 
     def _picture(self) -> None:
         """Put the still picture in the widget's place; a run that goes on is told there, too."""
-        if self._display_id is not None:
-            _display(self._still(), display_id=self._display_id, update=True)
+        if self._display_id is None:
+            return
+        still = self._still()
+        place.publish(still, display_id=self._display_id, update=True)
+        if place.count() != self._cell:
+            place.publish_with_next_cell(still, self._display_id)
 
     # -- what is pressed --
 
     def _press(self, kind: str, call_id: str | None) -> None:
-        home = self._home
-        if home is not None and home is not _running_loop() and not home.is_closed():
-            home.call_soon_threadsafe(self._obey, kind, call_id)
-        else:
-            self._obey(kind, call_id)
+        place.call_on(self._home, lambda: self._obey(kind, call_id))
 
     def _obey(self, kind: str, call_id: str | None) -> None:
         if kind != "stop":
@@ -216,7 +200,7 @@ _SHOWN_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
 def remember_shown(result: Any) -> None:
     """Note that the run of `result` is shown in the cell that is being executed."""
-    _SHOWN_IN[result] = _cell()
+    _SHOWN_IN[result] = place.count()
 
 
 def is_shown_here(result: Any) -> bool:
@@ -224,17 +208,7 @@ def is_shown_here(result: Any) -> bool:
 
     ``await show(run)`` gives the result, which as a cell's last expression would be shown twice.
     """
-    return _SHOWN_IN.get(result) == _cell()
-
-
-def _cell() -> int:
-    return getattr(get_ipython(), "execution_count", -1)
-
-
-def _display(data: dict[str, str], *, display_id: str, **how: Any) -> None:
-    """Show a bundle as it is: IPython is not asked to make anything of it."""
-    show_it: Any = ipython.publish_display_data
-    show_it(data, transient={"display_id": display_id}, **how)
+    return _SHOWN_IN.get(result) == place.count()
 
 
 def without_ours(trace: TracebackType | None) -> TracebackType | None:
@@ -248,19 +222,3 @@ def without_ours(trace: TracebackType | None) -> TracebackType | None:
     for frame in reversed(frames):
         kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
     return kept
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _is_inside_another(widget: Widget) -> bool:
-    """Whether another widget holds this one among its children."""
-    from ipywidgets.widgets.widget import _instances
-
-    return any(
-        widget in (getattr(other, "children", None) or ()) for other in list(_instances.values())
-    )

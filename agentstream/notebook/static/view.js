@@ -68,12 +68,13 @@ export function applyFrame(page, frame) {
   return frame.key ? "rebuilt" : "applied";
 }
 
-/** Seconds as people read them: "0.4 s", "12.3 s", "2:05 min". */
+/** Seconds that still run, as the kernel writes them when they have ended, but only to the tenth. */
 export function formatSeconds(seconds) {
   if (!(seconds > 0)) return "0.0 s";
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.floor(seconds + 0.05);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} min`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
 /** The page's data of each model, shared by all views of it. */
