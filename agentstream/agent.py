@@ -45,6 +45,13 @@ class ToolsToFinalOutputResult:
         Whether the run ends here.
     final_output
         The run's output if it does.
+
+    Examples
+    --------
+    >>> from agentstream import Agent
+    >>> def first(context, results):
+    ...     return ToolsToFinalOutputResult(is_final_output=True, final_output=results[0].output)
+    >>> agent = Agent(name="Guide", tool_use_behavior=first)
     """
 
     is_final_output: bool
@@ -57,13 +64,25 @@ ToolsToFinalOutputFunction: TypeAlias = Callable[
 
 
 class StopAtTools(TypedDict):
-    """A `tool_use_behavior`: the first output of one of these tools ends the run."""
+    """A `tool_use_behavior`: the first output of one of these tools ends the run.
+
+    Examples
+    --------
+    >>> from agentstream import Agent
+    >>> agent = Agent(name="Guide", tool_use_behavior=StopAtTools(stop_at_tool_names=["book"]))
+    """
 
     stop_at_tool_names: list[str]
 
 
 class MCPConfig(TypedDict):
-    """How the tools of local MCP servers are given to the model."""
+    """How the tools of local MCP servers are given to the model.
+
+    Examples
+    --------
+    >>> from agentstream import Agent
+    >>> agent = Agent(name="Guide", mcp_config=MCPConfig(include_server_in_tool_names=True))
+    """
 
     convert_schemas_to_strict: NotRequired[bool]
     failure_error_function: NotRequired[Any]
@@ -256,7 +275,10 @@ class Agent(AgentBase[TContext]):
         return await text if inspect.isawaitable(text) else text
 
     async def get_prompt(self, run_context: RunContextWrapper[TContext]) -> Any:
-        """The stored prompt for this run, as the API takes it; None where the agent has none."""
+        """The stored prompt for this run, as the API takes it; None where the agent has none.
+
+        Parameters are as of `get_system_prompt`: `run_context` is the run's.
+        """
         return await resolve_prompt(self.prompt, run_context, self)
 
     def as_tool(

@@ -18,7 +18,19 @@ _SHOWN_CHARACTERS = 200
 
 
 class AgentOutputSchemaBase(abc.ABC):
-    """What the run needs to know of an output type; subclass it for a schema of your own."""
+    """What the run needs to know of an output type; subclass it for a schema of your own.
+
+    Examples
+    --------
+    >>> class Shout(AgentOutputSchemaBase):
+    ...     def is_plain_text(self): return False
+    ...     def name(self): return "Shout"
+    ...     def json_schema(self): return {"type": "object"}
+    ...     def is_strict_json_schema(self): return False
+    ...     def validate_json(self, json_str): return json_str.upper()
+    >>> Shout().validate_json('{"a": 1}')
+    '{"A": 1}'
+    """
 
     @abc.abstractmethod
     def is_plain_text(self) -> bool:
@@ -38,7 +50,7 @@ class AgentOutputSchemaBase(abc.ABC):
 
     @abc.abstractmethod
     def validate_json(self, json_str: str) -> Any:
-        """The output from the model's answer.
+        """The output from the model's answer, `json_str`.
 
         Raises
         ------
@@ -123,7 +135,7 @@ class AgentOutputSchema(AgentOutputSchemaBase):
         return _type_name(self.output_type)
 
     def validate_json(self, json_str: str) -> Any:
-        """The output from the model's answer.
+        """The output from the model's answer, `json_str`.
 
         Parameters
         ----------

@@ -49,6 +49,13 @@ class HandoffInputData:
     input_items : tuple of RunItem or None
         What the next agent sees in place of `new_items`, where a filter sets it: the run's own
         items stay whole.
+
+    Examples
+    --------
+    >>> def only_the_question(data):
+    ...     return data.clone(pre_handoff_items=(), new_items=())
+    >>> only_the_question(HandoffInputData("Hello?", (), ())).input_history
+    'Hello?'
     """
 
     input_history: str | tuple[TResponseInputItem, ...]
@@ -58,7 +65,7 @@ class HandoffInputData:
     input_items: tuple[RunItem, ...] | None = None
 
     def clone(self, **kwargs: Any) -> HandoffInputData:
-        """A copy with some fields changed.
+        """A copy with the fields in `kwargs` changed.
 
         Examples
         --------
@@ -96,6 +103,13 @@ class Handoff(Generic[TContext, TAgent]):
         Whether the schema is in the API's strict mode.
     is_enabled : bool or callable
         Whether the model sees the handoff; a function takes the context and the agent.
+
+    Examples
+    --------
+    >>> from agentstream import Agent
+    >>> made = handoff(Agent(name="Billing", handoff_description="Knows invoices."))
+    >>> made.tool_name, made.agent_name
+    ('transfer_to_billing', 'Billing')
     """
 
     tool_name: str
@@ -114,17 +128,17 @@ class Handoff(Generic[TContext, TAgent]):
     )
 
     def get_transfer_message(self, agent: AgentBase[Any]) -> str:
-        """What the conversation says about the handoff: the new agent's name, as JSON."""
+        """What the conversation says about the handoff: the name of `agent`, as JSON."""
         return json.dumps({"assistant": agent.name})
 
     @classmethod
     def default_tool_name(cls, agent: AgentBase[Any]) -> str:
-        """``transfer_to_`` and the agent's name as a function name."""
+        """``transfer_to_`` and the name of `agent` as a function name."""
         return function_name(f"transfer_to_{agent.name}")
 
     @classmethod
     def default_tool_description(cls, agent: AgentBase[Any]) -> str:
-        """What the model is told about the agent."""
+        """What the model is told about `agent`."""
         about = agent.handoff_description or ""
         return f"Handoff to the {agent.name} agent to handle the request. {about}"
 
@@ -172,6 +186,11 @@ def handoff(
         Whether the next agent gets the conversation as one summary.
     is_enabled : bool or callable
         Whether the model sees the handoff.
+
+    Returns
+    -------
+    Handoff
+        For ``Agent(handoffs=[...])``.
 
     Raises
     ------

@@ -59,6 +59,11 @@ class WebSearchTool:
         What to search for.
     image_settings : dict or None
         Settings for images among the results.
+
+    Examples
+    --------
+    >>> WebSearchTool(filters={"allowed_domains": ["python.org"]}).name
+    'web_search'
     """
 
     user_location: UserLocation | None = None
@@ -88,6 +93,11 @@ class FileSearchTool:
         Whether the output items carry the results.
     ranking_options, filters : dict or None
         How to rank and which files to search.
+
+    Examples
+    --------
+    >>> FileSearchTool(["vs_123"], max_num_results=3).name
+    'file_search'
     """
 
     vector_store_ids: list[str]
@@ -111,6 +121,12 @@ class CodeInterpreterTool:
     tool_config : dict
         The tool as the API takes it:
         ``{"type": "code_interpreter", "container": {"type": "auto"}}``.
+
+    Examples
+    --------
+    >>> config = {"type": "code_interpreter", "container": {"type": "auto"}}
+    >>> CodeInterpreterTool(config).name
+    'code_interpreter'
     """
 
     tool_config: CodeInterpreter
@@ -129,6 +145,11 @@ class ImageGenerationTool:
     ----------
     tool_config : dict
         The tool as the API takes it: ``{"type": "image_generation", "quality": "low"}``.
+
+    Examples
+    --------
+    >>> ImageGenerationTool({"type": "image_generation", "quality": "low"}).name
+    'image_generation'
     """
 
     tool_config: ImageGeneration
@@ -178,6 +199,12 @@ class HostedMCPTool:
         The tool as the API takes it: ``{"type": "mcp", "server_label": ..., "server_url": ...}``.
     on_approval_request : callable or None
         Answers the server's approval requests, sync or async; without it the run is interrupted.
+
+    Examples
+    --------
+    >>> config = {"type": "mcp", "server_label": "docs", "server_url": "https://example.org/mcp"}
+    >>> HostedMCPTool(config).name
+    'hosted_mcp'
     """
 
     tool_config: Mcp
@@ -201,6 +228,11 @@ class ToolSearchTool:
         Who searches.
     parameters : object or None
         Schema of the search's arguments, for ``"client"``.
+
+    Examples
+    --------
+    >>> ToolSearchTool().name
+    'tool_search'
     """
 
     description: str | None = None
@@ -240,6 +272,15 @@ class LocalShellTool:
     ----------
     executor : callable
         Runs a command and returns its output; sync or async. What is allowed is up to it.
+
+    Examples
+    --------
+    >>> import subprocess
+    >>> def run(request):
+    ...     command = request.data.action.command
+    ...     return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    >>> LocalShellTool(run).name
+    'local_shell'
     """
 
     executor: LocalShellExecutor
@@ -272,19 +313,19 @@ class Computer(abc.ABC):
 
     @abc.abstractmethod
     def click(self, x: int, y: int, button: Button) -> None:
-        """Press and release a button at a position."""
+        """Press `button` and release it at `x`, `y`, in pixels from the upper left."""
 
     @abc.abstractmethod
     def double_click(self, x: int, y: int) -> None:
-        """Click twice at a position."""
+        """Click twice at `x`, `y`, in pixels from the upper left."""
 
     @abc.abstractmethod
     def scroll(self, x: int, y: int, scroll_x: int, scroll_y: int) -> None:
-        """Scroll by so many pixels at a position."""
+        """Scroll by `scroll_x` and `scroll_y` at `x`, `y`, all in pixels."""
 
     @abc.abstractmethod
     def type(self, text: str) -> None:
-        """Type a text."""
+        """Type `text`."""
 
     @abc.abstractmethod
     def wait(self) -> None:
@@ -292,15 +333,15 @@ class Computer(abc.ABC):
 
     @abc.abstractmethod
     def move(self, x: int, y: int) -> None:
-        """Move the pointer."""
+        """Move the pointer to `x`, `y`, in pixels from the upper left."""
 
     @abc.abstractmethod
     def keypress(self, keys: list[str]) -> None:
-        """Press keys together."""
+        """Press `keys` together."""
 
     @abc.abstractmethod
     def drag(self, path: list[tuple[int, int]]) -> None:
-        """Drag along a path of positions."""
+        """Drag along `path`, a list of positions in pixels."""
 
 
 class AsyncComputer(abc.ABC):
@@ -322,19 +363,19 @@ class AsyncComputer(abc.ABC):
 
     @abc.abstractmethod
     async def click(self, x: int, y: int, button: Button) -> None:
-        """Press and release a button at a position."""
+        """Press `button` and release it at `x`, `y`, in pixels from the upper left."""
 
     @abc.abstractmethod
     async def double_click(self, x: int, y: int) -> None:
-        """Click twice at a position."""
+        """Click twice at `x`, `y`, in pixels from the upper left."""
 
     @abc.abstractmethod
     async def scroll(self, x: int, y: int, scroll_x: int, scroll_y: int) -> None:
-        """Scroll by so many pixels at a position."""
+        """Scroll by `scroll_x` and `scroll_y` at `x`, `y`, all in pixels."""
 
     @abc.abstractmethod
     async def type(self, text: str) -> None:
-        """Type a text."""
+        """Type `text`."""
 
     @abc.abstractmethod
     async def wait(self) -> None:
@@ -342,15 +383,15 @@ class AsyncComputer(abc.ABC):
 
     @abc.abstractmethod
     async def move(self, x: int, y: int) -> None:
-        """Move the pointer."""
+        """Move the pointer to `x`, `y`, in pixels from the upper left."""
 
     @abc.abstractmethod
     async def keypress(self, keys: list[str]) -> None:
-        """Press keys together."""
+        """Press `keys` together."""
 
     @abc.abstractmethod
     async def drag(self, path: list[tuple[int, int]]) -> None:
-        """Drag along a path of positions."""
+        """Drag along `path`, a list of positions in pixels."""
 
 
 ComputerT = TypeVar("ComputerT")
@@ -423,6 +464,21 @@ class ComputerTool(Generic[ComputerT]):
         Whether to acknowledge a safety check; without it such a call fails.
     custom_data_extractor : callable or None
         Data of your own to keep with the output item.
+
+    Examples
+    --------
+    >>> class Browser(Computer):
+    ...     def screenshot(self): return "iVBORw0..."
+    ...     def click(self, x, y, button): ...
+    ...     def double_click(self, x, y): ...
+    ...     def scroll(self, x, y, scroll_x, scroll_y): ...
+    ...     def type(self, text): ...
+    ...     def wait(self): ...
+    ...     def move(self, x, y): ...
+    ...     def keypress(self, keys): ...
+    ...     def drag(self, path): ...
+    >>> ComputerTool(Browser()).name
+    'computer_use_preview'
     """
 
     computer: ComputerT | ComputerCreate[ComputerT] | ComputerProvider[ComputerT]

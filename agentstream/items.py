@@ -329,6 +329,15 @@ class ModelResponse:
         The HTTP request's id, for support.
     raw_usage : dict or None
         The usage as the provider sent it, when `ModelSettings.preserve_raw_usage` asks for it.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel
+    >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+    >>> answer = Runner.run_sync(guide, "Hello").raw_responses[0]
+    >>> answer.output[0].content[0].text
+    'Good morning.'
     """
 
     output: list[TResponseOutputItem]
@@ -343,11 +352,20 @@ class ModelResponse:
 
 
 class ItemHelpers:
-    """Small readers of items, under the names the SDK's programs use."""
+    """Small readers of items, under the names the SDK's programs use.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel
+    >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+    >>> ItemHelpers.text_message_outputs(Runner.run_sync(guide, "Hello").new_items)
+    'Good morning.'
+    """
 
     @classmethod
     def extract_last_content(cls, message: TResponseOutputItem) -> str:
-        """Text or refusal of the message's last part; empty for anything else."""
+        """Text or refusal of the last part of `message`; empty for anything else."""
         if not isinstance(message, ResponseOutputMessage) or not message.content:
             return ""
         last = message.content[-1]
@@ -357,7 +375,7 @@ class ItemHelpers:
 
     @classmethod
     def extract_last_text(cls, message: TResponseOutputItem) -> str | None:
-        """Text of the message's last part; None where that is no text."""
+        """Text of the last part of `message`; None where that is no text."""
         if isinstance(message, ResponseOutputMessage) and message.content:
             last = message.content[-1]
             if isinstance(last, ResponseOutputText):
@@ -366,7 +384,7 @@ class ItemHelpers:
 
     @classmethod
     def extract_text(cls, message: TResponseOutputItem) -> str | None:
-        """All text of the message; None where it has none."""
+        """All text of `message`; None where it has none."""
         if not isinstance(message, ResponseOutputMessage):
             return None
         parts = [part.text for part in message.content if isinstance(part, ResponseOutputText)]
@@ -374,7 +392,7 @@ class ItemHelpers:
 
     @classmethod
     def extract_refusal(cls, message: TResponseOutputItem) -> str | None:
-        """The message's refusal; None where the model did not refuse."""
+        """The refusal in `message`; None where the model did not refuse."""
         if not isinstance(message, ResponseOutputMessage):
             return None
         parts = [p.refusal for p in message.content if isinstance(p, ResponseOutputRefusal)]
@@ -384,21 +402,21 @@ class ItemHelpers:
     def input_to_new_input_list(
         cls, input: str | list[TResponseInputItem]
     ) -> list[TResponseInputItem]:
-        """Input as a new list of items; text becomes a user message."""
+        """`input` as a new list of items; text becomes a user message."""
         if isinstance(input, str):
             return [{"content": input, "role": "user"}]
         return list(input)
 
     @classmethod
     def text_message_outputs(cls, items: list[RunItem]) -> str:
-        """Text of all messages among the items."""
+        """Text of all messages among `items`."""
         return "".join(
             cls.text_message_output(item) for item in items if isinstance(item, MessageOutputItem)
         )
 
     @classmethod
     def text_message_output(cls, message: MessageOutputItem) -> str:
-        """Text of one message item."""
+        """Text of `message`, an item of the run."""
         return cls.extract_text(message.raw_item) or ""
 
     @classmethod
@@ -410,7 +428,19 @@ class ItemHelpers:
         output_json_schema: dict[str, Any] | None = None,
         output_type_adapter: Any = None,
     ) -> Any:
-        """The input item that answers `tool_call` with `output`."""
+        """The input item that answers `tool_call` with `output`.
+
+        Parameters
+        ----------
+        tool_call : openai.types.responses.ResponseFunctionToolCall
+            The call.
+        output
+            What the tool returned.
+        output_json_schema : dict, optional
+            The schema of the tool's output, if it has one.
+        output_type_adapter : pydantic.TypeAdapter, optional
+            Checks the output against it.
+        """
         return {
             "call_id": tool_call.call_id,
             "output": tool_output_param(

@@ -58,6 +58,11 @@ class ModelRetryBackoffSettings:
         Each wait is this many times the one before.
     jitter : bool or None
         Vary the waits at random, so that many clients do not retry in step.
+
+    Examples
+    --------
+    >>> ModelRetryBackoffSettings(initial_delay=0.5, multiplier=2.0, max_delay=8.0).max_delay
+    8.0
     """
 
     initial_delay: float | None = None
@@ -87,6 +92,13 @@ class ModelRetrySettings:
         What it had written is then marked as superseded and no longer shown; a program that reads
         the events itself meets another `response.created` and must drop what came before it.
         Without a policy, what the connection or the server's load failed is worth another try.
+
+    Examples
+    --------
+    >>> from agentstream import retry_policies
+    >>> retry = ModelRetrySettings(max_retries=3, policy=retry_policies.http_status([429, 503]))
+    >>> ModelSettings(retry=retry).retry.max_retries
+    3
     """
 
     max_retries: int | None = None

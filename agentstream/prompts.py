@@ -17,7 +17,22 @@ if TYPE_CHECKING:
 
 
 class Prompt(TypedDict):
-    """A prompt stored with the provider."""
+    """A prompt stored with the provider.
+
+    Attributes
+    ----------
+    id : str
+        The prompt's id, ``pmpt_...``.
+    version : str
+        Which of its versions; the current one where not given.
+    variables : dict
+        What stands for its variables.
+
+    Examples
+    --------
+    >>> from agentstream import Agent
+    >>> agent = Agent(name="Guide", prompt=Prompt(id="pmpt_123", variables={"city": "Lisbon"}))
+    """
 
     id: str
     version: NotRequired[str]
@@ -26,7 +41,15 @@ class Prompt(TypedDict):
 
 @dataclass
 class GenerateDynamicPromptData:
-    """What a function that makes a prompt is given."""
+    """What a function that makes a prompt is given.
+
+    Attributes
+    ----------
+    context : RunContextWrapper
+        The run's context.
+    agent : Agent
+        Whose prompt it is.
+    """
 
     context: RunContextWrapper[Any]
     agent: Agent[Any]

@@ -28,8 +28,22 @@ ToolErrorFunction: TypeAlias = Callable[[RunContextWrapper[Any], Exception], Awa
 def default_tool_error_function(ctx: RunContextWrapper[Any], error: Exception) -> str:
     """What the model is told of a tool's error: that it failed, not how.
 
-    The error may hold what the model must not see. To tell it more, give a tool a
-    `failure_error_function` of your own.
+    Parameters
+    ----------
+    ctx : RunContextWrapper
+        The context of the call.
+    error : Exception
+        What the tool raised. It may hold what the model must not see; to tell it more, give the
+        tool a `failure_error_function` of your own.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> default_tool_error_function(None, ValueError("secret"))
+    'An error occurred while running the tool. Please try again.'
     """
     return "An error occurred while running the tool. Please try again."
 

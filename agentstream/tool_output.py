@@ -18,6 +18,11 @@ class ToolOutputText(BaseModel):
     ----------
     text : str
         The text.
+
+    Examples
+    --------
+    >>> ToolOutputText(text="21 °C").type
+    'text'
     """
 
     type: Literal["text"] = "text"
@@ -25,7 +30,13 @@ class ToolOutputText(BaseModel):
 
 
 class ToolOutputTextDict(TypedDict, total=False):
-    """`ToolOutputText` as a dict."""
+    """`ToolOutputText` as a dict.
+
+    Examples
+    --------
+    >>> ToolOutputTextDict(type="text", text="21 °C")["text"]
+    '21 °C'
+    """
 
     type: Literal["text"]
     text: str
@@ -56,14 +67,26 @@ class ToolOutputImage(BaseModel):
 
     @model_validator(mode="after")
     def check_at_least_one_required_field(self) -> ToolOutputImage:
-        """An image needs a source."""
+        """An image needs a source.
+
+        Raises
+        ------
+        ValueError
+            There is none.
+        """
         if self.image_url is None and self.file_id is None:
             raise ValueError("At least one of image_url or file_id must be provided")
         return self
 
 
 class ToolOutputImageDict(TypedDict, total=False):
-    """`ToolOutputImage` as a dict."""
+    """`ToolOutputImage` as a dict.
+
+    Examples
+    --------
+    >>> ToolOutputImageDict(type="image", file_id="file_1")["file_id"]
+    'file_1'
+    """
 
     type: Literal["image"]
     image_url: NotRequired[str]
@@ -84,6 +107,11 @@ class ToolOutputFileContent(BaseModel):
         Id of an uploaded file. One of the three is needed.
     filename : str or None
         The file's name.
+
+    Examples
+    --------
+    >>> ToolOutputFileContent(file_url="https://example.org/report.pdf").type
+    'file'
     """
 
     type: Literal["file"] = "file"
@@ -94,14 +122,26 @@ class ToolOutputFileContent(BaseModel):
 
     @model_validator(mode="after")
     def check_at_least_one_required_field(self) -> ToolOutputFileContent:
-        """A file needs a source."""
+        """A file needs a source.
+
+        Raises
+        ------
+        ValueError
+            There is none.
+        """
         if self.file_data is None and self.file_url is None and self.file_id is None:
             raise ValueError("At least one of file_data, file_url, or file_id must be provided")
         return self
 
 
 class ToolOutputFileContentDict(TypedDict, total=False):
-    """`ToolOutputFileContent` as a dict."""
+    """`ToolOutputFileContent` as a dict.
+
+    Examples
+    --------
+    >>> ToolOutputFileContentDict(type="file", file_id="file_1")["file_id"]
+    'file_1'
+    """
 
     type: Literal["file"]
     file_data: NotRequired[str]

@@ -167,6 +167,14 @@ class FunctionTool:
         Who may call it; sent as it is.
     output_json_schema : dict or None
         JSON schema of the output: it then reaches the model as JSON.
+
+    Examples
+    --------
+    >>> from agentstream import FunctionTool
+    >>> async def invoke(context, arguments):
+    ...     return f"asked for {arguments}"
+    >>> FunctionTool("lookup", "Look up.", {"type": "object", "properties": {}}, invoke).name
+    'lookup'
     """
 
     name: str
@@ -466,10 +474,24 @@ def tool_namespace(
     tools : list of FunctionTool
         The tools. They are copied.
 
+    Returns
+    -------
+    list of FunctionTool
+
     Raises
     ------
     UserError
         Name or description is empty, or one of the tools is no function tool.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, ToolSearchTool, function_tool
+    >>> @function_tool(defer_loading=True)
+    ... def find_customer(name: str) -> str:
+    ...     "Find a customer."
+    ...     return name
+    >>> crm = tool_namespace(name="crm", description="Customers.", tools=[find_customer])
+    >>> agent = Agent(name="Sales", tools=[*crm, ToolSearchTool()])
     """
     name = (name or "").strip()
     description = (description or "").strip()

@@ -107,6 +107,16 @@ def nest_handoff_history(
         The conversation at the handoff.
     history_mapper : callable, optional
         Makes the message of the items; `default_handoff_history_mapper` where not given.
+
+    Returns
+    -------
+    HandoffInputData
+
+    Examples
+    --------
+    >>> from agentstream import HandoffInputData
+    >>> nest_handoff_history(HandoffInputData("Hello?", (), ())).input_history[0]["role"]
+    'assistant'
     """
     items = [
         *ItemHelpers.input_to_new_input_list(_as_input(handoff_input_data.input_history)),
@@ -136,6 +146,19 @@ def default_handoff_history_mapper(
     ----------
     transcript : list of dict
         The conversation's items.
+
+    Returns
+    -------
+    list of dict
+        That one message.
+
+    Examples
+    --------
+    >>> print(default_handoff_history_mapper([{"role": "user", "content": "Hello?"}])[0]["content"])
+    The conversation so far, between the user and the agent before you:
+    <CONVERSATION HISTORY>
+    1. user: Hello?
+    </CONVERSATION HISTORY>
     """
     lines = [f"{n}. {_line(item)}" for n, item in enumerate(transcript, 1)] or ["(nothing yet)"]
     told = "\n".join(lines)

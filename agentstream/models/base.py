@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class ModelTracing(enum.Enum):
-    """Accepted for programs written for the SDK; agentstream sends no traces anywhere."""
+    """An enumeration.
+
+    Examples
+    --------
+    >>> ModelTracing.DISABLED.is_disabled()
+    True
+    """
 
     DISABLED = 0
     ENABLED = 1
@@ -35,7 +41,23 @@ class ModelTracing(enum.Enum):
 
 
 class Model(abc.ABC):
-    """A model that answers, whole or as a stream of Responses API events."""
+    """A model that answers, whole or as a stream of Responses API events.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, ModelResponse, Runner, Usage
+    >>> from agentstream.testing import ScriptedModel
+    >>> class Slow(Model):  # lets another model answer, after a while
+    ...     inner = ScriptedModel(["Well ..."])
+    ...     async def get_response(self, *args, **options):
+    ...         await asyncio.sleep(0.01)
+    ...         return await self.inner.get_response(*args, **options)
+    ...     def stream_response(self, *args, **options):
+    ...         return self.inner.stream_response(*args, **options)
+    >>> import asyncio
+    >>> asyncio.run(Runner.run(Agent(name="Guide", model=Slow()), "Hello")).final_output
+    'Well ...'
+    """
 
     @abc.abstractmethod
     async def get_response(
@@ -102,12 +124,24 @@ class Model(abc.ABC):
         return None
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
-        """What the model knows about trying again after an error; None: nothing."""
+        """What the model knows about trying `request` again after its error; None: nothing."""
         return None
 
 
 class ModelProvider(abc.ABC):
-    """Finds the model for a name."""
+    """Finds the model for a name.
+
+    Examples
+    --------
+    >>> from agentstream.testing import ScriptedModel
+    >>> class Scripts(ModelProvider):
+    ...     def get_model(self, model_name):
+    ...         return ScriptedModel([f"I am {model_name}."])
+    >>> from agentstream import Agent, RunConfig, Runner
+    >>> config = RunConfig(model_provider=Scripts())
+    >>> Runner.run_sync(Agent(name="Guide", model="tiny"), "Hi", run_config=config).final_output
+    'I am tiny.'
+    """
 
     @abc.abstractmethod
     def get_model(self, model_name: str | None) -> Model:

@@ -196,6 +196,12 @@ class MultiProvider(ModelProvider):
     openai_use_responses_websocket, openai_websocket_base_url, openai_agent_registration,
     openai_responses_websocket_options
         Accepted for programs written for the SDK; requests go by HTTP.
+
+    Examples
+    --------
+    >>> provider = MultiProvider(openai_base_url="http://127.0.0.1:11434/v1", openai_api_key="none")
+    >>> provider.get_model("openai/qwen3").model
+    'qwen3'
     """
 
     def __init__(
@@ -236,7 +242,7 @@ class MultiProvider(ModelProvider):
         self._unknown_prefix_mode = unknown_prefix_mode
 
     def get_model(self, model_name: str | None) -> Model:
-        """Find the model of this name, with or without a prefix.
+        """Find the model called `model_name`, with or without a prefix.
 
         Raises
         ------

@@ -30,6 +30,11 @@ class RetryDecision:
         For people.
     approve_unsafe_replay : bool
         Try again even if the model says that the failed call left something behind.
+
+    Examples
+    --------
+    >>> RetryDecision(retry=True, delay=2.0, reason="The server is starting.").delay
+    2.0
     """
 
     retry: bool
@@ -57,6 +62,11 @@ class RetryPolicyContext:
         What the model knows.
     previous_response_id, conversation_id : str or None
         The server's memory the call went on from.
+
+    Examples
+    --------
+    >>> def early(context: RetryPolicyContext) -> bool:
+    ...     return context.attempt < 3 and context.normalized.is_network_error
     """
 
     error: Exception

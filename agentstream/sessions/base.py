@@ -21,6 +21,12 @@ class SessionSettings:
     ----------
     limit : int or None
         How many of the latest items a run reads; None reads them all.
+
+    Examples
+    --------
+    >>> from agentstream import SQLiteSession
+    >>> SQLiteSession("ada", session_settings=SessionSettings(limit=20)).session_settings.limit
+    20
     """
 
     limit: int | None = None
@@ -80,7 +86,27 @@ def settings_from(settings: SessionSettings | Mapping[str, Any] | None) -> Sessi
 
 @runtime_checkable
 class Session(Protocol):
-    """A conversation that is kept between runs; any object of this shape will do."""
+    """A conversation that is kept between runs; any object of this shape will do.
+
+    Attributes
+    ----------
+    session_id : str
+        Which conversation it is.
+    session_settings : SessionSettings or None
+        Its settings.
+
+    Examples
+    --------
+    >>> class Remembered:
+    ...     session_id, session_settings = "ada", None
+    ...     def __init__(self): self.items = []
+    ...     async def get_items(self, limit=None): return self.items[-(limit or 0) :]
+    ...     async def add_items(self, items): self.items += items
+    ...     async def pop_item(self): return self.items.pop() if self.items else None
+    ...     async def clear_session(self): self.items.clear()
+    >>> isinstance(Remembered(), Session)
+    True
+    """
 
     session_id: str
     session_settings: SessionSettings | None = None
@@ -103,7 +129,14 @@ class Session(Protocol):
 
 
 class SessionABC(ABC):
-    """Base of the sessions that come with agentstream; your own need only be a `Session`."""
+    """Base of the sessions that come with agentstream; your own need only be a `Session`.
+
+    Examples
+    --------
+    >>> from agentstream import SQLiteSession
+    >>> issubclass(SQLiteSession, SessionABC)
+    True
+    """
 
     session_id: str
     session_settings: SessionSettings | None = None

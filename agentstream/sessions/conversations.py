@@ -39,6 +39,18 @@ class OpenAIConversationsSession(SessionABC):
     ------
     UserError
         There is neither a client nor a key to make one.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from agentstream.testing import ScriptedServer
+    >>> async def main():
+    ...     async with ScriptedServer() as server:
+    ...         session = OpenAIConversationsSession(openai_client=server.client())
+    ...         await session.add_items([{"role": "user", "content": "Hello"}])
+    ...         return len(await session.get_items())
+    >>> asyncio.run(main())
+    1
     """
 
     def __init__(

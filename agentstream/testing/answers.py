@@ -38,6 +38,17 @@ class Call:
         When the answer had been sent whole.
     disconnected : float or None
         When the client closed the connection before that.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from agentstream.testing import ScriptedServer
+    >>> async def main():
+    ...     async with ScriptedServer(["Hello."]) as server:
+    ...         await server.client().responses.create(model="any", input="Hi")
+    ...         return server.calls[0].finished is not None
+    >>> asyncio.run(main())
+    True
     """
 
     request: RecordedRequest

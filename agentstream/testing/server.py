@@ -78,7 +78,7 @@ class ScriptedServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def play(self, turns: Any, *, loop: bool = False) -> None:
-        """Take these turns as the script, from its first turn on."""
+        """Take `turns` as the script from now on; `loop`: begin again after the last."""
         self._script = Script(turns, loop=loop)
 
     def client(self, **options: Any) -> openai.AsyncOpenAI:
@@ -88,6 +88,10 @@ class ScriptedServer:
         ----------
         **options
             Of `openai.AsyncOpenAI`.
+
+        Returns
+        -------
+        openai.AsyncOpenAI
         """
         if "http_client" not in options:
             # No proxy of the environment stands between, and no certificates have to be read.
@@ -98,7 +102,13 @@ class ScriptedServer:
         return client
 
     def start(self) -> Self:
-        """Listen, on a port that is free."""
+        """Listen, on a port that is free.
+
+        Raises
+        ------
+        UserError
+            It could not listen.
+        """
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve()), name="scripted-server", daemon=True
         )

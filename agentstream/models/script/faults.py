@@ -48,32 +48,100 @@ def http_error(
 
 
 def cut(after: int | None = None) -> Fault:
-    """The stream ends without its last event."""
+    """The stream ends without its last event.
+
+    Parameters
+    ----------
+    after : int, optional
+        How many events come before; where it stands in the turn, if not given.
+
+    Examples
+    --------
+    >>> from agentstream.testing import ScriptedModel, cut, say, turn
+    >>> model = ScriptedModel([turn(say("It will be"), cut())])
+    """
     return Fault("cut", after=after)
 
 
 def reset(after: int | None = None) -> Fault:
-    """The connection breaks."""
+    """The connection breaks.
+
+    Parameters
+    ----------
+    after : int, optional
+        How many events come before; where it stands in the turn, if not given.
+
+    Examples
+    --------
+    >>> from agentstream.testing import ScriptedModel, reset, say, turn
+    >>> model = ScriptedModel([turn(say("It will be"), reset())])
+    """
     return Fault("reset", after=after)
 
 
 def stall(seconds: float | None = None, *, after: int | None = None) -> Fault:
-    """Nothing comes for `seconds`; None: nothing ever comes again."""
+    """Nothing comes for `seconds`; None: nothing ever comes again.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        How long.
+    after : int, optional
+        How many events come before; where it stands in the turn, if not given.
+
+    Examples
+    --------
+    >>> stall(2.5).seconds
+    2.5
+    """
     return Fault("stall", after=after, seconds=seconds)
 
 
 def stream_error(message: str = "The server had an error.", *, code: str = "server_error") -> Fault:
-    """An `error` event arrives in the stream, which then ends."""
+    """An `error` event arrives in the stream, which then ends.
+
+    Parameters
+    ----------
+    message, code : str
+        Of the error.
+
+    Examples
+    --------
+    >>> stream_error("Too many requests.", code="rate_limit_exceeded").code
+    'rate_limit_exceeded'
+    """
     return Fault("error", message=message, code=code)
 
 
 def fail(message: str = "The model failed.", *, code: str = "server_error") -> Fault:
-    """The answer ends with `response.failed`."""
+    """The answer ends with `response.failed`.
+
+    Parameters
+    ----------
+    message, code : str
+        Of the error.
+
+    Examples
+    --------
+    >>> fail("The server is overloaded.").message
+    'The server is overloaded.'
+    """
     return Fault("fail", message=message, code=code)
 
 
 def incomplete(reason: str = "max_output_tokens") -> Fault:
-    """The answer ends with `response.incomplete`, such as at the limit of tokens."""
+    """The answer ends with `response.incomplete`, such as at the limit of tokens.
+
+    Parameters
+    ----------
+    reason : str
+        ``"max_output_tokens"`` or ``"content_filter"``.
+
+    Examples
+    --------
+    >>> incomplete("content_filter").code
+    'content_filter'
+    """
     return Fault("incomplete", code=reason)
 
 
@@ -96,6 +164,11 @@ def raw(
         Pause between two fragments.
     content_type : str
         Of the answer.
+
+    Raises
+    ------
+    UserError
+        `size` is less than 1.
 
     Examples
     --------

@@ -59,6 +59,12 @@ def search_files(*queries: str, results: Iterable[Mapping[str, Any]] | None = No
         What it searches for.
     results : list of dict, optional
         The passages found: ``file_id``, ``filename``, ``score``, ``text``.
+
+    Examples
+    --------
+    >>> found = [{"filename": "tides.md", "score": 0.9, "text": "High at noon."}]
+    >>> search_files("tides", results=found).done["results"][0]["filename"]
+    'tides.md'
     """
     item = {"id": None, "type": "file_search_call", "queries": list(queries)}
     found = None if results is None else [dict(result) for result in results]
@@ -81,6 +87,11 @@ def run_code(code: str, *, logs: str | None = None, images: Iterable[str] = ()) 
         What it printed.
     images : list of str, optional
         URLs of images it made.
+
+    Examples
+    --------
+    >>> run_code("print(6 * 7)", logs="42").done["outputs"]
+    [{'type': 'logs', 'logs': '42'}]
     """
     outputs: list[dict[str, Any]] = [{"type": "image", "url": url} for url in images]
     if logs is not None:
@@ -112,6 +123,11 @@ def make_image(image: str, *, prompt: str | None = None, partial: Iterable[str] 
         The prompt as the model revised it.
     partial : list of str, optional
         Earlier states of the image, in base64.
+
+    Examples
+    --------
+    >>> make_image("iVBORw0...", prompt="A boat at dawn.").done["revised_prompt"]
+    'A boat at dawn.'
     """
     item = {"id": None, "type": "image_generation_call"}
     kind = "response.image_generation_call"
@@ -149,6 +165,11 @@ def mcp_tools(server: str, tools: Iterable[str | Mapping[str, Any]]) -> Part:
         The server's label.
     tools : list of str or dict
         The tools: names, or ``name``, ``description`` and ``input_schema``.
+
+    Examples
+    --------
+    >>> [tool["name"] for tool in mcp_tools("docs", ["search", "read"]).done["tools"]]
+    ['search', 'read']
     """
     listed = [
         {"name": tool, "input_schema": {"type": "object"}} if isinstance(tool, str) else dict(tool)
@@ -178,6 +199,11 @@ def mcp_call(
         What went wrong instead.
     **named
         The arguments by name.
+
+    Examples
+    --------
+    >>> mcp_call("docs", "search", query="tides", output="3 pages").done["arguments"]
+    '{"query":"tides"}'
     """
     text = arguments_text(None, named)
     item = {"id": None, "type": "mcp_call", "name": tool, "server_label": server}
@@ -206,7 +232,20 @@ def mcp_call(
 
 
 def mcp_approval(server: str, tool: str, /, **named: Any) -> Part:
-    """The provider asks whether it may call a tool of a remote MCP server."""
+    """The provider asks whether it may call a tool of a remote MCP server.
+
+    Parameters
+    ----------
+    server, tool : str
+        The server's label and the tool's name.
+    **named
+        The arguments by name.
+
+    Examples
+    --------
+    >>> mcp_approval("docs", "delete", page=7).done["arguments"]
+    '{"page":7}'
+    """
     item = {
         "id": None,
         "type": "mcp_approval_request",

@@ -67,7 +67,13 @@ def say(text: str, *, annotations: Iterable[Mapping[str, Any]] = ()) -> Part:
 
 
 def refuse(text: str) -> Part:
-    """The model refuses, saying `text`."""
+    """The model refuses, saying `text`.
+
+    Examples
+    --------
+    >>> refuse("I cannot help with that.").done["content"][0]["refusal"]
+    'I cannot help with that.'
+    """
     empty = {"type": "refusal", "refusal": ""}
     full = {"type": "refusal", "refusal": text}
     beats = [_part_event("response.content_part.added", empty)]
@@ -96,7 +102,20 @@ def _part_event(kind: str, part: Mapping[str, Any]) -> Beat:
 
 
 def cite(url: str, title: str, *, start: int = 0, end: int = 0) -> dict[str, Any]:
-    """A citation of a web page for `say`, standing for the characters from `start` to `end`."""
+    """A citation of a web page for `say`, standing for the characters from `start` to `end`.
+
+    Parameters
+    ----------
+    url, title : str
+        Of the page.
+    start, end : int
+        Which characters of the text.
+
+    Examples
+    --------
+    >>> cite("https://example.org/tides", "Tides", end=12)["end_index"]
+    12
+    """
     return {
         "type": "url_citation",
         "start_index": start,

@@ -43,6 +43,12 @@ class Part:
         The item as in `response.output_item.added` and `.done`; an id of None is filled in.
     beats : tuple of Beat
         The events between, without `item_id`, `output_index` and `sequence_number`.
+
+    Examples
+    --------
+    >>> from agentstream.testing import call
+    >>> call("get_weather", city="Lisbon").done["arguments"]
+    '{"city":"Lisbon"}'
     """
 
     prefix: str
@@ -51,7 +57,7 @@ class Part:
     beats: tuple[Beat, ...] = ()
 
     def with_fields(self, **fields: Any) -> Part:
-        """The same part, whose item has these fields too (or instead).
+        """The same part, whose item has `fields`, too (or instead).
 
         Examples
         --------
@@ -64,7 +70,7 @@ class Part:
         )
 
     def with_id(self, id: str) -> Part:
-        """The same part under this id: the call's id for a call, else the item's.
+        """The same part under this `id`: the call's id for a call, else the item's.
 
         Examples
         --------
@@ -114,6 +120,11 @@ class Pace:
         Tokens generated per second.
     first_token : float
         Seconds until the first token.
+
+    Examples
+    --------
+    >>> Pace(tokens_per_second=80, first_token=0.2)
+    Pace(tokens_per_second=80, first_token=0.2)
     """
 
     tokens_per_second: float = 50.0
@@ -157,6 +168,11 @@ class ScriptRequest:
         Agent name to tool name of the handoffs offered, where known.
     body : dict
         The JSON body sent to a server; empty for a `ScriptedModel`.
+
+    Examples
+    --------
+    >>> ScriptRequest(1, input=[{"role": "user", "content": "Hello"}]).user_text
+    'Hello'
     """
 
     number: int
