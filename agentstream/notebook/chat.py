@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import UserError
 from ..sessions import SQLiteSession
 from .chat_terminal import ChatTerminal
-from .chat_turn import ChatTurn
+from .chat_turn import ChatTurn, PastTurn
 from .show import in_a_notebook
 from .source import Source
 
@@ -78,6 +79,8 @@ class Chat:
         What keeps the conversation for the model; None where the server keeps it.
     turns : list of ChatTurn
         What was asked here, with the ``result`` and the ``trace`` of each answer.
+    past : list of PastTurn
+        What the session held before.
     """
 
     def __init__(self, agent: Any, *, session: Any = None, **options: Any) -> None:
@@ -92,19 +95,24 @@ class Chat:
                 "SQLiteSession('ada', 'chats.db'), which keeps the conversation on the disk."
             )
         kept_there = options.get("conversation_id") or options.get("auto_previous_response_id")
+        self._has_past = session is not None
         if session is None and not kept_there:
             session = SQLiteSession("chat")
         self.agent = agent
         self.session = session
         self.turns: list[ChatTurn] = []
+        self.past: list[PastTurn] = []
         self._options = options
         self._closed = False
         self._decided: asyncio.Event | None = None
-        self._quiet: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._remembering: asyncio.Task[None] | None = None
         # A turn that the page begins happens where the conversation was made: in that cell's
         # output, and under its recording.
         self._context = contextvars.copy_context()
         self._view: ChatView | ChatTerminal = self._make_view()
+        if self._has_past and not isinstance(self._view, ChatTerminal) and is_in_a_loop():
+            self._in_background(self._remember())
 
     def _make_view(self) -> ChatView | ChatTerminal:
         if not in_a_notebook():
@@ -157,6 +165,7 @@ class Chat:
         AgentsException
             What the turn failed with; the conversation can go on.
         """
+        await self._remember()
         turn = self._begin(text)
         await self._watched(turn)
         return turn.result
@@ -197,7 +206,7 @@ class Chat:
     def __str__(self) -> str:
         from .chat_still import conversation_text
 
-        return conversation_text(self.turns)
+        return conversation_text([*self.past, *self.turns])
 
     def __repr__(self) -> str:
         return f"chat({self.agent.name!r}): {len(self.turns)} turn(s), {self.state}"
@@ -205,12 +214,26 @@ class Chat:
     def _repr_markdown_(self) -> str:
         from .chat_still import conversation_markdown
 
-        return conversation_markdown(self.turns)
+        return conversation_markdown([*self.past, *self.turns])
 
     def _ipython_display_(self) -> None:
         self._view.show()
 
     # -- a turn --
+
+    async def _remember(self) -> None:
+        """Read what the session holds, once, before the first turn adds to it."""
+        if not self._has_past:
+            return
+        if self._remembering is None:
+            self._remembering = asyncio.get_running_loop().create_task(self._read_past())
+        await asyncio.shield(self._remembering)
+
+    async def _read_past(self) -> None:
+        from .chat_history import past_turns
+
+        self.past = past_turns(await self.session.get_items(), self.agent.name)
+        self._view.remember(self.past)
 
     def _begin(self, text: str) -> ChatTurn:
         self._check(text)
@@ -314,7 +337,7 @@ class Chat:
         if self._decided is not None:
             self._decided.set()
         else:
-            self._watch_quietly(self.turns[-1])
+            self._in_background(self._watched(self.turns[-1]))
 
     # -- what is done at the page --
 
@@ -329,7 +352,7 @@ class Chat:
             The message, or the call's id.
         """
         if kind == "say":
-            self._say(said or "")
+            self._in_background(self._say(said or ""))
         elif kind == "stop":
             self._stop()
         elif self.state == "waiting" and self._settle(
@@ -337,23 +360,35 @@ class Chat:
         ):
             self._wake()
 
-    def _say(self, text: str) -> None:
+    async def _say(self, text: str) -> None:
         try:
-            turn = self._context.copy().run(self._begin, text)
+            await self._remember()
+            turn = self._begin(text)
         except Exception as error:  # noqa: BLE001 - it is shown at the page, beside the message
             self._view.refuse(text, str(error))
             return
-        self._watch_quietly(turn)
+        await self._watched(turn)
 
-    def _watch_quietly(self, turn: ChatTurn) -> None:
-        """See the turn to its end where no code waits for it; its errors are on the page."""
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what no code waits for; errors of a run are shown in its turn."""
 
-        async def watch() -> None:
+        async def done() -> None:
             try:
-                await self._watched(turn)
-            except Exception:  # noqa: BLE001 - it is in the turn, and shown
-                return
+                await work
+            except Exception as error:  # noqa: BLE001 - it is shown
+                if not (self.turns and self.turns[-1].error is error):
+                    self._view.refuse("", str(error))
 
-        task = asyncio.get_running_loop().create_task(watch(), name="chat")
-        self._quiet.add(task)
-        task.add_done_callback(self._quiet.discard)
+        loop, context = asyncio.get_running_loop(), self._context.copy()
+        task = loop.create_task(done(), name="chat", context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def is_in_a_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

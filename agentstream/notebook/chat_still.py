@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from . import cards
-from .chat_turn import ChatTurn
+from .chat_turn import Turn
 from .html import clean_text, escape
 from .snapshot import style
 from .still import harmless, markdown_of, text_of
+
+PAST_SHOWN = 20
+"""Turns of a session's past that are shown."""
 
 LONGEST_QUESTION = 20_000
 """Characters of a message that are shown; the model gets all of it."""
@@ -31,13 +34,15 @@ def _lines(html: str) -> str:
     return html.replace("\n", "<br>")
 
 
-def conversation(turns: Sequence[ChatTurn], *, name: str, id: str) -> dict[str, str]:
+def conversation(
+    turns: Sequence[Turn], *, past: Sequence[Turn] = (), name: str, id: str
+) -> dict[str, str]:
     """Return a conversation as a MIME bundle.
 
     Parameters
     ----------
-    turns : sequence of ChatTurn
-        Its turns.
+    turns, past : sequence of ChatTurn or PastTurn
+        Its turns, and those of its session's past, of which the last are shown.
     name : str
         The agent's name.
     id : str
@@ -48,7 +53,9 @@ def conversation(turns: Sequence[ChatTurn], *, name: str, id: str) -> dict[str, 
     dict
         ``text/html``, ``text/markdown`` and ``text/plain``.
     """
-    said = "".join(_turn(turn) for turn in turns) or f"<p><em>{escape(_nothing(name))}</em></p>"
+    turns, note = [*past[-PAST_SHOWN:], *turns], earlier(past)
+    said = "".join(f'<div class="as-exchange">{past_html(turn)}</div>' for turn in turns)
+    said = note + said if said else f"<p><em>{escape(_nothing(name))}</em></p>"
     untyped = "tex2jax_ignore mathjax_ignore"  # as in snapshot.py
     html = (
         f'<div class="as-run as-snapshot as-chat-still as-still-{escape(id)} {untyped}" '
@@ -66,16 +73,25 @@ def _nothing(name: str) -> str:
     return f"A conversation with {clean_text(name)}, in which nothing has been said yet."
 
 
-def _turn(turn: ChatTurn) -> str:
+def past_html(turn: Turn) -> str:
+    """Return a turn whose answer has ended, and where nothing can be pressed."""
     trace = turn.trace
+    asked = f'<div class="as-asked">{asked_html(turn.asked)}</div>' if turn.asked else ""
     return (
-        f'<div class="as-turn"><div class="as-asked">{asked_html(turn.asked)}</div>'
-        f"{cards.header(trace, live=False)}"
-        f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}</div>'
+        f"{asked}{cards.header(trace, live=False)}"
+        f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}'
     )
 
 
-def conversation_markdown(turns: Sequence[ChatTurn]) -> str:
+def earlier(past: Sequence[Turn]) -> str:
+    """Return a note on the turns of the past that are not shown; empty if all are."""
+    more = len(past) - PAST_SHOWN
+    if more <= 0:
+        return ""
+    return f'<p class="as-note"><em>{more:,} earlier turns are in the session.</em></p>'
+
+
+def conversation_markdown(turns: Sequence[Turn]) -> str:
     """Return a conversation as Markdown."""
     parts = []
     for turn in turns:
@@ -84,7 +100,7 @@ def conversation_markdown(turns: Sequence[ChatTurn]) -> str:
     return "\n".join(parts)
 
 
-def conversation_text(turns: Sequence[ChatTurn]) -> str:
+def conversation_text(turns: Sequence[Turn]) -> str:
     """Return a conversation as text for a terminal."""
     parts = []
     for turn in turns:
@@ -94,6 +110,6 @@ def conversation_text(turns: Sequence[ChatTurn]) -> str:
     return "\n".join(parts)
 
 
-def _names(turn: ChatTurn) -> str:
+def _names(turn: Turn) -> str:
     names = turn.trace.agents or ["Agent"]
     return harmless(" → ".join(names)).replace("\n", " ").replace("*", "\\*")

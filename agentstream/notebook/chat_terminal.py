@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from .chat_turn import ChatTurn
+from .chat_turn import ChatTurn, PastTurn
 from .terminal import TerminalView
 
 
@@ -20,9 +20,20 @@ class ChatTerminal:
     def show(self) -> None:
         """Nothing is shown before the first turn."""
 
+    def remember(self, past: list[PastTurn]) -> None:
+        """Write what was said before."""
+        from .chat_still import PAST_SHOWN, conversation_text
+
+        text = conversation_text(past[-PAST_SHOWN:])
+        sys.stdout.write(f"{text}\n" if text else "")
+
     def begin(self, turn: ChatTurn) -> None:
         """Write what was asked."""
-        sys.stdout.write("".join(f"> {line}\n" for line in turn.asked.splitlines()))
+        from .chat_still import shown
+
+        sys.stdout.write(
+            "".join(f"> {line}".rstrip() + "\n" for line in shown(turn.asked).splitlines())
+        )
         self._answer = TerminalView(turn.trace)
 
     def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .source import Source
 
 if TYPE_CHECKING:
     from ..trace import Trace
+
+
+@dataclass(eq=False)
+class PastTurn:
+    """A turn that a session kept: its run is over and gone, its items are left.
+
+    Attributes
+    ----------
+    asked : str
+        The message.
+    trace : Trace
+        The run as data; it has no times.
+    """
+
+    asked: str
+    trace: Trace
 
 
 @dataclass(eq=False)
@@ -41,3 +57,6 @@ class ChatTurn:
     def trace(self) -> Trace:
         """The run as data."""
         return self.source.trace
+
+
+Turn: TypeAlias = ChatTurn | PastTurn

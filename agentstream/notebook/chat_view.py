@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,8 @@ from IPython.core.getipython import get_ipython
 
 from ..trace import Trace
 from .board import Board
-from .chat_still import asked_html, conversation
-from .chat_turn import ChatTurn
+from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html
+from .chat_turn import ChatTurn, PastTurn
 from .panels import Panels
 from .place import call_on, is_inside_another, publish, running_loop, show_in_time
 from .scene import Scene
@@ -52,19 +52,32 @@ class Talk:
     def __init__(self, board: Board) -> None:
         self._board = board
         self._count = 0
+        self._last = ""
         self._scene: Scene | None = None
 
     def begin(self, turn: ChatTurn) -> None:
         """Put a new turn at the end."""
-        self._count += 1
-        home = f"turn{self._count}"
-        attributes = {"class": "as-turn", "role": "group", "aria-label": f"Turn {self._count}"}
-        self._board.put(home, "div", attributes=attributes)
+        home = self._place()
         asked = {"class": "as-asked"}
         self._board.put(
             f"{home}/asked", "div", asked_html(turn.asked), parent=home, attributes=asked
         )
         self._scene = Scene(turn.trace, self._board, home=home)
+
+    def remember(self, past: Sequence[PastTurn]) -> None:
+        """Put the turns there that a session kept."""
+        if note := earlier(past):
+            self._board.put("earlier", "div", note)
+        for turn in past[-PAST_SHOWN:]:
+            self._board.put(f"{self._place()}/past", "div", past_html(turn), parent=self._last)
+
+    def _place(self) -> str:
+        """Make a place for a turn; its name."""
+        self._count += 1
+        self._last = f"turn{self._count}"
+        attributes = {"class": "as-exchange", "role": "group", "aria-label": f"Turn {self._count}"}
+        self._board.put(self._last, "div", attributes=attributes)
+        return self._last
 
     def update(self) -> None:
         """Bring the newest turn up to date; the others have ended."""
@@ -139,7 +152,8 @@ class ChatView(AgentView):
         publish(data, metadata=metadata, display_id=f"{self.chat_id}-live")
 
     def _still(self) -> dict[str, str]:
-        return conversation(self._chat.turns, name=self._chat.agent.name, id=self.chat_id)
+        chat = self._chat
+        return conversation(chat.turns, past=chat.past, name=chat.agent.name, id=self.chat_id)
 
     def _show_in_time(self) -> None:
         if not self._shown and not is_inside_another(self):
@@ -157,6 +171,18 @@ class ChatView(AgentView):
 
     # -- its turns --
 
+    def remember(self, past: Sequence[PastTurn]) -> None:
+        """Show what the session holds already."""
+        self._scene.remember(past)
+        self._set_keyframe()
+        self.nudge()
+        self._picture()
+
+    def _picture(self) -> None:
+        """Bring the still picture up to date."""
+        if self._shown:
+            publish(self._still(), display_id=self.chat_id, update=True)
+
     def begin(self, turn: ChatTurn) -> None:
         """Show a new turn."""
         remember_shown(turn.result)
@@ -168,15 +194,16 @@ class ChatView(AgentView):
         """The turn has gone on."""
         self.live = True
         if at_once:
+            # It waits for a decision; whoever opens the notebook elsewhere sees for which.
             self.flush()
+            self._picture()
         else:
             self.nudge()
 
     def end(self, turn: ChatTurn) -> None:
         """The turn is over: its buttons go, and the still picture has it, too."""
         self.close_run()
-        if self._shown:
-            publish(self._still(), display_id=self.chat_id, update=True)
+        self._picture()
 
     def changed(self, state: str) -> None:
         """Say whether it can be asked, and who answers."""

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Generator
 from difflib import get_close_matches
+from string import Formatter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -218,10 +219,8 @@ class AgentMagic:
         UserError
             If one cannot be evaluated.
         """
-        from IPython.utils.text import FullEvalFormatter
-
         try:
-            return FullEvalFormatter().vformat(text, (), self.shell.user_ns)
+            return _Expressions().vformat(text, (), self.shell.user_ns)
         except Exception as error:
             raise UserError(
                 f"The text cannot be expanded: {type(error).__name__}: {error}. Write a brace that "
@@ -263,8 +262,9 @@ class AgentMagic:
         magic, *words = re.split(r"\s+", line.lstrip())
         if magic not in ("%agent", "%%agent") or not words:
             return "", []
-        typed = words[-1]
-        if typed.startswith("-"):
+        typed, before = words[-1], words[:-1]
+        is_named = before and not before[-1].startswith("-")
+        if typed.startswith("-") or is_named:
             return typed, [flag for flag in FLAGS if flag.startswith(typed)]
         agents = self.agents()
         names = [agent.name for agent in agents.values() if agent.name.isidentifier()]
@@ -285,6 +285,19 @@ def _matcher(complete: Callable[[str], tuple[str, list[str]]]) -> Any:
         }
 
     return context_matcher(identifier="agentstream")(matcher)
+
+
+class _Expressions(Formatter):
+    """Formats as `str.format` does, with expressions for names."""
+
+    def parse(self, format_string: Any) -> Any:
+        for literal, field, spec, conversion in super().parse(format_string):
+            if field == "":
+                raise ValueError("nothing stands between the braces")
+            yield literal, field, spec, conversion
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        return eval(field_name, kwargs), field_name
 
 
 def _is_agent(value: Any) -> bool:

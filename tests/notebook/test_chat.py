@@ -1,0 +1,317 @@
+"""A conversation from code: its turns, its session, its errors, and what is kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from agentstream import Agent, SQLiteSession, UserError, chat, function_tool, handoff, recording
+from agentstream.notebook.chat_history import past_turns
+from agentstream.notebook.chat_still import LONGEST_QUESTION, PAST_SHOWN, conversation
+from agentstream.testing import Pace, ScriptedModel, call, fail, hand_off, turn
+from tests.notebook.hostile import OWN_PAYLOADS
+
+
+def tutor(*script: Any, **options: Any) -> Agent[Any]:
+    pace = options.pop("pace", None)
+    return Agent(name="Tutor", model=ScriptedModel(list(script), pace=pace), **options)
+
+
+def echo(**options: Any) -> Agent[Any]:
+    return tutor(**options).clone(
+        model=ScriptedModel(lambda request: f"**You** said: {request.user_text}")
+    )
+
+
+@function_tool(needs_approval=True)
+def delete_file(name: str) -> str:
+    "Delete a file."
+    return f"{name} is gone"
+
+
+def cleaner(*after: Any) -> Agent[Any]:
+    return tutor(call("delete_file", name="old.txt"), *after, tools=[delete_file])
+
+
+async def under_way(c: Any) -> asyncio.Task[Any]:
+    """A turn that has been answered in part."""
+    talking = asyncio.create_task(c.send("Talk"))
+    async with asyncio.timeout(20):
+        while not (c.turns and c.turns[0].trace.parts and c.turns[0].trace.parts[0].text):
+            await asyncio.sleep(0.01)
+    return talking
+
+
+async def kinds(session: Any) -> list[str]:
+    """What a session holds, in words."""
+    items = await session.get_items()
+    return [item.get("type") if "role" not in item else item["role"] for item in items]
+
+
+async def test_each_message_is_a_turn_and_the_model_sees_the_conversation() -> None:
+    agent = tutor("Four.", "Because.")
+    c = chat(agent)
+    first = await c.send("What is 2 + 2?")
+    await c.send("Why?")
+    assert first.final_output == "Four."
+    assert [(one.asked, one.result.final_output) for one in c.turns] == [
+        ("What is 2 + 2?", "Four."),
+        ("Why?", "Because."),
+    ]
+    assert isinstance(agent.model, ScriptedModel)
+    said = [item["content"] for item in agent.model.requests[1].input if item["role"] == "user"]
+    assert said == ["What is 2 + 2?", "Why?"]
+    assert (c.state, repr(c)) == ("ready", "chat('Tutor'): 2 turn(s), ready")
+
+
+async def test_it_is_text_and_markdown_without_a_page() -> None:
+    c = chat(echo())
+    await c.send("Hello\n\nyou")
+    assert str(c) == "> Hello\n>\n> you\n\nYou said: Hello\n\nyou\n"
+    assert c._repr_markdown_() == (
+        "**You:**\n\nHello\n\nyou\n\n**Tutor:**\n\n**You** said: Hello\n\nyou\n"
+    )
+
+
+async def test_in_a_terminal_it_is_written_as_it_goes_on(capsys: Any) -> None:
+    c = chat(cleaner("Done."))
+    await c.send("Tidy up")
+    await c.approve()
+    written = capsys.readouterr().out
+    assert written.count("[waiting for approval]") == 1
+    assert written.splitlines() == [
+        "> Tidy up",
+        "Tutor",
+        '→ delete_file {"name":"old.txt"}',
+        "[waiting for approval]",
+        "← old.txt is gone",
+        "Done.",
+    ]
+
+
+async def test_after_a_handoff_it_goes_on_with_the_new_agent() -> None:
+    booking = Agent(name="Booking", model=ScriptedModel(["One table?", "Booked."]))
+    guide = tutor(hand_off("Booking"), handoffs=[handoff(booking)])
+    c = chat(guide)
+    await c.send("A table, please")
+    assert c.agent is booking
+    assert (await c.send("Yes")).final_output == "Booked."
+
+
+async def test_a_turn_that_fails_raises_its_error_and_the_conversation_goes_on() -> None:
+    c = chat(tutor(turn("So far ", fail("The model caught fire.")), "Here I am again."))
+    with pytest.raises(Exception, match="caught fire") as failure:
+        await c.send("Go")
+    assert c.turns[0].error is failure.value
+    assert c.state == "ready"
+    assert (await c.send("Go on")).final_output == "Here I am again."
+    assert "[Failed: ModelBehaviorError" in str(c)
+
+
+async def test_one_message_at_a_time() -> None:
+    c = chat(tutor("word " * 500, "Next.", pace=Pace(200)))
+    talking = await under_way(c)
+    assert c.state == "running"
+    with pytest.raises(UserError, match=r"chat\.stop\(\)"):
+        await c.send("And now?")
+    c.stop()
+    result = await talking
+    assert result.trace.status == "cancelled"
+    assert result.trace.parts[0].text.startswith("word word")
+    assert (await c.send("And now?")).final_output == "Next."
+
+
+async def test_a_cancelled_send_stops_the_turn() -> None:
+    c = chat(tutor("word " * 500, pace=Pace(200)))
+    talking = await under_way(c)
+    talking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await talking
+    assert c.turns[0].trace.status == "cancelled"
+    assert c.state == "ready"
+
+
+async def test_a_call_that_waits_is_approved_from_code() -> None:
+    c = chat(cleaner("All tidy."))
+    result = await c.send("Tidy up")
+    assert [item.name for item in result.interruptions] == ["delete_file"]
+    assert c.state == "waiting"
+    with pytest.raises(UserError, match=r"chat\.approve\(\)"):
+        await c.send("Well?")
+    result = await c.approve()
+    assert result.final_output == "All tidy."
+    assert "old.txt is gone" in str(c)
+    with pytest.raises(UserError, match="No call waits"):
+        await c.reject()
+
+
+async def test_of_two_calls_that_wait_one_is_approved_and_the_other_rejected() -> None:
+    calls = turn(call("delete_file", name="a"), call("delete_file", name="b"))
+    c = chat(tutor(calls, "Half of it.", tools=[delete_file]))
+    waiting = [item.call_id for item in (await c.send("Both")).interruptions]
+    with pytest.raises(UserError, match="call_none"):
+        await c.approve("call_none")
+    await c.approve(waiting[0])
+    assert c.state == "waiting"
+    result = await c.reject(waiting[1])
+    assert result.final_output == "Half of it."
+    assert [part.status for part in result.trace.parts[:2]] == ["completed", "rejected"]
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+async def test_stopping_while_a_call_waits_leaves_no_call_open_in_the_session(how: str) -> None:
+    c = chat(cleaner("Not asked for."))
+    await c.send("Tidy up")
+    getattr(c, how)()
+    for _ in range(100):
+        if c.turns[0].is_over:
+            break
+        await asyncio.sleep(0.01)
+    assert await kinds(c.session) == ["user", "function_call", "function_call_output"]
+    assert "rejected" in str(c)
+    assert "Not asked for." not in str(c)
+
+
+async def test_a_closed_conversation_takes_no_message() -> None:
+    c = chat(tutor("Never."))
+    c.close()
+    c.close()
+    assert c.state == "closed"
+    with pytest.raises(UserError, match="run its cell again"):
+        await c.send("Hello")
+
+
+@pytest.mark.parametrize("text", ["", " \n", None, ["Hello"]])
+async def test_a_message_is_a_text(text: Any) -> None:
+    c = chat(tutor("Never."))
+    with pytest.raises(UserError, match="A message is a text"):
+        await c.send(text)
+    assert c.turns == []
+
+
+def test_what_is_no_agent_or_no_session_is_told_at_once() -> None:
+    with pytest.raises(UserError, match=r"chat\(Agent\(name='Tutor'\)\)"):
+        chat("Tutor")
+    with pytest.raises(UserError, match="SQLiteSession"):
+        chat(tutor(), session="ada")
+    with pytest.raises(UserError, match="for notebooks"):
+        _ = chat(tutor()).widget
+
+
+async def test_options_are_those_of_each_run() -> None:
+    seen = []
+
+    @function_tool
+    def who(context: Any) -> str:
+        "Say who asks."
+        return "?"
+
+    def instructions(context: Any, agent: Any) -> str:
+        seen.append(context.context)
+        return "Help."
+
+    c = chat(tutor("A", "B", instructions=instructions), context={"user": "Ada"}, max_turns=1)
+    result = await c.send("1")
+    await c.send("2")
+    assert seen == [{"user": "Ada"}, {"user": "Ada"}]
+    assert result.max_turns == 1
+
+
+async def test_a_session_on_the_disk_is_gone_on_with_and_its_past_is_shown(
+    tmp_path: Path, capsys: Any
+) -> None:
+    path = tmp_path / "chats.db"
+    session = SQLiteSession("ada", path)
+    await chat(cleaner("Done."), session=session).send("Tidy up")
+    await chat(tutor("Hello **Ada**."), session=session).send("I am Ada")
+    capsys.readouterr()
+    again = chat(tutor("Still here."), session=SQLiteSession("ada", path))
+    await again.send("And now?")
+    assert [one.asked for one in again.past] == ["Tidy up", "I am Ada"]
+    written = capsys.readouterr().out
+    assert written.index("> I am Ada") < written.index("Hello Ada.") < written.index("> And now?")
+    assert str(again).count("> ") == 3
+    bundle = conversation(again.turns, past=again.past, name="Tutor", id="x")
+    assert "<strong>Ada</strong>" in bundle["text/html"]
+
+
+def test_only_the_last_turns_of_a_long_past_are_shown() -> None:
+    items: list[Any] = []
+    for number in range(PAST_SHOWN + 5):
+        items.append({"role": "user", "content": [{"type": "input_text", "text": f"q{number}"}]})
+        items.append({"role": "assistant", "content": f"a{number}"})
+    past = past_turns(items, "Tutor")
+    html = conversation([], past=past, name="Tutor", id="x")["text/html"]
+    assert "5 earlier turns are in the session." in html
+    assert ">q4<" not in html
+    assert ">q5<" in html
+    assert html.count('class="as-exchange"') == PAST_SHOWN
+
+
+def test_a_past_of_any_shape_is_read() -> None:
+    items: list[Any] = [
+        {"type": "message", "role": "assistant", "content": "Welcome."},
+        {"role": "system", "content": "Be kind."},
+        None,
+        {"role": "user", "content": [{"type": "input_image", "image_url": "x"}, 7]},
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]},
+        {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "a garden"},
+        {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+        {"type": "message", "role": "assistant", "content": None},
+    ]
+    welcome, picture = past_turns(items, "Tutor")
+    assert (welcome.asked, welcome.trace.parts[0].text) == ("", "Welcome.")
+    assert picture.asked == "[input_image]"
+    assert [part.kind for part in picture.trace.parts][:3] == ["reasoning", "tool", "web_search"]
+    assert picture.trace.parts[1].output == "a garden"
+    assert conversation([], past=[welcome, picture], name="Tutor", id="x")
+
+
+async def test_a_recording_answers_it_without_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    agent = tutor("Four.", "Because.")
+    with recording(path):
+        c = chat(agent)
+        await c.send("What is 2 + 2?")
+        await c.send("Why?")
+    agent.model = "scripted"
+    with recording(path, speed=None):
+        again = chat(agent)
+        await again.send("What is 2 + 2?")
+        await again.send("Why?")
+    assert str(again) == str(c)
+
+
+@pytest.mark.parametrize("payload", OWN_PAYLOADS, ids=range(len(OWN_PAYLOADS)))
+async def test_what_is_asked_is_text_however_hostile(payload: str) -> None:
+    if not payload.strip():
+        pytest.skip("nothing is asked")
+    c = chat(tutor("No."))
+    await c.send(payload)
+    bundle = conversation(c.turns, name=payload, id="x")
+    html = bundle["text/html"].replace("<style>", "", 1).lower()
+    for sign in ("<script", "<img", "<iframe", "<svg", "<a ", "<style"):
+        assert sign not in html
+    rendered = MarkdownIt("commonmark", {"html": True}).render(bundle["text/markdown"])
+    assert "<script" not in rendered.lower()
+    assert "\x1b" not in bundle["text/plain"]
+
+
+async def test_a_very_long_message_is_shown_in_part_and_sent_whole() -> None:
+    agent = tutor("Long.")
+    c = chat(agent)
+    await c.send("x" * (LONGEST_QUESTION + 10))
+    assert "(10 more characters)" in conversation(c.turns, name="Tutor", id="x")["text/html"]
+    assert isinstance(agent.model, ScriptedModel)
+    assert len(agent.model.requests[0].user_text) == LONGEST_QUESTION + 10
+
+
+def test_before_the_first_message_it_says_that_nothing_was_said() -> None:
+    bundle = conversation([], name="Tutor", id="x")
+    assert "nothing has been said yet" in bundle["text/plain"]
+    assert "nothing has been said yet" in bundle["text/html"]
