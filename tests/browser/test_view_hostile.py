@@ -40,6 +40,11 @@ def rows(x: str) -> list:
     "Rows of a table."
     return [{x: x, "b": x}]
 
+@function_tool(needs_approval=True)
+def permit(x: str) -> str:
+    "Wait for a person."
+    return x
+
 END = [say("allsaid"), stall()]
 held = []
 
@@ -87,6 +92,11 @@ def nested(some):
     tool = inner.as_tool("ask_inner", "Ask.")
     script = ScriptedModel([call("ask_inner", input="x")])
     return play(agent=Agent(name="Outer", tools=[tool], model=script))
+
+def waiting(some):
+    calls = [call("permit", json.dumps({"x": p})) for p in some]
+    script = ScriptedModel([turn(say("allsaid"), *calls), "refused"])
+    return play(agent=Agent(name=some[4], tools=[permit], model=script))
 '''
 SURFACES = (
     "texts(payloads[:140])",
@@ -98,11 +108,17 @@ SURFACES = (
     "hosted(payloads)",
     "names(payloads)",
     "nested(payloads)",
+    "waiting(payloads[::3])",
 )
 FAILING = (
     'show(Agent(name="B", model=ScriptedModel([turn(fail(" ".join(payloads)[:1900]))])), "Go")'
 )
-STOP = "for result in held: result.cancel()"
+STOP = """
+for result in held:
+    for item in result.interruptions:
+        result.context_wrapper.reject_tool(item)
+    result.resume() if result.interruptions else result.cancel()
+"""
 
 WATCH = """
 window.ran = [];
