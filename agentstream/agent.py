@@ -99,7 +99,21 @@ class AgentToolStreamEvent(TypedDict):
 
 @dataclass
 class AgentBase(Generic[TContext]):
-    """What every kind of agent has: a name, tools, MCP servers."""
+    """What every kind of agent has: a name, tools, MCP servers.
+
+    Attributes
+    ----------
+    name : str
+        The name, for people and for handoffs.
+    handoff_description : str or None
+        What other agents' models are told about it.
+    tools : list of Tool
+        What it may use.
+    mcp_servers : list of MCPServer
+        Local servers whose tools it may use.
+    mcp_config : MCPConfig
+        How their tools are given to the model.
+    """
 
     name: str
     handoff_description: str | None = None

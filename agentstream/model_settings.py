@@ -119,9 +119,46 @@ class ModelRetrySettings:
 
 @pydantic_dataclass(config=_CONFIG)
 class ModelSettings:
-    """Optional settings of a model call; None leaves a choice to the API.
+    """Optional settings of a model call; None leaves a choice to the API. Names are the API's own.
 
-    Names are the API's own. `timeout` is in seconds, for one whole model call.
+    Attributes
+    ----------
+    temperature, top_p, frequency_penalty, presence_penalty : float or None
+        How the model chooses its words.
+    tool_choice : str or MCPToolChoice or None
+        ``"auto"``, ``"required"``, ``"none"``, or the name of the tool it must call.
+    parallel_tool_calls : bool or None
+        Whether it may call several tools at once.
+    truncation : {"auto", "disabled"} or None
+        Whether the server may leave out what does not fit.
+    max_tokens : int or None
+        Most tokens of an answer.
+    reasoning : openai.types.shared.Reasoning or dict or None
+        Such as ``{"effort": "low", "summary": "auto"}``.
+    verbosity : {"low", "medium", "high"} or None
+        How long its answers are.
+    metadata : dict or None
+        Kept with the response by the server.
+    store : bool or None
+        Whether the server keeps the response.
+    prompt_cache_retention, prompt_cache_options
+        How long, and how, the server caches the prompt.
+    include_usage : bool or None
+        Chat Completions: whether to count tokens; None: yes.
+    response_include : list of str or None
+        More that the answer shall hold, such as ``"file_search_call.results"``.
+    top_logprobs : int or None
+        How many alternatives of each token are told.
+    extra_query, extra_body, extra_headers, extra_args : dict or None
+        Added to the request's address, its body, its headers, and to the client's call.
+    retry : ModelRetrySettings or None
+        Whether a failed call is made again.
+    context_management : list or None
+        How the server shortens a long conversation.
+    preserve_raw_usage : bool or None
+        Whether `ModelResponse.raw_usage` is kept.
+    timeout : float or None
+        Seconds, for one whole model call.
 
     Examples
     --------

@@ -59,11 +59,23 @@ def trace(
 
 
 def set_tracing_disabled(disabled: bool) -> None:
-    """Accepted: agentstream never sends traces, whatever `disabled` says."""
+    """Accepted: agentstream never sends traces, whatever `disabled` says.
+
+    Examples
+    --------
+    >>> set_tracing_disabled(True)
+    """
 
 
 def enable_verbose_stdout_logging() -> None:
-    """Write what agentstream logs, at every level, to standard output."""
+    """Write what agentstream logs, at every level, to standard output.
+
+    Examples
+    --------
+    At a notebook's top, to see each model call::
+
+        enable_verbose_stdout_logging()
+    """
     logger = logging.getLogger("agentstream")
     logger.setLevel(logging.DEBUG)
     if not any(getattr(h, "stream", None) is sys.stdout for h in logger.handlers):

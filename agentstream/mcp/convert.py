@@ -58,6 +58,13 @@ async def mcp_tools(
     ------
     UserError
         Two servers offer a tool of one name, or a server is not connected.
+
+    Examples
+    --------
+    ::
+
+        async with MCPServerStdio({"command": "uvx", "args": ["mcp-server-time"]}) as server:
+            tools = await mcp_tools([server], run_context=RunContextWrapper(None), agent=agent)
     """
     options: Mapping[str, Any] = config or {}
     listed = await _listed(servers, run_context, agent)

@@ -58,6 +58,16 @@ def create_static_tool_filter(
 ) -> ToolFilterStatic | None:
     """Make a filter by name; None when there is nothing to filter.
 
+    Parameters
+    ----------
+    allowed_tool_names, blocked_tool_names : list of str, optional
+        Only these; and none of these.
+
+    Returns
+    -------
+    dict or None
+        For ``tool_filter=``.
+
     Examples
     --------
     >>> create_static_tool_filter(allowed_tool_names=["read"])

@@ -116,6 +116,13 @@ class MCPServer(ABC):
         Gives data for the output item that the model does not see.
     tool_input_guardrails, tool_output_guardrails : list or None
         Guardrails of every tool of the server.
+
+    Examples
+    --------
+    Those that come with agentstream are used like this::
+
+        async with MCPServerStdio({"command": "uvx", "args": ["mcp-server-time"]}) as server:
+            agent = Agent(name="Clock", mcp_servers=[server])
     """
 
     def __init__(
@@ -162,7 +169,7 @@ class MCPServer(ABC):
     async def call_tool(
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> CallToolResult:
-        """Call a tool."""
+        """Call the tool `tool_name` with these `arguments`; `meta` goes along as ``_meta``."""
 
     @property
     def cached_tools(self) -> list[MCPTool] | None:
@@ -177,20 +184,38 @@ class MCPServer(ABC):
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None
     ) -> GetPromptResult:
-        """Ask for one prompt, filled in."""
+        """Ask for the prompt called `name`, filled in with `arguments`."""
 
     async def list_resources(self, cursor: str | None = None) -> ListResourcesResult:
-        """Ask for a page of resources; `cursor` is the ``next_cursor`` of the page before."""
+        """Ask for a page of resources; `cursor` is the ``next_cursor`` of the page before.
+
+        Raises
+        ------
+        NotImplementedError
+            This kind of server has none.
+        """
         raise NotImplementedError(f"MCP server {self.name!r} has no resources.")
 
     async def list_resource_templates(
         self, cursor: str | None = None
     ) -> ListResourceTemplatesResult:
-        """Ask for a page of resource templates."""
+        """Ask for a page of resource templates; `cursor` is the ``next_cursor`` of the page before.
+
+        Raises
+        ------
+        NotImplementedError
+            This kind of server has none.
+        """
         raise NotImplementedError(f"MCP server {self.name!r} has no resource templates.")
 
     async def read_resource(self, uri: str) -> ReadResourceResult:
-        """Ask for a resource's contents."""
+        """Ask for the contents of the resource at `uri`.
+
+        Raises
+        ------
+        NotImplementedError
+            This kind of server has none.
+        """
         raise NotImplementedError(f"MCP server {self.name!r} has no resources.")
 
     async def __aenter__(self) -> Self:

@@ -111,7 +111,15 @@ class MCPServerStdio(MCPClientServer):
 
 
 class MCPServerSse(MCPClientServer):
-    """A server reached by HTTP with server-sent events, the older of MCP's HTTP transports."""
+    """A server reached by HTTP with server-sent events, the older of MCP's HTTP transports.
+
+    Examples
+    --------
+    ::
+
+        async with MCPServerSse({"url": "http://127.0.0.1:8000/sse"}) as server:
+            agent = Agent(name="Clock", mcp_servers=[server])
+    """
 
     def _default_name(self) -> str:
         return f"sse: {without_secrets(_given(self.params, 'url'))}"
@@ -127,7 +135,15 @@ class MCPServerSse(MCPClientServer):
 
 
 class MCPServerStreamableHttp(MCPClientServer):
-    """A server reached by streamable HTTP."""
+    """A server reached by streamable HTTP.
+
+    Examples
+    --------
+    ::
+
+        async with MCPServerStreamableHttp({"url": "http://127.0.0.1:8000/mcp"}) as server:
+            agent = Agent(name="Clock", mcp_servers=[server])
+    """
 
     _seen: _Seen | None = None
 

@@ -77,6 +77,13 @@ def set_default_openai_key(key: str, use_for_tracing: bool = True) -> None:
         The key. It appears in no output, recording or error.
     use_for_tracing
         Accepted for programs written for the SDK; nothing is traced to a server here.
+
+    Examples
+    --------
+    Set a key without writing it into the notebook::
+
+        import getpass
+        set_default_openai_key(getpass.getpass("Key: "))
     """
     _defaults.key = key
 
@@ -90,6 +97,13 @@ def set_default_openai_client(client: AsyncOpenAI, use_for_tracing: bool = True)
         Makes the requests of providers that are given no key and no base URL of their own.
     use_for_tracing
         Accepted for programs written for the SDK; nothing is traced to a server here.
+
+    Examples
+    --------
+    ::
+
+        from openai import AsyncAzureOpenAI
+        set_default_openai_client(AsyncAzureOpenAI(azure_endpoint="https://...", api_version="..."))
     """
     _defaults.client = client
 
@@ -106,6 +120,12 @@ def set_default_openai_api(api: OpenAIAPI) -> None:
     ------
     UserError
         There is no such API.
+
+    Examples
+    --------
+    For a server of your own, such as llama.cpp, before an agent runs::
+
+        set_default_openai_api("chat_completions")
     """
     check_choice("set_default_openai_api", api, get_args(OpenAIAPI))
     _defaults.api = api

@@ -111,7 +111,7 @@ class OpenAIProvider(ModelProvider):
         return None
 
     def get_model(self, model_name: str | None) -> Model:
-        """Find the model of this name; for None that of ``OPENAI_DEFAULT_MODEL``.
+        """Find the model called `model_name`; for None that of ``OPENAI_DEFAULT_MODEL``.
 
         Raises
         ------

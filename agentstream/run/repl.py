@@ -34,6 +34,12 @@ async def run_demo_loop(
         Your own object for tools and hooks.
     max_turns : int or None
         How often a model may be called for each message.
+
+    Examples
+    --------
+    In a terminal::
+
+        asyncio.run(run_demo_loop(Agent(name="Guide")))
     """
     conversation: list[TResponseInputItem] = []
     current = agent

@@ -158,6 +158,14 @@ class RunResultBase:
         -------
         Timeline
             Shows itself as SVG, and as text in a terminal; ``save`` writes it to a file.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> poet = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
+        >>> Runner.run_sync(poet, "A line").timeline().svg()[:4]
+        '<svg'
         """
         from ..trace.timeline import Timeline
 
@@ -172,6 +180,11 @@ class RunResultBase:
             The type it has.
         raise_if_incorrect_type : bool
             Check it, too.
+
+        Returns
+        -------
+        object
+            `final_output` as it is.
 
         Raises
         ------
@@ -192,6 +205,26 @@ class RunResultBase:
         mode : {"preserve_all", "normalized"}
             All items of the run, or those that the model saw last where a handoff's filter changed
             the conversation.
+
+        Returns
+        -------
+        list of dict
+            In the Responses API's form; add the next message and run again.
+
+        Raises
+        ------
+        UserError
+            There is no such mode.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Take the tram.", "Number 28."]))
+        >>> first = Runner.run_sync(guide, "How do I get up?")
+        >>> more = [*first.to_input_list(), {"role": "user", "content": "Which one?"}]
+        >>> Runner.run_sync(guide, more).final_output
+        'Number 28.'
         """
         if mode not in ("preserve_all", "normalized"):
             raise UserError(f"mode must be 'preserve_all' or 'normalized', got {mode!r}")
@@ -204,15 +237,33 @@ class RunResultBase:
         """The run's state, to decide on interruptions, save it, and run it again.
 
         Each call gives a state of its own: a run that goes on from it leaves this result as it is.
+
+        Returns
+        -------
+        RunState
         """
         return self._state.copy()
 
     def release_agents(self, *, release_new_items: bool = True) -> None:
-        """Accepted for the SDK's programs; agents here are collected with their results."""
+        """Accepted for the SDK's programs; agents here are collected with their results.
+
+        Takes `release_new_items`, and does nothing.
+        """
 
 
 class RunResult(RunResultBase):
-    """The result of `Runner.run` and `Runner.run_sync`."""
+    """The result of `Runner.run` and `Runner.run_sync`.
+
+    Made by these; what it has is as for `RunResultStreaming`, without the events.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel
+    >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+    >>> Runner.run_sync(guide, "Hello")
+    RunResult(last_agent='Guide', items=1, final_output='Good morning.')
+    """
 
     def __repr__(self) -> str:
         return _shown(self, "RunResult")
@@ -229,6 +280,19 @@ class RunResultStreaming(RunResultBase):
     ----------
     is_complete : bool
         Whether the run has ended: finished, failed, interrupted for approvals or cancelled.
+
+    Examples
+    --------
+    It comes from `Runner.run_streamed`:
+
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel
+    >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+    >>> result = Runner.run_streamed(guide, "Hello")
+    >>> [event.name for event in result if event.type == "run_item_stream_event"]
+    ['message_output_created']
+    >>> result.final_output
+    'Good morning.'
     """
 
     def __init__(self, state: RunState[Any], options: RunOptions) -> None:
@@ -312,6 +376,19 @@ class RunResultStreaming(RunResultBase):
         ----------
         watcher : callable
             Called without arguments, on the run's loop; it must not block and must not raise.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        >>> result = Runner.run_streamed(guide, "Hello")
+        >>> seen = []
+        >>> result.watch(lambda: seen.append(result.trace.status))
+        >>> for event in result:
+        ...     pass
+        >>> seen[0], seen[-1]
+        ('running', 'completed')
         """
         if not self._watchers:
             self.observe(self._tell_watchers)
@@ -325,6 +402,19 @@ class RunResultStreaming(RunResultBase):
         observer : callable
             Takes a stream event or one of `agentstream.trace.marks`; called on the run's loop; it
             must not block and must not raise.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        >>> result = Runner.run_streamed(guide, "Hello")
+        >>> kinds = []
+        >>> result.observe(lambda event: kinds.append(type(event).__name__))
+        >>> for event in result:
+        ...     pass
+        >>> kinds[0], kinds[-1]
+        ('RunStarted', 'RunFinished')
         """
         self._state.observers.append(observer)
 
@@ -343,6 +433,23 @@ class RunResultStreaming(RunResultBase):
         ------
         UserError
             If the run goes on or does not wait for anything.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner, function_tool
+        >>> from agentstream.testing import ScriptedModel, call
+        >>> @function_tool(needs_approval=True)
+        ... def book(nights: int) -> str:
+        ...     return "booked"
+        >>> model = ScriptedModel([call("book", nights=2), "Your room is booked."])
+        >>> result = Runner.run_streamed(Agent(name="Desk", tools=[book], model=model), "A room")
+        >>> for event in result:
+        ...     pass
+        >>> result.context_wrapper.approve_tool(result.interruptions[0])
+        >>> for event in result.resume():
+        ...     pass
+        >>> result.final_output
+        'Your room is booked.'
         """
         if not self.is_complete or not self.interruptions:
             raise UserError("resume() is for a run that has ended with interruptions.")
@@ -398,6 +505,21 @@ class RunResultStreaming(RunResultBase):
         ------
         AgentsException
             What the run failed with, after the events that came before.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        >>> async def main():
+        ...     async for event in Runner.run_streamed(guide, "Hello").stream_events():
+        ...         if event.type == "raw_response_event" and hasattr(event.data, "delta"):
+        ...             print(repr(event.data.delta))
+        >>> asyncio.run(main())
+        'Good'
+        ' morning'
+        '.'
         """
         return EventStream(self)
 
@@ -410,6 +532,19 @@ class RunResultStreaming(RunResultBase):
         ------
         AgentsException
             What the run failed with.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> async def main():
+        ...     guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        ...     result = Runner.run_streamed(guide, "Hello")
+        ...     await result.wait()
+        ...     return result.final_output
+        >>> asyncio.run(main())
+        'Good morning.'
         """
         self._unread = True
         self._events.clear()
@@ -450,6 +585,23 @@ class RunResultStreaming(RunResultBase):
         mode : {"immediate", "after_turn"}
             At once: the connection is closed, running tools are cancelled, waiting events are
             dropped. Or after this turn's tools have run and the session has been saved.
+
+        Raises
+        ------
+        UserError
+            There is no such mode.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import Pace, ScriptedModel
+        >>> model = ScriptedModel(["word " * 100], pace=Pace(1000, 0))
+        >>> result = Runner.run_streamed(Agent(name="Guide", model=model), "Hello")
+        >>> for event in result:
+        ...     if event.type == "raw_response_event" and hasattr(event.data, "delta"):
+        ...         result.cancel()
+        >>> result.trace.status
+        'cancelled'
         """
         if mode not in ("immediate", "after_turn"):
             raise UserError(f"mode must be 'immediate' or 'after_turn', got {mode!r}")

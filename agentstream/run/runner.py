@@ -168,12 +168,23 @@ class Runner:
     ) -> RunResultStreaming:
         """Start an agent in the background; returns at once, with its events to come.
 
-        Parameters are those of `run`. Where no event loop is running yet, the run starts when its
+        Parameters are as in `run`. Where no event loop is running yet, the run starts when its
         events are first read.
 
         Returns
         -------
         RunResultStreaming
+
+        Examples
+        --------
+        >>> from agentstream import Agent
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        >>> result = Runner.run_streamed(guide, "Hello")
+        >>> [event.data.delta for event in result if hasattr(getattr(event, "data", 0), "delta")]
+        ['Good', ' morning', '.']
+        >>> result.final_output
+        'Good morning.'
         """
         state, options = prepared(
             starting_agent,

@@ -56,6 +56,24 @@ class RunState(Generic[TContext]):
         The server's own memory, if the run uses it.
     auto_previous_response_id : bool
         Whether each call goes on from the response before, on the server.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from agentstream import Agent, Runner, RunState, function_tool
+    >>> from agentstream.testing import ScriptedModel, call
+    >>> @function_tool(needs_approval=True)
+    ... def book(nights: int) -> str:
+    ...     return "booked"
+    >>> model = ScriptedModel([call("book", nights=2), "Your room is booked."])
+    >>> desk = Agent(name="Desk", tools=[book], model=model)
+    >>> async def main():
+    ...     saved = (await Runner.run(desk, "A room")).to_state().to_string()
+    ...     state = await RunState.from_string(desk, saved)  # the day after
+    ...     state.approve(state.get_interruptions()[0])
+    ...     return (await Runner.run(desk, state)).final_output
+    >>> asyncio.run(main())
+    'Your room is booked.'
     """
 
     def __init__(
@@ -138,7 +156,7 @@ class RunState(Generic[TContext]):
         return twin
 
     def add(self, items: list[RunItem], *, from_model: bool = False) -> None:
-        """Append items to the run; `from_model` tells that the server knows them."""
+        """Append `items` to the run; `from_model` tells that the server knows them."""
         self.new_items.extend(items)
         self.model_items.extend(items)
         inputs = [self.input_item(item) for item in items if told_to_model(item)]
@@ -154,7 +172,7 @@ class RunState(Generic[TContext]):
         return plain
 
     def start_with(self, history: list[TResponseInputItem]) -> None:
-        """Set what the model sees before any item of the run."""
+        """Set `history`, what the model sees before any item of the run."""
         self.history = list(history)
         self.unsent = list(history)
 
@@ -235,6 +253,11 @@ class RunState(Generic[TContext]):
         ----------
         input : str or list of dict
             Admitted before the next model call, after the open calls have been answered.
+
+        Raises
+        ------
+        UserError
+            It is neither.
         """
         if not isinstance(input, (str, list)):
             raise UserError(
@@ -253,7 +276,13 @@ class RunState(Generic[TContext]):
         self.pending_input.clear()
 
     def set_reasoning_item_id_policy(self, policy: ReasoningItemIdPolicy | None) -> None:
-        """Whether reasoning items keep their ids in the next call."""
+        """Whether reasoning items keep their ids in the next call.
+
+        Parameters
+        ----------
+        policy : {"preserve", "omit"} or None
+            Whether reasoning items keep their ids in the next call.
+        """
         self.reasoning_item_id_policy = policy
 
     def to_json(

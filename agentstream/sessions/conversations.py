@@ -155,6 +155,8 @@ class OpenAIConversationsSession(SessionABC):
 
         The server knows the model's messages by their ids in this conversation; sent outside of it
         they go without.
+
+        Takes the `items` as they are stored.
         """
         return [_without_id(item) if item.get("role") == "assistant" else item for item in items]
 

@@ -27,6 +27,11 @@ class RecordedRequest:
         Names in lower case; without the credentials.
     body : object
         The JSON of the body; None without one.
+
+    Examples
+    --------
+    >>> RecordedRequest("POST", "/v1/responses?x=1", {}).endpoint
+    '/v1/responses'
     """
 
     method: str

@@ -142,7 +142,25 @@ class RawTurn:
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer of the model; `turn` builds it."""
+    """One answer of the model; `turn` builds it.
+
+    Attributes
+    ----------
+    parts : tuple
+        What it says and calls, and what goes wrong.
+    usage : dict or False or None
+        The tokens it tells; False: none are told; None: as counted.
+    pace : Pace or None
+        Its own pace, in place of the script's.
+    raw : RawTurn or None
+        Recorded bytes in place of all that.
+
+    Examples
+    --------
+    >>> from agentstream.testing import say, turn
+    >>> len(turn(say("Let me look."), say("Sunny.")).parts)
+    2
+    """
 
     parts: tuple[Part | HandOff | Fault, ...]
     usage: Mapping[str, int] | Literal[False] | None = None
