@@ -55,6 +55,7 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("agent", "trace.graph"): "Agent.graph() draws what is configured, from above",
     ("run.result", "notebook.show"): "a result that is a cell's last expression shows itself",
     ("notebook.show", "__init__"): "show(agent, input) starts a run, by the public name",
+    ("testing.notebooks_template", "__init__"): "the template's run is recorded as a reader would",
     ("notebook.chat", "__init__"): "each turn of chat(agent) is a run, by the public name",
     ("run.state", "run.state_json"): "RunState.to_json() is the SDK's name; its format is a module",
 }

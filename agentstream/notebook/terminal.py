@@ -8,7 +8,6 @@ from typing import TextIO
 from ..trace import Trace
 from ..trace.parts import Part, output_text
 from ..trace.scale import length_label
-from .cards.banner import retried
 
 _DIM, _BOLD, _CYAN, _RED, _OFF = "\033[2m", "\033[1m", "\033[36m", "\033[31m", "\033[0m"
 _OUTPUT_SHOWN = 500  # characters of a tool's output
@@ -73,6 +72,8 @@ class TerminalView:
         self.out.flush()
 
     def _tell_retries(self, until: float) -> None:
+        from .cards.banner import retried  # the cards load the sanitiser
+
         for retry in self.trace.retries[self._retries :]:
             if retry.time > until:
                 return
