@@ -27,13 +27,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give the files of tests/browser to one worker: a second Jupyter server would slow both."""
+    """Deal out files; those of tests/browser to one worker, and the notebooks one by one.
+
+    A second Jupyter server would slow both; notebooks mostly wait for the pace of their scripts.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             browser = "tests/browser/"
-            return browser if nodeid.startswith(browser) else super()._split_scope(nodeid)
+            if nodeid.startswith(browser):
+                return browser
+            return nodeid if "test_notebooks.py::" in nodeid else super()._split_scope(nodeid)
 
     return Scheduling(config, log)
 
