@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -12,12 +13,15 @@ from ..errors import UserError
 from ..trace import Trace
 from ..trace.marks import RunCancelled, RunFailed, RunFinished
 
+_CLOSING_TIME = 5.0  # seconds, as for runs of our own
+
 
 class Source:
     """A run that is watched.
 
     Runs of agentstream fold their own trace and tell their watchers; of others the events are read
-    here, folded, and passed on.
+    here, by one task, folded, and kept for whoever iterates: two readers of such a run would share
+    its events between them.
 
     Parameters
     ----------
@@ -39,6 +43,9 @@ class Source:
         self.trace: Trace = own if isinstance(own, Trace) else Trace()
         self._watchers: list[Callable[[], None]] = []
         self._reading: asyncio.Task[None] | None = None
+        self._unread: deque[Any] | None = deque()  # None: nobody wants them
+        self._news = asyncio.Event()
+        self._error: Exception | None = None
         self._done = False
 
     @property
@@ -69,59 +76,62 @@ class Source:
 
     def start(self) -> None:
         """See to it that the run is followed although nobody reads its events."""
-        if self.foreign and self._reading is None and not self._done:
+        if self.foreign and self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read(), name="show")
 
     async def _read(self) -> None:
+        """Read a run that is not ours to its end; what it failed with is kept for its readers."""
+        began = time.monotonic()
         try:
-            async for _ in self.events():
-                pass
-        except Exception:  # noqa: BLE001 - it is in the trace, and the result raises it again
-            return
+            async for event in self.result.stream_events():
+                self.trace.add(event, time.monotonic() - began)
+                if self._unread is not None:
+                    self._unread.append(event)
+                self._tell()
+            if self.trace.status == "running":
+                self.trace.add(RunFinished(), time.monotonic() - began)
+        except Exception as error:  # noqa: BLE001 - it is raised where the events are read
+            self._error = error
+            self.trace.add(RunFailed(f"{type(error).__name__}: {error}"), time.monotonic() - began)
+        finally:
+            self._done = True
+            self._tell()
 
     async def events(self) -> AsyncIterator[Any]:
         """The run's events; leaving early stops the run."""
-        stream = self.result.stream_events()
         if not self.foreign:
-            async with aclosing(stream) as events:
+            async with aclosing(self.result.stream_events()) as events:
                 async for event in events:
                     yield event
                 # Stopped from elsewhere, the events end at once, and the run a moment later.
                 await self.result.wait_closed()
             return
+        self.start()
         try:
-            async for event in self._folded(stream):
-                yield event
+            while self._unread or not self._done:
+                if self._unread:
+                    yield self._unread.popleft()
+                else:
+                    self._news.clear()
+                    await self._news.wait()
         except (asyncio.CancelledError, GeneratorExit):
             self.cancel()
             raise
-        finally:
-            self._done = True
-            self._tell()
-
-    async def _folded(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        began = time.monotonic()
-        try:
-            async for event in stream:
-                self.trace.add(event, time.monotonic() - began)
-                self._tell()
-                yield event
-        except Exception as error:
-            self.trace.add(RunFailed(f"{type(error).__name__}: {error}"), time.monotonic() - began)
-            raise
-        if self.trace.status == "running":
-            self.trace.add(RunFinished(), time.monotonic() - began)
+        if self._error is not None:
+            raise self._error
 
     async def ended(self) -> None:
         """Wait until the run has ended; cheaper than reading events that nobody wants."""
-        if self.foreign:
-            async for _ in self.events():
-                pass
+        if not self.foreign:
+            await self.result.wait()
+            await self.result.wait_closed()
             return
-        await self.result.wait()
-        await self.result.wait_closed()
+        self._unread = None
+        async for _ in self.events():
+            pass
 
     def _tell(self) -> None:
+        self._news.set()
         for watcher in self._watchers:
             watcher()
 
@@ -144,6 +154,8 @@ class Source:
         """Wait until a stopped run has closed what it held."""
         if not self.foreign:
             await self.result.wait_closed()
+        elif self._reading is not None:
+            await asyncio.wait([self._reading], timeout=_CLOSING_TIME)
 
     def cancel(self) -> None:
         """Stop the run; what arrived stays."""

@@ -264,8 +264,14 @@ def _resumed(state: RunState[Any], agent: Agent[Any], context: Any) -> RunState[
 
 def _check(agent: Any, input: Any, hooks: Any) -> None:
     if not isinstance(agent, Agent):
+        kind = type(agent)
+        if kind.__module__.partition(".")[0] == "agents":
+            raise UserError(
+                f"This {kind.__name__} is of the OpenAI Agents SDK: import it from agentstream, "
+                "not from agents; or run it with the SDK, and watch it with show(result)."
+            )
         raise UserError(
-            f"The first argument must be an Agent, got {type(agent).__name__}; "
+            f"The first argument must be an Agent, got {kind.__name__}; "
             "for example Runner.run(Agent(name='Helper'), 'Hello')."
         )
     if not isinstance(input, (str, list, RunState)):

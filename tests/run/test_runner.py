@@ -95,3 +95,9 @@ def test_parameters_of_an_agent_as_a_tool_are_a_type() -> None:
 async def test_a_function_of_instructions_returns_text(given: Any) -> None:
     with pytest.raises(UserError, match="must be text"):
         await Runner.run(asking(instructions=lambda context, agent: given), "hi")
+
+
+async def test_an_agent_of_the_sdk_is_told_from_one_of_ours() -> None:
+    theirs = type("Agent", (), {"__module__": "agents.agent"})()
+    with pytest.raises(UserError, match="of the OpenAI Agents SDK"):
+        await Runner.run(theirs, "hi")
