@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -86,6 +87,7 @@ class Connection:
         self.name = name
         self._explain = explain
         self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
         self._ready: asyncio.Future[Client] = self._loop.create_future()
         self._closing = asyncio.Event()
         self._end: BaseException | None = None
@@ -98,7 +100,13 @@ class Connection:
     @property
     def ended(self) -> bool:
         """Whether the connection is over, or its loop is."""
-        return self._closing.is_set() or self._owner.done() or self._loop.is_closed()
+        over = self._closing.is_set() or self._owner.done() or self._loop.is_closed()
+        return over or self._is_the_parents
+
+    @property
+    def _is_the_parents(self) -> bool:
+        """Whether this process was forked from the one that is connected."""
+        return os.getpid() != self._process
 
     async def _own(
         self, streams: AbstractAsyncContextManager[Any], options: dict[str, Any]
@@ -156,6 +164,11 @@ class Connection:
         mcp.MCPError
             The server answers with an error, or not in time.
         """
+        if self._is_the_parents:
+            raise MCPConnectionError(
+                f"MCP server {self.name!r} was connected by the process that this one was forked "
+                "from. Call connect() here, too."
+            )
         if asyncio.get_running_loop() is self._loop:
             return await self._call(request)
         if not self._loop.is_running():
@@ -199,6 +212,8 @@ class Connection:
     async def close(self) -> None:
         """End the connection, from any task, loop or thread; wait at most `CLOSE_SECONDS`."""
         here = asyncio.get_running_loop()
+        if self._is_the_parents:
+            return
         if here is self._loop:
             await self._close()
         elif self._loop.is_running():

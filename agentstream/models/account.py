@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from weakref import WeakKeyDictionary
 
 from openai import AsyncOpenAI
 
@@ -184,6 +185,26 @@ def _shared_client(account: Account) -> AsyncOpenAI:
             anext(closer).__await__().send(None)
         _clients[(loop, account)] = (client, closer)
     return client
+
+
+# A forked process has its parent's sockets: what the two write on one would be mixed up.
+_first_used_in: WeakKeyDictionary[AsyncOpenAI, int] = WeakKeyDictionary()
+
+
+def refuse_forked(client: AsyncOpenAI) -> None:
+    """Refuse a client whose connections are those of the process that this one was forked from.
+
+    Raises
+    ------
+    UserError
+        They are.
+    """
+    if _first_used_in.setdefault(client, os.getpid()) != os.getpid():
+        raise UserError(
+            "This process was forked from one that has used the model's client: the two would "
+            "write on one connection. Make the client in the function that the process runs, give "
+            "the model by its name, or start processes by multiprocessing's 'spawn'."
+        )
 
 
 async def _close_at_the_end(client: AsyncOpenAI) -> AsyncGenerator[None, None]:

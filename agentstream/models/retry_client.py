@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import openai
 
+from .account import refuse_forked
 from .retry_advice import ModelRetryAdviceRequest, advice_for, normalize
 from .retry_watch import current_watch
 
@@ -79,6 +80,7 @@ class ClientRetries:
     """
 
     def __init__(self, client: AsyncOpenAI) -> None:
+        refuse_forked(client)
         self.watch = current_watch()
         self.count = 0
         self._limit = 0 if _off.get() else client.max_retries

@@ -3,16 +3,21 @@
 In a notebook cell the kernel's loop is running already. A nested run on that same loop keeps
 clients and tools that are bound to it working; nest-asyncio2 makes asyncio allow it. It is applied
 only when such a call is made, and never over a patch that is there.
+
+A forked process leaves the loops it has inherited alone, and makes its own: they share the sockets
+and the epoll instance of its parent's, and closing one would deafen the parent's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
 import warnings
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ..errors import UserError
@@ -48,7 +53,7 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     if loop is None:
         loop = thread_loop()
     task = loop.create_task(work)
-    with interrupts_cancel(loop, task) as came:
+    with _as_many_ready(loop), interrupts_cancel(loop, task) as came:
         try:
             result = loop.run_until_complete(task)
         except BaseException as error:
@@ -63,6 +68,27 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     if came:
         raise KeyboardInterrupt
     return result
+
+
+@contextmanager
+def _as_many_ready(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Leave at least as many callbacks waiting in `loop` as there were before.
+
+    asyncio counts those that are ready, then takes so many. Around the first nested run of a
+    process it is still asyncio that counts; where the nested run has taken some, it would find
+    none, and its IndexError would end the loop, in a notebook the kernel.
+    """
+    ready: Any = getattr(loop, "_ready", ())
+    before = len(ready)
+    try:
+        yield
+    finally:
+        for _ in range(before - len(ready)):
+            loop.call_soon(_nothing)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def running_loop_for_nesting() -> asyncio.AbstractEventLoop | None:
@@ -100,14 +126,52 @@ class _Owner:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._process = os.getpid()
 
     def __del__(self) -> None:
-        if not self.loop.is_closed():
+        if os.getpid() != self._process:
+            _inherited.append(self.loop)
+        elif not self.loop.is_closed():
             self.loop.close()
 
 
 _of_thread = threading.local()
 _ending_at_exit: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+_inherited: list[Any] = []
+"""The parent's loops, in a forked process. A loop that nobody refers to closes itself."""
+
+_is_forked = False
+"""Whether this process was forked, and its main thread has no loop of its own yet."""
+
+
+def _begin_fork() -> None:
+    global _is_forked
+    _is_forked = True
+    if hasattr(asyncio, "_nest_patched"):
+        # With nesting applied, asyncio.run takes the thread's loop: no longer the parent's.
+        _leave_inherited()
+
+
+def _leave_inherited() -> None:
+    global _is_forked
+    _is_forked = False
+    _inherited.append(_loop_of_thread())
+    asyncio.set_event_loop(None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_fork)
+
+
+def _loop_of_thread() -> asyncio.AbstractEventLoop | None:
+    with warnings.catch_warnings():
+        # Python 3.12 warns when there is no loop yet, 3.14 raises: both mean that there is none.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return asyncio.get_event_loop()
+        except RuntimeError:
+            return None
 
 
 def thread_loop() -> asyncio.AbstractEventLoop:
@@ -116,14 +180,10 @@ def thread_loop() -> asyncio.AbstractEventLoop:
     It stays open for the next call, so that a client's pooled connections go on working: until the
     thread ends, or the program.
     """
-    with warnings.catch_warnings():
-        # Python 3.12 warns when there is no loop yet, 3.14 raises; both are answered below.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            loop: asyncio.AbstractEventLoop | None = asyncio.get_event_loop()
-        except RuntimeError:
-            loop = None
     in_main = threading.current_thread() is threading.main_thread()
+    if in_main and _is_forked:
+        _leave_inherited()
+    loop = _loop_of_thread()
     if loop is None or loop.is_closed():
         if in_main:
             loop = asyncio.new_event_loop()
@@ -133,13 +193,13 @@ def thread_loop() -> asyncio.AbstractEventLoop:
         asyncio.set_event_loop(loop)
     if in_main and loop not in _ending_at_exit:
         _ending_at_exit.add(loop)
-        atexit.register(_end, loop)
+        atexit.register(_end, loop, os.getpid())
     return loop
 
 
-def _end(loop: asyncio.AbstractEventLoop) -> None:
+def _end(loop: asyncio.AbstractEventLoop, process: int) -> None:
     """Cancel what a program leaves behind in its loop at exit, as `asyncio.run` does, and close."""
-    if loop.is_closed() or loop.is_running():
+    if loop.is_closed() or loop.is_running() or os.getpid() != process:
         return
     left = asyncio.all_tasks(loop)
     for task in left:

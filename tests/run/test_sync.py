@@ -141,3 +141,23 @@ loop.run_until_complete(cell())
 loop.close()
 """
     assert printed_by(program).split() == ["True", "True"] * 4 + ["One.", "1"]
+
+
+def test_callbacks_that_were_ready_before_the_first_nested_run_do_not_break_the_loop() -> None:
+    """asyncio has counted them, and takes that many afterwards; a nested run has taken some."""
+    program = """
+async def main():
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    def cell():
+        print(Runner.run_sync(agent("One."), "hi").final_output)
+        done.set()
+    loop.call_soon(cell)
+    for _ in range(50):
+        loop.call_soon(int)
+    await done.wait()
+    print("still running")
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+"""
+    assert printed_by(program) == "One.\nstill running\n"

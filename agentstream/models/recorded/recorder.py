@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -19,6 +20,8 @@ from .asked import Asked, difference, digest, likeness
 from .events import ENDS, Joiner, answer_to_plain, event_to_plain, told_again
 from .pace import Pace, Speed
 from .tape import RecordedCall, Tape, Writer, read_tape
+
+logger = logging.getLogger("agentstream")
 
 Mode: TypeAlias = Literal["once", "replay", "record", "refresh"]
 
@@ -88,6 +91,8 @@ class Recorder:
             damage = self.tape.whole_bytes
         self.writer = Writer(self.path, anew=anew, whole_bytes=damage)
         self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._has_failed = False
         self._takes: dict[str, list[RecordedCall]] = defaultdict(list)
         if self.replays:
             for call in self.tape.calls.values():
@@ -173,7 +178,19 @@ class Recorder:
         )
 
     def begin(self, request: Asked) -> CallWriter:
-        """Begin to record a call; nothing is written before something has arrived."""
+        """Begin to record a call; nothing is written before something has arrived.
+
+        Raises
+        ------
+        RecordingError
+            If this process was forked from the one that records: the calls would be mixed up.
+        """
+        if os.getpid() != self._process:
+            raise RecordingError(
+                f"The recording {str(self.path)!r} is written by the process that this one was "
+                "forked from. Give each process a recording of its own, such as "
+                "recording(f'run-{os.getpid()}.jsonl')."
+            )
         return CallWriter(self, request)
 
     def open_call(self, request: Asked, at: float | None, ticket: Ticket | None) -> int:
@@ -202,9 +219,28 @@ class Recorder:
         return number
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append a line to the file; from any thread."""
+        """Append a line to the file; from any thread.
+
+        Once the disk fails, nothing more is written: a run is worth more than its recording.
+
+        Raises
+        ------
+        RecordingError
+            If the file cannot be begun.
+        """
         with self._lock:
-            self.writer.write(line)
+            if self._has_failed:
+                return
+            try:
+                self.writer.write(line)
+            except OSError as error:
+                self._has_failed = True
+                logger.warning(
+                    "The recording %r is incomplete: it could not be written any further (%s). "
+                    "What was recorded before is whole, and the run goes on without. Make room, "
+                    "then run it again with recording(%r, mode='record') to record the rest.",
+                    str(self.path), error.strerror or error, str(self.path),
+                )  # fmt: skip
 
     def close(self) -> None:
         """Close the file."""

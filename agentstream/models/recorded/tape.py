@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -280,8 +281,16 @@ class Writer:
 
     def _append(self, data: bytes) -> None:
         assert self._file is not None
-        while data:
-            data = data[os.write(self._file, data) :]
+        left = data
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:
+            # The beginning of a line would damage the file for whoever adds to it.
+            with suppress(OSError):
+                size = os.fstat(self._file).st_size
+                os.ftruncate(self._file, size - (len(data) - len(left)))
+            raise
 
     def _open(self) -> None:
         try:
@@ -292,13 +301,14 @@ class Writer:
             # Without a buffer: each line is handed to the system at once.
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | anew | getattr(os, "O_BINARY", 0)
             self._file = os.open(self.path, flags, 0o666)
+            self._begin_line()
         except OSError as error:
+            self.close()
             raise RecordingError(
                 f"The recording {str(self.path)!r} cannot be written: {error.strerror or error}. "
-                "Give recording() a path in a folder that you may write to."
+                "Give recording() a path in a folder that you may write to, on a disk with room."
             ) from error
         self.begun = True
-        self._begin_line()
 
     def _begin_line(self) -> None:
         """Write the header into an empty file; end a last line that has no end."""
