@@ -66,6 +66,11 @@ ToolsToFinalOutputFunction: TypeAlias = Callable[
 class StopAtTools(TypedDict):
     """A `tool_use_behavior`: the first output of one of these tools ends the run.
 
+    Attributes
+    ----------
+    stop_at_tool_names : list of str
+        The tools.
+
     Examples
     --------
     >>> from agentstream import Agent
@@ -77,6 +82,15 @@ class StopAtTools(TypedDict):
 
 class MCPConfig(TypedDict):
     """How the tools of local MCP servers are given to the model.
+
+    Attributes
+    ----------
+    convert_schemas_to_strict : bool
+        Whether the tools' schemas are made strict, where that is possible.
+    failure_error_function : callable or None
+        What the model is told of a call that failed; None lets the error end the run.
+    include_server_in_tool_names : bool
+        Whether a tool's name begins with its server's: two servers may have tools of one name.
 
     Examples
     --------
@@ -90,7 +104,17 @@ class MCPConfig(TypedDict):
 
 
 class AgentToolStreamEvent(TypedDict):
-    """An event of an agent that runs as a tool, as `as_tool(on_stream=...)` receives it."""
+    """An event of an agent that runs as a tool, as `as_tool(on_stream=...)` receives it.
+
+    Attributes
+    ----------
+    event : StreamEvent
+        The event.
+    agent : Agent
+        Whose it is.
+    tool_call : openai.types.responses.ResponseFunctionToolCall or None
+        The call that the agent answers.
+    """
 
     event: StreamEvent
     agent: Agent[Any]

@@ -125,7 +125,13 @@ class AgentOutputSchema(AgentOutputSchemaBase):
         return self._strict_json_schema
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON schema that the model's answer must fit."""
+        """The JSON schema that the model's answer must fit.
+
+        Raises
+        ------
+        UserError
+            It is plain text, which has none.
+        """
         if self.is_plain_text():
             raise UserError("Output type is plain text, so no JSON schema is available")
         return self._output_schema

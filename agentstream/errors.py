@@ -85,6 +85,11 @@ class RunErrorDetails:
 class AgentsException(Exception):
     """Base of all errors of agentstream.
 
+    Parameters
+    ----------
+    *args
+        What the error says.
+
     Attributes
     ----------
     run_data : RunErrorDetails or None

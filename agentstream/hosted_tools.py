@@ -177,7 +177,15 @@ class MCPToolApprovalRequest:
 
 
 class MCPToolApprovalFunctionResult(TypedDict):
-    """The answer: whether the call may go on, and why not."""
+    """The answer: whether the call may go on, and why not.
+
+    Attributes
+    ----------
+    approve : bool
+        Whether the call may go on.
+    reason : str
+        Why not, for the model.
+    """
 
     approve: bool
     reason: NotRequired[str]

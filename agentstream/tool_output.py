@@ -18,6 +18,8 @@ class ToolOutputText(BaseModel):
     ----------
     text : str
         The text.
+    type : str
+        ``"text"``.
 
     Examples
     --------
@@ -30,7 +32,7 @@ class ToolOutputText(BaseModel):
 
 
 class ToolOutputTextDict(TypedDict, total=False):
-    """`ToolOutputText` as a dict.
+    """`ToolOutputText` as a dict; attributes are as of `ToolOutputText`.
 
     Examples
     --------
@@ -53,6 +55,8 @@ class ToolOutputImage(BaseModel):
         Id of an uploaded file. One of the two is needed.
     detail : {"low", "high", "auto"} or None
         How closely the model looks at it.
+    type : str
+        ``"image"``.
 
     Examples
     --------
@@ -80,7 +84,7 @@ class ToolOutputImage(BaseModel):
 
 
 class ToolOutputImageDict(TypedDict, total=False):
-    """`ToolOutputImage` as a dict.
+    """`ToolOutputImage` as a dict; attributes are as of `ToolOutputImage`.
 
     Examples
     --------
@@ -107,6 +111,8 @@ class ToolOutputFileContent(BaseModel):
         Id of an uploaded file. One of the three is needed.
     filename : str or None
         The file's name.
+    type : str
+        ``"file"``.
 
     Examples
     --------
@@ -135,7 +141,7 @@ class ToolOutputFileContent(BaseModel):
 
 
 class ToolOutputFileContentDict(TypedDict, total=False):
-    """`ToolOutputFileContent` as a dict.
+    """`ToolOutputFileContent` as a dict; attributes are as of `ToolOutputFileContent`.
 
     Examples
     --------

@@ -232,7 +232,13 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
         run_context: RunContextWrapper[Any] | None = None,
         agent: AgentBase[Any] | None = None,
     ) -> list[MCPTool]:
-        """Ask for the tools that pass the filter."""
+        """Ask for the tools that pass the filter.
+
+        Raises
+        ------
+        UserError
+            It is not connected.
+        """
         if self._connection is None:
             raise UserError("Server not initialized. Make sure you call `connect()` first.")
         tools = self._tools

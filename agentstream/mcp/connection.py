@@ -42,7 +42,17 @@ _OWNERS: set[asyncio.Task[None]] = set()
 
 
 class MCPConnectionError(UserError, ConnectionError):
-    """An MCP server cannot be reached, or has gone away; the message says why and what to do."""
+    """An MCP server cannot be reached, or has gone away; the message says why and what to do.
+
+    Examples
+    --------
+    ::
+
+        try:
+            async with MCPServerStdio({"command": "no-such-server"}) as server: ...
+        except MCPConnectionError as error:
+            error.message  # there is no command 'no-such-server' ...
+    """
 
 
 def require_mcp() -> None:

@@ -41,7 +41,13 @@ class ToolFilterContext:
 
 
 class ToolFilterStatic(TypedDict):
-    """A filter by name: only the allowed ones, and none of the blocked ones."""
+    """A filter by name: only the allowed ones, and none of the blocked ones.
+
+    Attributes
+    ----------
+    allowed_tool_names, blocked_tool_names : list of str
+        Names as the server has them.
+    """
 
     allowed_tool_names: NotRequired[list[str]]
     blocked_tool_names: NotRequired[list[str]]

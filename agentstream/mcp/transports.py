@@ -29,7 +29,23 @@ HttpClientFactory: TypeAlias = Callable[..., Any]
 
 
 class MCPServerStdioParams(TypedDict):
-    """How to start a server that speaks over its pipes."""
+    """How to start a server that speaks over its pipes.
+
+    Attributes
+    ----------
+    command : str
+        The program.
+    args : list of str
+        Its arguments.
+    env : dict
+        Environment variables, beside the few that are safe to hand on.
+    cwd : str or Path
+        Where it runs.
+    encoding : str
+        Of its text; UTF-8.
+    encoding_error_handler : {"strict", "ignore", "replace"}
+        What happens to bytes that are no text.
+    """
 
     command: str
     args: NotRequired[list[str]]
@@ -40,7 +56,23 @@ class MCPServerStdioParams(TypedDict):
 
 
 class MCPServerSseParams(TypedDict):
-    """Where a server with SSE is; `timeout` and `sse_read_timeout` in seconds."""
+    """Where a server with SSE is; `timeout` and `sse_read_timeout` in seconds.
+
+    Attributes
+    ----------
+    url : str
+        The address.
+    headers : dict
+        Sent with each request.
+    timeout : float
+        For a request, in seconds.
+    sse_read_timeout : float
+        Between two events, in seconds.
+    auth : httpx.Auth
+        Signs the requests.
+    httpx_client_factory : callable
+        Makes the HTTP client.
+    """
 
     url: str
     headers: NotRequired[dict[str, str]]
@@ -51,7 +83,27 @@ class MCPServerSseParams(TypedDict):
 
 
 class MCPServerStreamableHttpParams(TypedDict):
-    """Where a server with streamable HTTP is; the timeouts in seconds."""
+    """Where a server with streamable HTTP is; the timeouts in seconds.
+
+    Attributes
+    ----------
+    url : str
+        The address.
+    headers : dict
+        Sent with each request.
+    timeout : float or timedelta
+        For a request, in seconds.
+    sse_read_timeout : float or timedelta
+        Between two events, in seconds.
+    terminate_on_close : bool
+        Whether the server is told to forget the session at the end.
+    httpx_client_factory : callable
+        Makes the HTTP client.
+    auth : httpx.Auth
+        Signs the requests.
+    ignore_initialized_notification_failure : bool
+        Whether a server may refuse the notice that the client is ready.
+    """
 
     url: str
     headers: NotRequired[dict[str, str]]

@@ -31,6 +31,11 @@ _TRANSIENT: Final = (408, 409, 429)
 class ModelRetryNormalizedError:
     """The facts of an error, whichever library raised it.
 
+    Parameters
+    ----------
+    **facts
+        The attributes by their names; those left out are None or False.
+
     Attributes
     ----------
     status_code : int or None

@@ -69,7 +69,7 @@ def chat(agent: Any, *, session: Any = None, **options: Any) -> Chat:
 
 
 class Chat:
-    """A conversation with an agent; made by `chat`.
+    """A conversation with an agent; made by `chat`, parameters are as for `chat`.
 
     Attributes
     ----------
@@ -81,6 +81,21 @@ class Chat:
         What was asked here, with the ``result`` and the ``trace`` of each answer.
     past : list of PastTurn
         What the session held before.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from agentstream import Agent, chat
+    >>> from agentstream.testing import ScriptedModel
+    >>> async def main():
+    ...     tutor = chat(Agent(name="Tutor", model=ScriptedModel(["It is 42.", "Because."])))
+    ...     await tutor.send("What is 6 * 7?")
+    ...     return [turn.result.final_output for turn in tutor.turns]
+    >>> asyncio.run(main())  # in a terminal the conversation is text
+    > What is 6 * 7?
+    Tutor
+    It is 42.
+    ['It is 42.']
     """
 
     def __init__(self, agent: Any, *, session: Any = None, **options: Any) -> None:
@@ -171,7 +186,7 @@ class Chat:
         return turn.result
 
     async def approve(self, call_id: str | None = None) -> Any:
-        """Approve the call that waits, all of them if none is named, and go on with the turn.
+        """Approve the call with this `call_id`, every one that waits if none is named, and go on.
 
         Returns
         -------

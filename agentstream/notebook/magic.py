@@ -32,14 +32,28 @@ _HINTS = {
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Make ``%%agent`` and ``%agent`` known to IPython; called by ``%load_ext agentstream``."""
+    """Make ``%%agent`` and ``%agent`` known to `ipython`; called by ``%load_ext agentstream``.
+
+    Examples
+    --------
+    In a notebook::
+
+        %load_ext agentstream
+    """
     if ipython not in _LOADED:
         _LOADED[ipython] = AgentMagic(ipython)
         _LOADED[ipython].register()
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Take them away again; called by ``%unload_ext agentstream``."""
+    """Take them away from `ipython` again; called by ``%unload_ext agentstream``.
+
+    Examples
+    --------
+    In a notebook::
+
+        %unload_ext agentstream
+    """
     magic = _LOADED.pop(ipython, None)
     if magic is not None:
         magic.unregister()

@@ -276,6 +276,8 @@ class RunResultStreaming(RunResultBase):
     ``async with`` does so for certain. A plain ``for event in result`` works, too, in a notebook
     cell as in a script.
 
+    Made by `Runner.run_streamed`; arguments are as for `Runner.run_streamed`.
+
     Attributes
     ----------
     is_complete : bool

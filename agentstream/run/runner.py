@@ -89,6 +89,15 @@ class Runner:
         ------
         AgentsException
             What the run failed with; its `run_data` has what it had reached.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from agentstream import Agent
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        >>> asyncio.run(Runner.run(guide, "Hello")).final_output
+        'Good morning.'
         """
         state, options = prepared(
             starting_agent,

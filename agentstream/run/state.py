@@ -186,7 +186,7 @@ class RunState(Generic[TContext]):
         return list(self.unsent if self.server_managed else self.history)
 
     def observe(self, event: Any) -> None:
-        """Fold an event, or a mark, into the trace."""
+        """Fold `event`, or a mark, into the trace."""
         now = time.monotonic()
         if self.began is None:
             self.began = now

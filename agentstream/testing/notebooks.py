@@ -18,12 +18,22 @@ __all__ = ["NotebookError", "check_notebook", "normalised", "save_notebook"]
 class NotebookError(UserError):
     """A notebook does not run, or was saved with what it should not hold.
 
+    Parameters
+    ----------
+    found : list of str
+        The same as `problems`.
+
     Attributes
     ----------
     path : pathlib.Path
         The notebook.
     problems : list of str
         What is wrong, one text each.
+
+    Examples
+    --------
+    >>> NotebookError(Path("lisbon.ipynb"), ["cell 3: NameError"]).problems
+    ['cell 3: NameError']
     """
 
     def __init__(self, path: Path, found: list[str]) -> None:
@@ -126,6 +136,12 @@ def save_notebook(
     ------
     NotebookError
         Which cell failed and how, or what the fresh outputs hold that they should not.
+
+    Examples
+    --------
+    After a change, in a terminal or a script of your own::
+
+        save_notebook("lisbon.ipynb")
     """
     file = Path(os.fspath(path))
     before = file.read_bytes() if file.exists() else b""
