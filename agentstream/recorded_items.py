@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final, cast
 
 from openai.types.responses import ResponseOutputItem
@@ -64,10 +65,16 @@ def news_from_plain(line: dict[str, Any], cast: Cast) -> Any:
     if "agent" in line:
         return AgentUpdatedStreamEvent(new_agent=cast[line["agent"]])
     fields = dict(line["mark"])
-    kind = _MARKS[fields.pop("type")]
+    kind = fields.pop("type")
     if fields.get("usage") is not None:
         fields["usage"] = _USAGE.validate_python(fields["usage"])
-    return kind(**fields)
+    return _mark_reader(kind).validate_python(fields)
+
+
+@cache
+def _mark_reader(kind: str) -> TypeAdapter[Any]:
+    """Reads the fields of one kind of mark; made when it is first needed, which takes a while."""
+    return TypeAdapter(_MARKS[kind])
 
 
 def item_to_plain(item: RunItem) -> dict[str, Any]:
@@ -90,6 +97,8 @@ def item_from_plain(data: dict[str, Any], cast: Cast) -> Any:
     rest = dict(data)
     kind = _ITEMS[rest.pop("type")]
     raw = rest.pop("raw")
+    if not isinstance(raw, dict):
+        raise ValueError("an item is an object")
     if rest.pop("typed", False):
         with suppress(ValidationError):  # a gateway's own shape reads the same as plain data
             raw = _OUTPUT_ITEM.validate_python(raw)

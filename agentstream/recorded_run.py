@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
@@ -94,14 +96,15 @@ class RecordedRun(RunResultBase):
         self._tape = tape
         self._number = number
         self._pace = Pace(speed)
-        self._script = _script(tape, number)
-        self.run_loop_exception = _ending(tape, number, self._script.ended)
-        state = _state(self._script)
-        super().__init__(state)
-        for at, event in self._script.events:
-            _take(state, self._script, event, at)
-        if not self._script.ended:
-            state.trace.add(RunFailed(f"RecordingError: {self.run_loop_exception}"), 0.0)
+        with _reading(tape, number):
+            self._script = _read(tape, number)
+            self.run_loop_exception = _ending(tape, number, self._script.ended)
+            state = _state(self._script)
+            super().__init__(state)
+            for at, event in self._script.events:
+                _take(state, self._script, event, at)
+            if not self._script.ended:
+                state.trace.add(RunFailed(f"RecordingError: {self.run_loop_exception}"), 0.0)
 
     @property
     def path(self) -> Path:
@@ -122,7 +125,9 @@ class RecordedRun(RunResultBase):
             As for `load_run`, and by default what was given there.
         """
         pace = self._pace if speed is ... else Pace(speed)
-        return Playback(_script(self._tape, self._number), pace, self.run_loop_exception)
+        with _reading(self._tape, self._number):
+            script = _read(self._tape, self._number)
+        return Playback(script, pace, self.run_loop_exception)
 
     def stream_events(self) -> AsyncIterator[StreamEvent]:
         """The run's events as they happened, at the pace given."""
@@ -203,6 +208,8 @@ class Script:
         self.events: list[Timed] = []
         self.answers: dict[int, Any] = {}
         """The answer that is whole with an event, by the event's id."""
+        self.in_one_piece: dict[str | None, deque[Any]] = defaultdict(deque)
+        """The answers that came without events, by their response's id."""
         self.agent = Agent[Any](name="recorded")
         self.input: Any = ""
         self.final_output: Any = None
@@ -210,8 +217,9 @@ class Script:
         self.failure: str | None = None
 
 
-def _script(tape: Tape, number: int) -> Script:
-    """The script of a run.
+@contextmanager
+def _reading(tape: Tape, number: int) -> Iterator[None]:
+    """Say which run it was that could not be read.
 
     Raises
     ------
@@ -219,8 +227,9 @@ def _script(tape: Tape, number: int) -> Script:
         If a line of it says what no recording of this version says.
     """
     try:
-        return _read(tape, number)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        yield
+    # What a changed line brings about has no end of kinds: it goes through all that folds a run.
+    except Exception as error:
         raise RecordingError(
             f"Run {number} of the recording {str(tape.path)!r} cannot be read "
             f"({type(error).__name__}: {error}): a line was changed, or was written by another "
@@ -276,7 +285,8 @@ def _events_of(
     if event is not None and event.data.type == "response.completed":
         script.answers[id(event)] = answer_of([data for _, data in found])
     elif call.answer is not None:
-        script.answers[-call.number] = answer_from_plain(call.answer)
+        whole = answer_from_plain(call.answer)
+        script.in_one_piece[whole.response_id].append(whole)
 
 
 def _take(state: RunState[Any], script: Script, event: Any, at: float) -> None:
@@ -291,14 +301,8 @@ def _take(state: RunState[Any], script: Script, event: Any, at: float) -> None:
     elif event.type == "mark.model_called":
         state.turn += 1
     elif event.type == "mark.model_answered":
-        answer = next(
-            (
-                one
-                for key, one in script.answers.items()
-                if key < 0 and one not in state.responses and one.response_id == event.response_id
-            ),
-            None,
-        )
+        waiting = script.in_one_piece[event.response_id]
+        answer = waiting.popleft() if waiting else None
     elif event.type == "mark.run_finished":
         state.final_output = script.final_output
     if answer is not None:

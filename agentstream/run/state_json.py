@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
@@ -16,10 +15,12 @@ from .. import items as item_kinds
 from ..agent import Agent
 from ..errors import UserError
 from ..items import ModelResponse, RunItem, RunItemBase
+from ..json_text import read_json
 from ..run_context import RunContextWrapper, ToolDecisions
 from ..usage import Usage
 from .guards_json import guardrails_from_json, guardrails_to_json
 from .state import RunState
+from .state_shape import saved_run
 
 SCHEMA = "agentstream/run-state/1"
 
@@ -163,7 +164,7 @@ def parse_state(text: str) -> Any:
         If it is no JSON.
     """
     try:
-        return json.loads(text)
+        return read_json(text)
     except (ValueError, TypeError) as error:
         raise UserError(
             f"This is no saved run: {error}. Give what to_string() returned."
@@ -190,6 +191,7 @@ def state_from_json(
         )
     agents = reachable_agents(agent)
     try:
+        saved_run().validate_python(data)
         context = _context_from(
             data["context"], context_override, context_deserializer, strict_context
         )
@@ -198,11 +200,21 @@ def state_from_json(
         for key, inner in data["nested"].items():
             state.nested[key] = _nested_from(agents, inner, state)
         return state
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise UserError(
-            f"The saved run is damaged ({type(error).__name__}: {error}); "
-            "give what RunState.to_json() returned, whole."
-        ) from error
+    except ValidationError as error:
+        raise _damaged(_first_fault(error)) from error
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(f"{type(error).__name__}: {error}") from error
+
+
+def _damaged(why: str) -> UserError:
+    return UserError(
+        f"The saved run is damaged ({why}); give what RunState.to_json() returned, whole."
+    )
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(place) for place in first['loc'])}: {first['msg']}"
 
 
 def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[Any]]) -> None:

@@ -214,19 +214,25 @@ def _column(values: list[Any], kind: Any) -> pd.Series[Any]:
     import pandas as pd
 
     kind, fixed = kind if isinstance(kind, tuple) else (kind, ())
+    if kind in ("category", "string"):
+        values = [None if value is None else _as_text(value) for value in values]
     if kind == "category":
         seen = dict.fromkeys([*fixed, *(value for value in values if value is not None)])
         # Object, as no strings at all would else become numbers in an empty column.
         categories = pd.Index(list(seen), dtype=object)
         return pd.Series(pd.Categorical(values, categories=categories))
-    if kind == "string":
-        # Half a surrogate pair, which a cut stream may end in, is no text to Arrow or to a file.
-        values = [
-            v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values
-        ]
     if kind == "float64":
         values = [math.nan if value is None else float(value) for value in values]
     return pd.Series(values, dtype=kind)
+
+
+def _as_text(value: Any) -> str:
+    """A server may have put anything where a text belongs.
+
+    Half a surrogate pair, which a cut stream may end in, is no text to Arrow or to a file.
+    """
+    text = value if isinstance(value, str) else str(value)
+    return text.encode("utf-8", "replace").decode()
 
 
 def _nested(trace: Trace) -> Iterator[tuple[Part, Trace]]:

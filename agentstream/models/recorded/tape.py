@@ -28,12 +28,15 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RecordingError
+from ...json_text import read_json
 from .asked import Asked, common_start
 from .events import ENDS, separated, told_whole
 
 VERSION = 1
 # Of what one agent asks, turn by turn, this stays.
 _SETTING = ("instructions", "tools")
+_MOST_INPUT = 10_000_000  # entries of all requests: 4,000 calls of one conversation
+_LONGEST = 1e9  # seconds: no run takes thirty years
 _HEADER = {"agentstream": "recording", "version": VERSION}
 
 
@@ -65,7 +68,7 @@ class RecordedCall:
 
     def take(self, line: dict[str, Any]) -> None:
         """Take in a line of the call."""
-        self.seconds = float(line["at"])
+        self.seconds = seconds_of(line)
         if "answer" in line:
             self.answer = dict(line["answer"])
         elif "type" not in line:
@@ -73,8 +76,7 @@ class RecordedCall:
         else:
             pieces = line.get("pieces")
             if pieces is not None:
-                if sum(size for size, _ in pieces) != len(line["delta"]):
-                    raise ValueError("the pieces are not those of the text")
+                _check_pieces(pieces, line["delta"])
                 self.seconds += sum(micros for _, micros in pieces) / 1e6
             if line.get("response_again"):
                 line = told_whole(line, self.first_response or {})
@@ -120,6 +122,7 @@ class Tape:
     whole_bytes: int = 0
     lines: int = 0
     damage_is_last: bool = False
+    _told: int = 0
 
     def take(self, line: dict[str, Any]) -> None:
         """Take in a line.
@@ -130,24 +133,28 @@ class Tape:
             If it is none that a recording has.
         """
         if "run" in line:
-            float(line["at"])
-            self.runs.setdefault(line["run"], []).append(line)
+            seconds_of(line)
+            self.runs.setdefault(_number(line["run"]), []).append(line)
             return
-        number = line["call"]
+        number = _number(line["call"])
         if "request" in line:
             request = self._request(line)
-            self.calls[number] = RecordedCall(number, request, line["digest"], self.lines)
+            self.calls[number] = RecordedCall(number, request, str(line["digest"]), self.lines)
             return
         self.calls[number].take({k: v for k, v in line.items() if k != "call"})
 
     def _request(self, line: dict[str, Any]) -> Asked:
-        request = dict(line["request"])
-        if "like" not in line:
-            return request
-        like = self.calls[line["like"]].request
-        whole = {k: v for k, v in like.items() if k not in line.get("without", ())} | request
-        if line.get("keep"):
-            whole["input"] = like["input"][: line["keep"]] + request.get("input", [])
+        whole = request = dict(line["request"])
+        if "like" in line:
+            like = self.calls[line["like"]].request
+            whole = {k: v for k, v in like.items() if k not in line.get("without", ())} | request
+            if line.get("keep"):
+                whole["input"] = like["input"][: line["keep"]] + request.get("input", [])
+        told = whole.get("input", [])
+        self._told += len(told)
+        # A line can say "all of that again" in few bytes, over and over.
+        if not isinstance(told, list) or self._told > _MOST_INPUT:
+            raise ValueError("the input is no list, or longer than memory should hold")
         return whole
 
     def request_line(self, number: int, request: Asked, digest: str) -> dict[str, Any]:
@@ -172,6 +179,36 @@ class Tape:
         if without := sorted(like.keys() - request.keys()):
             line["without"] = without
         return line | {"request": news}
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 < value < 2**31:
+        raise ValueError("calls and runs have numbers from 1 on")
+    return value
+
+
+def seconds_of(line: dict[str, Any]) -> float:
+    """The time of a line.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        It has none, or none that a run can have.
+    """
+    value = line["at"]
+    if not isinstance(value, (int, float)) or not 0 <= value < _LONGEST:  # NaN is neither
+        raise ValueError("a time is a number of seconds since the start")
+    return float(value)
+
+
+def _check_pieces(pieces: list[Any], text: str) -> None:
+    total = 0
+    for size, micros in pieces:
+        if type(size) is not int or size < 0 or not abs(micros) < 1e6 * _LONGEST:
+            raise ValueError("a piece has a length and a time")
+        total += size
+    if total != len(text):
+        raise ValueError("the pieces are not those of the text")
 
 
 def read_tape(path: Path) -> Tape:
@@ -199,7 +236,7 @@ def read_tape(path: Path) -> Tape:
             continue
         tape.lines = number
         try:
-            line = json.loads(row.decode("utf-8"))
+            line = read_json(row)
             if number == 1:
                 _check_header(line, path)
             else:

@@ -1,0 +1,142 @@
+"""What a saved run looks like: its data is checked against this before any of it is used.
+
+What came from a file is not what was written there for certain, and a wrong type would otherwise
+come to light in the middle of the run that goes on.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+Json = dict[str, Any]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+# Strict: a text "1" is no number. Further fields pass, a later version may have written them.
+_CHECKED = with_config(ConfigDict(strict=True, extra="allow"))
+
+
+@_CHECKED
+class Item(TypedDict):
+    """An item of the run."""
+
+    type: str
+    agent: str
+    raw: Json
+    typed: NotRequired[bool]
+    description: NotRequired[str | None]
+    title: NotRequired[str | None]
+    source_agent: NotRequired[str]
+    target_agent: NotRequired[str]
+    tool_name: NotRequired[str | None]
+    tool_namespace: NotRequired[str | None]
+    input_id: NotRequired[str]
+    custom_data: NotRequired[Json | None]
+
+
+@_CHECKED
+class Response(TypedDict):
+    """An answer of the model."""
+
+    output: list[Json]
+    usage: Json
+    response_id: str | None
+    request_id: str | None
+    raw_usage: Json | None
+
+
+@_CHECKED
+class Decisions(TypedDict):
+    """What was decided about the calls of one tool."""
+
+    always: bool | None
+    calls: dict[str, bool]
+    rejection_message: str | None
+    messages: dict[str, str]
+
+
+@_CHECKED
+class Context(TypedDict):
+    """The user's context, and what the run counts and knows beside its items."""
+
+    value: Any
+    whole: bool
+    type: str
+    usage: Json
+    approvals: dict[str, Decisions]
+    tool_input: Any
+
+
+@_CHECKED
+class Checked(TypedDict):
+    """What a guardrail of the run's input or output found."""
+
+    name: str
+    output_info: Any
+    tripwire_triggered: bool
+    agent: NotRequired[str]
+
+
+@_CHECKED
+class Behaved(TypedDict):
+    """What a guardrail of a tool found."""
+
+    name: str
+    output_info: Any
+    behavior: Json
+
+
+@_CHECKED
+class Guardrails(TypedDict):
+    """What all guardrails found."""
+
+    input: list[Checked]
+    output: list[Checked]
+    tool_input: list[Behaved]
+    tool_output: list[Behaved]
+
+
+@_CHECKED
+class Nested(TypedDict):
+    """A paused run inside this one; its state is checked when it is read."""
+
+    agent: str
+    state: Json
+
+
+@_CHECKED
+class SavedRun(TypedDict):
+    """A whole state, as `RunState.to_json` gives it."""
+
+    input: str | list[Json]
+    starting_agent: str
+    agent: str
+    turn: Count
+    input_checked: bool
+    max_turns: Count | None
+    conversation_id: str | None
+    previous_response_id: str | None
+    auto_previous_response_id: bool
+    reasoning_item_id_policy: Literal["preserve", "omit"] | None
+    agent_started: bool
+    tools_used: list[str]
+    saved_items: Count
+    history: list[Json]
+    unsent: list[Json]
+    pending_input: list[Json]
+    items: list[Item]
+    model_items: list[Count | Item]
+    responses: list[Response]
+    interruptions: list[Item]
+    guardrails: Guardrails
+    nested: dict[str, Nested]
+    context: Context
+
+
+@cache
+def saved_run() -> TypeAdapter[Any]:
+    """Checks a saved run; made when it is first needed, which takes a while."""
+    return TypeAdapter(SavedRun)
