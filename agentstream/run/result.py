@@ -18,6 +18,7 @@ from .interrupts import Halted
 from .loop import drive
 from .options import RunOptions
 from .state import RunState, told_to_model
+from .sync import loop_here, run_until_done, running_loop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -309,7 +310,7 @@ class RunResultStreaming(RunResultBase):
         self._cancelled = False
         self._unread = False
         self._watchers: list[Callable[[], None]] = []
-        running = _current_loop()
+        running = loop_here()
         if running is not None:
             self._start(running)
         # Else the first reader starts the run.
@@ -317,6 +318,12 @@ class RunResultStreaming(RunResultBase):
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._task is not None:
             if self._loop is not loop and not self._task.done():
+                if self._is_lost:
+                    raise UserError(
+                        "The event loop of this run was closed before the run had ended. What "
+                        "arrived is in new_items and trace; to ask again, start another run. "
+                        "asyncio.run(...) ends what goes on before it closes a loop."
+                    )
                 raise UserError(
                     "This run was started in another event loop (in another thread, or before "
                     "another asyncio.run); read its events there, or start it here."
@@ -349,6 +356,8 @@ class RunResultStreaming(RunResultBase):
             self._cancelled = isinstance(halted.error, asyncio.CancelledError)
             self._error = None if self._cancelled else halted.error
         except BaseException as error:
+            if self._loop is not None and self._loop.is_closed():
+                return  # Python throws away what was going on there.
             self._error = error
             if not isinstance(error, Exception):
                 raise
@@ -459,8 +468,8 @@ class RunResultStreaming(RunResultBase):
         self._task, self._cancelled = None, False
         self._options.stop_after_turn = False
         loop = self._loop
-        if loop is None or loop.is_closed() or _current_loop() is loop:
-            running = _current_loop()
+        if loop is None or loop.is_closed() or loop_here() is loop:
+            running = loop_here()
             if running is not None:
                 self._start(running)
         else:
@@ -470,8 +479,19 @@ class RunResultStreaming(RunResultBase):
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, set()
         for reader in waiting:
-            if not reader.done():
+            if not reader.done() and not reader.get_loop().is_closed():
                 reader.set_result(None)
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether the event loop was closed under the run, which can neither go on nor end."""
+        task, loop = self._task, self._loop
+        if task is None or task.done() or loop is None or not loop.is_closed():
+            return False
+        if task in _RUNNING:
+            _RUNNING.discard(task)
+            self._state.trace.add(RunCancelled("its event loop was closed"), self.trace.now)
+        return True
 
     @property
     def current_agent(self) -> Agent[Any]:
@@ -486,7 +506,9 @@ class RunResultStreaming(RunResultBase):
     @property
     def is_complete(self) -> bool:
         """Whether the run has ended."""
-        return self._cancelled or (self._task is not None and self._task.done())
+        if self._cancelled or (self._task is not None and self._task.done()):
+            return True
+        return self._is_lost
 
     @property
     def run_loop_task(self) -> asyncio.Task[None] | None:
@@ -558,7 +580,7 @@ class RunResultStreaming(RunResultBase):
 
     async def _available(self) -> None:
         """Wait until an event waits; StopAsyncIteration at the end, or the run's error."""
-        self._start(asyncio.get_running_loop())
+        self._start(running_loop())
         while not self._events:
             if self.is_complete:
                 if self._error is not None:
@@ -617,7 +639,7 @@ class RunResultStreaming(RunResultBase):
             return
         if self._loop is None or self._loop.is_closed():
             return
-        if _current_loop() is self._loop:
+        if loop_here() is self._loop:
             self._stop()
         else:
             self._loop.call_soon_threadsafe(self._stop)
@@ -636,7 +658,7 @@ class RunResultStreaming(RunResultBase):
             await asyncio.wait([self._task], timeout=_CLOSING_TIME)
 
     async def __aenter__(self) -> RunResultStreaming:
-        self._start(asyncio.get_running_loop())
+        self._start(running_loop())
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -645,7 +667,6 @@ class RunResultStreaming(RunResultBase):
 
     def __iter__(self) -> Iterator[StreamEvent]:
         """The run's events without async; leaving the loop early stops the run."""
-        from .sync import run_until_done
 
         async def close() -> None:
             self.cancel()
@@ -676,13 +697,6 @@ class RunResultStreaming(RunResultBase):
 
     def __repr__(self) -> str:
         return _shown(self, "RunResultStreaming")
-
-
-def _current_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _shown(result: RunResultBase, kind: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,16 @@ from .loop import drive
 from .options import RunOptions
 from .result import RunResult, RunResultStreaming
 from .state import RunState
-from .sync import run_until_done
+from .sync import run_until_done, running_loop
 
 if TYPE_CHECKING:
     from ..items import TResponseInputItem
     from ..run_context import TContext
     from ..sessions import Session
+
+
+# How long a cancelled run may clean up undisturbed, in seconds.
+_CLEANING_TIME = 5.0
 
 
 class Runner:
@@ -114,11 +119,11 @@ class Runner:
         )
         options.streamed = False
         # A task of its own, for a guardrail to cancel without touching the caller's.
-        task = asyncio.create_task(
+        task = running_loop().create_task(
             drive(state, options, lambda event: None), name="agentstream run"
         )
         try:
-            await task
+            await _ended(task)
         except Halted as halted:
             raise halted.error from None
         return RunResult(state)
@@ -209,6 +214,28 @@ class Runner:
             session=session,
         )
         return RunResultStreaming(state, options)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Await a run's task; when the caller is cancelled, cancel it once and await its end.
+
+    A cancel scope of anyio cancels its task in every turn of the loop until that has left the
+    scope. Passed on each time, this would break off what the run's tools do to clean up. After
+    `_CLEANING_TIME` it is passed on all the same.
+    """
+    left: asyncio.CancelledError | None = None
+    since = 0.0
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as cancelled:
+            now = time.monotonic()
+            if left is None or now - since > _CLEANING_TIME:
+                task.cancel()
+                left, since = left or cancelled, now
+    if left is not None and (task.cancelled() or task.exception() is None):
+        raise left  # The caller's own: anyio knows its own cancellations by their words.
+    task.result()
 
 
 def prepared(

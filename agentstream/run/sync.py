@@ -91,6 +91,33 @@ def _nothing() -> None:
     """Do nothing."""
 
 
+def loop_here() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread; None where none does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The event loop that runs in this thread.
+
+    Raises
+    ------
+    UserError
+        If none does: under trio, for example.
+    """
+    loop = loop_here()
+    if loop is None:
+        raise UserError(
+            "agentstream runs on asyncio, and no asyncio event loop is running here. Start the "
+            "program with asyncio.run(main()) or anyio.run(main), not with another library's loop; "
+            "under trio, ask in a thread: await trio.to_thread.run_sync(Runner.run_sync, agent, "
+            "'Hello')."
+        )
+    return loop
+
+
 def running_loop_for_nesting() -> asyncio.AbstractEventLoop | None:
     """The running loop, made fit for nested runs; None where no loop is running.
 
@@ -99,9 +126,8 @@ def running_loop_for_nesting() -> asyncio.AbstractEventLoop | None:
     UserError
         If it cannot be made fit.
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = loop_here()
+    if loop is None:
         return None
     if not _nests(loop):
         import nest_asyncio2
