@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
@@ -20,9 +21,10 @@ from .chat_request import chat_arguments, response_tool_choice, tool_names
 from .chat_stream import BROKE_OFF, FAKE_ID, ChatFold
 from .reasoning_content_replay import ShouldReplayReasoningContent
 from .request import ModelRequest
-from .responses_stream import damaged, response_failure
+from .responses_stream import NOT_JSON, damaged, response_failure
 from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from .retry_client import ClientRetries
+from .retry_watch import connection_error
 from .transport import StreamedBody, open_stream
 from .wire import SSESplitter, parse_json
 
@@ -218,12 +220,7 @@ class OpenAIChatCompletionsModel(Model):
                     broken = reading.broken(body)
                     if broken and not fold.has_begun and await retries.again(broken):
                         continue
-                    for event in fold.finish(complete=reading.done):
-                        if event.type in ("response.completed", "response.incomplete"):
-                            # Not fields of the type; the first under the name the client uses.
-                            event.response._request_id = body.request_id
-                            if request.settings.preserve_raw_usage:
-                                object.__setattr__(event.response, "_raw_usage", fold.raw_usage)
+                    for event in reading.finish(request.settings, body.request_id):
                         yield event
                     if broken:
                         raise response_failure(event.type, event, ModelStreamError)
@@ -236,12 +233,19 @@ class OpenAIChatCompletionsModel(Model):
                     self._has_stream_options = False
                 elif not await retries.again(error):
                     raise
-            except ValueError as error:
+            except NOT_JSON as error:
                 damage = damaged(error)
                 if fold.has_begun or not await retries.again(damage):
                     raise damage from error
-            except APIConnectionError as error:
-                if fold.has_begun or not await retries.again(error):
+            except (APIConnectionError, asyncio.CancelledError) as error:
+                lost = connection_error(error, retries.watch)
+                if fold.has_ended:  # the answer is whole: [DONE] alone is missing
+                    for event in reading.finish(request.settings, None):
+                        yield event
+                    return
+                if lost is not error:
+                    raise lost from None
+                if fold.has_begun or not await retries.again(lost):
                     raise
 
     def _arguments(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
@@ -326,6 +330,18 @@ class _Reading:
             else:
                 with suppress(ValueError):  # cut within its data: it cannot be read
                     yield parse_json(data)
+
+    def finish(
+        self, settings: ModelSettings, request_id: str | None
+    ) -> Iterator[TResponseStreamEvent]:
+        """Yield the events that end the answer; the last knows the request's id and the usage."""
+        for event in self.fold.finish(complete=self.done):
+            if event.type in ("response.completed", "response.incomplete"):
+                # Not fields of the type; the first under the name that the client uses.
+                event.response._request_id = request_id
+                if settings.preserve_raw_usage:
+                    object.__setattr__(event.response, "_raw_usage", self.fold.raw_usage)
+            yield event
 
     def broken(self, body: StreamedBody) -> ModelStreamError | None:
         """The error for a stream that broke off; None for one that came to its end."""

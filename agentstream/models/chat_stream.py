@@ -42,7 +42,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response import IncompleteDetails
 
-from ..errors import AgentsException, ModelBehaviorError, UserError
+from ..errors import AgentsException, ModelBehaviorError, ModelStreamError, UserError
 from .chat_calls import CallBook, OpenCall, call_entries, thought_signature
 from .chat_message import MessageFold, delta_event, split_content
 from .chat_reasoning import FAKE_ID, Ledger, ReasoningFold, plain_text, with_origin
@@ -183,8 +183,10 @@ class ChatFold:
 
         Raises
         ------
+        ModelStreamError
+            There was no chunk at all.
         ModelBehaviorError
-            There was no chunk at all, or the tokens ran out before the answer began.
+            The tokens ran out before the answer began.
         """
         self._check_end()
         complete = complete or self._finish_reason is not None
@@ -242,7 +244,7 @@ class ChatFold:
 
     def _check_end(self) -> None:
         if not self._started:
-            raise ModelBehaviorError(
+            raise ModelStreamError(
                 f"The server ended the stream of model {self._response.model!r} without sending "
                 "a single chunk. Check the server's log, and that it supports streaming."
             )

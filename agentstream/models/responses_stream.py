@@ -11,6 +11,7 @@ connected, so it is read on from the last number: no event is lost, and none com
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..items import TResponseStreamEvent
 
-__all__ = ["FAILURES", "AnswerStream", "damaged", "response_failure"]
+__all__ = ["FAILURES", "NOT_JSON", "AnswerStream", "damaged", "response_failure"]
 
 # After one of these the answer is not usable; the SDK delivers the event and then raises.
 FAILURES: Final = ("response.failed", "response.incomplete", "error")
@@ -46,6 +47,9 @@ _BEFORE_THE_FIRST_DELTA: Final = frozenset(
     }
 )
 _REPEATS_LIE_WITHIN: Final = 64  # events
+
+NOT_JSON: Final = (json.JSONDecodeError, UnicodeDecodeError)
+"""What `parse_json` raises."""
 
 
 class AnswerStream:
@@ -67,10 +71,9 @@ class AnswerStream:
         self._begun = False
         """Whether the answer has begun: from here on it cannot be asked again."""
         self._ended = False
+        self._first = -1
         self._next = -1
         """The number that the next event should have."""
-        self._counts = False
-        """Whether the numbers have been seen to rise; some servers give all events one."""
         self._floor = -1
         """Events up to this number have been delivered before the stream was resumed."""
         self._recent: deque[Any] = deque(maxlen=_REPEATS_LIE_WITHIN)
@@ -107,14 +110,16 @@ class AnswerStream:
                             yield event
                             if event.type in FAILURES:
                                 raise response_failure(event.type, event)
-                    if self._ended:
-                        return
+                            if self._ended:
+                                return
                     raise self._cut_off(body)
             except asyncio.CancelledError:
                 stalled = self._retries.watch.stalled()
-                if stalled is None or not await self._goes_on(stalled):
-                    raise stalled or asyncio.CancelledError from None
-            except ValueError as error:
+                if stalled is None:
+                    raise
+                if not await self._goes_on(stalled):
+                    raise stalled from None
+            except NOT_JSON as error:
                 damage = damaged(error)
                 if not await self._goes_on(damage):
                     raise damage from error
@@ -138,9 +143,7 @@ class AnswerStream:
 
     async def _goes_on(self, error: Exception) -> bool:
         """Whether the answer is asked for once more: its rest, or all of it."""
-        if self._ended:
-            return False
-        if self._background and self._response_id is not None and self._counts:
+        if self._background and self._response_id is not None and self._next >= 0:
             if self._next - 1 > self._floor:
                 self._retries.count = 0  # something came: these retries are not in vain
             self._floor, self._resumed = self._next - 1, True
@@ -149,7 +152,7 @@ class AnswerStream:
             return False
         if not await self._retries.again(error):
             return False
-        self._next, self._counts = -1, False
+        self._first = self._next = -1
         self._recent.clear()
         return True
 
@@ -159,12 +162,14 @@ class AnswerStream:
         if not isinstance(number, int):
             return False
         if self._next < 0:
-            self._counts = self._background  # there the API promises numbers that rise
+            self._first = number
         elif number < self._next:
             if self._resumed and number <= self._floor:
                 return True
-            if any(event == one for one in self._recent):
-                return len(self._recent) > 1 or self._counts
+            # Some servers give one number to all events: there equal ones are no repeats.
+            rising = self._background or self._next > self._first + 1
+            if rising and any(event == one for one in self._recent):
+                return True
         self._recent.append(event)
         self._next = number + 1
         return False

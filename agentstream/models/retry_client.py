@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import openai
 
+from ..errors import ModelStalledError
 from .account import refuse_forked
 from .retry_advice import ModelRetryAdviceRequest, advice_for, normalize
 from .retry_watch import current_watch
@@ -130,7 +131,8 @@ class ClientRetries:
     def _delay(self, error: Exception) -> float | None:
         """Seconds to wait; None where trying again makes no sense."""
         advice = advice_for(ModelRetryAdviceRequest(error, self.count + 1, stream=True))
-        if advice is None or not advice.suggested:
+        suggested = advice is not None and advice.suggested
+        if not suggested and not isinstance(error, ModelStalledError):
             return None
         asked = normalize(error).retry_after
         if asked is not None and asked > _LONGEST_RETRY_AFTER:

@@ -17,12 +17,13 @@ from typing import Final, Protocol
 from ..errors import ModelStalledError
 from ..limits import TimeLimits
 
-__all__ = ["WATCH", "Listener", "Watch", "current_watch"]
+__all__ = ["WATCH", "Listener", "Watch", "connection_error", "current_watch"]
 
 READING: Final = math.inf
 """In place of the time at which waiting began: the model is not waited for."""
 
 _SOONEST: Final = 0.001
+_GRACE: Final = 0.005  # seconds
 
 
 class Listener(Protocol):
@@ -63,6 +64,7 @@ class Watch:
 
     __slots__ = (
         "_cancelling",
+        "_doubted",
         "_error",
         "_listener",
         "_task",
@@ -85,6 +87,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
+        self._doubted = READING
 
     def start(self) -> None:
         """Begin to watch the current task; `stop` ends it."""
@@ -110,6 +113,11 @@ class Watch:
         limit = self.limits.between_events if self.begun else self.limits.first_event
         notice = self.limits.notice
         if limit is not None and silence >= limit:
+            if self._doubted != self.since:
+                # Perhaps the loop was blocked, and what came in the meantime waits to be read.
+                self._doubted = self.since
+                self._timer = task.get_loop().call_later(_GRACE, self._look)
+                return
             name = "between_events" if self.begun else "first_event"
             self._error = ModelStalledError(limit, name)
             task.cancel()
@@ -151,6 +159,7 @@ class Watch:
             return None
         if self._task.uncancel() > self._cancelling:
             return None  # somebody else wants the task to end, too
+        self.since = READING
         self._look()
         return error
 
@@ -172,12 +181,26 @@ class Watch:
             self.begun = False
         if self._listener is not None:
             self._listener.retried(self.attempts, delay, error, resumed=resumed)
-        waiting = self.since != READING
         self.since = READING
         if delay > 0:
             await asyncio.sleep(delay)
-        if waiting:
-            self.since = time.monotonic()
+        self.since = time.monotonic()
+
+
+def connection_error(error: BaseException, watch: Watch) -> Exception:
+    """The error itself; for a cancellation of the watch's own, what it stands for.
+
+    Raises
+    ------
+    asyncio.CancelledError
+        The cancellation came from elsewhere.
+    """
+    if isinstance(error, Exception):
+        return error
+    stalled = watch.stalled()
+    if stalled is None:
+        raise error
+    return stalled
 
 
 WATCH: Final = ContextVar[Watch | None]("agentstream_watch", default=None)
