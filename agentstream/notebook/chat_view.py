@@ -138,6 +138,10 @@ class ChatView(AgentView):
 
     # -- its place in the notebook --
 
+    def _ipython_display_(self, **_: Any) -> None:
+        """Display it with its still picture."""
+        self.show()
+
     def show(self) -> None:
         """Display it here; once it is displayed, nothing happens."""
         if self._shown:

@@ -54,7 +54,8 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
 _BARS = re.compile(r"[█░▒▶]")
 _ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"(<(t[hd])\b[^>]*>)(.*?)(</\2>)", re.DOTALL)
-_FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(e-?\d+)?\b|(?<![\w.])\d+e-\d+\b")
+# A duration that is too short to be told is a plain 0.
+_FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(e-?\d+)?\b|(?<![\w.])\d+e-\d+\b|(?<=  )0(?=  |\n|$)")
 
 
 def read(notebook: Any) -> dict[str, Any]:

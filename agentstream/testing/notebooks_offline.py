@@ -1,6 +1,7 @@
-"""Keeps a notebook's kernel on this machine: whoever reaches for another is told, and noted.
+"""Keeps a notebook on this machine: whoever reaches for another is told, and noted.
 
-Run in the kernel, before the first cell, by `check_notebook`.
+Two ways lead out. Python's sockets are closed in the notebook's kernel by `stay_here`. What does
+not go through them, such as a server that the notebook starts, finds a `Gate` for its proxy.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import socketserver
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 TRIED = "AGENTSTREAM_TRIED"
-"""Names the file in which the machines are noted that a notebook tried to reach."""
+"""Names the file in which a kernel notes the machines that it tried to reach."""
 
 
 def stay_here() -> None:
@@ -64,3 +68,41 @@ def is_here(host: Any) -> bool:
         return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+class Gate:
+    """A proxy that lets nobody out, and notes where they wanted to go.
+
+    Attributes
+    ----------
+    url : str
+        Its address.
+    tried : list of str
+        The machines that were asked for.
+    """
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+        tried = self.tried
+
+        class Keeper(socketserver.StreamRequestHandler):
+            timeout = 10
+
+            def handle(self) -> None:
+                words = self.rfile.readline(65_536).decode("latin-1").split()
+                if len(words) >= 2:
+                    target = words[1] if "//" in words[1] else f"//{words[1]}"
+                    tried.append(urlsplit(target).hostname or words[1])
+                self.wfile.write(b"HTTP/1.1 403 No network in a check\r\nContent-Length: 0\r\n\r\n")
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Keeper)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

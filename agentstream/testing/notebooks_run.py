@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
 import re
@@ -15,15 +16,16 @@ from typing import Any
 
 from ..errors import UserError
 from .notebooks_normal import read
-from .notebooks_offline import TRIED
+from .notebooks_offline import TRIED, Gate
 
 DIED = "ended its kernel"
+STARTS = 3
+"""How often a kernel is started that does not come up: its ports may have been taken meanwhile."""
+
 _OURS = ("OPENAI_", "AZURE_OPENAI_", "AGENTSTREAM_")
 _START = "from agentstream.testing.notebooks_offline import stay_here; stay_here(); del stay_here"
-# Nothing listens there: what does not go through Python's sockets, such as a server that the
-# notebook starts, does not get far either.
-_NOWHERE = "http://127.0.0.1:9"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+_HERE = "localhost,127.0.0.1,::1"
 
 
 @dataclass
@@ -70,58 +72,87 @@ def execute(path: Path, *, cell_time: float, time: float, network: bool) -> Exec
             f"Notebooks are executed with nbclient and ipykernel, but {error.name} is missing: "
             "pip install nbclient ipykernel"
         ) from error
-    notebook = nbformat.reads(json.dumps(read(path)), as_version=4)
-    with tempfile.TemporaryDirectory() as folder:
-        note, log = Path(folder) / "tried", Path(folder) / "log"
-        client = NotebookClient(
-            notebook,
+
+    def client() -> Any:
+        return NotebookClient(
+            nbformat.reads(json.dumps(read(path)), as_version=4),
             timeout=cell_time,
             kernel_name="python3",
             resources={"metadata": {"path": str(path.resolve().parent)}},
             store_widget_state=False,
+            extra_arguments=[] if network else [f"--IPKernelApp.exec_lines={_START}"],
         )
-        if not network:
-            client.extra_arguments = [f"--IPKernelApp.exec_lines={_START}"]
-        done = Execution(notebook)
-        env = _environment(os.environ, network=network, note=note)
-        with log.open("wb") as errors:
-            launch = {"env": env, "stderr": errors}
-            # A thread, because the caller may be in a running loop: a notebook, an async test.
-            arguments = (client, launch, time, done)
-            worker = threading.Thread(target=_run, args=arguments, name="notebook", daemon=True)
-            worker.start()
-            worker.join()
-        if done.failure.endswith(DIED):
-            done.failure += _indented(log.read_text(encoding="utf-8", errors="replace"), 5)
-        if note.exists():
-            done.tried = list(dict.fromkeys(note.read_text(encoding="utf-8").split()))
+
+    with tempfile.TemporaryDirectory() as folder, Gate() as gate:
+        note = Path(folder) / "tried"
+        env = dict(os.environ) if network else _closed(os.environ, gate, note)
+        # A warning of the debugger's is nothing that the notebook says.
+        env |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "JUPYTER_PLATFORM_DIRS": "1"}
+        for _ in range(STARTS):
+            done, has_begun = _in_a_thread(client(), env, time, Path(folder) / "log")
+            if has_begun:
+                break
+        noted = note.read_text(encoding="utf-8").split() if note.exists() else []
+        done.tried = list(dict.fromkeys([*noted, *gate.tried]))
     return done
 
 
-def _environment(outer: Mapping[str, str], *, network: bool, note: Path) -> dict[str, str]:
-    # pdb and the debugger's warnings are not what a notebook says.
-    env = {**outer, "PYDEVD_DISABLE_FILE_VALIDATION": "1", "JUPYTER_PLATFORM_DIRS": "1"}
-    if network:
-        return env
-    kept = {k: v for k, v in env.items() if not k.startswith(_OURS) and "_API_KEY" not in k}
-    kept |= dict.fromkeys(_PROXIES, _NOWHERE)
-    kept |= dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
-    return {**kept, TRIED: str(note)}
+def _closed(outer: Mapping[str, str], gate: Gate, note: Path) -> dict[str, str]:
+    """An environment without keys, and with no way out."""
+    kept = {k: v for k, v in outer.items() if not k.startswith(_OURS) and "_API_KEY" not in k}
+    kept |= dict.fromkeys(_PROXIES, gate.url)
+    return {**kept, **dict.fromkeys(("NO_PROXY", "no_proxy"), _HERE), TRIED: str(note)}
 
 
-def _run(client: Any, launch: dict[str, Any], time: float, done: Execution) -> None:
-    async def run() -> None:
-        async with asyncio.timeout(time):
-            await client.async_execute(**launch)
-
-    current: list[int] = []
+def _in_a_thread(
+    client: Any, env: dict[str, str], time: float, log: Path
+) -> tuple[Execution, bool]:
+    """Execute in a thread of its own: the caller may be in a running loop, as a notebook is."""
+    done, current = Execution(client.nb), list[int]()
     client.on_cell_start = lambda cell, cell_index: current.append(cell_index)
-    try:
-        asyncio.run(run())
-    except TimeoutError:
-        done.failure = f"{_place(done, current)} had not ended when {time:g} seconds had passed"
-    except Exception as error:  # noqa: BLE001 - it is told, whatever it is
-        done.failure = f"{_place(done, current)} {_reason(error, client.timeout)}"
+    with log.open("wb") as errors:
+        launch = {"env": env, "stderr": errors}
+        worker = threading.Thread(
+            target=_run, args=(client, launch, time, done, current), name="notebook", daemon=True
+        )
+        worker.start()
+        worker.join()
+    # It would look after a kernel that is gone.
+    atexit.unregister(client._cleanup_kernel)
+    if done.failure.endswith(DIED):
+        done.failure += _indented(log.read_text(encoding="utf-8", errors="replace"), 5)
+    return done, bool(current) or not done.failure
+
+
+def _run(
+    client: Any, launch: dict[str, Any], time: float, done: Execution, current: list[int]
+) -> None:
+    async def run() -> None:
+        limit = asyncio.timeout(time)
+        try:
+            async with limit:
+                await client.async_execute(**launch)
+        except Exception as error:  # noqa: BLE001 - it is told, whatever it is
+            # nbclient takes every cancellation for a dead kernel.
+            late = f"had not ended when {time:g} seconds had passed"
+            reason = late if limit.expired() else _reason(error, client.timeout)
+            done.failure = f"{_place(done, current)} {reason}"
+        finally:
+            await _ended(client)
+
+    asyncio.run(run())
+
+
+async def _ended(client: Any) -> None:
+    """End a kernel that nbclient was cancelled in starting, and what else it left behind."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    if client.kc is not None:
+        client.kc.stop_channels()
+    if client.km is not None and client.km.has_kernel:
+        await client.km.shutdown_kernel(now=True)
 
 
 def _place(done: Execution, current: list[int]) -> str:
