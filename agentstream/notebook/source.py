@@ -60,7 +60,7 @@ class Source:
     @property
     def waits(self) -> bool:
         """Whether the run has paused for approvals that can be given here."""
-        return self.is_complete and bool(self.result.interruptions) and self.can_resume
+        return self.is_complete and self.can_resume and bool(self.result.interruptions)
 
     @property
     def can_resume(self) -> bool:

@@ -49,6 +49,7 @@ async def test_a_run_that_is_followed_in_the_background_gives_a_reader_all_its_e
     source.start()
     assert await asyncio.wait_for(numbers(source), 10) == list(range(20))
     assert source.is_complete
+    assert not source.waits  # of a run that knows nothing of approvals
     assert source.trace.status == "completed"
 
 
