@@ -26,7 +26,15 @@ from ..tool_call import ToolFailure, failure_answer
 from ..tool_context import ToolContext
 from ..tool_output import MAX_CHARACTERS, RAISE_IT, shortened
 from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
-from ..trace.marks import ToolFinished, ToolProgressed, ToolStarted, ToolWarned
+from ..trace.marks import (
+    GuardrailFinished,
+    GuardrailStage,
+    GuardrailStarted,
+    ToolFinished,
+    ToolProgressed,
+    ToolStarted,
+    ToolWarned,
+)
 from .config import ToolErrorFormatterArgs
 from .interrupts import Halted, Interrupt
 from .options import RunOptions, call
@@ -242,10 +250,20 @@ class FunctionCall:
         """The error for a tool that failed and has no `failure_error_function`."""
         return UserError(f"Error running tool {self.tool.name}: {why}")
 
+    async def checked(self, guardrail: Any, data: Any, stage: GuardrailStage) -> Any:
+        """What a guardrail of the tool found, with marks of its start and its end."""
+        name, agent, call_id = guardrail.get_name(), self.agent.name, self.raw.call_id
+        self.options.mark(GuardrailStarted(name, stage, agent, call_id))
+        result = await guardrail.run(data)
+        tripped = result.behavior["type"] != "allow"
+        self.options.mark(GuardrailFinished(name, tripped, stage, agent, call_id))
+        return result
+
     async def check_input(self) -> str | None:
         """Run the tool's input guardrails; what the model is told in place of an output."""
         for guardrail in self.tool.tool_input_guardrails or []:
-            result = await guardrail.run(ToolInputGuardrailData(self.context, self.agent))
+            data = ToolInputGuardrailData(self.context, self.agent)
+            result = await self.checked(guardrail, data, "tool_input")
             self.state.tool_input_guardrail_results.append(
                 ToolInputGuardrailResult(guardrail=guardrail, output=result)
             )
@@ -260,7 +278,7 @@ class FunctionCall:
         """Run the tool's output guardrails; the output, or what stands in for it."""
         for guardrail in self.tool.tool_output_guardrails or []:
             data = ToolOutputGuardrailData(self.context, self.agent, value)
-            result = await guardrail.run(data)
+            result = await self.checked(guardrail, data, "tool_output")
             self.state.tool_output_guardrail_results.append(
                 ToolOutputGuardrailResult(guardrail=guardrail, output=result)
             )

@@ -251,7 +251,7 @@ class _Fill:
             span = self.put(
                 "guardrail", guardrail.name, parent, guardrail.started, guardrail.ended, status
             )
-            span.detail = f"{guardrail.stage} guardrail" + (
+            span.detail = f"{guardrail.stage.replace('_', ' ')} guardrail" + (
                 ", tripped" if guardrail.tripped else ""
             )
             span.call_id = guardrail.call_id

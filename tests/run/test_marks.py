@@ -11,6 +11,9 @@ from agentstream import (
     ModelRetrySettings,
     ModelSettings,
     Runner,
+    ToolGuardrailFunctionOutput,
+    ToolInputGuardrail,
+    ToolOutputGuardrail,
     function_tool,
     retry_policies,
 )
@@ -85,6 +88,38 @@ async def test_guardrails_and_the_end_are_in_the_trace() -> None:
     result = await finished(agent)
     [guardrail] = result.trace.guardrails
     assert (guardrail.name, guardrail.stage, guardrail.tripped) == ("polite", "input", False)
+
+
+async def test_guardrails_of_a_tool_are_in_the_trace_with_their_call() -> None:
+    def before(data: Any) -> ToolGuardrailFunctionOutput:
+        if "write" in data.context.tool_arguments:
+            return ToolGuardrailFunctionOutput.reject_content("Only reading is allowed.")
+        return ToolGuardrailFunctionOutput.allow()
+
+    def after(data: Any) -> ToolGuardrailFunctionOutput:
+        return ToolGuardrailFunctionOutput.allow()
+
+    @function_tool(
+        tool_input_guardrails=[ToolInputGuardrail(before, "reads only")],
+        tool_output_guardrails=[ToolOutputGuardrail(after, "no names")],
+    )
+    def query(what: str) -> str:
+        """Query."""
+        return "42 rows"
+
+    calls = turn(call("query", what="write"), call("query", what="read"))
+    agent = Agent(name="A", tools=[query], model=ScriptedModel([calls, "Done."]))
+    result = await finished(agent)
+    written, read = [item.raw_item.call_id for item in result.new_items[:2]]
+    spans = result.to_frame("spans")
+    checks = spans[spans["kind"] == "guardrail"].sort_values(["call_id", "started_s"])
+    assert checks[["name", "call_id", "status", "detail"]].to_numpy().tolist() == [
+        ["reads only", written, "failed", "tool input guardrail, tripped"],
+        ["reads only", read, "completed", "tool input guardrail"],
+        ["no names", read, "completed", "tool output guardrail"],
+    ]
+    assert "reads only" in result.timeline().svg()
+    assert result.trace.status == "completed"
 
 
 async def test_a_stopped_run_says_so() -> None:
