@@ -399,49 +399,6 @@ def test_a_forked_child_goes_on_with_its_own_connection(path: Path):
     assert process.returncode == 0
 
 
-WRITER = """
-    import asyncio, sys
-    from agentstream.sessions import SQLiteSession
-    path, name, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    async def main(number):
-        session = SQLiteSession("shared", path)
-        while True:
-            await session.add_items([{"by": name, "n": number, "half": h} for h in (0, 1)])
-            print(number, flush=True)  # acknowledged
-            number += 1
-            await asyncio.sleep(0.001)
-    asyncio.run(main(number))
-"""
-
-
-def test_two_processes_lose_nothing_though_one_is_killed_again_and_again(path: Path):
-    """Every acknowledged pair is there, whole and in order; a pair cut short is not there."""
-    steady = run_script(WRITER, path, "steady", 0)
-    acknowledged: list[int] = []
-    following = 0
-    for life in range(4):
-        mortal = run_script(WRITER, path, "mortal", following)
-        assert mortal.stdout is not None
-        acknowledged += [int(mortal.stdout.readline()) for _ in range(10 + 3 * life)]
-        mortal.kill()  # SIGKILL, most likely in the middle of the next write
-        rest = mortal.communicate(timeout=30)[0]
-        acknowledged += [int(line) for line in rest.split("\n")[:-1]]
-        following = acknowledged[-1] + 100
-    steady.kill()
-    steady_acknowledged = [int(n) for n in steady.communicate(timeout=30)[0].split("\n")[:-1]]
-
-    session = SQLiteSession("shared", path)
-    items: list[Any] = asyncio.run(session.get_items())
-    session.close()
-    for name, told in (("mortal", acknowledged), ("steady", steady_acknowledged)):
-        mine = [(item["n"], item["half"]) for item in items if item["by"] == name]
-        assert mine == sorted(set(mine)), "in order, none twice"
-        assert {n for n, half in mine if half == 0} == {n for n, half in mine if half == 1}
-        assert told
-        assert set(told) <= {n for n, _ in mine}
-    assert len(acknowledged) >= 50
-
-
 # --- the Agents SDK's files ---------------------------------------------------------------------
 
 

@@ -175,7 +175,7 @@ def test_a_tool_that_raises_keyboard_interrupt_or_exits_does_not_end_the_kernel(
 
 
 def test_a_cell_run_again_while_its_run_streams_starts_another_beside_it(kernel: Kernel):
-    """As in the SDK the first run goes on to its end; the second neither waits for it nor hurts it."""
+    """As in the SDK the first goes on to its end; the second neither waits for it nor hurts it."""
     cell = """
         async def slowly():
             gate = gates.setdefault(len(gates), asyncio.Event())
