@@ -1,229 +1,237 @@
-"""agentstream: watch agents think, in your notebook."""
+"""agentstream: watch agents think, in your notebook.
 
-from .agent import (
-    Agent,
-    AgentBase,
-    AgentToolStreamEvent,
-    MCPConfig,
-    StopAtTools,
-    ToolsToFinalOutputFunction,
-    ToolsToFinalOutputResult,
-)
-from .agent_output import (
-    AgentOutputSchema,
-    AgentOutputSchemaBase,
-)
-from .elsewhere import __getattr__ as __getattr__
-from .errors import (
-    AgentsException,
-    InputGuardrailTripwireTriggered,
-    MaxTurnsExceeded,
-    MCPToolCancellationError,
-    ModelBehaviorError,
-    ModelRefusalError,
-    ModelStalledError,
-    ModelStreamError,
-    ModelTimeoutError,
-    OutputGuardrailTripwireTriggered,
-    RecordingError,
-    RunErrorDetails,
-    RunTimeoutError,
-    ToolInputGuardrailTripwireTriggered,
-    ToolOutputGuardrailTripwireTriggered,
-    ToolTimeoutError,
-    UserError,
-)
-from .events import (
-    AgentUpdatedStreamEvent,
-    RawResponsesStreamEvent,
-    RunItemStreamEvent,
-    StreamEvent,
-)
-from .extensions.handoff_filters import (
-    default_handoff_history_mapper,
-    nest_handoff_history,
-)
-from .guardrails import (
-    GuardrailFunctionOutput,
-    InputGuardrail,
-    InputGuardrailResult,
-    OutputGuardrail,
-    OutputGuardrailResult,
-    ToolGuardrailFunctionOutput,
-    ToolInputGuardrail,
-    ToolInputGuardrailData,
-    ToolInputGuardrailResult,
-    ToolOutputGuardrail,
-    ToolOutputGuardrailData,
-    ToolOutputGuardrailResult,
-    input_guardrail,
-    output_guardrail,
-    tool_input_guardrail,
-    tool_output_guardrail,
-)
-from .handoffs import (
-    Handoff,
-    HandoffInputData,
-    HandoffInputFilter,
-    handoff,
-)
-from .hosted_tools import (
-    AsyncComputer,
-    CodeInterpreterTool,
-    Computer,
-    ComputerTool,
-    FileSearchTool,
-    HostedMCPTool,
-    ImageGenerationTool,
-    LocalShellCommandRequest,
-    LocalShellExecutor,
-    LocalShellTool,
-    MCPToolApprovalFunction,
-    MCPToolApprovalFunctionResult,
-    MCPToolApprovalRequest,
-    Tool,
-    ToolSearchTool,
-    WebSearchTool,
-)
-from .items import (
-    CompactionItem,
-    HandoffCallItem,
-    HandoffOutputItem,
-    InputItem,
-    ItemHelpers,
-    MCPApprovalRequestItem,
-    MCPApprovalResponseItem,
-    MCPListToolsItem,
-    MessageOutputItem,
-    ModelResponse,
-    ReasoningItem,
-    RunItem,
-    ToolApprovalItem,
-    ToolCallItem,
-    ToolCallOutputItem,
-    ToolSearchCallItem,
-    ToolSearchOutputItem,
-    TResponseInputItem,
-)
-from .limits import TimeLimits
-from .model_settings import (
-    ModelRetryBackoffSettings,
-    ModelRetrySettings,
-    ModelSettings,
-)
-from .models.base import (
-    Model,
-    ModelProvider,
-    ModelTracing,
-)
-from .models.chat import (
-    OpenAIChatCompletionsModel,
-)
-from .models.provider import (
-    MultiProvider,
-    OpenAIProvider,
-    set_default_openai_api,
-    set_default_openai_client,
-    set_default_openai_key,
-)
-from .models.recorded.model import (
-    RecordedModel,
-)
-from .models.responses import (
-    OpenAIResponsesModel,
-)
-from .models.retry import (
-    ModelRetryAdvice,
-    ModelRetryAdviceRequest,
-    ModelRetryNormalizedError,
-    RetryDecision,
-    RetryPolicy,
-    RetryPolicyContext,
-    retry_policies,
-)
-from .notebook.chat import (
-    Chat,
-    chat,
-)
-from .notebook.magic import (
-    load_ipython_extension,
-    unload_ipython_extension,
-)
-from .notebook.show import show
-from .prompts import (
-    DynamicPromptFunction,
-    GenerateDynamicPromptData,
-    Prompt,
-)
-from .recorded_run import (
-    RecordedRun,
-    load_run,
-)
-from .recording import recording
-from .run.config import (
-    CallModelData,
-    ModelInputData,
-    RunConfig,
-    RunErrorData,
-    RunErrorHandlerInput,
-    RunErrorHandlerResult,
-    RunErrorHandlers,
-    ToolErrorFormatter,
-    ToolErrorFormatterArgs,
-    ToolExecutionConfig,
-)
-from .run.hooks import (
-    AgentHooks,
-    RunHooks,
-)
-from .run.repl import (
-    run_demo_loop,
-)
-from .run.result import (
-    RunResult,
-    RunResultStreaming,
-)
-from .run.runner import (
-    Runner,
-)
-from .run.state import (
-    RunState,
-)
-from .run_context import (
-    AgentHookContext,
-    RunContextWrapper,
-    TContext,
-)
-from .sessions import (
-    OpenAIConversationsSession,
-    Session,
-    SessionABC,
-    SessionSettings,
-    SQLiteSession,
-)
-from .tool_output import (
-    ToolOutputFileContent,
-    ToolOutputFileContentDict,
-    ToolOutputImage,
-    ToolOutputImageDict,
-    ToolOutputText,
-    ToolOutputTextDict,
-)
-from .tools import (
-    FunctionTool,
-    FunctionToolResult,
-    default_tool_error_function,
-    function_tool,
-    tool_namespace,
-)
-from .tracing import (
-    enable_verbose_stdout_logging,
-    set_tracing_disabled,
-    trace,
-)
-from .usage import (
-    Usage,
-)
+A public name is imported when it is first used: `homes` says from where.
+"""
+
+import sys
+from typing import TYPE_CHECKING
+
+from . import homes
+
+if TYPE_CHECKING:
+    from .agent import (
+        Agent,
+        AgentBase,
+        AgentToolStreamEvent,
+        MCPConfig,
+        StopAtTools,
+        ToolsToFinalOutputFunction,
+        ToolsToFinalOutputResult,
+    )
+    from .agent_output import (
+        AgentOutputSchema,
+        AgentOutputSchemaBase,
+    )
+    from .errors import (
+        AgentsException,
+        InputGuardrailTripwireTriggered,
+        MaxTurnsExceeded,
+        MCPToolCancellationError,
+        ModelBehaviorError,
+        ModelRefusalError,
+        ModelStalledError,
+        ModelStreamError,
+        ModelTimeoutError,
+        OutputGuardrailTripwireTriggered,
+        RecordingError,
+        RunErrorDetails,
+        RunTimeoutError,
+        ToolInputGuardrailTripwireTriggered,
+        ToolOutputGuardrailTripwireTriggered,
+        ToolTimeoutError,
+        UserError,
+    )
+    from .events import (
+        AgentUpdatedStreamEvent,
+        RawResponsesStreamEvent,
+        RunItemStreamEvent,
+        StreamEvent,
+    )
+    from .extensions.handoff_filters import (
+        default_handoff_history_mapper,
+        nest_handoff_history,
+    )
+    from .guardrails import (
+        GuardrailFunctionOutput,
+        InputGuardrail,
+        InputGuardrailResult,
+        OutputGuardrail,
+        OutputGuardrailResult,
+        ToolGuardrailFunctionOutput,
+        ToolInputGuardrail,
+        ToolInputGuardrailData,
+        ToolInputGuardrailResult,
+        ToolOutputGuardrail,
+        ToolOutputGuardrailData,
+        ToolOutputGuardrailResult,
+        input_guardrail,
+        output_guardrail,
+        tool_input_guardrail,
+        tool_output_guardrail,
+    )
+    from .handoffs import (
+        Handoff,
+        HandoffInputData,
+        HandoffInputFilter,
+        handoff,
+    )
+    from .hosted_tools import (
+        AsyncComputer,
+        CodeInterpreterTool,
+        Computer,
+        ComputerTool,
+        FileSearchTool,
+        HostedMCPTool,
+        ImageGenerationTool,
+        LocalShellCommandRequest,
+        LocalShellExecutor,
+        LocalShellTool,
+        MCPToolApprovalFunction,
+        MCPToolApprovalFunctionResult,
+        MCPToolApprovalRequest,
+        Tool,
+        ToolSearchTool,
+        WebSearchTool,
+    )
+    from .items import (
+        CompactionItem,
+        HandoffCallItem,
+        HandoffOutputItem,
+        InputItem,
+        ItemHelpers,
+        MCPApprovalRequestItem,
+        MCPApprovalResponseItem,
+        MCPListToolsItem,
+        MessageOutputItem,
+        ModelResponse,
+        ReasoningItem,
+        RunItem,
+        ToolApprovalItem,
+        ToolCallItem,
+        ToolCallOutputItem,
+        ToolSearchCallItem,
+        ToolSearchOutputItem,
+        TResponseInputItem,
+    )
+    from .limits import TimeLimits
+    from .model_settings import (
+        ModelRetryBackoffSettings,
+        ModelRetrySettings,
+        ModelSettings,
+    )
+    from .models.base import (
+        Model,
+        ModelProvider,
+        ModelTracing,
+    )
+    from .models.chat import (
+        OpenAIChatCompletionsModel,
+    )
+    from .models.provider import (
+        MultiProvider,
+        OpenAIProvider,
+        set_default_openai_api,
+        set_default_openai_client,
+        set_default_openai_key,
+    )
+    from .models.recorded.model import (
+        RecordedModel,
+    )
+    from .models.responses import (
+        OpenAIResponsesModel,
+    )
+    from .models.retry import (
+        ModelRetryAdvice,
+        ModelRetryAdviceRequest,
+        ModelRetryNormalizedError,
+        RetryDecision,
+        RetryPolicy,
+        RetryPolicyContext,
+        retry_policies,
+    )
+    from .notebook.chat import (
+        Chat,
+        chat,
+    )
+    from .notebook.magic import (
+        load_ipython_extension,
+        unload_ipython_extension,
+    )
+    from .notebook.show import show
+    from .prompts import (
+        DynamicPromptFunction,
+        GenerateDynamicPromptData,
+        Prompt,
+    )
+    from .recorded_run import (
+        RecordedRun,
+        load_run,
+    )
+    from .recording import recording
+    from .run.config import (
+        CallModelData,
+        ModelInputData,
+        RunConfig,
+        RunErrorData,
+        RunErrorHandlerInput,
+        RunErrorHandlerResult,
+        RunErrorHandlers,
+        ToolErrorFormatter,
+        ToolErrorFormatterArgs,
+        ToolExecutionConfig,
+    )
+    from .run.hooks import (
+        AgentHooks,
+        RunHooks,
+    )
+    from .run.repl import (
+        run_demo_loop,
+    )
+    from .run.result import (
+        RunResult,
+        RunResultStreaming,
+    )
+    from .run.runner import (
+        Runner,
+    )
+    from .run.state import (
+        RunState,
+    )
+    from .run_context import (
+        AgentHookContext,
+        RunContextWrapper,
+        TContext,
+    )
+    from .sessions import (
+        OpenAIConversationsSession,
+        Session,
+        SessionABC,
+        SessionSettings,
+        SQLiteSession,
+    )
+    from .tool_output import (
+        ToolOutputFileContent,
+        ToolOutputFileContentDict,
+        ToolOutputImage,
+        ToolOutputImageDict,
+        ToolOutputText,
+        ToolOutputTextDict,
+    )
+    from .tools import (
+        FunctionTool,
+        FunctionToolResult,
+        default_tool_error_function,
+        function_tool,
+        tool_namespace,
+    )
+    from .tracing import (
+        enable_verbose_stdout_logging,
+        set_tracing_disabled,
+        trace,
+    )
+    from .usage import (
+        Usage,
+    )
 
 __version__ = "0.1.0"
 
@@ -388,3 +396,5 @@ __all__ = [
     "trace",
     "unload_ipython_extension",
 ]
+
+sys.modules[__name__].__class__ = homes.Package

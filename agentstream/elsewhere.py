@@ -50,6 +50,11 @@ def refuse(name: str, part: str) -> NoReturn:
     )
 
 
+def is_left_out(name: str) -> bool:
+    """Whether the SDK has the name and agentstream has not."""
+    return name in _PART_OF
+
+
 def __getattr__(name: str) -> NoReturn:
     if name in _PART_OF:
         refuse(name, _PART_OF[name])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1] / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("elsewhere", "together", "realtime", "sandbox", "voice", "tracing", "json_text"),
+    ("elsewhere", "together", "realtime", "sandbox", "voice", "tracing", "json_text", "unprinted"),
     ("errors", "usage", "tool_output", "items", "events"),
     ("run_context", "tool_context"),
     ("model_settings", "limits"),
@@ -41,7 +41,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("recorded_items", "recorded_run", "recording"),
     ("batch",),
     ("testing",),
-    ("__init__",),
+    ("homes", "__init__"),
     ("__main__",),
 )
 """Lowest first. A name is a module of the package, or a folder with all that is in it."""

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import agentstream
+from agentstream.testing import ScriptedServer, call
 
 HEAVY = {
     "IPython",
@@ -29,19 +30,74 @@ HEAVY = {
 """Packages that one part of agentstream needs: a program that does not use it does not wait."""
 
 
+NOT_OF_A_FIRST_RUN = {
+    "agentstream.batch",
+    "agentstream.mcp",
+    "agentstream.models.chat",
+    "agentstream.models.recorded.model",
+    "agentstream.notebook",
+    "agentstream.realtime",
+    "agentstream.recorded_run",
+    "agentstream.recording",
+    "agentstream.run.repl",
+    "agentstream.run.state_json",
+    "agentstream.sessions",
+    "agentstream.trace.frames",
+    "agentstream.trace.graph",
+    "agentstream.trace.picture",
+    "agentstream.trace.timeline",
+    "concurrent.futures.process",
+    "difflib",
+    "multiprocessing",
+    "sqlite3",
+    "xml",
+}
+"""Modules of which a run that streams through the Responses API uses nothing."""
+
+FIRST_RUN = """
+import asyncio
+from openai import AsyncOpenAI
+from agentstream import Agent, OpenAIResponsesModel, Runner, function_tool
+
+@function_tool
+def look(city: str) -> str:
+    return "seen"
+
+async def main():
+    client = AsyncOpenAI(api_key="none", base_url="{url}")
+    agent = Agent("A", tools=[look], model=OpenAIResponsesModel("m", client))
+    async for event in Runner.run_streamed(agent, "hi").stream_events():
+        pass
+asyncio.run(main())
+"""
+
+
 def modules_after(statement: str) -> set[str]:
-    """Top-level modules that a new interpreter has loaded after `statement`."""
+    """Top-level packages that a new interpreter has loaded after `statement`."""
+    return {name.partition(".")[0] for name in every_module_after(statement)}
+
+
+def every_module_after(statement: str) -> set[str]:
+    """Modules that a new interpreter has loaded after `statement`."""
     code = f"{statement}\nimport sys\nfor name in list(sys.modules): sys.stdout.write(name + '\\n')"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    return {name.partition(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.split())
 
 
 def test_import_loads_no_package_that_only_a_part_needs() -> None:
     loaded = modules_after("import agentstream")
     assert "agentstream" in loaded
-    assert loaded & HEAVY == set()
+    assert loaded & (HEAVY | {"openai", "pydantic"}) == set()
+
+
+def test_a_first_run_loads_nothing_that_it_does_not_use() -> None:
+    with ScriptedServer([call("look", city="Lisbon"), "Seen."]) as server:
+        loaded = every_module_after(FIRST_RUN.format(url=server.base_url))
+        assert len(server.requests) == 2
+    assert loaded & NOT_OF_A_FIRST_RUN == set()
+    assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
 
 
 def test_importing_every_public_name_loads_no_heavy_package_either() -> None:

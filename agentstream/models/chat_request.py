@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from ..errors import UserError
 from ..model_settings import MCPToolChoice
 from ..tools import FunctionTool
+from .body import past_the_transformation
 from .chat_input import ReplayPolicy, chat_messages
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def chat_arguments(
             f"chat.completions.create() got multiple values for keyword argument '{twice[0]}': "
             "it is set by ModelSettings.extra_args and elsewhere, too. Remove one of them."
         )
-    return arguments | extra
+    # The client insists on messages; these give way to those in the extra body.
+    return {"messages": [], **past_the_transformation(arguments | extra, ("messages", "tools"))}
 
 
 def is_openai(client: AsyncOpenAI) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .body import past_the_transformation
 from .responses_tools import (
     choice_param,
     is_plain_choice,
@@ -113,7 +114,7 @@ def responses_arguments(
             f"responses.create() got multiple values for keyword argument '{twice[0]}': it is "
             "set by ModelSettings.extra_args and elsewhere, too. Remove one of them."
         )
-    return arguments | extra
+    return past_the_transformation(arguments | extra, ("input", "tools"))
 
 
 def _tools(request: ModelRequest, model: str | None) -> dict[str, Any]:

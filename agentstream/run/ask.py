@@ -124,9 +124,7 @@ async def prepare(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -
     """Everything the next model call is sent."""
     agent, config = state.agent, options.config
     model = find_model(agent, config, options.recording)
-    instructions, prompt = await together(
-        [agent.get_system_prompt(state.context), agent.get_prompt(state.context)]
-    )
+    instructions, prompt = await _instructions(agent, state.context)
     if instructions is not None and not isinstance(instructions, str):
         raise UserError(
             f"The instructions of agent {agent.name!r} must be text, but their function returned "
@@ -154,6 +152,15 @@ async def prepare(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -
         previous_response_id=state.previous_response_id,
         conversation_id=state.conversation_id,
     )
+
+
+async def _instructions(agent: Agent[Any], context: Any) -> tuple[Any, Any]:
+    """The agent's instructions and its stored prompt, both at once where both may take a while."""
+    if callable(agent.prompt):
+        work = [agent.get_system_prompt(context), agent.get_prompt(context)]
+        instructions, prompt = await together(work)
+        return instructions, prompt
+    return await agent.get_system_prompt(context), await agent.get_prompt(context)
 
 
 async def ask(

@@ -126,10 +126,15 @@ class InputGuards:
         """Start the guardrails that run beside the first model call."""
         if self._due and self._beside:
             self._interrupted = asyncio.current_task()
-            self._task = asyncio.create_task(
-                until_tripped(self._runs(self._beside), self._results()), name="input guardrails"
-            )
+            self._task = asyncio.create_task(self._check_beside(), name="input guardrails")
             self._task.add_done_callback(self._interrupt)
+
+    async def _check_beside(self) -> InputGuardrailResult | None:
+        # The checks are made in the task: it may be cancelled before it begins.
+        tripped: InputGuardrailResult | None = await until_tripped(
+            self._runs(self._beside), self._results()
+        )
+        return tripped
 
     def _runs(
         self, guards: list[InputGuardrail[Any]]

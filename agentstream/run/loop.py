@@ -31,15 +31,9 @@ from .interrupts import Halted, awake_in_a_notebook
 from .memory import load, save
 from .options import RunOptions, hook_context
 from .read import EVENT_NAMES
+from .rounds import Rounds
 from .state import RunState
 from .toolbox import Toolbox
-
-# A model that never waits must not keep the event loop from the reader, nor from a cancellation.
-# Many runs share the loop: each takes a breath the sooner, so that one round of all stays short.
-_EVENTS_PER_BREATH = 64
-_FEWEST_PER_BREATH = 4
-_at_work: set[int] = set()
-"""The runs under way, by the id of their state."""
 
 
 async def run_loop(
@@ -94,6 +88,8 @@ async def _turns(
             return
         before, toolbox = len(state.new_items), await _begin_turn(state, options, guards)
         request = await prepare(state, options, toolbox)
+        # A request is a run's longest step, and its only one that takes milliseconds.
+        await Rounds.here().turn()
         options.mark(ModelCalled(state.agent.name, getattr(request.model, "model", None)))
         async with aclosing(ask(state, options, request)) as events:
             async for event in events:
@@ -196,22 +192,22 @@ async def _drain_in_time(
 async def _drain(
     state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
 ) -> None:
-    left = 0
+    rounds = Rounds.here()
     async with InputGuards(state, options) as guards:
-        _at_work.add(id(state))
         try:
+            await rounds.turn()
             async with aclosing(run_loop(state, options, guards)) as events:
                 async for event in events:
                     state.observe(event)
                     observe(event)
-                    left -= 1
-                    if left <= 0 or event.type != "raw_response_event":
-                        left = max(_FEWEST_PER_BREATH, _EVENTS_PER_BREATH // len(_at_work))
+                    # A model that never waits must not keep the loop from the reader, nor from a
+                    # cancellation; an item is read before anything follows from it.
+                    if rounds.is_over():
+                        await rounds.turn()
+                    elif event.type != "raw_response_event":
                         await asyncio.sleep(0)
         except asyncio.CancelledError:
             # Here and not in a generator: one that is suspended at its yield when a guardrail
             # cancels this task would only be closed, and never know (PEP 789).
             guards.raise_if_interrupted()
             raise
-        finally:
-            _at_work.discard(id(state))

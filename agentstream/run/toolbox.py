@@ -63,9 +63,12 @@ class Toolbox:
         UserError
             If two tools or handoffs have one name.
         """
-        tools, handoffs = await together(
-            [agent.get_all_tools(context), enabled_handoffs(agent, context)]
-        )
+        if agent.handoffs:
+            tools, handoffs = await together(
+                [agent.get_all_tools(context), enabled_handoffs(agent, context)]
+            )
+        else:  # the tasks would cost more than what they do
+            tools, handoffs = await agent.get_all_tools(context), []
         for each in (*tools, *handoffs):
             _check_name(agent, each)
         box = cls(agent, tools, handoffs)

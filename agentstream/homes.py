@@ -1,0 +1,130 @@
+"""Where the public names live, so that ``import agentstream`` imports nothing that is not used.
+
+All of the package takes half a second of processor time; a program that only replays a recording,
+or shows a table, needs a part of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+from typing import Any, Final
+
+from . import elsewhere
+
+_NAMES: Final = {
+    "agent": (
+        "Agent AgentBase AgentToolStreamEvent MCPConfig StopAtTools "
+        "ToolsToFinalOutputFunction ToolsToFinalOutputResult"
+    ),
+    "agent_output": "AgentOutputSchema AgentOutputSchemaBase",
+    "errors": (
+        "AgentsException InputGuardrailTripwireTriggered MCPToolCancellationError "
+        "MaxTurnsExceeded ModelBehaviorError ModelRefusalError ModelStalledError "
+        "ModelStreamError ModelTimeoutError OutputGuardrailTripwireTriggered RecordingError "
+        "RunErrorDetails RunTimeoutError ToolInputGuardrailTripwireTriggered "
+        "ToolOutputGuardrailTripwireTriggered ToolTimeoutError UserError"
+    ),
+    "events": "AgentUpdatedStreamEvent RawResponsesStreamEvent RunItemStreamEvent StreamEvent",
+    "extensions.handoff_filters": "default_handoff_history_mapper nest_handoff_history",
+    "guardrails": (
+        "GuardrailFunctionOutput InputGuardrail InputGuardrailResult OutputGuardrail "
+        "OutputGuardrailResult ToolGuardrailFunctionOutput ToolInputGuardrail "
+        "ToolInputGuardrailData ToolInputGuardrailResult ToolOutputGuardrail "
+        "ToolOutputGuardrailData ToolOutputGuardrailResult input_guardrail output_guardrail "
+        "tool_input_guardrail tool_output_guardrail"
+    ),
+    "handoffs": "Handoff HandoffInputData HandoffInputFilter handoff",
+    "hosted_tools": (
+        "AsyncComputer CodeInterpreterTool Computer ComputerTool FileSearchTool HostedMCPTool "
+        "ImageGenerationTool LocalShellCommandRequest LocalShellExecutor LocalShellTool "
+        "MCPToolApprovalFunction MCPToolApprovalFunctionResult MCPToolApprovalRequest Tool "
+        "ToolSearchTool WebSearchTool"
+    ),
+    "items": (
+        "CompactionItem HandoffCallItem HandoffOutputItem InputItem ItemHelpers "
+        "MCPApprovalRequestItem MCPApprovalResponseItem MCPListToolsItem MessageOutputItem "
+        "ModelResponse ReasoningItem RunItem TResponseInputItem ToolApprovalItem ToolCallItem "
+        "ToolCallOutputItem ToolSearchCallItem ToolSearchOutputItem"
+    ),
+    "limits": "TimeLimits",
+    "model_settings": "ModelRetryBackoffSettings ModelRetrySettings ModelSettings",
+    "models.base": "Model ModelProvider ModelTracing",
+    "models.chat": "OpenAIChatCompletionsModel",
+    "models.provider": (
+        "MultiProvider OpenAIProvider set_default_openai_api set_default_openai_client "
+        "set_default_openai_key"
+    ),
+    "models.recorded.model": "RecordedModel",
+    "models.responses": "OpenAIResponsesModel",
+    "models.retry": (
+        "ModelRetryAdvice ModelRetryAdviceRequest ModelRetryNormalizedError RetryDecision "
+        "RetryPolicy RetryPolicyContext retry_policies"
+    ),
+    "notebook.chat": "Chat chat",
+    "notebook.magic": "load_ipython_extension unload_ipython_extension",
+    "notebook.show": "show",
+    "prompts": "DynamicPromptFunction GenerateDynamicPromptData Prompt",
+    "recorded_run": "RecordedRun load_run",
+    "recording": "recording",
+    "run.config": (
+        "CallModelData ModelInputData RunConfig RunErrorData RunErrorHandlerInput "
+        "RunErrorHandlerResult RunErrorHandlers ToolErrorFormatter ToolErrorFormatterArgs "
+        "ToolExecutionConfig"
+    ),
+    "run.hooks": "AgentHooks RunHooks",
+    "run.repl": "run_demo_loop",
+    "run.result": "RunResult RunResultStreaming",
+    "run.runner": "Runner",
+    "run.state": "RunState",
+    "run_context": "AgentHookContext RunContextWrapper TContext",
+    "sessions": "OpenAIConversationsSession SQLiteSession Session SessionABC SessionSettings",
+    "tool_output": (
+        "ToolOutputFileContent ToolOutputFileContentDict ToolOutputImage ToolOutputImageDict "
+        "ToolOutputText ToolOutputTextDict"
+    ),
+    "tools": (
+        "FunctionTool FunctionToolResult default_tool_error_function function_tool tool_namespace"
+    ),
+    "tracing": "enable_verbose_stdout_logging set_tracing_disabled trace",
+    "usage": "Usage",
+}
+
+HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
+"""The module of each public name."""
+
+
+class Package(ModuleType):
+    """The package, whose names are imported when they are first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        """A public name or a submodule, imported now.
+
+        Raises
+        ------
+        AttributeError
+            There is no such name.
+        ImportError
+            The name is one of the SDK's that is left to the SDK.
+        """
+        home = HOMES.get(name)
+        if home is not None:
+            value = getattr(importlib.import_module(f"{self.__name__}.{home}"), name)
+            setattr(self, name, value)
+            return value
+        module = f"{self.__name__}.{name}"
+        is_private = name.startswith("_") or elsewhere.is_left_out(name)
+        if not is_private and importlib.util.find_spec(module) is not None:
+            # Programs that import the package alone find its modules, too: `agentstream.items`.
+            return importlib.import_module(module)
+        return elsewhere.__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # `trace` and `recording` are functions and modules: to import the module would otherwise
+        # put it in the function's place.
+        if name not in HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *HOMES})
