@@ -27,6 +27,7 @@ OFFICE = '''
 """The agents in the pictures."""
 import asyncio
 from agentstream import Agent, function_tool
+from agentstream.tool_context import ToolContext
 from agentstream.testing import (
     Pace, ScriptedModel, call, cite, fail, hand_off, say, think, turn, web_search)
 
@@ -65,8 +66,9 @@ async def get_weather(city: str, days: int) -> list:
     return [{"day": "Sat", "sky": "sunny", "°C": 24}, {"day": "Sun", "sky": "windy", "°C": 21}]
 
 @function_tool
-async def find_tables(city: str, people: int, terrace: bool) -> str:
+async def find_tables(ctx: ToolContext, city: str, people: int, terrace: bool) -> str:
     "Free tables."
+    ctx.report_progress("4 of 11 restaurants", 4 / 11)
     await asyncio.sleep(30)
     return "none"
 
@@ -100,6 +102,20 @@ reservations = Agent(name="Reservations", model=model(
     "Thank you! For two on Saturday I would take the *Miradouro*: the terrace faces south, and the "
     "fish is from this morning. " + "It is a short walk from the tram. " * 12))
 concierge.handoffs = [reservations]
+
+tutor = Agent(name="Tutor", model=model(
+    "A **closure** is a function that remembers the variables around it.",
+    """Here `add` remembers `n`:
+
+```python
+def adder(n):
+    def add(x):
+        return x + n
+    return add
+
+adder(2)(40)  # 42
+```
+"""))
 
 unlucky = Agent(name="Guide", tools=[get_weather], model=model(
     turn(say("Let me look."), call("get_weather", city="Lisbon", days=2)),
@@ -135,11 +151,16 @@ def tidy(notebook: Notebook) -> None:
 def scene(notebook: Notebook, agent: str, question: str, how: str = "await ") -> None:
     """Open a notebook with one cell, as wide as the pictures are, and run it."""
     notebook.open(notebook.server.write(cell(agent, question, how)))
+    settle(notebook)
+    notebook.start(0)
+
+
+def settle(notebook: Notebook) -> None:
+    """Make the cell as wide as the pictures are."""
     tidy(notebook)
     shown = notebook.page.locator(".jp-Notebook .jp-Cell").first.bounding_box()["width"]
     size = notebook.page.viewport_size
     notebook.page.set_viewport_size({**size, "width": size["width"] + WIDTH + BAR - int(shown)})
-    notebook.start(0)
 
 
 def streaming(notebook: Notebook) -> None:
@@ -182,6 +203,24 @@ def error(notebook: Notebook) -> None:
     take(notebook, "error")
 
 
+def chat(notebook: Notebook) -> None:
+    """A conversation."""
+    notebook.open(
+        notebook.server.write(
+            "from agentstream import chat\nfrom office import tutor\n\nchat(tutor)"
+        )
+    )
+    settle(notebook)
+    notebook.start(0)
+    box = notebook.area(0).locator("textarea")
+    for said, answered in (("What is a closure?", "around it."), ("Show me one", "# 42")):
+        box.fill(said)
+        box.press("Enter")
+        notebook.wait_for_text(0, answered)
+        notebook.page.wait_for_timeout(500)
+    take(notebook, "chat")
+
+
 def dark(notebook: Notebook) -> None:
     """As `streaming`, in JupyterLab's dark theme."""
     scene(notebook, "guide", "Plan a day in Lisbon for us")
@@ -207,7 +246,7 @@ def snapshot(notebook: Notebook) -> None:
 
 
 SCENES: dict[str, Callable[[Notebook], None]] = {
-    one.__name__: one for one in (streaming, tool, handoff, approval, error, dark, snapshot)
+    one.__name__: one for one in (streaming, tool, handoff, approval, chat, error, dark, snapshot)
 }
 
 
