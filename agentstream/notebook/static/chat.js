@@ -6,8 +6,6 @@
 /** Drafts outlive their view: a cell that is scrolled away and back is rendered anew. */
 const drafts = new WeakMap();
 
-let forms = 0;
-
 const SAYS = {
   ready: () => "",
   running: (who) => `${who} is answering`,
@@ -31,7 +29,8 @@ class Form {
   constructor(model, parent) {
     this.model = model;
     this.note = "";
-    const id = `as-ask-${(forms += 1)}`;
+    // Each widget has this module for itself, so that a count would begin anew with each.
+    const id = `as-ask-${Math.random().toString(36).slice(2)}`;
     this.label = make("label", { for: id });
     this.box = make("textarea", { id, rows: "1", "aria-describedby": `${id}-hint`, dir: "auto" });
     this.sendButton = make("button", { type: "submit", class: "as-send" }, "Send");
