@@ -12,7 +12,7 @@ from ..items import ModelResponse
 from ..usage import usage_of
 from .base import Model
 from .request import ModelRequest, responses_arguments
-from .responses_stream import AnswerStream, response_failure
+from .responses_stream import AnswerStream, response_failure, when_made
 from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from .retry_client import ClientRetries
 
@@ -96,6 +96,7 @@ class OpenAIResponsesModel(Model):
         retries = ClientRetries(self._client)
         create = retries.client.responses.create
         response = await retries.call(lambda: create(**retries.extra(arguments)))
+        response = await when_made(response, retries)
         _check_response(response)
         usage = response.usage
         return ModelResponse(

@@ -14,7 +14,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..items import TResponseStreamEvent
 
-__all__ = ["FAILURES", "NOT_JSON", "AnswerStream", "damaged", "response_failure"]
+__all__ = ["FAILURES", "NOT_JSON", "AnswerStream", "damaged", "response_failure", "when_made"]
 
 # After one of these the answer is not usable; the SDK delivers the event and then raises.
 FAILURES: Final = ("response.failed", "response.incomplete", "error")
@@ -47,6 +47,12 @@ _BEFORE_THE_FIRST_DELTA: Final = frozenset(
     }
 )
 _REPEATS_LIE_WITHIN: Final = 64  # events
+
+_DRAIN_SECONDS: Final = 0.1
+
+# Seconds until an answer that is made in the background is looked for.
+_FIRST_LOOK: Final = 0.5
+_LONGEST_PAUSE: Final = 5.0
 
 NOT_JSON: Final = (json.JSONDecodeError, UnicodeDecodeError)
 """What `parse_json` raises."""
@@ -92,25 +98,32 @@ class AnswerStream:
         self._retries = ClientRetries(self._client)
         self._arguments = self._make_arguments()
         self._background = _is_background(self._arguments)
+        remember = self._recent.append
         while True:
             try:
                 async with open_stream(self._request()) as body:
                     async with aclosing(responses_events(body.chunks, body.request)) as events:
                         async for event in events:
-                            fields = event.__dict__
+                            fields = event.__dict__  # getattr of what is not there: 2 us
                             if fields.get("sequence_number") == self._next:
                                 self._next += 1
-                                self._recent.append(event)
+                                remember(event)
                             elif self._is_repeat(event):
                                 continue
-                            if "response" in fields:  # getattr raises inside: 2 us
+                            if "delta" in fields:  # nearly all are: their way ends here
+                                self._begun = True
+                                yield event
+                                continue
+                            if "response" in fields:
                                 self._note(event, body)
-                            if not self._begun and event.type not in _BEFORE_THE_FIRST_DELTA:
+                            if event.type not in _BEFORE_THE_FIRST_DELTA:
                                 self._begun = True
                             yield event
                             if event.type in FAILURES:
                                 raise response_failure(event.type, event)
                             if self._ended:
+                                for late in await self._after_the_end(events):
+                                    yield late
                                 return
                     raise self._cut_off(body)
             except asyncio.CancelledError:
@@ -126,6 +139,20 @@ class AnswerStream:
             except (openai.APIConnectionError, openai.APIStatusError, ModelStreamError) as error:
                 if not await self._goes_on(error):
                     raise
+
+    async def _after_the_end(self, events: AsyncGenerator[Any, None]) -> list[Any]:
+        """Read what follows the answer's last event, without waiting for the server to hang up.
+
+        What the last event holds already, by its number, is left out: it came late.
+        """
+        found: list[Any] = []
+        with suppress(TimeoutError, openai.APIError, *NOT_JSON):  # the answer is whole
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for event in events:
+                    number = event.__dict__.get("sequence_number")
+                    if not isinstance(number, int) or number >= self._next:
+                        found.append(event)
+        return found
 
     def _request(self) -> Any:
         """Make the request, or that for the rest of the answer."""
@@ -194,6 +221,26 @@ class AnswerStream:
             "a server that has Chat Completions only, call "
             "set_default_openai_api('chat_completions')."
         )
+
+
+async def when_made(response: Any, retries: ClientRetries) -> Any:
+    """The answer, when a server that makes it in the background has made it.
+
+    Parameters
+    ----------
+    response
+        What the request was answered with: the answer, or a promise of it.
+    retries : ClientRetries
+        Of the request.
+    """
+    pause = _FIRST_LOOK
+    while getattr(response, "status", None) in ("queued", "in_progress"):
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+        retrieve, name = retries.client.responses.retrieve, response.id
+        retries.count = 0
+        response = await retries.call(lambda: retrieve(name))  # noqa: B023 - awaited here
+    return response
 
 
 def _is_background(arguments: Mapping[str, Any]) -> bool:

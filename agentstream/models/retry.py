@@ -173,6 +173,7 @@ async def stream_with_retry(
     memory = (previous_response_id, conversation_id)
     state = _Attempts(settings, model, True, memory, watch)
     watch.start()
+    monotonic, reading = time.monotonic, READING
     try:
         while True:
             failure: Exception | None = None  # of this attempt
@@ -183,7 +184,7 @@ async def stream_with_retry(
                 first: Callable[[], Awaitable[Any]] | None = state.first(stream)
                 while failure is None:
                     # Only the model's errors are caught: none that the reader throws in.
-                    watch.since = time.monotonic()
+                    watch.since = monotonic()
                     try:
                         event = await (anext(stream) if first is None else first())
                     except StopAsyncIteration:
@@ -195,7 +196,7 @@ async def stream_with_retry(
                     except Exception as error:  # noqa: BLE001 - raised below, or tried again
                         failure = error
                     else:
-                        watch.since = READING
+                        watch.since = reading
                         if watch.is_silent:
                             watch.heard()
                         yield event

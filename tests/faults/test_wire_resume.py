@@ -9,8 +9,15 @@ import httpx2
 import openai
 import pytest
 
-from agentstream import ModelRetrySettings, ModelSettings, ModelStalledError
-from agentstream.models import retry_client
+from agentstream import (
+    Agent,
+    ModelRetrySettings,
+    ModelSettings,
+    ModelStalledError,
+    OpenAIResponsesModel,
+    Runner,
+)
+from agentstream.models import responses_stream, retry_client
 from agentstream.notebook.still import text_of
 from tests.faults.reader import LAST, PATIENCE, REST, SILENCE, Seen, check_left, opened, page, play
 from tests.faults.wire import (
@@ -221,3 +228,27 @@ async def test_an_answer_that_is_asked_anew_replaces_what_broke(stream: Stream) 
             except AssertionError as error:
                 error.add_note(f"{fault} at event {at} of {stream}")
                 raise
+
+
+async def test_a_background_answer_in_one_piece_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(responses_stream, "_FIRST_LOOK", 0.001)
+    promise = {"id": "resp_1", "object": "response", "created_at": 0, "model": "m", "output": []}
+    promise |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    message = {"id": "i", "type": "message", "role": "assistant", "status": "completed"}
+    message["content"] = [{"type": "output_text", "text": "Here I am.", "annotations": []}]
+    failed = httpx2.Response(500, json={"error": {"message": "down"}})
+    answers = [
+        httpx2.Response(200, json={**promise, "status": status, "output": output})
+        for status, output in (("queued", []), ("in_progress", []), ("completed", [message]))
+    ]
+    wire = Wire()
+    async with wire.client(max_retries=1) as client:
+        model = OpenAIResponsesModel("m", wire.plays(client, *answers[:2], failed, answers[2]))
+        agent = Agent(name="A", model=model, model_settings=BACKGROUND)
+        result = await Runner.run(agent, "go")
+    assert result.final_output == "Here I am."
+    assert [request.method for request in wire.requests] == ["POST", "GET", "GET", "GET"]
+    assert wire.requests[-1].url.path == "/v1/responses/resp_1"
+    assert len(result.trace.retries) == 1

@@ -628,7 +628,7 @@ async def test_an_answer_that_is_no_response_says_what_to_check(answer: Any) -> 
 FAILED = {"type": "response.failed", "sequence_number": 0}
 STREAMS: dict[str, bytes] = {
     "complete": sse(CREATED, DELTA, COMPLETED),
-    "events_after_the_end": sse(COMPLETED, DELTA),
+    "events_after_the_end": sse(COMPLETED, {**DELTA, "sequence_number": 3}),
     "failed": sse({**FAILED, "response": {**RESPONSE, "status": "failed", "error": None}}),
     "failed_with_error": sse(
         {
@@ -794,3 +794,10 @@ async def test_tools_are_checked_before_a_connection_is_opened() -> None:
         with pytest.raises(UserError, match="searchable"):
             await anext(model.stream_response(*positional, **named))
         assert connections == [0]
+
+
+async def test_an_event_that_comes_after_the_end_although_it_was_before_is_left_out() -> None:
+    """The SDK delivers it; but the last event holds the answer, and it would be there twice."""
+    body = sse(CREATED, COMPLETED, DELTA, DELTA, {**DELTA, "sequence_number": 3})
+    events, _ = await streamed(agentstream, body)
+    assert [event.sequence_number for event in events] == [0, 2, 3]
