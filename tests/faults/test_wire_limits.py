@@ -31,6 +31,7 @@ from agentstream.models.retry import stream_with_retry
 from agentstream.notebook.board import Board
 from agentstream.notebook.scene import Scene
 from agentstream.notebook.terminal import TerminalView
+from agentstream.notebook.view import AgentView
 from agentstream.testing import Pace, ScriptedModel, call, say, stall, turn
 from tests.faults.test_wire_retries import ANSWER
 from tests.faults.wire import STALL, Wire
@@ -90,6 +91,22 @@ async def test_the_note_goes_when_the_model_speaks_again() -> None:
     assert "Waiting for the model" not in page(result)
     kinds = list(result.to_frame("events")["type"])
     assert kinds.count("mark.model_silent") == kinds.count("mark.model_heard") == 1
+
+
+async def test_the_page_is_told_of_a_silence_and_of_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(AgentView, "send", lambda self, message: sent.append(str(message["ops"])))
+    model = ScriptedModel([turn(say("One two three"), stall(0.5, after=6))])
+    result = start(model, TimeLimits(notice=0.02))
+    view = AgentView(result.trace)
+    result.watch(view.nudge)
+    await result.wait()
+    view.close_run()
+    waiting = [at for at, ops in enumerate(sent) if "Waiting for the model" in ops]
+    assert len(waiting) == 1  # its clock ticks on the page, without further messages
+    assert "as-waiting" not in str(view.keyframe["ops"])
 
 
 async def test_the_first_event_has_a_limit_of_its_own() -> None:
