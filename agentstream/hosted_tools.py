@@ -22,6 +22,7 @@ from typing import (
 from typing_extensions import TypedDict
 
 from .tools import FunctionTool
+from .unprinted import unprinted
 
 if TYPE_CHECKING:
     from openai.types.responses.file_search_tool_param import Filters, RankingOptions
@@ -217,6 +218,10 @@ class HostedMCPTool:
 
     tool_config: Mcp
     on_approval_request: MCPToolApprovalFunction | None = None
+
+    def __post_init__(self) -> None:
+        # A copy in which `authorization` and `headers` do not print.
+        self.tool_config = unprinted(self.tool_config)
 
     @property
     def name(self) -> str:

@@ -17,6 +17,15 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import core_schema, to_jsonable_python
 
+from .unprinted import unprinted
+
+# A setting, and the name under which its texts count: all of a header, in a body only keys.
+_MAY_HOLD_KEYS = {
+    "extra_headers": "headers",
+    "extra_query": "headers",
+    "extra_body": "",
+    "extra_args": "",
+}
 _CONFIG = ConfigDict(arbitrary_types_allowed=True)
 
 
@@ -150,7 +159,8 @@ class ModelSettings:
     top_logprobs : int or None
         How many alternatives of each token are told.
     extra_query, extra_body, extra_headers, extra_args : dict or None
-        Added to the request's address, its body, its headers, and to the client's call.
+        Added to the request's address, its body, its headers, and to the client's call. They are
+        copied; what may be a key does not print (see `agentstream.unprinted`).
     retry : ModelRetrySettings or None
         Whether a failed call is made again.
     context_management : list or None
@@ -191,6 +201,11 @@ class ModelSettings:
     prompt_cache_options: Any | None = None
     preserve_raw_usage: bool | None = None
     timeout: Annotated[FiniteFloat, Field(gt=0)] | None = None
+
+    def __post_init__(self) -> None:
+        for name, under in _MAY_HOLD_KEYS.items():
+            if isinstance(value := getattr(self, name), dict):
+                setattr(self, name, unprinted(value, under=under))
 
     def resolve(self, override: ModelSettings | dict[str, Any] | None) -> ModelSettings:
         """These settings with those of `override` that are set laid over them.

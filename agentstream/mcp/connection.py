@@ -22,6 +22,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UserError
+from ..unprinted import without_credentials
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -146,6 +147,10 @@ class Connection:
         cause = root_of(error) if error is not None else None
         why = self._explain(cause) if cause is not None else "it ended at once."
         failed = MCPConnectionError(f"Failed to connect to MCP server {self.name!r}: {why}")
+        if cause is not None:  # the HTTP library names the whole address, which may hold a key
+            cause.args = tuple(
+                without_credentials(part) if isinstance(part, str) else part for part in cause.args
+            )
         failed.__cause__ = cause
         return failed
 

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from openai import AsyncOpenAI
 
 from ..errors import UserError
+from ..unprinted import Unprinted, without_credentials
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -63,6 +64,10 @@ class Account:
     organization: str | None = None
     project: str | None = None
 
+    def __repr__(self) -> str:
+        where = None if self.base_url is None else without_credentials(self.base_url)
+        return f"Account(base_url={where!r}, organization={self.organization!r})"
+
 
 # A client's connections belong to the event loop they were opened on, and break on any other.
 # Beside each client stands what closes it when its loop ends.
@@ -86,7 +91,7 @@ def set_default_openai_key(key: str, use_for_tracing: bool = True) -> None:
         import getpass
         set_default_openai_key(getpass.getpass("Key: "))
     """
-    _defaults.key = key
+    _defaults.key = _hidden(key)
 
 
 def set_default_openai_client(client: AsyncOpenAI, use_for_tracing: bool = True) -> None:
@@ -152,11 +157,11 @@ def client_for(account: Account) -> AsyncOpenAI:
 
 def _resolved(account: Account) -> Account:
     """Fill in what the program and the environment say, as of now."""
-    key = account.key or _defaults.key or os.environ.get("OPENAI_API_KEY")
+    key = _hidden(account.key or _defaults.key or os.environ.get("OPENAI_API_KEY"))
     base_url = account.base_url or os.environ.get("OPENAI_BASE_URL") or None
     if key is not None:
         # A newline read along with a key would end up, with the key, in the HTTP library's error.
-        key = key.strip()
+        key = Unprinted(key.strip())
         if not (key.isascii() and key.isprintable()):
             raise UserError(
                 "The OpenAI key has characters that no key has, such as a line break or a letter "
@@ -167,6 +172,10 @@ def _resolved(account: Account) -> Account:
     if not key:
         raise UserError(_NO_KEY)
     return Account(key, base_url, account.organization, account.project)
+
+
+def _hidden(key: str | None) -> str | None:
+    return None if key is None else Unprinted(key)
 
 
 def _shared_client(account: Account) -> AsyncOpenAI:

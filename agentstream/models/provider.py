@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..errors import UserError
 from ..model_settings import default_model_name
+from ..unprinted import Unprinted, unprinted
 from .account import (
     Account,
     check_choice,
@@ -17,7 +18,6 @@ from .account import (
     set_default_openai_key,
 )
 from .base import Model, ModelProvider
-from .chat import OpenAIChatCompletionsModel
 from .responses import OpenAIResponsesModel
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ class OpenAIProvider(ModelProvider):
         responses_websocket_options: Any = None,
         buffer_streamed_tool_calls: bool = False,
     ) -> None:
+        # Under the same name: a traceback that prints locals shows no key.
+        api_key = api_key and Unprinted(api_key)
+        base_url = unprinted(base_url)
         self._account = Account(api_key, base_url, organization, project)
         if openai_client is not None and (self._account != Account() or websocket_base_url):
             raise UserError(
@@ -123,6 +126,8 @@ class OpenAIProvider(ModelProvider):
         client = self._find_client()
         if self._responses:
             return OpenAIResponsesModel(name, client, model_is_explicit=explicit)
+        from .chat import OpenAIChatCompletionsModel  # not where the Responses API is used
+
         return OpenAIChatCompletionsModel(
             name,
             client,
@@ -223,6 +228,8 @@ class MultiProvider(ModelProvider):
         openai_responses_websocket_options: Any = None,
         openai_buffer_streamed_tool_calls: bool = False,
     ) -> None:
+        openai_api_key = openai_api_key and Unprinted(openai_api_key)
+        openai_base_url = unprinted(openai_base_url)
         prefix_modes, unknown_modes = get_args(PrefixMode), get_args(UnknownPrefixMode)
         check_choice("MultiProvider openai_prefix_mode", openai_prefix_mode, prefix_modes)
         check_choice("MultiProvider unknown_prefix_mode", unknown_prefix_mode, unknown_modes)

@@ -11,7 +11,7 @@ import ssl
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import anyio
@@ -41,7 +41,7 @@ class StreamedBody:
     """
 
     chunks: AsyncIterator[bytes]
-    request: Any
+    request: Any = field(repr=False)  # its address may hold a key
     request_id: str | None
     content_type: str
 

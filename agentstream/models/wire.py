@@ -13,7 +13,8 @@ missing is delivered when its JSON is whole, since some servers close right afte
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, cast, get_args
 
 import jiter
@@ -243,6 +244,8 @@ async def responses_events(
         The server sent an ``{"error": ...}`` payload, as the official client raises it.
     """
     splitter, short = SSESplitter(), dict(_SHORT)
+    # Not kept in a local: its address may hold a key, and some tracebacks print locals.
+    failure, request = partial(_failure, _Unshown(request)), None
     async for chunk in chunks:
         for name, data in splitter.feed(chunk):
             event = _short_path(short, name, data)
@@ -252,7 +255,7 @@ async def responses_events(
                 payload = parse_json(data)
                 if not isinstance(payload, dict):
                     continue  # it has no type, so it is no event
-                event = _checked_event(payload, request)
+                event = _checked_event(payload, failure)
             yield event
     for _, data in splitter.finish():
         try:
@@ -260,7 +263,7 @@ async def responses_events(
         except ValueError:  # cut off, or [DONE]: the official client drops it, too
             return
         if isinstance(payload, dict):
-            yield _checked_event(payload, request)
+            yield _checked_event(payload, failure)
 
 
 def _short_path(
@@ -283,9 +286,20 @@ def _short_path(
     return None if event.__pydantic_extra__.get("error") else event
 
 
-def _checked_event(data: dict[str, Any], request: Any) -> ResponseStreamEvent:
+class _Unshown:
+    """Holds a value, and does not print it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _failure(request: _Unshown, error: Any) -> APIError:
+    return api_error(error, request.value)
+
+
+def _checked_event(data: dict[str, Any], failure: Callable[[Any], APIError]) -> ResponseStreamEvent:
     if data.get("error"):
-        raise api_error(data["error"], request)
+        raise failure(data["error"])
     return responses_event(data)
 
 

@@ -1,0 +1,74 @@
+"""Texts that are sent and never shown: keys in headers, queries and configurations.
+
+A key that is an ordinary text shows up wherever somebody prints what holds it: the ``repr`` of an
+agent's settings, a traceback that prints locals. Here the text itself declines: its ``repr`` is
+``'***'``, through all copies of the dicts that it is handed on in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+__all__ = ["Unprinted", "unprinted", "without_credentials"]
+
+# The names under which configurations hold keys.
+_KEYS: Final = re.compile(r"key|token|secret|passw|auth|credential|cookie|headers", re.IGNORECASE)
+_USER: Final = re.compile(r"(\w+://)[^\s/@'\"]+@")
+_QUERY: Final = re.compile(r"([?&][^\s=&'\"]+=)[^\s&'\"]+")
+
+
+class Unprinted(str):
+    """A text as any other, but for its ``repr``.
+
+    Examples
+    --------
+    >>> {"x-api-key": Unprinted("sk-1")}
+    {'x-api-key': '***'}
+    >>> f"Bearer {Unprinted('sk-1')}"
+    'Bearer sk-1'
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def unprinted(value: Any, *, under: str = "") -> Any:
+    """A copy of `value` whose texts under names such as ``api_key`` do not print.
+
+    Parameters
+    ----------
+    value : object
+        Text, list or dict; anything else is given back as it is.
+    under : str
+        The name that the value has itself.
+
+    Examples
+    --------
+    >>> unprinted({"type": "mcp", "authorization": "sk-1", "headers": {"a": ["b"]}})
+    {'type': 'mcp', 'authorization': '***', 'headers': {'a': ['***']}}
+    """
+    hidden = bool(_KEYS.search(under))
+    if isinstance(value, dict):
+        return {
+            name: unprinted(entry, under=under if hidden else str(name))
+            for name, entry in value.items()
+        }
+    if isinstance(value, list):
+        return [unprinted(entry, under=under) for entry in value]
+    if type(value) is str and (hidden or without_credentials(value) != value):
+        return Unprinted(value)
+    return value
+
+
+def without_credentials(text: str) -> str:
+    """`text` with the user, the password and the values of the query of each address masked.
+
+    Examples
+    --------
+    >>> without_credentials("401 for url 'https://me:sk-1@example.org/mcp?key=sk-1'")
+    "401 for url 'https://***@example.org/mcp?key=***'"
+    """
+    return _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text))

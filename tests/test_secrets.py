@@ -1,0 +1,361 @@
+"""A key, however it was given, is in nothing that a run leaves: a marked one is looked for in all.
+
+Every way to give one is tried with every way for a run to end. What is looked through: the frames
+of the live view, the still picture, the terminal's text, tables and timeline, the recording, saved
+state, `repr` and `str` of all that a user can hold, the log at DEBUG, and tracebacks, those that
+print the locals of our own frames (IPython's ``%xmode Verbose``, rich) among them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import pickle
+import socket
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai import AsyncAzureOpenAI, AsyncOpenAI
+
+import agentstream
+from agentstream import (
+    Agent,
+    HostedMCPTool,
+    ModelRetrySettings,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIProvider,
+    OpenAIResponsesModel,
+    RunConfig,
+    Runner,
+    UserError,
+    function_tool,
+    load_run,
+    recording,
+    set_default_openai_client,
+    set_default_openai_key,
+    show,
+)
+from agentstream.mcp import MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
+from agentstream.models import account
+from agentstream.notebook.board import Board
+from agentstream.notebook.scene import Scene
+from agentstream.notebook.snapshot import snapshot
+from agentstream.testing import ScriptedServer, call, cut, fail, http_error, raw, reset, stall, turn
+
+KEY = "sk-MARKED-0123456789abcdef"
+OURS = str(Path(agentstream.__file__).parent)
+ONCE = ModelRetrySettings(max_retries=0)
+
+
+@function_tool(failure_error_function=None)
+def break_down(city: str) -> str:
+    """Fail."""
+    raise RuntimeError(f"no {city} here")
+
+
+# -- every way to give a key --
+
+Way = Callable[[str, pytest.MonkeyPatch], tuple[dict[str, Any], RunConfig]]
+
+
+_opened: list[AsyncOpenAI] = []
+
+
+def client(url: str, **options: Any) -> AsyncOpenAI:
+    _opened.append(AsyncOpenAI(**{"base_url": url, "max_retries": 0, "api_key": KEY, **options}))
+    return _opened[-1]
+
+
+def by_environment(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    return {"model": "m"}, RunConfig()
+
+
+def by_default_key(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    set_default_openai_key(KEY)
+    return {"model": "m"}, RunConfig()
+
+
+def by_default_client(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    set_default_openai_client(client(url))
+    return {"model": "m"}, RunConfig()
+
+
+def by_provider(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return {"model": "m"}, RunConfig(model_provider=OpenAIProvider(api_key=KEY, base_url=url))
+
+
+def by_responses_model(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return {"model": OpenAIResponsesModel("m", client(url))}, RunConfig()
+
+
+def by_chat_model(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return {"model": OpenAIChatCompletionsModel("m", client(url))}, RunConfig()
+
+
+def by_azure(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    azure = AsyncAzureOpenAI(base_url=url, api_key=KEY, api_version="2025-01-01", max_retries=0)
+    _opened.append(azure)
+    return {"model": OpenAIChatCompletionsModel("m", azure)}, RunConfig()
+
+
+def by_headers(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    settings = ModelSettings(
+        extra_headers={"Authorization": f"Bearer {KEY}", "x-api-key": KEY}, retry=ONCE
+    )
+    model = OpenAIResponsesModel("m", client(url, api_key="none"))
+    return {"model": model, "model_settings": settings}, RunConfig()
+
+
+def by_query(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    settings = ModelSettings(extra_query={"api-key": KEY}, retry=ONCE)
+    model = OpenAIChatCompletionsModel("m", client(url, api_key="none"))
+    return {"model": model, "model_settings": settings}, RunConfig()
+
+
+def by_client_defaults(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    own = client(url, api_key="none", default_headers={"x-key": KEY}, default_query={"key": KEY})
+    return {"model": OpenAIResponsesModel("m", own)}, RunConfig()
+
+
+def by_address(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    with_password = url.replace("http://", f"http://user:{KEY}@")
+    return {"model": OpenAIResponsesModel("m", client(with_password, api_key="none"))}, RunConfig()
+
+
+def by_hosted_mcp(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    tool = HostedMCPTool(
+        {
+            "type": "mcp",
+            "server_label": "docs",
+            "server_url": "https://example.org/mcp",
+            "authorization": KEY,
+            "headers": {"x-key": KEY},
+        }
+    )
+    model = OpenAIResponsesModel("m", client(url, api_key="none"))
+    return {"model": model, "tools": [tool, break_down]}, RunConfig()
+
+
+WAYS: list[Way] = [
+    by_environment, by_default_key, by_default_client, by_provider, by_responses_model,
+    by_chat_model, by_azure, by_headers, by_query, by_client_defaults, by_address, by_hosted_mcp,
+]  # fmt: skip
+
+# -- every way for a run to end --
+
+ENDINGS: dict[str, list[Any]] = {
+    "an answer": [turn("All is well.")],
+    "401": [turn(http_error(401))],
+    "429": [turn(http_error(429, retry_after=0))],
+    "500": [turn(http_error(500))],
+    "a cut": [turn("Some words come, and then", cut(6))],
+    "a reset": [turn("Some words come, and then", reset(6))],
+    "a failure": [turn("Half", fail())],
+    "no JSON": [raw(b"data: <html>\n\n")],
+    "another page": [raw(b"<html></html>", content_type="text/html")],
+    "a failing tool": [turn(call("break_down", city="Lisbon"))],
+    "no turn left": [turn(call("break_down_never", city="x"))],
+    "a time-out": [turn("Some words", stall())],
+    "a stop": [turn("Some words", stall())],
+    "nobody there": [],
+}
+
+
+@pytest.fixture(autouse=True)
+def defaults_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "_defaults", account._Defaults())
+    # The client's own attempts, where we cannot tell it otherwise, would take seconds each.
+    monkeypatch.setattr("openai._base_client.DEFAULT_MAX_RETRIES", 0)
+
+
+class Leavings:
+    """Everything that a run left, as text, by what it is."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+
+    def add(self, name: str, make: Callable[[], Any]) -> None:
+        value = make()
+        self.found[name] = value if isinstance(value, str) else repr(value)
+
+    def with_the_key(self) -> list[str]:
+        return [name for name, text in self.found.items() if KEY in text]
+
+
+def own_frames(error: BaseException) -> str:
+    """The traceback with the locals of our own frames, as %xmode Verbose and rich print them."""
+    stack = traceback.TracebackException.from_exception(error, capture_locals=True)
+    lines: list[str] = []
+    waiting: list[traceback.TracebackException | None] = [stack]
+    while waiting:
+        each = waiting.pop()
+        if each is None:
+            continue
+        waiting += [each.__cause__, each.__context__]
+        for frame in each.stack:
+            if frame.filename.startswith(OURS):
+                lines.append(f"{frame.filename}:{frame.lineno} {frame.name} {frame.locals}")
+    return "\n".join(lines)
+
+
+async def run_to_its_end(
+    agent: Agent[Any], config: RunConfig, ending: str
+) -> tuple[Any, BaseException | None]:
+    turns = 1 if ending == "no turn left" else 5
+    result = Runner.run_streamed(agent, "Go", run_config=config, max_turns=turns)
+    try:
+        async with asyncio.timeout(0.3 if ending == "a time-out" else 20):
+            async for event in result.stream_events():
+                text = getattr(getattr(event, "data", None), "delta", None)
+                if ending == "a stop" and text:
+                    result.cancel()
+        return result, None
+    except Exception as error:
+        return result, error
+
+
+def look_through(left: Leavings, agent: Agent[Any], result: Any, path: Path) -> None:
+    board = Board()
+    Scene(result.trace, board).update()
+    left.add("live view", lambda: json.dumps(board.frame()))
+    for kind, text in snapshot(result.trace, table=True, timeline=True).items():
+        left.add(f"picture {kind}", lambda text=text: text)
+    for table in ("items", "turns", "events", "spans"):
+        left.add(f"table {table}", lambda table=table: result.to_frame(table).to_csv())
+    left.add("timeline", lambda: result.timeline().svg())
+    left.add("graph", lambda: agent.graph().svg())
+    left.add("state", lambda: result.to_state().to_string())
+    left.add("recording", lambda: path.read_text() if path.exists() else "")
+    if path.exists():
+        left.add("loaded", lambda: load_run(path).to_frame("events").to_csv())
+    for thing in (result, result.trace, agent, agent.model, agent.model_settings, *agent.tools):
+        left.add(f"repr {type(thing).__name__}", lambda thing=thing: repr(thing))
+        left.add(f"str {type(thing).__name__}", lambda thing=thing: str(thing))
+    for thing in (result.new_items, result.raw_responses, result.trace, result):
+        with suppress(Exception):
+            left.add(f"pickle {type(thing).__name__}", lambda thing=thing: str(pickle.dumps(thing)))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_a_key_is_in_nothing_that_a_run_leaves(
+    way: Way,
+    ending: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="agentstream")
+    path, left = tmp_path / "run.jsonl", Leavings()
+
+    async def main(url: str) -> Any:
+        options, config = way(url, monkeypatch)
+        options.setdefault("tools", [break_down])
+        options.setdefault("model_settings", ModelSettings(retry=ONCE))
+        agent: Agent[Any] = Agent(name="Guide", **options)
+        with recording(path):
+            result, error = await run_to_its_end(agent, config, ending)
+        with suppress(Exception):
+            await show(result)
+        while _opened:
+            await _opened.pop().close()
+        return agent, config, result, error
+
+    with ScriptedServer(ENDINGS[ending] * 3) as server:
+        url = server.base_url
+        if ending == "nobody there":
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        agent, config, result, error = asyncio.run(main(url))
+    assert (error is None) == (ending in ("an answer", "a stop")), error
+    look_through(left, agent, result, path)
+    left.add("run config", lambda: repr(config) + repr(vars(config)))
+    if error is not None:
+        left.add("error", lambda: "".join(traceback.format_exception(error)))
+        left.add("error's repr", lambda: repr(error) + repr(getattr(error, "run_data", "")))
+        left.add("locals of our frames", lambda: own_frames(error))
+    left.add("log", lambda: "\n".join(f"{r.getMessage()} {r.exc_text}" for r in caplog.records))
+    left.add("terminal", lambda: "".join(capsys.readouterr()))
+    assert left.with_the_key() == []
+    assert len(left.found) > 20
+
+
+def test_the_search_finds_a_key_that_is_there() -> None:
+    left = Leavings()
+    left.add("leak", lambda: f"Bearer {KEY}")
+    left.add("none", lambda: "Bearer ***")
+
+    assert left.with_the_key() == ["leak"]
+    with pytest.raises(Exception) as caught:
+        Runner.run_sync(Agent(name=KEY), None)  # type: ignore[arg-type]
+    assert KEY in own_frames(caught.value)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n{KEY}", f"{KEY}é"])
+def test_a_key_that_is_none_is_refused_without_being_shown(key: str) -> None:
+    set_default_openai_key(key)
+    with pytest.raises(UserError) as caught:
+        OpenAIProvider().get_model("m")
+    assert KEY not in str(caught.value) + own_frames(caught.value)
+    with pytest.raises(UserError) as caught:
+        OpenAIProvider(api_key=KEY, openai_client=AsyncOpenAI(api_key=KEY))
+    assert KEY not in str(caught.value) + own_frames(caught.value)
+
+
+def test_no_repr_shows_a_key(tmp_path: Path) -> None:
+    settings = ModelSettings(
+        extra_headers={"x": KEY},
+        extra_query={"x": KEY},
+        extra_body={"api_key": KEY},
+        extra_args={"more": [{"token": KEY}]},
+    )
+    url = f"https://user:{KEY}@example.org/mcp?key={KEY}"
+    auth = httpx.BasicAuth("user", KEY)
+    shown = [
+        settings,
+        Agent(name="A", model_settings=settings),
+        RunConfig(model_settings=settings, model_provider=OpenAIProvider(api_key=KEY)),
+        account.Account(KEY, f"https://user:{KEY}@example.org/v1?key={KEY}"),
+        HostedMCPTool({"type": "mcp", "server_label": "d", "authorization": KEY}),  # type: ignore[typeddict-item]
+        MCPServerSse({"url": url, "headers": {"x": KEY}, "auth": auth}),
+        MCPServerStreamableHttp({"url": url, "headers": {"x": KEY}, "auth": auth}),
+        MCPServerStdio({"command": "server", "args": [KEY], "env": {"KEY": KEY}}),
+        OpenAIProvider(api_key=KEY),
+        OpenAIResponsesModel("m", client(url)),
+        OpenAIChatCompletionsModel("m", client(url)),
+    ]
+    assert [thing for thing in shown if KEY in repr(thing) + str(thing)] == []
+    assert settings.extra_headers == {"x": KEY}
+    assert settings.to_json_dict()["extra_headers"] == {"x": KEY}
+
+
+@pytest.mark.parametrize("kind", [MCPServerSse, MCPServerStreamableHttp])
+@pytest.mark.parametrize("status", [None, 401, 500])
+async def test_an_mcp_server_that_fails_shows_no_key(
+    kind: Any, status: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="agentstream")
+    with ScriptedServer([turn(http_error(status or 500))] * 5) as server:
+        address = server.base_url.replace("http://", f"http://user:{KEY}@") + f"/mcp?key={KEY}"
+        if status is None:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            address = f"http://user:{KEY}@127.0.0.1:{port}/mcp?key={KEY}"
+        mcp = kind({"url": address, "headers": {"Authorization": f"Bearer {KEY}"}, "timeout": 2})
+        with pytest.raises(Exception) as caught:
+            await mcp.connect()
+        await mcp.cleanup()
+    told = "".join(traceback.format_exception(caught.value)) + own_frames(caught.value)
+    told += "\n".join(f"{r.getMessage()} {r.exc_text}" for r in caplog.records)
+    assert KEY not in told
