@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ModelBehaviorError, UserError
 from ..hosted_tools import LocalShellCommandRequest
 from ..items import RunItem, ToolCallOutputItem
+from ..trace.marks import ToolWarned
+from .interrupts import ending_alone
 from .options import RunOptions, call
+from .watch import Watched
 
 if TYPE_CHECKING:
     from .state import RunState
     from .toolbox import Toolbox
+
+
+T = TypeVar("T")
+
+logger = logging.getLogger("agentstream")
+
+
+async def _done(options: RunOptions, call_id: str, name: str, work: Coroutine[Any, Any, T]) -> T:
+    """Await what the user's computer or shell does, watched like every tool."""
+
+    def warn(message: str) -> None:
+        options.mark(ToolWarned(call_id, message))
+        logger.warning("The tool %r %s.", name, message)
+
+    with ending_alone(name):
+        return await Watched(work, name, warn)
 
 
 async def run_computer_call(
@@ -33,11 +54,7 @@ async def run_computer_call(
     await options.tell(agent, "on_tool_start", context, agent, tool)
     computer: Any = tool.computer
     actions = getattr(raw, "actions", None) or ([raw.action] if raw.action else [])
-    screen: str | None = None
-    for action in actions:
-        screen = await _do(computer, action)
-    if screen is None:
-        screen = await call(computer.screenshot)
+    screen = await _done(options, raw.call_id, tool.name, _do_all(computer, actions))
     await options.tell(agent, "on_tool_end", context, agent, tool, screen)
     image = f"data:image/png;base64,{screen}"
     output: dict[str, Any] = {
@@ -68,6 +85,14 @@ async def _acknowledged(state: RunState[Any], tool: Any, raw: Any) -> list[dict[
             )
         done.append({"id": check.id, "code": check.code, "message": check.message})
     return done
+
+
+async def _do_all(computer: Any, actions: Sequence[Any]) -> str:
+    """All actions of a call, and the screen after them."""
+    screen: str | None = None
+    for action in actions:
+        screen = await _do(computer, action)
+    return await call(computer.screenshot) if screen is None else screen
 
 
 async def _do(computer: Any, action: Any) -> str | None:
@@ -107,7 +132,7 @@ async def run_shell_call(
     agent, context = state.agent, state.context
     await options.tell(agent, "on_tool_start", context, agent, tool)
     request = LocalShellCommandRequest(ctx_wrapper=context, data=raw)
-    output = await call(tool.executor, request)
+    output = await _done(options, raw.call_id, tool.name, call(tool.executor, request))
     await options.tell(agent, "on_tool_end", context, agent, tool, output)
     answer = {"type": "local_shell_call_output", "id": raw.call_id, "output": output}
     return ToolCallOutputItem(agent=agent, raw_item=answer, output=output)

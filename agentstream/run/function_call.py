@@ -36,7 +36,7 @@ from ..trace.marks import (
     ToolWarned,
 )
 from .config import ToolErrorFormatterArgs
-from .interrupts import Halted, Interrupt
+from .interrupts import ending_alone, failed
 from .options import RunOptions, call
 from .state import RunState
 from .watch import Watched
@@ -130,22 +130,13 @@ class FunctionCall:
             What they raise of agentstream's own.
         """
         try:
-            return await self._run()
+            with ending_alone(self.tool.name):
+                return await self._run()
         except AgentsException:
             raise
-        except asyncio.CancelledError as cancelled:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # The tool itself raised it: nobody cancelled the run.
-            raise self.failed("it raised CancelledError") from cancelled
-        except Interrupt as interrupt:
-            raise Halted(interrupt, f" in the tool {self.tool.name!r}") from None
-        except KeyboardInterrupt as interrupt:
-            raise self.failed("it raised KeyboardInterrupt") from interrupt
         except Exception as error:
             self.options.mark(ToolFinished(self.raw.call_id, str(error) or type(error).__name__))
-            raise self.failed(str(error) or type(error).__name__) from error
+            raise failed(self.tool.name, str(error) or type(error).__name__) from error
         finally:
             self._over = True
 
@@ -245,10 +236,6 @@ class FunctionCall:
             error=error,
         )
         return await call(formatter, arguments) or message
-
-    def failed(self, why: str) -> UserError:
-        """The error for a tool that failed and has no `failure_error_function`."""
-        return UserError(f"Error running tool {self.tool.name}: {why}")
 
     async def checked(self, guardrail: Any, data: Any, stage: GuardrailStage) -> Any:
         """What a guardrail of the tool found, with marks of its start and its end."""

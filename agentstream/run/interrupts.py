@@ -12,6 +12,7 @@ in the way:
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import asyncio
 import signal
 import sys
@@ -19,6 +20,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from ..errors import UserError
 
 
 class Interrupt(KeyboardInterrupt):
@@ -53,6 +56,39 @@ class Halted(BaseException):
         is_answered = isinstance(error, Interrupt) and error.answered
         self.error = asyncio.CancelledError(str(self)) if is_answered else error
 
+
+@contextmanager
+def ending_alone(tool_name: str) -> Iterator[None]:
+    """Keep a tool that raises what ends tasks and programs from ending more than its run.
+
+    Raises
+    ------
+    UserError
+        The tool raised CancelledError, KeyboardInterrupt or SystemExit by itself.
+    Halted
+        An interrupt reached the tool.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise failed(tool_name, "it raised CancelledError") from error
+    except Interrupt as interrupt:
+        raise Halted(interrupt, f" in the tool {tool_name!r}") from None
+    except (KeyboardInterrupt, SystemExit) as error:
+        raise failed(tool_name, f"it raised {type(error).__name__}") from error
+
+
+def failed(tool_name: str, why: str) -> UserError:
+    """The error for a tool whose failure is no answer for the model."""
+    return UserError(f"Error running tool {tool_name}: {why}")
+
+
+# Not the functions of `signal`: those make enums of handlers, by way of a text with the repr of the
+# handler's task, at 50 us a call. A step of a tool is to cost less.
+_SIGINT = int(signal.SIGINT)
 
 _TICK = 0.2  # seconds; an interrupt is to stop a run within one
 
@@ -116,7 +152,7 @@ def interrupts_raise(task: asyncio.Task[Any] | None) -> Iterator[None]:
 
     Where `task` is not the one at work (the step drives a nested loop), it does what it did before.
     """
-    handler: Any = signal.getsignal(signal.SIGINT)
+    handler: Any = _signal.getsignal(_SIGINT)
     if threading.current_thread() is not threading.main_thread() or not _is_known(handler):
         yield
         return
@@ -132,14 +168,14 @@ def interrupts_raise(task: asyncio.Task[Any] | None) -> Iterator[None]:
             raise Interrupt(answered=False) from None
         raise Interrupt(answered=True)
 
-    signal.signal(signal.SIGINT, interrupt)
+    _signal.signal(_SIGINT, interrupt)
     try:
         try:
             yield
         finally:
             is_on = False
     finally:
-        signal.signal(signal.SIGINT, handler)
+        _signal.signal(_SIGINT, handler)
 
 
 def _is_known(handler: Any) -> bool:

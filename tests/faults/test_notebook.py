@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -248,3 +250,34 @@ def test_a_kernel_may_be_shut_down_in_the_middle_of_a_run():
         until(lambda: not kernel.manager.is_alive(), 20)
     finally:
         kernel.close()
+
+
+def test_an_interrupt_of_another_cell_leaves_a_run_in_the_background_alone(kernel: Kernel):
+    kernel.run("""
+        gate = asyncio.Event()
+        async def later() -> str:
+            await gate.wait()
+            return "later"
+        model = ScriptedModel([call("later"), "Done."])
+        result = Runner.run_streamed(
+            Agent(name="A", model=model, tools=[function_tool(later)]), "Go")
+        show(result)
+    """)
+    for other in ("now(); await asyncio.sleep(60)", "now(); time.sleep(60)"):
+        assert re.search("KeyboardInterrupt|CancelledError", interrupted(kernel, other).error)
+    told = kernel.run("gate.set(); await result.wait(); print(result.final_output)")
+    assert told == "Done."
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_processes_forked_in_a_cell_have_runs_of_their_own(kernel: Kernel):
+    told = kernel.run("""
+        import multiprocessing, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        def ask(word):
+            model = ScriptedModel([call("quick"), f"{word}!"])
+            return Runner.run_sync(Agent(name="A", model=model, tools=[quick]), "Go").final_output
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(ask, ["one", "two", "three"]))
+    """)
+    assert told == "['one!', 'two!', 'three!']"

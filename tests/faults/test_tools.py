@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai.types.responses import ResponseComputerToolCall
+from openai.types.responses.response_output_item import LocalShellCall
 from pydantic import BaseModel
 
 from agentstream import (
     Agent,
+    Computer,
+    ComputerTool,
+    LocalShellTool,
+    ModelResponse,
     RunConfig,
     Runner,
     ToolTimeoutError,
+    Usage,
     UserError,
     function_tool,
     load_run,
@@ -456,3 +463,81 @@ def test_ctrl_c_reaches_a_tool_that_blocks_and_the_program_ends(how: str, tool: 
     finally:
         process.kill()
         process.communicate()
+
+
+# --- computers and shells ----------------------------------------------------------------------
+
+
+def called_item(kind: str) -> Any:
+    """A call of a computer or of a local shell, as the API sends it."""
+    if kind == "computer":
+        return ResponseComputerToolCall(
+            id="c", call_id="1", type="computer_call", status="completed",
+            pending_safety_checks=[], action={"type": "wait"},
+        )  # fmt: skip
+    return LocalShellCall(
+        id="c", call_id="1", type="local_shell_call", status="completed",
+        action={"type": "exec", "command": ["ls"], "env": {}},
+    )  # fmt: skip
+
+
+class Playing(ScriptedModel):
+    """Answers with one item first, and with words then."""
+
+    def __init__(self, item: Any) -> None:
+        super().__init__(["Done."])
+        self._item: Any = item
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> Any:
+        if self._item is None:
+            return await super().get_response(*args, **kwargs)
+        item, self._item = self._item, None
+        return ModelResponse(output=[item], usage=Usage(), response_id=None)
+
+
+def machine(kind: str, work: Any) -> Any:
+    """A ComputerTool or a LocalShellTool that does `work` when it is called."""
+    if kind == "shell":
+        return LocalShellTool(executor=lambda request: work())
+    methods = dict.fromkeys(["click", "double_click", "drag", "keypress", "move", "scroll", "type"])
+    computer = type("Screen", (Computer,), {
+        **{name: lambda self, *args: None for name in methods},
+        "environment": "linux", "dimensions": (8, 6),
+        "wait": lambda self: work(), "screenshot": lambda self: "AAAA",
+    })  # fmt: skip
+    return ComputerTool(computer())
+
+
+KINDS = pytest.mark.parametrize("kind", ["computer", "shell"])
+
+
+@KINDS
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+async def test_a_machine_that_would_end_the_program_ends_its_run_with_a_name(
+    raised: type[BaseException], kind: str
+):
+    def work() -> str:
+        raise raised
+
+    agent = Agent(name="A", tools=[machine(kind, work)], model=Playing(called_item(kind)))
+    with pytest.raises(UserError, match=f"it raised {raised.__name__}") as caught:
+        await Runner.run(agent, "Go")
+    assert len(caught.value.run_data.new_items) == 1  # type: ignore[union-attr]
+
+
+@KINDS
+async def test_a_machine_that_blocks_the_loop_is_named(
+    kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(watch, "BLOCKED_SECONDS", 0.05)
+
+    def work() -> str:
+        time.sleep(0.1)
+        return "done"
+
+    agent = Agent(name="A", tools=[machine(kind, work)], model=Playing(called_item(kind)))
+    with caplog.at_level(logging.WARNING, "agentstream"):
+        result = await Runner.run(agent, "Go")
+    assert result.final_output == "Done."
+    assert "blocked the event loop for 0." in warnings_of(result)[0]
+    assert "blocked the event loop for 0." in caplog.text
