@@ -326,10 +326,16 @@ class Notebook:
             )
         self._settle(path)
         if kernel:
-            self.until(
-                f"() => ['idle', 'busy'].includes({_PANEL}.sessionContext.session?.kernel?.status)",
-                "the kernel is ready",
-            )
+            self._wait_for_kernel()
+        return self
+
+    def show(self, path: str) -> Notebook:
+        """Open a notebook in the page as it is, which has none open."""
+        self.path = path
+        self.paths.add(path)
+        self.command("docmanager:open", path=path, factory="Notebook")
+        self._settle(path)
+        self._wait_for_kernel()
         return self
 
     def lay(self, *cells: str) -> Notebook:
@@ -460,6 +466,12 @@ class Notebook:
     def picture(self, path: Path) -> None:
         """Take a picture of the notebook."""
         self.page.locator(".jp-Notebook").screenshot(path=path, animations="disabled")
+
+    def _wait_for_kernel(self) -> None:
+        self.until(
+            f"() => ['idle', 'busy'].includes({_PANEL}.sessionContext.session?.kernel?.status)",
+            "the kernel is ready",
+        )
 
     def _settle(self, path: str = "") -> None:
         self.until("() => Boolean(window.jupyterapp?.started)", "the application")
