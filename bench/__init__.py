@@ -3,7 +3,8 @@
 | module        | measures                                                                   |
 |---------------|----------------------------------------------------------------------------|
 | `events`      | processor time an event: floor, agentstream, the openai client, openai-agents |
-| `concurrent`  | 200 runs at once: time, processor, lag of the event loop, memory           |
+| `many`        | 200 runs at once: time, processor, lag of the event loop, memory           |
+| `first`       | from the first byte to the first event                                     |
 | `shapes`      | what grows: turns, tools, items, an argument string, one huge event        |
 | `imports`     | ``import agentstream`` beside other packages                               |
 | `view`        | the live view in a real kernel; `page`: in a real JupyterLab               |

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import concurrent, events, imports, shapes
+from . import events, first, imports, many, shapes
 
 
 def main() -> None:
@@ -15,8 +15,9 @@ def main() -> None:
     parser.add_argument("--python", action="append", default=[], help="where other packages are")
     options = parser.parse_args()
     quick = options.quick
-    targets = events.report((5_000,) if quick else events.COUNTS, rounds=3 if quick else 5)
-    targets += concurrent.report(50 if quick else concurrent.RUNS)
+    targets = events.report((5_000,) if quick else events.COUNTS, rounds=3 if quick else 9)
+    targets += first.report(rounds=3 if quick else 9)
+    targets += many.report(50 if quick else many.RUNS, rounds=1 if quick else 3)
     targets += shapes.report()
     targets += imports.report(options.python, rounds=3 if quick else 9)
     if not options.no_view:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Awaitable, Callable
-from types import ModuleType
 from typing import Any
 
 import jiter
 import openai
 
-import agentstream
 from agentstream.models.wire import SSESplitter
 
 Reader = Callable[[openai.AsyncOpenAI], Awaitable[int]]
@@ -30,20 +30,25 @@ def client(url: str, script: str, connections: int = 1000) -> openai.AsyncOpenAI
     )
 
 
-def sdk() -> ModuleType | None:
-    """The OpenAI Agents SDK without its tracing; None where it is not installed."""
-    try:
-        import agents
-    except ImportError:
-        return None
-    agents.set_tracing_disabled(True)
-    return agents
+RUNNERS = {"agentstream": "agentstream", "openai-agents": "agents"}
+"""The packages that run agents: one program serves both."""
+
+
+def is_installed(name: str) -> bool:
+    """Whether one of `RUNNERS` is here."""
+    return importlib.util.find_spec(RUNNERS[name]) is not None
+
+
+def runner(name: str) -> Any:
+    """One of `RUNNERS`, without tracing."""
+    api = importlib.import_module(RUNNERS[name])
+    api.set_tracing_disabled(True)
+    return api
 
 
 def runners() -> dict[str, Any]:
-    """The packages that run agents, by name: one program serves both."""
-    others = {"openai-agents": sdk()}
-    return {"agentstream": agentstream, **{k: v for k, v in others.items() if v is not None}}
+    """All that are installed, by name."""
+    return {name: runner(name) for name in RUNNERS if is_installed(name)}
 
 
 def look(city: str) -> str:

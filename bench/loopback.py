@@ -2,7 +2,8 @@
 
 The first part of a path names the answer, so that a client chooses it by its base URL:
 
-- ``/text-5000/v1``: a message of 5,000 tokens;
+- ``/text-5000/v1``: a message of 5,000 tokens, each event in an HTTP chunk of its own;
+- ``/text-5000-0-5/v1``: the same, at no pace, with five events in a chunk;
 - ``/tool-500/v1``: a call of ``look``, and once it is answered a message of 500 tokens;
 - ``/tool-500-50/v1``: the same, at 50 tokens a second;
 - ``/turns-40/v1``: 40 calls of ``look``, then a message;
@@ -22,7 +23,7 @@ from functools import cache
 
 from . import answers
 
-TICK = 0.02  # seconds between two writes of a paced answer
+TICK = 0.02  # seconds, at most, between two writes of a paced answer
 
 
 @cache
@@ -40,9 +41,11 @@ def answer(script: str, size: int, calls_done: int) -> list[bytes]:
 
 
 @cache
-def body(script: str, size: int, calls_done: int) -> bytes:
-    """A whole answer as an HTTP body: each event in a chunk of its own, as servers flush them."""
-    return b"".join(map(chunk, answer(script, size, calls_done)))
+def body(script: str, size: int, calls_done: int, events: int) -> bytes:
+    """A whole answer as an HTTP body, with so many events in a chunk."""
+    all_ = answer(script, size, calls_done)
+    groups = (all_[at : at + events] for at in range(0, len(all_), events))
+    return b"".join(chunk(b"".join(group)) for group in groups)
 
 
 def chunk(event: bytes) -> bytes:
@@ -58,14 +61,15 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             fields = dict(line.split(b": ", 1) for line in lines if line)
             lengths = [int(v) for k, v in fields.items() if k.lower() == b"content-length"]
             sent = await reader.readexactly(sum(lengths))
-            script, size, *rate = first.split(b"/")[1].decode().split("-")
+            script, size, *more = first.split(b"/")[1].decode().split("-")
+            rate, events = [*map(int, more), *(0, 1)[len(more) :]]
             asked = (script, int(size), sent.count(b'"function_call_output"'))
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
             writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
             if rate:
-                await pace(writer, answer(*asked), float(rate[0]))
+                await pace(writer, answer(*asked), rate)
             else:
-                writer.write(body(*asked))
+                writer.write(body(*asked, events))
             writer.write(b"0\r\n\r\n")
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -80,7 +84,7 @@ async def pace(writer: asyncio.StreamWriter, events: list[bytes], rate: float) -
         due = min(len(events), int((loop.time() - start) * rate) + 1)
         writer.write(b"".join(map(chunk, events[sent:due])))
         sent = due
-        await asyncio.sleep(TICK)
+        await asyncio.sleep(min(TICK, 1 / rate))
 
 
 @contextmanager

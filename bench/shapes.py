@@ -24,8 +24,10 @@ async def timed(api: Any, url: str, script: str, tools: int = 1, history: int = 
     async with contenders.client(url, script) as client:
         agent = contenders.agent(api, client, tools)
         start = time.process_time()
-        await contenders.stream(api, agent, asked or "x", turns=100)
-        return time.process_time() - start
+        events = await contenders.stream(api, agent, asked or "x", turns=100)
+        took = time.process_time() - start
+        assert events > 7, "the run has ended early"
+        return took
 
 
 SHAPES: dict[str, tuple[Shape, Shape]] = {
@@ -51,6 +53,7 @@ def report(rounds: int = 1) -> list[Target]:
         for what, sizes in SHAPES.items():
             cost: dict[str, list[float]] = {}
             for name, api in contenders.runners().items():
+                asyncio.run(timed(api, url, "turns-1"))  # builds the types
                 for shape in sizes:
                     took = [asyncio.run(shape(api, url)) for _ in range(rounds)]
                     cost.setdefault(name, []).append(statistics.median(took))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
 pytest.importorskip("zmq", reason="the lab extra is not installed")
 
 from agentstream.models.wire import SSESplitter, responses_event
-from bench import answers, contenders, events, techniques
-from bench.loopback import answer, server
+from bench import answers, contenders, events, first, many, techniques
+from bench.loopback import answer, body, server
 from bench.table import Target, table
 
 
@@ -37,6 +38,33 @@ def test_answers_are_whole_streams_of_the_api(script: tuple[str, int, int]) -> N
     assert [one["sequence_number"] for one in sent] == list(range(len(sent)))
     assert all(type(responses_event(one)).model_validate(one) for one in sent)
     assert sent[-1]["type"] == "response.completed"
+
+
+def test_an_http_chunk_holds_as_many_events_as_asked() -> None:
+    events = b"".join(answer("text", 9, 0))
+    for count in (1, 5):
+        chunks = body("text", 9, 0, count).split(b"\r\n")[1::2]
+        assert b"".join(chunks) == events
+        assert {chunk.count(b"event: ") for chunk in chunks[:-1]} == {count}
+
+
+async def test_the_time_to_the_first_event_is_measured_from_the_first_byte() -> None:
+    with server() as url:
+        times = await first.measure("agentstream", url, answers=2)
+    assert len(times) == 2
+    assert min(times) > 0
+
+
+async def test_the_lag_of_a_loop_is_what_holds_it_up() -> None:
+    lag = many.Lag()
+    await asyncio.sleep(0.02)
+    start = time.process_time()
+    while time.process_time() - start < 0.05:
+        pass
+    await asyncio.sleep(0.02)
+    lag.stop()
+    assert lag.own >= 0.05
+    assert lag.delay > 0
 
 
 @pytest.mark.parametrize("name", contenders.readers())
@@ -70,7 +98,7 @@ def test_the_cells_of_each_technique_are_python(name: str) -> None:
 def test_an_event_of_a_run_costs_little_more_than_its_json() -> None:
     # To reach is 1.6 times the floor; the guard leaves room for a machine that is busy.
     with server() as url:
-        cost = asyncio.run(events.measure(url, 2_000, rounds=3))
+        cost = asyncio.run(events.measure(url, "text-2000", 2_000, rounds=3))
     assert cost["agentstream"] < 3 * cost["floor"], cost
     if "openai-agents" in cost:
         assert cost["agentstream"] < cost["openai-agents"] / 3, cost

@@ -10,6 +10,7 @@ from openai.types.responses import Response
 from ..errors import ModelBehaviorError, UserError
 from ..items import ModelResponse
 from ..usage import usage_of
+from . import validators
 from .base import Model
 from .request import ModelRequest, responses_arguments
 from .responses_stream import AnswerStream, response_failure, when_made
@@ -153,6 +154,7 @@ class OpenAIResponsesModel(Model):
             conversation_id,
             prompt,
         )
+        validators.begin()
         return AnswerStream(self._client, lambda: self._arguments(request)).events()
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:

@@ -23,6 +23,7 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import ValidationError
 
 from ..json_text import read_json
+from . import validators
 
 __all__ = [
     "EventDecoder",
@@ -243,6 +244,7 @@ async def responses_events(
     openai.APIError
         The server sent an ``{"error": ...}`` payload, as the official client raises it.
     """
+    await validators.built()
     splitter, short = SSESplitter(), dict(_SHORT)
     # Not kept in a local: its address may hold a key, and some tracebacks print locals.
     failure, request = partial(_failure, _Unshown(request)), None

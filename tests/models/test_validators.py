@@ -1,0 +1,53 @@
+"""The types of the API are built once, beside the first request, and waited for."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from openai import BaseModel
+
+from agentstream.models import validators
+
+
+class Slow(BaseModel):
+    n: int
+
+    @classmethod
+    def model_rebuild(cls, **named: object) -> bool | None:  # type: ignore[override]
+        started.append(threading.current_thread().name)
+        release.wait(5)
+        return super().model_rebuild()
+
+
+started: list[str] = []
+release = threading.Event()
+
+
+@pytest.fixture(autouse=True)
+def a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validators, "_building", None)
+    started.clear()
+    release.clear()
+
+
+async def test_nothing_is_waited_for_where_nothing_was_begun() -> None:
+    await validators.built()
+
+
+async def test_they_are_built_in_a_thread_once_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(validators, "_IN_ORDER", (Slow,))
+    validators.begin()
+    validators.begin()
+    threading.Timer(0.05, release.set).start()
+    await validators.built()
+    assert release.is_set()
+    assert started == ["agentstream validators"]
+
+
+async def test_the_types_of_an_answer_are_ready_afterwards() -> None:
+    validators.begin()
+    await validators.built()
+    assert all(kind.__pydantic_complete__ for kind in validators._IN_ORDER)
