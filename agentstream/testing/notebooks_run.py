@@ -73,9 +73,11 @@ def execute(path: Path, *, cell_time: float, time: float, network: bool) -> Exec
             "pip install nbclient ipykernel"
         ) from error
 
+    reads: Any = nbformat.reads
+
     def client() -> Any:
         return NotebookClient(
-            nbformat.reads(json.dumps(read(path)), as_version=4),
+            reads(json.dumps(read(path)), as_version=4),
             timeout=cell_time,
             kernel_name="python3",
             resources={"metadata": {"path": str(path.resolve().parent)}},

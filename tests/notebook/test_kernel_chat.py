@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from agentstream.testing import normalised
 from agentstream.testing.notebooks_run import execute
+from tests.notebook.kernel import Kernel
 
 SETUP = """
 from agentstream import Agent, chat, function_tool
@@ -118,3 +120,29 @@ def test_a_second_execution_is_saved_the_same(done: Any, tmp_path: Path) -> None
     told = normalised(again.notebook)["cells"][1]["outputs"]
     assert len(told) == 1
     assert "You said <strong>Hello</strong>" in told[0]["data"]["text/html"]
+
+
+def test_an_interrupt_stops_a_turn_in_one_line_and_the_conversation_goes_on() -> None:
+    kernel = Kernel()
+    try:
+        slow = (
+            "slow = tutor().clone(model=ScriptedModel(['word ' * 5000, 'Back.'], pace=Pace(100)))"
+        )
+        kernel.run(f"{SETUP}\n{slow}\nc = chat(slow)", 60)
+        speaking = kernel.send("await c.send('Talk')", stop_on_error=False)
+        queued = kernel.send("print(c.state, c.turns[0].trace.status)")
+        time.sleep(1.5)
+        kernel.manager.interrupt_kernel()
+        speaking.wait()
+        assert speaking.status == "error"
+        assert speaking.error == (
+            "The run was stopped: the cell was interrupted. What arrived is kept."
+        )
+        assert queued.done() == "ready cancelled"
+        assert kernel.run("print((await c.send('And now?')).final_output)") == "Back."
+        waiting = kernel.send(
+            "w = chat(tutor()); r = await w.send('delete'); print(w.state, w.close(), w.state)"
+        )
+        assert waiting.done(60) == "waiting None closed"
+    finally:
+        kernel.close()

@@ -147,10 +147,12 @@ function stickToEnd(talk) {
   talk.addEventListener("scroll", () => {
     stuck = talk.scrollHeight - talk.clientHeight - talk.scrollTop < 32;
   });
-  const watcher = new MutationObserver(() => {
+  const soon = () => {
     if (!due) due = requestAnimationFrame(toEnd);
-  });
+  };
+  const watcher = new MutationObserver(soon);
   watcher.observe(talk, { childList: true, characterData: true, subtree: true });
+  soon();
   return () => watcher.disconnect();
 }
 
