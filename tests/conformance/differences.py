@@ -51,4 +51,18 @@ DIFFERENCES: dict[str, str] = {
         "The SDK asks again, up to max_turns, when a structured output was wanted and the model "
         "answered nothing. Here that is a ModelBehaviorError at once."
     ),
+    "what a generator yields is its output": (
+        "The SDK tells the model '<generator object ...>'. Here the pieces are the output, and an "
+        "endless generator is stopped."
+    ),
+    "a huge output is cut for the model": (
+        "The SDK sends it whole, and the server refuses it. Here the middle of what is longer than "
+        "a million characters is left out, which the text says; RunConfig's tool_execution sets "
+        "or lifts the bound."
+    ),
+    "a result without a text has failed": (
+        "Where str() of a tool's result raises, the SDK ends the run. Here the model is told that "
+        "the tool has failed, like after every other failure of it. So it is with sys.exit in a "
+        "tool, which with the SDK ends the event loop, in a notebook the kernel."
+    ),
 }

@@ -599,3 +599,53 @@ async def test_default_values_and_the_position_of_the_context_are_kept(sdk, serv
         await ran(sdk, server, turns, server.agent(sdk, tools=[place]), "Go"),
         seen,
     ]
+
+
+async def told(sdk, server, tool: Any) -> Any:
+    """What the model was told of a call of `tool`; the run's error where it has ended."""
+    server.play([call(tool.name), "Done."])
+    try:
+        await sdk.Runner.run(server.agent(sdk, tools=[tool]), "Go")
+    except Exception as error:
+        return type(error).__name__
+    return server.requests[-1].body["input"][-1]["output"]
+
+
+@differs("what a generator yields is its output", theirs=False, ours=True)
+async def test_a_tool_may_be_a_generator(sdk, server):
+    @sdk.function_tool
+    def words() -> Any:
+        """Say two words."""
+        yield "one "
+        yield "two"
+
+    return await told(sdk, server, words) == "one two"
+
+
+@differs("a huge output is cut for the model", theirs=[False, True], ours=[True, False])
+async def test_a_huge_output_is_bounded(sdk, server):
+    @sdk.function_tool
+    def read() -> str:
+        """Read it all."""
+        return "x" * 1_500_000
+
+    text = await told(sdk, server, read)
+    return ["500,000 characters are left out" in text, len(text) == 1_500_000]
+
+
+@differs(
+    "a result without a text has failed",
+    theirs="UserError",
+    ours="An error occurred while running the tool. Please try again.",
+)
+async def test_a_result_has_no_text(sdk, server):
+    class Mute:
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    @sdk.function_tool
+    def mute() -> Any:
+        """Say nothing."""
+        return Mute()
+
+    return await told(sdk, server, mute)
