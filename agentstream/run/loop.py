@@ -43,14 +43,6 @@ async def run_loop(
     yield AgentUpdatedStreamEvent(new_agent=state.agent)
     if state.turn == 0:
         await load(state, options)
-    async with aclosing(_turns(state, options, guards)) as events:
-        async for event in events:
-            yield event
-
-
-async def _turns(
-    state: RunState[Any], options: RunOptions, guards: InputGuards
-) -> AsyncGenerator[StreamEvent, None]:
     toolbox: Toolbox | None = None
     while True:
         step = decide(state.agent, state.new_items)
