@@ -35,9 +35,8 @@ def words(text: str) -> set[str]:
 @pytest.fixture(scope="module")
 def lab(context: Any, server: Server) -> Iterator[Notebook]:
     """One page for all of them: to load JupyterLab takes longer than to run a notebook."""
-    for beside in FOLDER.iterdir():
-        if beside.is_file() and beside.suffix != ".ipynb":
-            shutil.copy(beside, server.notebooks)
+    beside = shutil.ignore_patterns("*.ipynb", ".*", "__pycache__")  # recordings, servers
+    shutil.copytree(FOLDER, server.notebooks, ignore=beside, dirs_exist_ok=True)
     one = Notebook(context.new_page(), server)
     yield one.open(server.write("0"))
     server.shut_down_kernels(*one.paths)
