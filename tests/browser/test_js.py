@@ -27,8 +27,9 @@ def node(*arguments: str, given: str = "") -> str:
     return done.stdout
 
 
-def test_the_pages_code_passes_its_own_tests() -> None:
-    told = node("--test", str(JS / "view.test.mjs"))
+@pytest.mark.parametrize("name", ["view", "chat"])
+def test_the_pages_code_passes_its_own_tests(name: str) -> None:
+    told = node("--test", str(JS / f"{name}.test.mjs"))
     assert "fail 0" in told
     assert "pass 0" not in told
 

@@ -121,7 +121,7 @@ async def test_one_message_at_a_time() -> None:
     c.stop()
     result = await talking
     assert result.trace.status == "cancelled"
-    assert result.trace.parts[0].text.startswith("word word")
+    assert result.trace.parts[0].text.startswith("word")
     assert (await c.send("And now?")).final_output == "Next."
 
 
@@ -315,3 +315,124 @@ def test_before_the_first_message_it_says_that_nothing_was_said() -> None:
     bundle = conversation([], name="Tutor", id="x")
     assert "nothing has been said yet" in bundle["text/plain"]
     assert "nothing has been said yet" in bundle["text/html"]
+
+
+# -- what is done at the page --
+
+
+class Page:
+    """A page that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.refused: list[tuple[str, str]] = []
+
+    def refuse(self, text: str, why: str) -> None:
+        self.refused.append((text, why))
+
+    async def somebody_is_there(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def at_a_page(agent: Agent[Any], **options: Any) -> tuple[Any, Page]:
+    c: Any = chat(agent, **options)
+    c._view = Page()
+    return c, c._view
+
+
+async def settled(c: Any, turns: int, state: str = "ready") -> None:
+    async with asyncio.timeout(20):
+        while len(c.turns) < turns or c.state != state:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_page_asks_decides_and_stops() -> None:
+    c, page = at_a_page(cleaner("Tidy.", call("delete_file", name="b"), "Left it.", "word " * 500))
+    c.hear("say", "Tidy up")
+    await settled(c, 1, "waiting")
+    c.hear("approve", c.turns[0].result.interruptions[0].call_id)
+    await settled(c, 1)
+    assert c.turns[0].result.final_output == "Tidy."
+    c.hear("say", "And b")
+    await settled(c, 2, "waiting")
+    c.hear("reject", c.turns[1].result.interruptions[0].call_id)
+    await settled(c, 2)
+    assert c.turns[1].result.final_output == "Left it."
+    assert page.refused == []
+
+
+async def test_the_page_decides_while_code_waits_for_the_turn() -> None:
+    c, _ = at_a_page(cleaner("Tidy."))
+    speaking = asyncio.create_task(c.send("Tidy up"))
+    await settled(c, 1, "waiting")
+    await asyncio.sleep(0.05)
+    assert not speaking.done()
+    c.hear("approve", c.turns[0].result.interruptions[0].call_id)
+    assert (await speaking).final_output == "Tidy."
+
+
+async def test_a_send_that_is_cancelled_while_a_call_waits_leaves_no_call_open() -> None:
+    c, _ = at_a_page(cleaner("Never."))
+    speaking = asyncio.create_task(c.send("Tidy up"))
+    await settled(c, 1, "waiting")
+    speaking.cancel()
+    await asyncio.wait([speaking])
+    assert await kinds(c.session) == ["user", "function_call", "function_call_output"]
+    assert c.state == "ready"
+
+
+async def test_an_error_of_a_turn_from_the_page_is_in_the_turn_and_raised_nowhere() -> None:
+    c, page = at_a_page(tutor(turn("So far ", fail("It caught fire.")), "Better."))
+    c.hear("say", "Go")
+    await settled(c, 1)
+    assert "It caught fire." in str(c.turns[0].error)
+    c.hear("say", "Again")
+    await settled(c, 2)
+    assert page.refused == []
+
+
+async def test_a_message_that_cannot_be_taken_goes_back_to_the_page_with_the_reason() -> None:
+    c, page = at_a_page(tutor("word " * 500, pace=Pace(200)))
+    c.hear("say", "Talk")
+    await settled(c, 1, "running")
+    c.hear("say", "And now?")
+    c.hear("approve", "call_none")
+    async with asyncio.timeout(20):
+        while not page.refused:
+            await asyncio.sleep(0.01)
+    ((text, why),) = page.refused
+    assert text == "And now?"
+    assert "still being answered" in why
+    c.hear("stop", None)
+    await settled(c, 1)
+    assert c.turns[0].trace.status == "cancelled"
+
+
+async def test_a_turn_from_the_page_is_under_the_recording_that_the_cell_was_under(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "talk.jsonl"
+    with recording(path):
+        c, _ = at_a_page(tutor("Four."))
+    # Whoever hears the page does so in a context of its own, after the cell.
+    c.hear("say", "What is 2 + 2?")
+    await settled(c, 1)
+    assert '"Four."' in path.read_text()
+
+
+async def test_a_session_that_cannot_be_read_is_told() -> None:
+    class Lost(SQLiteSession):
+        async def get_items(self, limit: int | None = None) -> Any:
+            raise OSError("the disk is gone")
+
+    c, page = at_a_page(tutor("Never."), session=Lost("ada"))
+    with pytest.raises(OSError, match="the disk is gone"):
+        await c.send("Hello")
+    c.hear("say", "Hello")
+    async with asyncio.timeout(20):
+        while not page.refused:
+            await asyncio.sleep(0.01)
+    assert page.refused == [("Hello", "the disk is gone")]
+    assert c.turns == []
