@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import httpx2
 import openai
 
-from ..errors import ModelBehaviorError
+from ..errors import ModelStreamError
 from ..items import ModelResponse
 from ..usage import usage_of
 from .base import Model, ModelTracing
@@ -177,9 +177,9 @@ class ScriptedModel(Model):
                     raise_fault(data)
 
 
-def cut_short(request: ScriptRequest) -> ModelBehaviorError:
+def cut_short(request: ScriptRequest) -> ModelStreamError:
     """What a stream without its last event comes to."""
-    return ModelBehaviorError(
+    return ModelStreamError(
         f"Model did not produce a final response! Turn {request.number} of the script ends without "
         "response.completed: take cut() out of it if you do not want to see this."
     )

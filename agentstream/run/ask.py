@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ..agent_output import AgentOutputSchema, AgentOutputSchemaBase
-from ..errors import ModelBehaviorError, UserError
+from ..errors import ModelStreamError, UserError
 from ..events import RawResponsesStreamEvent, RunItemStreamEvent, StreamEvent
 from ..items import ModelResponse, RunItem
 from ..models.base import Model, ModelTracing
@@ -294,11 +294,13 @@ class Ending:
 
         Raises
         ------
-        ModelBehaviorError
+        ModelStreamError
             If the stream did not end with one.
+        ModelBehaviorError
+            If it ended with a failure.
         """
         if self.last is None:
-            raise ModelBehaviorError(
+            raise ModelStreamError(
                 "Model did not produce a final response! Its stream ended without "
                 "response.completed; what arrived is in the run's events. Run it again, or set "
                 "ModelSettings.retry."

@@ -45,7 +45,8 @@ DIFFERENCES: dict[str, str] = {
     ),
     "a truncated Chat stream is an error": (
         "When a Chat Completions stream ends without finish_reason, the SDK takes what came for "
-        "the whole answer. Here it is an error, as it is for the Responses API."
+        "the whole answer. Here it is an error, as it is for the Responses API: ModelStreamError, "
+        "which is a ModelBehaviorError."
     ),
     "an empty structured reply ends": (
         "The SDK asks again, up to max_turns, when a structured output was wanted and the model "

@@ -313,13 +313,21 @@ def item(value: Any) -> dict[str, Any]:
     return shown
 
 
+def known_name(error: BaseException) -> str:
+    """The name of an error's class; of one that only agentstream has, that of its nearest base."""
+    sdk = importlib.import_module(ORACLE)
+    own = type(error).__module__.startswith("agentstream")
+    names = [cls.__name__ for cls in type(error).__mro__]
+    return next((name for name in names if not own or hasattr(sdk, name)), names[0])
+
+
 def failure(error: BaseException) -> dict[str, Any]:
     """An error: its type, where that is in the tree, and what the run had reached.
 
     Messages are each project's own, except where they come from the API.
     """
     shown: dict[str, Any] = {
-        "type": type(error).__name__,
+        "type": known_name(error),
         "tree": [cls.__name__ for cls in type(error).__mro__ if "Exception" in cls.__name__],
     }
     data = getattr(error, "run_data", None)
