@@ -28,6 +28,13 @@ LIVE = pytest.mark.parametrize(
 )
 
 
+@EACH
+def test_it_is_written_as_jupyter_writes_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    again = nbformat.writes(nbformat.read(path, as_version=4))
+    assert text.rstrip("\n") == again.rstrip("\n"), "save it with save_notebook(path)"
+
+
 def source_of(cell: Any) -> str:
     source = cell["source"]
     return source if isinstance(source, str) else "".join(source)

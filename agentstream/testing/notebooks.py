@@ -157,8 +157,26 @@ def save_notebook(
 
 
 def written(notebook: dict[str, Any]) -> str:
-    """The text of a notebook's file, always in the same form."""
-    return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    """The text of a notebook's file, always in the same form: Jupyter's own.
+
+    Texts are lists of their lines, so that a reader who saves changes nothing else, and git shows
+    which line has changed.
+    """
+    whole = json.loads(json.dumps(notebook))
+    for cell in whole["cells"]:
+        cell["source"] = _lines(cell["source"])
+        for output in cell.get("outputs", []):
+            if "text" in output:
+                output["text"] = _lines(output["text"])
+            data = output.get("data", {})
+            for kind in [kind for kind in data if not kind.endswith("json")]:
+                is_text = kind.startswith("text/") or kind == "image/svg+xml"
+                data[kind] = _lines(data[kind]) if is_text else "".join(data[kind])
+    return json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _lines(text: str | list[str]) -> list[str]:
+    return "".join(text).splitlines(keepends=True)
 
 
 def _of(done: Execution) -> list[str]:
