@@ -82,7 +82,10 @@ def json_block(value: Any, *, fold_from: int = _FOLD_FROM) -> str:
         text = json.dumps(value, indent=2, ensure_ascii=False, default=repr)
     # A circle, keys that are no text, or a very deep value.
     except (ValueError, TypeError, RecursionError):
-        text = repr(value)
+        try:
+            text = repr(value)
+        except RecursionError:
+            text = f"{type(value).__name__}, nested too deep to be shown"
     block = render_code(text, "json")
     if len(text) < fold_from:
         return sanitise(block)

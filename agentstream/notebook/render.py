@@ -22,10 +22,8 @@ footnotes              none; ``[^1]: https://...`` is a link definition, as in C
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from markdown_it import MarkdownIt
@@ -37,6 +35,7 @@ from markdown_it.token import Token
 from .highlight import render_code
 from .html import escape, link, safe_url, sanitise
 from .latex import add_maths, mathml
+from .raw_html import OpenTags, details_balance, harmless, paired_tags
 
 if TYPE_CHECKING:
     from markdown_it.rules_block import StateBlock
@@ -54,9 +53,6 @@ __all__ = [
 
 _LONGEST_INLINE = 100_000
 _DEEPEST = 40
-# Raw tags in one another, over all blocks of a group: the sanitiser's time grows with the square of
-# their depth, and its parser opens each style that is open again in each paragraph.
-_DEEPEST_TAGS = 20
 # Tokens that one <details> may hold; the sanitiser's time grows faster than their depth.
 _LARGEST_DETAILS = 2_000
 
@@ -158,7 +154,9 @@ def groups(source: str) -> list[Group]:
         if len(found[-1].tokens) >= _LARGEST_DETAILS:
             open_details = 0
         elif token.type == "html_block" and token.level == 0:
-            open_details = max(0, open_details + _details_balance(token.content))
+            # One that is very long is shown as text.
+            balance = 0 if len(token.content) > _LONGEST_INLINE else details_balance(token.content)
+            open_details = max(0, open_details + balance)
     return found
 
 
@@ -174,13 +172,6 @@ def inline_tokens(source: str) -> list[Token]:
         elif token.type == "inline":
             token.children = [Token("text", "", 0, content=token.content)]
     return tokens
-
-
-def _details_balance(raw: str) -> int:
-    if len(raw) > _LONGEST_INLINE:  # shown as text
-        return 0
-    names = [f"{m['slash']}{m['name'].lower()}" for m in _TAG.finditer(raw)]
-    return names.count("details") - names.count("/details")
 
 
 # -- rendering --
@@ -212,7 +203,7 @@ def render_group(
         "references": definitions,
         "cache": cache or {},
         "used": {},
-        "tags": _OpenTags(),
+        "tags": OpenTags(),
     }
     raw = _renderer().render(group.tokens, md.options, env)
     return sanitise(raw), env["used"]
@@ -303,14 +294,14 @@ class _Renderer(RendererHTML):
         return escape(alt) if token.meta.get("linked") else link(source, alt or source)
 
     def html_inline(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
-        return _harmless(tokens[index].content)
+        return harmless(tokens[index].content)
 
     def html_block(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
     ) -> str:
         content = tokens[index].content
         long = len(content) > _LONGEST_INLINE
-        html = escape(content) if long else _harmless(content, env["tags"])
+        html = escape(content) if long else harmless(content, env["tags"])
         return html if html.startswith("<") else f"<p>{html}</p>\n"
 
     def list_item_open(
@@ -354,7 +345,7 @@ _BARE_ADDRESS = re.compile(r"(?<![A-Za-z0-9])https?://[^\s<>\"'`|\\]{1,2000}")
 def _prepare(tokens: Sequence[Token]) -> Iterator[Token]:
     """Settle the links: those that may not be clicked lose their tags, bare addresses get them."""
     shown: list[bool] = []
-    paired = _paired_tags(tokens)
+    paired = paired_tags(tokens)
     for index, token in enumerate(tokens):
         if token.type == "html_inline" and index not in paired:
             yield Token("text", "", 0, content=token.content)
@@ -398,110 +389,3 @@ def _without_punctuation(address: str) -> str:
             break
         address = address[:-1]
     return address
-
-
-# -- raw HTML --
-
-
-def _paired_tags(tokens: Sequence[Token]) -> set[int]:
-    """Find the raw tags of a paragraph that stand alone or have their partner in it.
-
-    In ``if a<b and c>d`` there is none. Pairs that stand too deep in others are left out.
-    """
-    alone: set[int] = set()
-    partner: dict[int, int] = {}  # of a closing tag
-    opened: dict[str, list[int]] = {}
-    for index, token in enumerate(tokens):
-        tag = _TAG.fullmatch(token.content) if token.type == "html_inline" else None
-        if tag is None:
-            continue
-        name = tag["name"].lower()
-        if name in ("br", "hr", "wbr"):
-            alone.add(index)
-        elif not tag["slash"]:
-            opened.setdefault(name, []).append(index)
-        elif opened.get(name):
-            partner[index] = opened[name].pop()
-    shallow: set[int] = set()
-    depth = 0
-    for index in sorted([*partner, *partner.values()]):
-        if index not in partner:
-            depth += 1
-            if depth <= _DEEPEST_TAGS:
-                shallow.add(index)
-        else:
-            depth -= 1
-            if partner[index] in shallow:
-                shallow.add(index)
-    return alone | shallow
-
-
-class _OpenTags:
-    """The raw tags that are open in a group, over all its blocks; tells which stand too deep."""
-
-    def __init__(self) -> None:
-        self._open: list[str] = []
-        self._beyond: Counter[str] = Counter()
-
-    def shows(self, name: str, *, closing: bool) -> bool:
-        """Note a tag; whether it is shown as one."""
-        if name in _NO_DEPTH:
-            return True
-        if closing and self._beyond[name]:
-            self._beyond[name] -= 1
-            return False
-        if closing:
-            if name in self._open:  # as a browser does: what stands open in it ends with it
-                while self._open.pop() != name:
-                    pass
-        elif len(self._open) < _DEEPEST_TAGS:
-            self._open.append(name)
-        else:
-            self._beyond[name] += 1
-            return False
-        return True
-
-
-_TAGS = frozenset(
-    "a abbr b bdi blockquote br caption cite code dd del details dfn dl dt em h1 h2 h3 h4 h5 h6"
-    " hr i ins kbd li mark ol p pre q rp rt ruby s samp small strong sub summary sup table tbody"
-    " td tfoot th thead tr u ul var wbr".split()
-)
-# Wrappers that only carry styles: their content is shown, they are not.
-_IGNORED_TAGS = frozenset("center div font section span".split())
-# Empty ones, and those that the next of their kind ends.
-_NO_DEPTH = frozenset("br caption dd dt hr li p rp rt tbody td tfoot th thead tr wbr".split())
-_ATTRIBUTES = frozenset("align colspan dir href open rowspan start title".split())
-_TAG = re.compile(
-    r"<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)"
-    r"(?P<rest>(?:\s[^<>\"']*(?:\"[^<>\"]*\"[^<>\"']*|'[^<>']*'[^<>\"']*)*)?)/?>"
-)
-_ATTRIBUTE = re.compile(r"([A-Za-z]+)\s*(?:=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+)))?")
-
-
-def _harmless(raw: str, tags: _OpenTags | None = None) -> str:
-    """Rebuild the harmless tags of raw HTML and escape all else; the sanitiser sees the result."""
-    parts: list[str] = []
-    done = 0
-    for match in _TAG.finditer(raw):
-        name = match["name"].lower()
-        if name not in _TAGS and name not in _IGNORED_TAGS:
-            continue
-        if tags and name in _TAGS and not tags.shows(name, closing=bool(match["slash"])):
-            continue
-        parts.append(escape(unescape(raw[done : match.start()])))
-        if name in _TAGS:
-            parts.append(f"<{match['slash']}{name}{_kept_attributes(match)}>")
-        done = match.end()
-    parts.append(escape(unescape(raw[done:])))
-    return "".join(parts)
-
-
-def _kept_attributes(tag: re.Match[str]) -> str:
-    if tag["slash"]:
-        return ""
-    return "".join(
-        f' {match[1].lower()}="{escape(unescape(match[2] or match[3] or match[4] or ""))}"'
-        for match in _ATTRIBUTE.finditer(tag["rest"])
-        if match[1].lower() in _ATTRIBUTES
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,11 @@ class AgentView(anywidget.AnyWidget):
         Whether a page has asked for the run: somebody may be there to press a button.
     """
 
-    _esm: Any = _STATIC / "view.js"
+    # Its text: with a file, anywidget has each widget listen to it, and keeps them all for good.
+    _esm: Any = (_STATIC / "view.js").read_text(encoding="utf-8")
     _css = style(live=True)
 
+    run_id = traitlets.Unicode().tag(sync=True)
     keyframe = traitlets.Dict().tag(sync=True)
     live = traitlets.Bool(True).tag(sync=True)
 
@@ -75,7 +78,11 @@ class AgentView(anywidget.AnyWidget):
         **traits: Any,
     ) -> None:
         # Beside others each view keeps its share of the width, whatever is written in it.
-        super().__init__(layout=Layout(flex="1 1 0%", min_width="0", width="auto"), **traits)
+        super().__init__(
+            layout=Layout(flex="1 1 0%", min_width="0", width="auto"),
+            run_id=uuid.uuid4().hex,
+            **traits,
+        )
         self.seen = False
         self._board = Board()
         self._lay_out(trace, table=table, timeline=timeline)

@@ -99,6 +99,10 @@ class ShownWidget(AgentView):
         if self._decided is not None:
             self._decided.set()
         self._picture()
+        if self._display_id is not None:
+            # ipywidgets keeps what is open for good, and with it the run and all it holds.
+            self.layout.close()
+            self.close()
 
     def _picture(self) -> None:
         """Put the still picture in the widget's place; a run that goes on is told there, too."""

@@ -70,9 +70,20 @@ KIND_OF_ITEM: dict[str, PartKind] = {
 
 
 def get(value: Any, name: str, default: Any = None) -> Any:
-    """Read a field of an object or of a mapping; None counts as absent."""
+    """Read a field of an object or of a mapping; None counts as absent.
+
+    What names something is a key of dicts here: where a server put a list or an object in its
+    place, its text stands for it.
+    """
     found = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    if name in _NAMES and found.__hash__ is None:
+        return str(found)
     return default if found is None else found
+
+
+_NAMES = frozenset(
+    {"approval_request_id", "call_id", "id", "item_id", "output_index", "status", "type"}
+)
 
 
 _DEEPEST = 20

@@ -146,9 +146,12 @@ class Trace:
             return
         data = event.data
         kind = data.type
+        if not isinstance(kind, str):
+            kind = str(kind)
         slots = self._deltas.get(kind)
         if slots is not None:
-            slot = slots.get(getattr(data, "output_index", 0))
+            index = getattr(data, "output_index", 0)
+            slot = slots.get(index) if isinstance(index, int) else None
             if slot is not None:
                 # Deltas are nearly all of a stream: their way ends here.
                 part, text = slot

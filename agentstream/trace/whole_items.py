@@ -138,15 +138,14 @@ def _whole_text(trace: Trace, item: Any, item_type: str, index: int, t: float) -
     texts: list[tuple[str, str]] = []
     contents = get(item, "content", [])
     if item_type == "reasoning":
-        summary = "\n\n".join(get(one, "text", "") for one in get(item, "summary", []))
-        content = "\n\n".join(get(one, "text", "") for one in contents)
+        summary = "\n\n".join(_texts(get(item, "summary", []), "text"))
+        content = "\n\n".join(_texts(contents, "text"))
         texts = [("summary", summary), ("content", content)]
     elif isinstance(contents, str):
         texts = [("text", contents), ("refusal", "")]
     else:
-        written = [get(one, "text", "") for one in contents if get(one, "type") != "refusal"]
-        refused = [get(one, "refusal", "") for one in contents if get(one, "type") == "refusal"]
-        texts = [("text", "".join(written)), ("refusal", "".join(refused))]
+        kinds = ("text", "refusal")
+        texts = [(kind, "".join(_texts(contents, kind))) for kind in kinds]
     found: list[Part] = []
     for family, whole in texts:
         slot = trace.slots[family].get(index)
@@ -159,6 +158,17 @@ def _whole_text(trace: Trace, item: Any, item_type: str, index: int, t: float) -
         found = [_text_slot(trace, texts[0][0], index, t)[0]]
         _finish_text(trace, found[0], item, "", t)
     return found[0]
+
+
+def _texts(parts: Any, name: str) -> list[str]:
+    """The texts of this name in a list of parts; a server may have put anything in their place."""
+    listed = parts if isinstance(parts, (list, tuple)) else []
+    found = [
+        get(part, name, "")
+        for part in listed
+        if (get(part, "type") == "refusal") == (name == "refusal")
+    ]
+    return [text if isinstance(text, str) else str(text) for text in found]
 
 
 def _text_slot(trace: Trace, family: str, index: int, t: float) -> tuple[Part, Text]:

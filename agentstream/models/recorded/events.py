@@ -36,6 +36,7 @@ def event_to_plain(event: Any) -> dict[str, Any]:
     raw_usage = getattr(getattr(event, "response", None), "_raw_usage", None)
     if raw_usage:
         data["raw_usage"] = plain(raw_usage)
+    data["type"] = str(data.get("type") or "")  # a server may have put anything there, or nothing
     if data["type"].endswith(".delta"):
         return dict(data)
     kept: dict[str, Any] = without_private(data)
