@@ -313,10 +313,11 @@ def function_tool(
 ) -> FunctionTool | Callable[[ToolFunction[...]], FunctionTool]:
     """Make a tool of a Python function; as a decorator, with or without arguments.
 
-    A sync function runs in a thread, an async one on the event loop. Name, description and
-    arguments come from the function's name, docstring and annotations. Where the first parameter
-    is annotated as `RunContextWrapper` or `ToolContext`, it receives the run's context and the
-    model does not see it.
+    A sync function runs in a thread of its own, an async one on the event loop; what a generator
+    yields is its output: texts as one text, all else as a list. Name, description and arguments
+    come from the function's name, docstring and annotations. Where the first parameter is annotated
+    as `RunContextWrapper` or `ToolContext`, it receives the run's context and the model does not
+    see it.
 
     Parameters
     ----------
