@@ -358,16 +358,16 @@ async def test_a_tool_that_blocks_the_loop_is_named_with_the_way_out(
 
 
 async def test_a_tool_that_waits_as_it_should_is_no_blocker(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(watch, "BLOCKED_SECONDS", 0.2)
+    monkeypatch.setattr(watch, "BLOCKED_SECONDS", 0.5)
 
     @function_tool
     async def waits() -> str:
-        await asyncio.sleep(0.3)
-        return await asyncio.to_thread(lambda: time.sleep(0.3) or "waited")
+        await asyncio.sleep(0.7)
+        return await asyncio.to_thread(lambda: time.sleep(0.7) or "waited")
 
     @function_tool
     def sleeps() -> str:
-        time.sleep(0.3)
+        time.sleep(0.7)
         return "slept"
 
     result = await asked(waits, sleeps)
@@ -458,8 +458,9 @@ def test_ctrl_c_reaches_a_tool_that_blocks_and_the_program_ends(how: str, tool: 
         assert process.returncode == 7, err
         assert err == ""
         if how == "streamed":
-            reason = "KeyboardInterrupt in the tool 'block'" if tool == "block" else None
-            assert out == f"cancelled {reason}\n"
+            named = f"cancelled KeyboardInterrupt in the tool '{tool}'\n"
+            # The other runs in a thread, and may be at work before its step on the loop has ended.
+            assert out == named or (tool == "hang" and out == "cancelled None\n")
     finally:
         process.kill()
         process.communicate()
