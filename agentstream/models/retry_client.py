@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import openai
 
 from ..errors import ModelStalledError
+from ..unprinted import hide_sent_keys
 from .account import refuse_forked
 from .retry_advice import ModelRetryAdviceRequest, advice_for, normalize
 from .retry_watch import current_watch
@@ -112,6 +113,8 @@ class ClientRetries:
     async def again(self, error: Exception, *, resumed: bool = False) -> bool:
         """Wait for the time of another attempt; False if there is none.
 
+        Every error of a request comes by here, so that here the keys are taken out of it.
+
         Parameters
         ----------
         error : Exception
@@ -119,6 +122,7 @@ class ClientRetries:
         resumed : bool
             Whether the next one goes on where the last one broke off.
         """
+        hide_sent_keys(error)
         if self.count >= self._limit:
             return False
         delay = self._delay(error)

@@ -12,7 +12,14 @@ from urllib.parse import quote
 
 import nbformat
 import pytest
+from openai import AsyncOpenAI, AuthenticationError, DefaultAsyncHttpxClient
 
+from agentstream import (
+    Agent,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+)
 from agentstream.testing import ScriptedServer, call, http_error, turn
 from agentstream.testing.notebooks_run import execute
 
@@ -58,7 +65,7 @@ CELLS = [
 
 def answer(request: Any) -> Any:
     if "Refuse" in request.user_text:
-        return http_error(401, "Incorrect API key provided: sk-proj-***.")
+        return http_error(401, f"Incorrect API key provided: {KEY}.")
     if not any(item.get("type") == "function_call_output" for item in request.input):
         return turn("Let me see.", call("broken"))
     return "It is broken."
@@ -66,7 +73,7 @@ def answer(request: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a notebook left that ran with a marked key."""
+    """What a notebook left that ran with a marked key, against a server that repeats it."""
     import textwrap
 
     folder = tmp_path_factory.mktemp("keys")
@@ -120,6 +127,24 @@ def test_the_notebook_did_what_it_is_to_show(folder: Path) -> None:
     assert "It is broken." in outputs[4]
     for number in (9, 10, 11, 12, 13):
         assert "AuthenticationError" in outputs[number], number
+        assert "Incorrect API key provided: ***." in outputs[number], number
     recorded = (folder / "run.jsonl").read_text()
     assert "It is broken." in recorded
     assert os.environ.get("OPENAI_API_KEY") is None
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("api", [OpenAIResponsesModel, OpenAIChatCompletionsModel])
+async def test_a_server_that_repeats_the_key_is_not_repeated(api: Any, streamed: bool) -> None:
+    with ScriptedServer(lambda request: http_error(401, f"Incorrect key: {KEY}.")) as server:
+        http = DefaultAsyncHttpxClient(trust_env=False)
+        async with AsyncOpenAI(api_key=KEY, base_url=server.base_url, http_client=http) as client:
+            agent = Agent(name="Tutor", model=api("any", client))
+            with pytest.raises(AuthenticationError) as failure:
+                if streamed:
+                    await Runner.run_streamed(agent, "Hello").wait()
+                else:
+                    await Runner.run(agent, "Hello")
+    error = failure.value
+    assert "Incorrect key: ***." in str(error)
+    assert KEY not in f"{error!r} {error.message} {error.body} {vars(error.run_data)}"
