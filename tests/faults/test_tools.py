@@ -440,8 +440,10 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child process")
-@pytest.mark.parametrize("tool", ["block", "hang"])
-@pytest.mark.parametrize("how", ["streamed", "sync", "script"])
+@pytest.mark.parametrize(
+    ("how", "tool"),
+    [("streamed", "block"), ("streamed", "hang"), ("sync", "block"), ("script", "block")],
+)
 def test_ctrl_c_reaches_a_tool_that_blocks_and_the_program_ends(how: str, tool: str):
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, how, tool],
