@@ -207,7 +207,7 @@ def _kept(saved: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
         new["metadata"].pop("execution", None)
         if "outputs" in new:
             outputs = old["outputs"] if was == now and was["outputs"] else new["outputs"]
-            new["outputs"] = [_laid_out(output) for output in outputs if not _is_widget(output)]
+            new["outputs"] = [output for output in outputs if not _is_widget(output)]
             new["source"] = old["source"]
     return kept
 
@@ -216,16 +216,3 @@ def _is_widget(output: dict[str, Any]) -> bool:
     """Whether an output is a widget and nothing else: without its kernel it shows nothing."""
     data = output.get("data", {})
     return bool(data) and all(kind.endswith("widget-view+json") for kind in data)
-
-
-def _laid_out(output: dict[str, Any]) -> dict[str, Any]:
-    """Texts as lists of lines, as Jupyter's own editors write them: a diff shows the line."""
-    found = dict(output)
-    if isinstance(output.get("text"), str):
-        found["text"] = output["text"].splitlines(keepends=True)
-    if "data" in output:
-        found["data"] = {
-            kind: value.splitlines(keepends=True) if isinstance(value, str) else value
-            for kind, value in output["data"].items()
-        }
-    return found
