@@ -35,7 +35,7 @@ def words(text: str) -> set[str]:
 @pytest.fixture(scope="module")
 def lab(context: Any, server: Server) -> Iterator[Notebook]:
     """One page for all of them: to load JupyterLab takes longer than to run a notebook."""
-    beside = shutil.ignore_patterns("*.ipynb", ".*", "__pycache__")  # recordings, servers
+    beside = shutil.ignore_patterns("*.ipynb", ".*", "__pycache__")
     shutil.copytree(FOLDER, server.notebooks, ignore=beside, dirs_exist_ok=True)
     one = Notebook(context.new_page(), server)
     yield one.open(server.write("0"))
@@ -73,10 +73,10 @@ def check(notebook: Notebook, saved: Any) -> None:
     views = {at: told(saved.cells[at]) for at in code if told(saved.cells[at])}
     assert views, "a notebook shows a run"
     for at, text in views.items():
-        view = notebook.area(at).locator(".as-run").first
-        view.scroll_into_view_if_needed()
-        until(lambda view=view: view.inner_text().strip(), f"the view below cell {at}")
-        shown = words(str(view.text_content()))
+        area = notebook.area(at)
+        area.scroll_into_view_if_needed()
+        until(lambda area=area: area.inner_text().strip(), f"the view below cell {at}")
+        shown = words(" ".join(area.locator(".as-run").all_text_contents()))
         # A person who approves, as here, sees another end than a run that nobody watched.
         assert len(shown & words(text)) > 0.5 * len(words(text)), (at, shown)
     assert notebook.watch.away == []
