@@ -35,7 +35,7 @@ def words(text: str) -> set[str]:
 @pytest.fixture(scope="module")
 def lab(context: Any, server: Server) -> Iterator[Notebook]:
     """One page for all of them: to load JupyterLab takes longer than to run a notebook."""
-    beside = shutil.ignore_patterns("*.ipynb", ".*", "__pycache__")
+    beside = shutil.ignore_patterns("*.ipynb", ".*", "__pycache__")  # recordings, servers
     shutil.copytree(FOLDER, server.notebooks, ignore=beside, dirs_exist_ok=True)
     one = Notebook(context.new_page(), server)
     yield one.open(server.write("0"))
