@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,10 @@ from . import place
 from .snapshot import snapshot
 from .source import Source
 from .view import AgentView
+
+# ipywidgets keeps what is open for good, and with it the run and all it holds.
+_KEPT_OPEN = 20
+_ENDED: deque[ShownWidget] = deque()
 
 
 class RunInterrupted(Exception):
@@ -100,9 +105,16 @@ class ShownWidget(AgentView):
             self._decided.set()
         self._picture()
         if self._display_id is not None:
-            # ipywidgets keeps what is open for good, and with it the run and all it holds.
-            self.layout.close()
-            self.close()
+            self._retire()
+
+    def _retire(self) -> None:
+        """Stay open for a page that was away when the run ended; the oldest of those is closed."""
+        if self not in _ENDED:
+            _ENDED.append(self)
+        if len(_ENDED) > _KEPT_OPEN:
+            oldest = _ENDED.popleft()
+            oldest.layout.close()
+            oldest.close()
 
     def _picture(self) -> None:
         """Put the still picture in the widget's place; a run that goes on is told there, too."""

@@ -41,6 +41,20 @@ def test_a_page_reloaded_in_mid_run_shows_the_whole_run_and_goes_on(opened: Open
     until(lambda: "stopped" in notebook.text(1).lower(), "it is marked as stopped")
 
 
+def test_a_page_that_was_away_when_the_run_ended_shows_it_all(opened: Open) -> None:
+    notebook = opened(SETUP, "view = show(poet(300), 'A poem')\nview", "await view")
+    notebook.start(0, 1)
+    wait_for_words(notebook, 1, 20)
+    notebook.wait_for_end(1)
+    notebook.save()
+    notebook.start(2)
+    notebook.page.goto("about:blank")
+    time.sleep(5)  # the run takes three
+    notebook.open(notebook.path)
+    assert wait_for_words(notebook, 1, 300) == list(range(300))
+    assert "done" in notebook.text(1)
+
+
 def test_every_view_shows_the_whole_run_however_late_it_is_made(opened: Open) -> None:
     notebook = opened(SETUP, "view = show(poet(1500), 'A poem')\nview")
     notebook.start()

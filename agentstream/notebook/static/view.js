@@ -77,8 +77,15 @@ export function formatSeconds(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** The page's data of each model, shared by all views of it. */
-const pages = new WeakMap();
+const BUSY_AFTER = 2000; // milliseconds
+const FIRST_PATIENCE = 1000;
+
+/**
+ * The page's data of each run, shared by all views of it.
+ *
+ * By the run's name and not by the model: anywidget hands each call another proxy of one model.
+ */
+const stores = new Map();
 
 class Store {
   constructor(model) {
@@ -86,6 +93,8 @@ class Store {
     this.page = emptyPage();
     this.views = new Set();
     this.asked = 0;
+    this.patience = FIRST_PATIENCE;
+    this.again = undefined;
     this.runTime = 0;
     this.heardAt = performance.now();
     this.takeKeyframe = () => this.take({ ...model.get("keyframe"), key: true });
@@ -98,6 +107,7 @@ class Store {
 
   take(frame) {
     if (!Array.isArray(frame.ops)) return;
+    if (frame.key) this.stopAsking();
     if (frame.key && frame.n <= this.page.n && this.page.n >= 0) return;
     if (typeof frame.t === "number") {
       this.runTime = frame.t;
@@ -109,12 +119,27 @@ class Store {
     else if (outcome === "applied") for (const view of this.views) view.apply(frame.ops);
   }
 
-  /** Ask for a keyframe, at most twice a second. */
+  /** Ask for a keyframe, at most twice a second, and ever more rarely until one comes. */
   ask() {
     const now = performance.now();
     if (this.asked && now - this.asked < 500) return;
     this.asked = now;
     this.model.send({ kind: "keyframe" });
+    clearTimeout(this.again);
+    // An answer may be long in coming: a kernel that works hears nothing before its cell ends.
+    this.again = setTimeout(() => this.ask(), this.patience);
+    this.patience *= 2;
+  }
+
+  stopAsking() {
+    clearTimeout(this.again);
+    this.patience = FIRST_PATIENCE;
+  }
+
+  close() {
+    this.stopAsking();
+    this.model.off("change:keyframe", this.takeKeyframe);
+    this.model.off("msg:custom", this.hear);
   }
 
   /** Seconds since the start of the run, as the kernel's clock has it. */
@@ -206,6 +231,14 @@ class View {
     const group = kind === "stop" ? [button] : button.parentElement.querySelectorAll("button");
     for (const one of group) one.disabled = true;
     this.store.model.send({ kind, call_id: button.dataset.call ?? null });
+    if (kind === "stop") setTimeout(() => this.sayBusy(button), BUSY_AFTER);
+  }
+
+  /** A kernel that is busy hears no widget before its cell ends; it does hear the interrupt. */
+  sayBusy(button) {
+    if (!button.isConnected || !this.store.model.get("live")) return;
+    button.textContent = "Kernel is busy: interrupt it";
+    button.title = "The kernel hears this button when its cell has ended. Its interrupt stops the run.";
   }
 
   tick() {
@@ -248,18 +281,16 @@ function restoreDetails(element, open) {
 export default {
   initialize({ model }) {
     // Here and not in render: messages come before the first view is there.
-    pages.set(model, new Store(model));
+    const store = new Store(model);
+    stores.set(model.get("run_id"), store);
     return () => {
-      const store = pages.get(model);
-      model.off("change:keyframe", store?.takeKeyframe);
-      model.off("msg:custom", store?.hear);
-      pages.delete(model);
+      store.close();
+      stores.delete(model.get("run_id"));
     };
   },
 
   render({ model, el }) {
-    const store = pages.get(model) ?? new Store(model);
-    pages.set(model, store);
+    const store = stores.get(model.get("run_id"));
     const view = new View(store, el);
     store.views.add(view);
     return () => {
