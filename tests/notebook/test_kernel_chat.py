@@ -46,6 +46,17 @@ CELLS = [
     'a = chat(tutor("Ada"))\nb = chat(tutor("Bob"))\nawait b.send("To Bob")\nawait a.send("To Ada")',
     "d = chat(tutor())\nd",
     'from ipywidgets import HBox\ne, f = chat(tutor("E")), chat(tutor("F"))\nHBox([e.widget, f.widget])',
+    """
+import asyncio
+from agentstream import SQLiteSession
+session = SQLiteSession("ada")
+await chat(tutor(), session=session).send("I am Ada")
+g = chat(tutor(), session=session)
+await asyncio.sleep(0.2)
+page = str(g.widget.keyframe["ops"])
+print("I am Ada" in page, "You said <strong>I am Ada</strong>" in page)
+await g.send("Still there?")
+""",
 ]
 
 
@@ -107,6 +118,14 @@ def test_as_the_last_expression_it_is_shown_once_and_says_that_nothing_was_said(
 def test_in_a_layout_it_is_shown_there_alone(done: Any) -> None:
     (one,) = outputs(done, 9)
     assert "HBox" in one["data"]["text/plain"]
+
+
+def test_what_the_session_holds_is_on_the_page_and_in_the_picture(done: Any) -> None:
+    assert [one["text"] for one in outputs(done, 10) if "text" in one] == ["True True\n"]
+    _, still = stills(done, 10)
+    text = still["text/plain"]
+    assert text.index("> I am Ada") < text.index("> Still there?")
+    assert still["text/html"].count("I am Ada") == 2
 
 
 def test_a_second_execution_is_saved_the_same(done: Any, tmp_path: Path) -> None:
