@@ -16,7 +16,7 @@ def main() -> None:
     options = parser.parse_args()
     quick = options.quick
     targets = events.report((5_000,) if quick else events.COUNTS, rounds=3 if quick else 9)
-    targets += first.report(rounds=3 if quick else 9)
+    targets += first.report(rounds=2 if quick else 5)
     targets += many.report(50 if quick else many.RUNS, rounds=1 if quick else 3)
     targets += shapes.report()
     targets += imports.report(options.python, rounds=3 if quick else 9)

@@ -23,7 +23,7 @@ from .loopback import server
 from .table import Target, table
 
 ANSWERS = 30
-SCRIPT = "text-20-50"
+SCRIPT = "text-5-400"
 
 
 class Noted(httpx2.AsyncByteStream):
@@ -85,7 +85,7 @@ async def measure(name: str, url: str, answers: int = ANSWERS) -> list[float]:
     return found
 
 
-def report(rounds: int = 9) -> list[Target]:
+def report(rounds: int = 5) -> list[Target]:
     """Print the table; return the targets."""
     names = [*filter(contenders.is_installed, contenders.RUNNERS), "openai client"]
     found: dict[str, list[list[float]]] = {name: [] for name in names}
