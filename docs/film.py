@@ -1,4 +1,6 @@
-"""Makes the README's moving picture from a real JupyterLab: ``python docs/film.py``.
+"""Makes the README's moving pictures from a real JupyterLab.
+
+    python docs/film.py [film|film-dark]
 
 Needs what the browser tests need (the dev extra and Chromium). No key and no network: the agents
 play a script; their tools compute what they say. Each frame is a screenshot, and is shown for as
@@ -27,6 +29,7 @@ SCALE = 1.5  # so that text is sharp on the screens of today
 FRAMES_PER_SECOND = 12
 BEFORE, AFTER = 0.8, 2.5  # seconds that the cell stands before it runs, and its end afterwards
 BYTES = 1_500_000  # of the film, at most
+THEMES = {"film": "Light", "film-dark": "Dark"}
 BAR = 18  # of the mark beside the active cell, pixels
 
 CELL = 'await show(analyst, "Which penguins are heaviest? Is it chance?", timeline=True)'
@@ -90,10 +93,11 @@ class Frame:
     at: float
 
 
-def stage(notebook: Notebook) -> None:
+def stage(notebook: Notebook, theme: str) -> None:
     """Open a notebook whose second cell is the film; the first, out of sight, warms up."""
     notebook.open(notebook.server.write(f"from lab import analyst, show\n{CELL}", CELL))
     notebook.run(0)
+    notebook.theme(f"JupyterLab {theme}")
     notebook.command("application:toggle-left-area")
     notebook.page.add_style_tag(
         content="""
@@ -194,8 +198,8 @@ def write(frames: list[Frame], name: str) -> None:
         sys.exit(f"{path} has {path.stat().st_size:,} bytes, more than {BYTES:,}.")
 
 
-def main() -> None:
-    """Make the film."""
+def main(names: list[str]) -> None:
+    """Make the films that are named, or both."""
     from playwright.sync_api import sync_playwright
 
     if reason := missing():
@@ -206,17 +210,19 @@ def main() -> None:
         try:
             server.start()
             (server.notebooks / "lab.py").write_text(LAB)
-            page = browser.new_page(
-                viewport={"width": 1000, "height": 1100}, device_scale_factor=SCALE
-            )
-            notebook = Notebook(page, server)
-            stage(notebook)
-            frames = shoot(notebook)
+            for name in names or THEMES:
+                page = browser.new_page(
+                    viewport={"width": 1000, "height": 1100}, device_scale_factor=SCALE
+                )
+                notebook = Notebook(page, server)
+                stage(notebook, THEMES[name])
+                write(shoot(notebook), name)
+                page.close()
+                server.shut_down_kernels()
         finally:
             browser.close()
             server.close()
-    write(frames, "film")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
