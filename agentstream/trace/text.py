@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Any
 
 # A str object of a few letters takes about 55 bytes: pieces are joined before they outweigh their
 # text.
@@ -31,8 +32,10 @@ class Text:
         self._tail: list[str] = []
         self.length = len(text)
 
-    def append(self, piece: str) -> None:
-        """Add a piece at the end."""
+    def append(self, piece: Any) -> None:
+        """Add a piece at the end; what a server put in its place by its text."""
+        if not isinstance(piece, str):
+            piece = str(piece)
         self.length += len(piece)
         self._tail.append(piece)
         if len(self._tail) >= _TAIL:

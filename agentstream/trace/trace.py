@@ -152,10 +152,10 @@ class Trace:
         if slots is not None:
             index = getattr(data, "output_index", 0)
             slot = slots.get(index) if isinstance(index, int) else None
-            if slot is not None:
+            piece = getattr(data, "delta", None) or ""
+            if slot is not None and isinstance(piece, str):
                 # Deltas are nearly all of a stream: their way ends here.
                 part, text = slot
-                piece = getattr(data, "delta", None) or ""
                 self.log.add(t, kind, part.turn or -1, part.index, text.length, len(piece))
                 text.append(piece)
                 self.version = part.version = self.version + 1

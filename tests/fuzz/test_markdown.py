@@ -25,7 +25,7 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES, max_size=60).map("".join)
 
 
-@examples(300)
+@examples(120)
 @given(text=TEXTS, step=st.integers(1, 40))
 def test_any_text_renders_streamed_as_whole_and_lets_nothing_through(text: str, step: int) -> None:
     html = render(text)
@@ -40,7 +40,7 @@ def test_any_text_renders_streamed_as_whole_and_lets_nothing_through(text: str, 
     assert "\x1b" not in to_plain(text)
 
 
-@examples(200)
+@examples(100)
 @given(text=TEXTS | st.text(max_size=200), language=st.sampled_from(["python", "c", "js", "x", ""]))
 def test_any_text_is_code_a_formula_and_an_address(text: str, language: str) -> None:
     for html in (code_block(text, language), mathml(text), link(text, text), image(text, text)):
