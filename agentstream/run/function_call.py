@@ -191,6 +191,8 @@ class FunctionCall:
         )
         if decided is None and callable(wanted):
             wanted = await call(wanted, self.context, self.arguments(), self.raw.call_id)
+            # The turn's other calls are asked about before the first tool is at work.
+            await asyncio.sleep(0)
             if not wanted:
                 return True
         return decided
