@@ -22,7 +22,7 @@ from .board import Board
 from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html
 from .chat_turn import ChatTurn, PastTurn
 from .panels import Panels
-from .place import call_on, is_inside_another, publish, running_loop, show_in_time
+from .place import call_on, count, is_inside_another, publish, running_loop, show_in_time
 from .scene import Scene
 from .snapshot import style
 from .view import _STATIC, AgentView
@@ -122,7 +122,7 @@ class ChatView(AgentView):
         # Counted, not drawn: a notebook that is executed again is saved the same.
         id = f"agentstream-chat-{next(_NUMBERS)}"
         self._chat = chat
-        self._shown = False
+        self._shown_in: int | None = None  # the number of the cell
         self._home = running_loop()
         self._cell, self._execution = _cell()
         super().__init__(
@@ -143,10 +143,10 @@ class ChatView(AgentView):
         self.show()
 
     def show(self) -> None:
-        """Display it here; once it is displayed, nothing happens."""
-        if self._shown:
+        """Display it here, also once more; in a cell that shows it already, nothing happens."""
+        if self._shown_in == count():
             return
-        self._shown = True
+        self._shown_in = count()
         self.flush()
         publish(self._still(), display_id=self.chat_id)
         bundle: Any = self._repr_mimebundle_()
@@ -160,7 +160,7 @@ class ChatView(AgentView):
         return conversation(chat.turns, past=chat.past, name=chat.agent.name, id=self.chat_id)
 
     def _show_in_time(self) -> None:
-        if not self._shown and not is_inside_another(self):
+        if self._shown_in is None and not is_inside_another(self):
             self.show()
 
     def _close_older(self) -> None:
@@ -184,7 +184,7 @@ class ChatView(AgentView):
 
     def _picture(self) -> None:
         """Bring the still picture up to date."""
-        if self._shown:
+        if self._shown_in is not None:
             publish(self._still(), display_id=self.chat_id, update=True)
 
     def begin(self, turn: ChatTurn) -> None:

@@ -57,6 +57,7 @@ page = str(g.widget.keyframe["ops"])
 print("I am Ada" in page, "You said <strong>I am Ada</strong>" in page)
 await g.send("Still there?")
 """,
+    "g\ng",
 ]
 
 
@@ -126,6 +127,11 @@ def test_what_the_session_holds_is_on_the_page_and_in_the_picture(done: Any) -> 
     text = still["text/plain"]
     assert text.index("> I am Ada") < text.index("> Still there?")
     assert still["text/html"].count("I am Ada") == 2
+
+
+def test_named_in_another_cell_it_is_shown_there_too(done: Any) -> None:
+    (again,) = stills(done, 11)
+    assert again == stills(done, 10)[1]
 
 
 def test_a_second_execution_is_saved_the_same(done: Any, tmp_path: Path) -> None:
