@@ -17,7 +17,7 @@ from .source import Source
 from .view import AgentView
 
 # ipywidgets keeps what is open for good, and with it the run and all it holds.
-_KEPT_OPEN = 20
+_KEPT_OPEN = 5
 _ENDED: deque[ShownWidget] = deque()
 
 
