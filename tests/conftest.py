@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from typing import Any
 
 import pytest
+
+# A shell ignores Ctrl-C for what it starts in the background, and every program started from there
+# does as well; tests of the interrupt need it as it is in a terminal.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname()}
 

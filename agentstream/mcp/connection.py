@@ -19,6 +19,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UserError
@@ -126,6 +127,9 @@ class Connection:
 
         try:
             async with Client(_two(streams), **options) as client:
+                # What checks a tool's answer takes over a second to import; the client would do
+                # that in the first call, and the loop would stand still.
+                await asyncio.to_thread(import_module, "jsonschema.validators")
                 if not self._ready.done():
                     self._ready.set_result(client)
                 await self._closing.wait()
