@@ -169,10 +169,12 @@ class ScriptedServer:
         async with server:
             await self._stop.wait()
             server.close()
+            await _rounds()  # a connection that was accepted just now comes to its task
             open_tasks = list(tasks)
             for task in open_tasks:
                 task.cancel()
             await asyncio.gather(*open_tasks, return_exceptions=True)
+            await _rounds()  # what was broken off is closed
 
     async def _converse(self, connection: Connection) -> None:
         while (request := await connection.request()) is not None:
@@ -217,3 +219,9 @@ class ScriptedServer:
             watching.cancel()
             await asyncio.gather(answering, watching, return_exceptions=True)
         return True
+
+
+async def _rounds() -> None:
+    """Let the loop come round a few times; asyncio takes four from accepting to a task."""
+    for _ in range(8):
+        await asyncio.sleep(0)
