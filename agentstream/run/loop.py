@@ -181,10 +181,15 @@ async def _drain_in_time(
         raise RunTimeoutError(seconds) from None
 
 
+# To look has the loop come round once more, which for a stream that waits for each event costs as
+# much as the event.
+_EVENTS_A_LOOK = 8
+
+
 async def _drain(
     state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
 ) -> None:
-    rounds = Rounds.here()
+    rounds, unlooked = Rounds.here(), 0
     async with InputGuards(state, options) as guards:
         try:
             await rounds.turn()
@@ -194,10 +199,13 @@ async def _drain(
                     observe(event)
                     # A model that never waits must not keep the loop from the reader, nor from a
                     # cancellation; an item is read before anything follows from it.
-                    if rounds.is_over():
+                    unlooked += 1
+                    is_item = event.type != "raw_response_event"
+                    if (is_item or unlooked >= _EVENTS_A_LOOK) and rounds.is_over():
                         await rounds.turn()
-                    elif event.type != "raw_response_event":
+                    elif is_item:
                         await asyncio.sleep(0)
+                    unlooked %= _EVENTS_A_LOOK
         except asyncio.CancelledError:
             # Here and not in a generator: one that is suspended at its yield when a guardrail
             # cancels this task would only be closed, and never know (PEP 789).
