@@ -1,10 +1,18 @@
-"""Awaits several things at once, and leaves none behind."""
+"""What asyncio leaves to be said again and again: which loop runs here, several things at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
+
+
+def loop_here() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread; None where none does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 async def together(work: Sequence[Awaitable[Any]]) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -13,6 +12,7 @@ from weakref import WeakKeyDictionary
 from openai import AsyncOpenAI
 
 from ..errors import UserError
+from ..together import loop_here
 from ..unprinted import Unprinted, without_credentials
 
 if TYPE_CHECKING:
@@ -180,9 +180,8 @@ def _hidden(key: str | None) -> str | None:
 
 def _shared_client(account: Account) -> AsyncOpenAI:
     """Find or make the client of an account for the running event loop."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = loop_here()
+    if loop is None:
         return _new_client(account)  # it binds itself to the loop that uses it first
     for entry in [entry for entry in _clients if entry[0].is_closed()]:
         del _clients[entry]

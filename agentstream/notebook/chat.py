@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import UserError
 from ..sessions import SQLiteSession
+from ..together import loop_here
 from .chat_terminal import ChatTerminal
 from .chat_turn import ChatTurn, PastTurn
 from .show import in_a_notebook
@@ -126,7 +127,7 @@ class Chat:
         # output, and under its recording.
         self._context = contextvars.copy_context()
         self._view: ChatView | ChatTerminal = self._make_view()
-        if self._has_past and not isinstance(self._view, ChatTerminal) and is_in_a_loop():
+        if self._has_past and not isinstance(self._view, ChatTerminal) and loop_here() is not None:
             self._in_background(self._remember())
 
     def _make_view(self) -> ChatView | ChatTerminal:
@@ -398,12 +399,3 @@ class Chat:
         task = loop.create_task(done(), name="chat", context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def is_in_a_loop() -> bool:
-    """Whether an event loop runs in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

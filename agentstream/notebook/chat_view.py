@@ -7,9 +7,7 @@ a kernel, on GitHub, in a converted page.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from IPython.core.getipython import get_ipython
 
+from ..together import loop_here
 from ..trace import Trace
 from .board import Board
 from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html
 from .chat_turn import ChatTurn, PastTurn
 from .panels import Panels
-from .place import call_on, count, is_inside_another, publish, running_loop, show_in_time
+from .place import call_on, count, is_inside_another, publish, show_in_time
 from .scene import Scene
 from .snapshot import style
 from .view import _STATIC, AgentView
@@ -123,7 +122,7 @@ class ChatView(AgentView):
         id = f"agentstream-chat-{next(_NUMBERS)}"
         self._chat = chat
         self._shown_in: int | None = None  # the number of the cell
-        self._home = running_loop()
+        self._home = loop_here()
         self._cell, self._execution = _cell()
         super().__init__(
             Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
@@ -149,8 +148,7 @@ class ChatView(AgentView):
         self._shown_in = count()
         self.flush()
         publish(self._still(), display_id=self.chat_id)
-        bundle: Any = self._repr_mimebundle_()
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        data, metadata = self.bundle()
         # Its text would stand below the still picture wherever there are no widgets.
         data.pop("text/plain", None)
         publish(data, metadata=metadata, display_id=f"{self.chat_id}-live")
@@ -219,13 +217,6 @@ class ChatView(AgentView):
         self.send({"refused": text, "why": why})
 
     # -- the page --
-
-    async def somebody_is_there(self) -> bool:
-        """Whether a page shows it; one that is still loading has two seconds to say so."""
-        until = time.monotonic() + 2
-        while not self.seen and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
-            await asyncio.sleep(0.05)
-        return self.seen
 
     def interruption(self) -> BaseException:
         """What a cancelled wait raises: one line."""

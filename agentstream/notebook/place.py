@@ -15,6 +15,8 @@ from IPython import display as ipython
 from IPython.core.getipython import get_ipython
 from ipywidgets import Widget
 
+from ..together import loop_here
+
 
 def publish(data: dict[str, Any], *, display_id: str, **how: Any) -> None:
     """Show a bundle as it is: IPython is not asked to make anything of it."""
@@ -77,17 +79,9 @@ def count() -> int:
     return getattr(get_ipython(), "execution_count", -1)
 
 
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs here; None where none does."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
 def call_on(loop: asyncio.AbstractEventLoop | None, function: Callable[[], object]) -> None:
     """Call `function` on its loop, at once if that is the one that runs here."""
-    if loop is None or loop is running_loop() or loop.is_closed():
+    if loop is None or loop is loop_here() or loop.is_closed():
         function()
     else:
         loop.call_soon_threadsafe(function)

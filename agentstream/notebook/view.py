@@ -150,6 +150,18 @@ class AgentView(anywidget.AnyWidget):
         if keep:
             self._set_keyframe()
 
+    def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a notebook shows as the widget: data and metadata by their kinds."""
+        bundle: Any = self._repr_mimebundle_()
+        return bundle if isinstance(bundle, tuple) else (bundle, {})
+
+    async def somebody_is_there(self) -> bool:
+        """Whether a page shows the run; one that is still loading has two seconds to say so."""
+        until = time.monotonic() + 2
+        while not self.seen and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
+            await asyncio.sleep(0.05)
+        return self.seen
+
     def _set_keyframe(self) -> None:
         self._key_size = max(self._board.size, _KEY_FROM)
         self.keyframe = self._whole()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ..together import loop_here
 from . import place
 from .snapshot import snapshot
 from .source import Source
@@ -51,7 +51,7 @@ class ShownWidget(AgentView):
         self._decided: asyncio.Event | None = None
         super().__init__(source.trace, on_press=self._press, **self._extras)
         source.watch(self._changed)
-        self._home = place.running_loop()
+        self._home = loop_here()
         if self._home is not None:
             source.start()
         place.show_in_time(self._show_in_time, self._home)
@@ -74,8 +74,7 @@ class ShownWidget(AgentView):
         if self._ended:
             place.publish(self._still(), display_id=self._display_id)
             return
-        bundle: Any = self._repr_mimebundle_()
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        data, metadata = self.bundle()
         place.publish(data, metadata=metadata, display_id=self._display_id)
 
     def _show_in_time(self) -> None:
@@ -184,19 +183,12 @@ class ShownWidget(AgentView):
                 await self.source.ended()
             if not self.source.waits:
                 return
-            if not await self._somebody_is_there():
+            if not await self.somebody_is_there():
                 self._picture()
                 return
             self._decided = asyncio.Event()
             await self._decided.wait()
             self._decided = None
-
-    async def _somebody_is_there(self) -> bool:
-        """Whether a page shows the run; one that is still loading has two seconds to say so."""
-        until = time.monotonic() + 2
-        while not self.seen and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
-            await asyncio.sleep(0.05)
-        return self.seen
 
     def __iter__(self) -> Iterator[Any]:
         self.show()

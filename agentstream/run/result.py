@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from ..errors import UserError
 from ..events import StreamEvent
 from ..items import ItemHelpers, ModelResponse, RunItem, ToolApprovalItem, TResponseInputItem
+from ..together import loop_here
 from ..trace.marks import RunCancelled
 from .event_stream import EventStream
 from .interrupts import Halted
 from .loop import drive
 from .options import RunOptions
 from .state import RunState, told_to_model
-from .sync import loop_here, run_until_done, running_loop
+from .sync import run_until_done, running_loop
 
 if TYPE_CHECKING:
     import pandas as pd

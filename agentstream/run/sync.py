@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ..errors import UserError
+from ..together import loop_here
 from .interrupts import interrupts_cancel
 
 T = TypeVar("T")
@@ -89,14 +90,6 @@ def _as_many_ready(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 def _nothing() -> None:
     """Do nothing."""
-
-
-def loop_here() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs in this thread; None where none does."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def running_loop() -> asyncio.AbstractEventLoop:

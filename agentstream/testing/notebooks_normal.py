@@ -147,7 +147,7 @@ def _lines(cell: dict[str, Any]) -> Iterator[str]:
 
 
 def _cell(cell: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"cell_type": cell["cell_type"], "source": _text(cell.get("source", ""))}
+    said = {"cell_type": cell["cell_type"], "source": text_of(cell.get("source", ""))}
     if cell["cell_type"] == "code":
         said["outputs"] = list(_outputs(cell.get("outputs", ())))
     return said
@@ -160,11 +160,11 @@ def _outputs(outputs: Any) -> Iterator[dict[str, Any]]:
         if kind == "stream":
             # How print's text is cut into pieces is chance.
             if stream is not None and stream["name"] == output["name"]:
-                stream["text"] += _text(output["text"])
+                stream["text"] += text_of(output["text"])
                 continue
             if stream is not None:
                 yield {**stream, "text": _calm(stream["text"])}
-            stream = {"output_type": kind, "name": output["name"], "text": _text(output["text"])}
+            stream = {"output_type": kind, "name": output["name"], "text": text_of(output["text"])}
             continue
         if stream is not None:
             yield {**stream, "text": _calm(stream["text"])}
@@ -180,9 +180,9 @@ def _outputs(outputs: Any) -> Iterator[dict[str, Any]]:
 
 def _data(data: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
-    has_table = "<table" in _text(data.get("text/html", ""))
+    has_table = "<table" in text_of(data.get("text/html", ""))
     for kind, value in sorted(data.items()):
-        text = _text(value)
+        text = text_of(value)
         if kind.endswith(("widget-view+json", "widget-state+json")):
             continue
         if kind.startswith("image/") and kind != "image/svg+xml":
@@ -195,12 +195,13 @@ def _data(data: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """The text of an output, which a notebook keeps whole, in lines or as data."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "".join(value)
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _calm(text: str) -> str:

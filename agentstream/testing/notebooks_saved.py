@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .notebooks_normal import text_of
+
 _KEY = re.compile(
     r"\b(sk-(?:proj-|ant-|or-)?[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})"
 )
@@ -82,10 +84,12 @@ def _of_output(output: Mapping[str, Any]) -> Iterator[str]:
         yield f"was saved with an error: {output.get('ename')}: {output.get('evalue')}"
         return
     if output["output_type"] == "stream" and output.get("name") == "stderr":
-        line = next(iter(_text(output.get("text", "")).strip().splitlines()), "")
+        line = next(iter(text_of(output.get("text", "")).strip().splitlines()), "")
         yield f"was saved with a warning or a message on stderr: {line[:120]}"
     data = output.get("data", {"text": output.get("text", "")})
-    text = "\n".join(_text(value) for kind, value in data.items() if not kind.startswith("image/"))
+    text = "\n".join(
+        text_of(value) for kind, value in data.items() if not kind.startswith("image/")
+    )
     if secret := secret_in(text):
         yield f"shows {secret}"
     if path := path_in(_DATA.sub("", text)):
@@ -100,11 +104,3 @@ def path_in(text: str) -> str:
             return path
     found = _PATH.search(text)
     return found[0] if found else ""
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(line, str) for line in value):
-        return "".join(value)
-    return json.dumps(value, ensure_ascii=False)
