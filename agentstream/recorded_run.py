@@ -184,7 +184,7 @@ class Playback(RunResultStreaming):
                 for observer in state.observers:
                     observer(event)
                 if event.type in _STREAM:
-                    self._observe(event)
+                    self._observe([event])
         except asyncio.CancelledError:
             state.observe(RunCancelled())
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from openai.types.responses import Response
@@ -12,6 +11,7 @@ from ..items import ModelResponse
 from ..usage import usage_of
 from . import validators
 from .base import Model
+from .batches import InBatches
 from .request import ModelRequest, responses_arguments
 from .responses_stream import AnswerStream, response_failure, when_made
 from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
@@ -122,10 +122,10 @@ class OpenAIResponsesModel(Model):
         previous_response_id: str | None = None,
         conversation_id: str | None = None,
         prompt: ResponsePromptParam | None = None,
-    ) -> AsyncGenerator[TResponseStreamEvent, None]:
+    ) -> InBatches[TResponseStreamEvent]:
         """Answer as a stream; parameters as in `Model.get_response`.
 
-        The HTTP response is closed when the generator is: at its end, by ``aclose()``, or when
+        The HTTP response is closed when the stream is: at its end, by ``aclose()``, or when
         the task that awaits it is cancelled.
 
         Yields
@@ -155,7 +155,7 @@ class OpenAIResponsesModel(Model):
             prompt,
         )
         validators.begin()
-        return AnswerStream(self._client, lambda: self._arguments(request)).events()
+        return InBatches(AnswerStream(self._client, lambda: self._arguments(request)).batches())
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """Say what the error's status and headers tell about trying again."""

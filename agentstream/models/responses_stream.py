@@ -23,7 +23,7 @@ from openai.types.responses import Response
 from ..errors import ModelBehaviorError, ModelStalledError, ModelStreamError
 from .retry_client import ClientRetries
 from .transport import StreamedBody, open_stream
-from .wire import responses_events
+from .wire import responses_batches
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -46,7 +46,8 @@ _BEFORE_THE_FIRST_DELTA: Final = frozenset(
         "response.reasoning_summary_part.added",
     }
 )
-_REPEATS_LIE_WITHIN: Final = 64  # events
+# An event repeated, by a proxy or a server, comes soon; to keep more of them costs the collector.
+_REPEATS_LIE_WITHIN: Final = 8  # events
 
 _DRAIN_SECONDS: Final = 0.1
 
@@ -77,6 +78,8 @@ class AnswerStream:
         self._begun = False
         """Whether the answer has begun: from here on it cannot be asked again."""
         self._ended = False
+        self._last: Any = None
+        """The event that the answer has ended or failed with."""
         self._first = -1
         self._next = -1
         """The number that the next event should have."""
@@ -84,8 +87,10 @@ class AnswerStream:
         """Events up to this number have been delivered before the stream was resumed."""
         self._recent: deque[Any] = deque(maxlen=_REPEATS_LIE_WITHIN)
 
-    async def events(self) -> AsyncGenerator[TResponseStreamEvent, None]:
-        """Yield the events of the answer; the HTTP response is closed when this generator is.
+    async def batches(self) -> AsyncGenerator[list[TResponseStreamEvent], None]:
+        """Yield the events of the answer, those together that came together.
+
+        The HTTP response is closed when this generator is.
 
         Raises
         ------
@@ -98,33 +103,22 @@ class AnswerStream:
         self._retries = ClientRetries(self._client)
         self._arguments = self._make_arguments()
         self._background = _is_background(self._arguments)
-        remember = self._recent.append
         while True:
             try:
                 async with open_stream(self._request()) as body:
-                    async with aclosing(responses_events(body.chunks, body.request)) as events:
-                        async for event in events:
-                            fields = event.__dict__  # getattr of what is not there: 2 us
-                            if fields.get("sequence_number") == self._next:
-                                self._next += 1
-                                remember(event)
-                            elif self._is_repeat(event):
+                    async with aclosing(responses_batches(body.chunks, body.request)) as batches:
+                        async for batch in batches:
+                            taken = self._take(batch, body)
+                            if taken:
+                                yield taken
+                            if self._last is None:
                                 continue
-                            if "delta" in fields:  # nearly all are: their way ends here
-                                self._begun = True
-                                yield event
-                                continue
-                            if "response" in fields:
-                                self._note(event, body)
-                            if event.type not in _BEFORE_THE_FIRST_DELTA:
-                                self._begun = True
-                            yield event
-                            if event.type in FAILURES:
-                                raise response_failure(event.type, event)
-                            if self._ended:
-                                for late in await self._after_the_end(events):
-                                    yield late
-                                return
+                            if not self._ended:
+                                raise response_failure(self._last.type, self._last)
+                            late = await self._after_the_end(batch, batches)
+                            if late:
+                                yield late
+                            return
                     raise self._cut_off(body)
             except asyncio.CancelledError:
                 stalled = self._retries.watch.stalled()
@@ -140,19 +134,47 @@ class AnswerStream:
                 if not await self._goes_on(error):
                     raise
 
-    async def _after_the_end(self, events: AsyncGenerator[Any, None]) -> list[Any]:
+    def _take(self, batch: list[Any], body: StreamedBody) -> list[Any]:
+        """Take in what came: the events that are new, up to the answer's last."""
+        new: list[Any] = []
+        for event in batch:
+            fields = event.__dict__  # getattr of what is not there: 2 us
+            if fields.get("sequence_number") == self._next:
+                self._next += 1
+                self._recent.append(event)
+            elif self._is_repeat(event):
+                continue
+            new.append(event)
+            if "delta" in fields:  # nearly all are: their way ends here
+                self._begun = True
+                continue
+            if "response" in fields:
+                self._note(event, body)
+            if event.type not in _BEFORE_THE_FIRST_DELTA:
+                self._begun = True
+            if self._ended or event.type in FAILURES:
+                self._last = event
+                break
+        return new
+
+    async def _after_the_end(
+        self, batch: list[Any], batches: AsyncGenerator[list[Any], None]
+    ) -> list[Any]:
         """Read what follows the answer's last event, without waiting for the server to hang up.
 
         What the last event holds already, by its number, is left out: it came late.
         """
-        found: list[Any] = []
+        last = next(at for at, event in enumerate(batch) if event is self._last)
+        late = batch[last + 1 :]
         with suppress(TimeoutError, openai.APIError, *NOT_JSON):  # the answer is whole
             async with asyncio.timeout(_DRAIN_SECONDS):
-                async for event in events:
-                    number = event.__dict__.get("sequence_number")
-                    if not isinstance(number, int) or number >= self._next:
-                        found.append(event)
-        return found
+                async for more in batches:
+                    late += more
+        return [event for event in late if self._is_new(event)]
+
+    def _is_new(self, event: Any) -> bool:
+        number = event.__dict__.get("sequence_number")
+        return not isinstance(number, int) or number >= self._next
 
     def _request(self) -> Any:
         """Make the request, or that for the rest of the answer."""

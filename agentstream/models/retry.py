@@ -21,12 +21,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import ModelTimeoutError
 from ..model_settings import ModelRetryBackoffSettings
 from ..usage import RequestUsage, Usage, no_input_details, no_output_details
+from .batches import batches_of
 from .retry_advice import (
     ModelRetryAdvice,
     ModelRetryAdviceRequest,
@@ -141,7 +142,7 @@ async def stream_with_retry(
     failures: list[Exception] | None = None,
     limits: TimeLimits | None = None,
     listener: Listener | None = None,
-) -> AsyncGenerator[TResponseStreamEvent, None]:
+) -> AsyncGenerator[list[TResponseStreamEvent], None]:
     """Stream a model call, from its start again after failures as the settings allow.
 
     Parameters
@@ -159,8 +160,9 @@ async def stream_with_retry(
 
     Yields
     ------
-    openai.types.responses.ResponseStreamEvent
-        The events as they come. After a failure the stream starts anew, with a `response.created`.
+    list of openai.types.responses.ResponseStreamEvent
+        The events as they come, those together that came together. After a failure the stream
+        starts anew, with a `response.created`.
 
     Raises
     ------
@@ -181,12 +183,13 @@ async def stream_with_retry(
                 stream = make_stream()
                 if hasattr(stream, "aclose"):
                     stack.push_async_callback(stream.aclose)
-                first: Callable[[], Awaitable[Any]] | None = state.first(stream)
+                batches = await stack.enter_async_context(aclosing(batches_of(stream)))
+                first: Callable[[], Awaitable[Any]] | None = state.first(batches)
                 while failure is None:
                     # Only the model's errors are caught: none that the reader throws in.
                     watch.since = monotonic()
                     try:
-                        event = await (anext(stream) if first is None else first())
+                        batch = await (anext(batches) if first is None else first())
                     except StopAsyncIteration:
                         return
                     except asyncio.CancelledError:
@@ -199,10 +202,10 @@ async def stream_with_retry(
                         watch.since = reading
                         if watch.is_silent:
                             watch.heard()
-                        yield event
+                        yield batch
                         if not watch.begun:
-                            first = state.later(stream)
-                            if event.type not in _NOT_YET_AN_ANSWER:
+                            first = state.later(batches)
+                            if any(event.type not in _NOT_YET_AN_ANSWER for event in batch):
                                 watch.begin()
             if not await state.try_again(failure):
                 raise failure

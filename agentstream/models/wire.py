@@ -14,6 +14,7 @@ missing is delivered when its JSON is whole, since some servers close right afte
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, cast, get_args
 
@@ -31,6 +32,7 @@ __all__ = [
     "api_error",
     "json_events",
     "parse_json",
+    "responses_batches",
     "responses_event",
     "responses_events",
 ]
@@ -222,10 +224,10 @@ async def json_events(
         yield event
 
 
-async def responses_events(
+async def responses_batches(
     chunks: AsyncIterable[bytes], request: Any = None
-) -> AsyncGenerator[ResponseStreamEvent, None]:
-    """Turn the byte stream of ``POST /responses`` into typed events.
+) -> AsyncGenerator[list[ResponseStreamEvent], None]:
+    """Turn the byte stream of ``POST /responses`` into typed events, those of a fragment together.
 
     Parameters
     ----------
@@ -236,8 +238,8 @@ async def responses_events(
 
     Yields
     ------
-    openai.types.responses.ResponseStreamEvent
-        Equal to what the official client yields for the same bytes.
+    list of openai.types.responses.ResponseStreamEvent
+        Equal to what the official client yields for the same bytes; never empty.
 
     Raises
     ------
@@ -245,31 +247,62 @@ async def responses_events(
         The server sent an ``{"error": ...}`` payload, as the official client raises it.
     """
     await validators.built()
-    splitter, short = SSESplitter(), dict(_SHORT)
+    splitter = SSESplitter()
+    short: dict[str | None, Callable[[bytes], Any]] = {
+        kind: cls.__pydantic_validator__.validate_json for kind, cls in _SHORT.items()
+    }
     # Not kept in a local: its address may hold a key, and some tracebacks print locals.
     failure, request = partial(_failure, _Unshown(request)), None
+    done = False
     async for chunk in chunks:
-        for name, data in splitter.feed(chunk):
-            event = _short_path(short, name, data)
-            if event is None:
-                if data.startswith(_DONE):
-                    return
-                payload = parse_json(data)
-                if not isinstance(payload, dict):
-                    continue  # it has no type, so it is no event
-                event = _checked_event(payload, failure)
-            yield event
+        batch: list[ResponseStreamEvent] = []
+        try:
+            for name, data in splitter.feed(chunk):
+                event = _short_path(short, name, data)
+                if event is None:
+                    if data.startswith(_DONE):
+                        done = True
+                        break
+                    payload = parse_json(data)
+                    if not isinstance(payload, dict):
+                        continue  # it has no type, so it is no event
+                    event = _checked_event(payload, failure)
+                batch.append(event)
+        except Exception:
+            if batch:
+                yield batch  # what came before the damage is not lost
+            raise
+        if batch:
+            yield batch
+        if done:
+            return
     for _, data in splitter.finish():
         try:
             payload = parse_json(data)
         except ValueError:  # cut off, or [DONE]: the official client drops it, too
             return
         if isinstance(payload, dict):
-            yield _checked_event(payload, failure)
+            yield [_checked_event(payload, failure)]
+
+
+async def responses_events(
+    chunks: AsyncIterable[bytes], request: Any = None
+) -> AsyncGenerator[ResponseStreamEvent, None]:
+    """Turn the byte stream of ``POST /responses`` into typed events, as `responses_batches` does.
+
+    Yields
+    ------
+    openai.types.responses.ResponseStreamEvent
+        One by one.
+    """
+    async with aclosing(responses_batches(chunks, request)) as batches:
+        async for batch in batches:
+            for event in batch:
+                yield event
 
 
 def _short_path(
-    short: dict[str | None, type[BaseModel]], name: str | None, data: bytes
+    short: dict[str | None, Callable[[bytes], Any]], name: str | None, data: bytes
 ) -> ResponseStreamEvent | None:
     """Build a delta from its bytes at once, without a dict in between; None: take the long way.
 
@@ -277,11 +310,11 @@ def _short_path(
     ``event:`` line names the class; its validator reads the JSON and refuses any other ``type``.
     A class that it refuses once is taken out of `short`: that server leaves out fields each time.
     """
-    cls = short.get(name)
-    if cls is None:
+    validate = short.get(name)
+    if validate is None:
         return None
     try:
-        event = cls.__pydantic_validator__.validate_json(data)
+        event = validate(data)
     except ValidationError:
         del short[name]
         return None

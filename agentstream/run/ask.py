@@ -165,7 +165,7 @@ async def _instructions(agent: Agent[Any], context: Any) -> tuple[Any, Any]:
 
 async def ask(
     state: RunState[Any], options: RunOptions, request: Request
-) -> AsyncGenerator[StreamEvent, None]:
+) -> AsyncGenerator[list[StreamEvent], None]:
     """Call the model, pass its events on, and add its answer to the state."""
     agent, context = state.agent, state.context
     await options.tell(
@@ -176,11 +176,12 @@ async def ask(
     marks = ModelMarks(options, ending)
     if options.streamed:
         try:
-            async with aclosing(_stream(request, marks, failures)) as events:
-                async for event in events:
-                    if event.type in _TELLING:
-                        ending.note(event)
-                    yield RawResponsesStreamEvent(event)
+            async with aclosing(_stream(request, marks, failures)) as batches:
+                async for batch in batches:
+                    for event in batch:
+                        if event.type in _TELLING:
+                            ending.note(event)
+                    yield list(map(RawResponsesStreamEvent, batch))
             answer = ending.whole_answer(request.settings)
         except Exception as error:
             ending.keep_part(state, request.settings, error)
@@ -189,11 +190,17 @@ async def ask(
         answer = await _call(request, marks)
         options.mark(ModelAnswered(answer.response_id, answer.usage))
     add_failed_requests(answer.usage, len(failures))
-    for item in take(state, options, answer, request):
-        name = EVENT_NAMES.get(item.type)
-        if name is not None:
-            yield RunItemStreamEvent(name=name, item=item)
+    yield told(take(state, options, answer, request))
     await options.tell(agent, "on_llm_end", context, agent, answer)
+
+
+def told(items: list[RunItem]) -> list[StreamEvent]:
+    """The events that tell of `items`."""
+    return [
+        RunItemStreamEvent(name=EVENT_NAMES[item.type], item=item)
+        for item in items
+        if item.type in EVENT_NAMES
+    ]
 
 
 def take(
@@ -225,7 +232,7 @@ async def _call(request: Request, marks: ModelMarks) -> ModelResponse:
 
 def _stream(
     request: Request, marks: ModelMarks, failures: list[Exception]
-) -> AsyncGenerator[Any, None]:
+) -> AsyncGenerator[list[Any], None]:
     """The model's events; `failures` gets the errors of attempts that were made again."""
     keywords = request.arguments()
     # The SDK gives these by position; a model written for it may name them as it likes.

@@ -18,6 +18,7 @@ class EventStream:
 
     def __init__(self, result: RunResultStreaming) -> None:
         self._result = result
+        self._events = result._events
         self._reading = False
 
     def __aiter__(self) -> EventStream:
@@ -25,7 +26,7 @@ class EventStream:
 
     async def __anext__(self) -> StreamEvent:
         self._reading = True
-        events = self._result._events
+        events = self._events
         while not events:
             try:
                 await self._result._available()

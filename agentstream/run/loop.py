@@ -11,8 +11,8 @@ from contextlib import aclosing
 from typing import Any
 
 from ..errors import RunTimeoutError, UserError
-from ..events import AgentUpdatedStreamEvent, RunItemStreamEvent, StreamEvent
-from ..items import ItemHelpers, RunItem
+from ..events import AgentUpdatedStreamEvent, StreamEvent
+from ..items import ItemHelpers
 from ..trace.marks import (
     ApprovalDecided,
     ApprovalRequested,
@@ -23,14 +23,13 @@ from ..trace.marks import (
     RunStarted,
 )
 from .act import act
-from .ask import ask, prepare
+from .ask import ask, prepare, told
 from .decide import Act, Ask, Finish, Judge, decide
 from .finish import conclude, finish, give_up_turns, out_of_turns
 from .guards import InputGuards
 from .interrupts import Halted, awake_in_a_notebook
 from .memory import load, save
 from .options import RunOptions, hook_context
-from .read import EVENT_NAMES
 from .rounds import Rounds
 from .state import RunState
 from .toolbox import Toolbox
@@ -38,9 +37,9 @@ from .toolbox import Toolbox
 
 async def run_loop(
     state: RunState[Any], options: RunOptions, guards: InputGuards
-) -> AsyncGenerator[StreamEvent, None]:
+) -> AsyncGenerator[list[StreamEvent], None]:
     """Run `state` to its end and yield what happens; `drive` drains it in a task of its own."""
-    yield AgentUpdatedStreamEvent(new_agent=state.agent)
+    yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
     if state.turn == 0:
         await load(state, options)
     toolbox: Toolbox | None = None
@@ -51,10 +50,9 @@ async def run_loop(
             if toolbox is None or toolbox.agent is not state.agent:
                 toolbox = await _toolbox(state, options)
             agent, outcome = state.agent, await act(state, options, toolbox, step.calls)
-            for event in told(outcome.items):
-                yield event
+            yield told(outcome.items)
             if state.agent is not agent:
-                yield AgentUpdatedStreamEvent(new_agent=state.agent)
+                yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
             await save(state, options)
             if outcome.interruptions:
                 state.interruptions = outcome.interruptions
@@ -75,17 +73,16 @@ async def run_loop(
         state.turn += 1
         if out_of_turns(state):
             await guards.passed()
-            for event in told(await give_up_turns(state, options)):
-                yield event
+            yield told(await give_up_turns(state, options))
             return
         before, toolbox = len(state.new_items), await _begin_turn(state, options, guards)
         request = await prepare(state, options, toolbox)
         # A request is a run's longest step, and its only one that takes milliseconds.
         await Rounds.here().turn()
         options.mark(ModelCalled(state.agent.name, getattr(request.model, "model", None)))
-        async with aclosing(ask(state, options, request)) as events:
-            async for event in events:
-                yield event
+        async with aclosing(ask(state, options, request)) as batches:
+            async for batch in batches:
+                yield batch
         if len(state.new_items) == before:
             # An empty reply would lead to the same question again, for ever.
             over, output = await conclude(state, options, toolbox, Finish())
@@ -114,15 +111,6 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
     return toolbox
 
 
-def told(items: list[RunItem]) -> list[StreamEvent]:
-    """The events that tell of `items`."""
-    return [
-        RunItemStreamEvent(name=EVENT_NAMES[item.type], item=item)
-        for item in items
-        if item.type in EVENT_NAMES
-    ]
-
-
 def _mark_start(state: RunState[Any]) -> None:
     asked = state.input if isinstance(state.input, str) else None
     state.observe(RunStarted(agent=state.agent.name, input=asked))
@@ -133,9 +121,9 @@ def _mark_start(state: RunState[Any]) -> None:
 
 
 async def drive(
-    state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
+    state: RunState[Any], options: RunOptions, observe: Callable[[list[StreamEvent]], None]
 ) -> None:
-    """Run `state` to its end in the current task; `observe` is called with each event.
+    """Run `state` to its end in the current task; `observe` is called with the events as they come.
 
     An error carries what the run had reached as `run_data`.
     """
@@ -169,7 +157,7 @@ async def drive(
 
 
 async def _drain_in_time(
-    state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
+    state: RunState[Any], options: RunOptions, observe: Callable[[list[StreamEvent]], None]
 ) -> None:
     seconds = options.config.limits.run
     try:
@@ -187,25 +175,26 @@ _EVENTS_A_LOOK = 8
 
 
 async def _drain(
-    state: RunState[Any], options: RunOptions, observe: Callable[[StreamEvent], None]
+    state: RunState[Any], options: RunOptions, observe: Callable[[list[StreamEvent]], None]
 ) -> None:
     rounds, unlooked = Rounds.here(), 0
     async with InputGuards(state, options) as guards:
         try:
             await rounds.turn()
-            async with aclosing(run_loop(state, options, guards)) as events:
-                async for event in events:
-                    state.observe(event)
-                    observe(event)
+            async with aclosing(run_loop(state, options, guards)) as batches:
+                async for batch in batches:
+                    state.observe_all(batch)
+                    observe(batch)
                     # A model that never waits must not keep the loop from the reader, nor from a
                     # cancellation; an item is read before anything follows from it.
-                    unlooked += 1
-                    is_item = event.type != "raw_response_event"
-                    if (is_item or unlooked >= _EVENTS_A_LOOK) and rounds.is_over():
+                    unlooked += len(batch)
+                    is_news = not batch or batch[0].type != "raw_response_event"
+                    if (is_news or unlooked >= _EVENTS_A_LOOK) and rounds.is_over():
                         await rounds.turn()
-                    elif is_item:
+                    elif is_news:
                         await asyncio.sleep(0)
-                    unlooked %= _EVENTS_A_LOOK
+                    if unlooked >= _EVENTS_A_LOOK:
+                        unlooked = 0
         except asyncio.CancelledError:
             # Here and not in a generator: one that is suspended at its yield when a guardrail
             # cancels this task would only be closed, and never know (PEP 789).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -368,10 +368,10 @@ class RunResultStreaming(RunResultBase):
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon(self._tell_watchers)
 
-    def _observe(self, event: StreamEvent) -> None:
+    def _observe(self, events: Iterable[StreamEvent]) -> None:
         if self._cancelled or self._unread:
             return
-        self._events.append(event)
+        self._events.extend(events)
         if self._waiting:
             self._wake()
 

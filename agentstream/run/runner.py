@@ -120,7 +120,7 @@ class Runner:
         options.streamed = False
         # A task of its own, for a guardrail to cancel without touching the caller's.
         task = running_loop().create_task(
-            drive(state, options, lambda event: None), name="agentstream run"
+            drive(state, options, lambda events: None), name="agentstream run"
         )
         try:
             await _ended(task)

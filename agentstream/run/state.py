@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -187,12 +187,17 @@ class RunState(Generic[TContext]):
 
     def observe(self, event: Any) -> None:
         """Fold `event`, or a mark, into the trace."""
+        self.observe_all((event,))
+
+    def observe_all(self, events: Iterable[Any]) -> None:
+        """Fold events that came together into the trace."""
         now = time.monotonic()
         if self.began is None:
             self.began = now
-        self.trace.add(event, now - self.began)
+        self.trace.add_all(events, now - self.began)
         for observer in self.observers:
-            observer(event)
+            for event in events:
+                observer(event)
 
     def details(self) -> RunErrorDetails:
         """What the run has reached, for an error to carry."""

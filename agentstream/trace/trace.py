@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import time as clock
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from .log import EventLog
@@ -135,34 +135,48 @@ class Trace:
             Seconds since the start of the run, of a monotonic clock; a time before the last one
             counts as that one.
         """
+        self.add_all((event,), t)
+
+    def add_all(self, events: Iterable[Any], t: float) -> None:
+        """Fold events that came at the same time.
+
+        Parameters
+        ----------
+        events
+            As for `add`.
+        t
+            As for `add`.
+        """
         self.before = self.now
         if t > self.now:
             self.now = t
         else:
             t = self.now
-        kind = event.type
-        if kind != "raw_response_event":
-            self._add_other(kind, event, t)
-            return
-        data = event.data
-        kind = data.type
-        if not isinstance(kind, str):
-            kind = str(kind)
-        slots = self._deltas.get(kind)
-        if slots is not None:
-            index = getattr(data, "output_index", 0)
-            slot = slots.get(index) if isinstance(index, int) else None
-            piece = getattr(data, "delta", None) or ""
-            if slot is not None and isinstance(piece, str):
-                # Deltas are nearly all of a stream: their way ends here.
-                part, text = slot
-                self.log.add(t, kind, part.turn or -1, part.index, text.length, len(piece))
-                text.append(piece)
-                self.version = part.version = self.version + 1
-                if self._newest is not part:
-                    self.touch(part)
-                return
-        self._add_raw(kind, data, t)
+        slots_of, log = self._deltas.get, self.log.add
+        for event in events:
+            kind = event.type
+            if kind != "raw_response_event":
+                self._add_other(kind, event, t)
+                continue
+            data = event.data
+            kind = data.type
+            if not isinstance(kind, str):
+                kind = str(kind)
+            slots = slots_of(kind)
+            if slots is not None:
+                index = getattr(data, "output_index", 0)
+                slot = slots.get(index) if isinstance(index, int) else None
+                piece = getattr(data, "delta", None) or ""
+                if slot is not None and isinstance(piece, str):
+                    # Deltas are nearly all of a stream: their way ends here.
+                    part, text = slot
+                    log(t, kind, part.turn or -1, part.index, text.length, len(piece))
+                    text.append(piece)
+                    self.version = part.version = self.version + 1
+                    if self._newest is not part:
+                        self.touch(part)
+                    continue
+            self._add_raw(kind, data, t)
 
     def _add_raw(self, kind: str, data: Any, t: float) -> None:
         fold = _RAW.get(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -43,8 +44,13 @@ async def events() -> list[Any]:
     """The run's events and marks, as its own trace got them."""
     seen: list[Any] = []
     result = Runner.run_streamed(team(), "Lisbon?")
-    add = result.trace.add
-    result.trace.add = lambda event, t: (seen.append((event, t)), add(event, t))[1]  # type: ignore[method-assign]
+    add_all = result.trace.add_all
+
+    def listen(events: Iterable[Any], t: float) -> None:
+        seen.extend((event, t) for event in events)
+        add_all(events, t)
+
+    result.trace.add_all = listen  # type: ignore[method-assign]
     async for _ in result.stream_events():
         pass
     return seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -143,16 +144,16 @@ async def test_times_rise_and_spans_nest() -> None:
 async def test_live_and_recorded_runs_give_the_same_frames_and_the_same_picture() -> None:
     told: list[tuple[Any, float]] = []
     result = Runner.run_streamed(team(), "go")
-    add = result.trace.add
+    add_all = result.trace.add_all
 
-    def listen(event: Any, t: float) -> None:
-        told.append((event, t))
-        add(event, t)
+    def listen(events: Iterable[Any], t: float) -> None:
+        told.extend((event, t) for event in events)
+        add_all(events, t)
         if len(told) % 20 == 0:
             result.to_frame()
             str(result.timeline())
 
-    result.trace.add = listen  # type: ignore[method-assign]
+    result.trace.add_all = listen  # type: ignore[method-assign]
     await drained(result)
     again = Trace(result.trace.name)
     for event, t in told:
