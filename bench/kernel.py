@@ -103,12 +103,18 @@ class Kernel:
             self._iopub.recv_multipart()
 
 
-def measure(technique: str, count: int, rate: float) -> Cost:
-    """Show `count` tokens in a new kernel, after a short warm-up in the same manner."""
+def measure(technique: str, count: int, rate: float, url: str | None = None) -> Cost:
+    """Show `count` tokens in a new kernel, after a short warm-up in the same manner.
+
+    Parameters
+    ----------
+    technique, count, rate, url
+        As for `techniques.setup`.
+    """
     with Kernel() as kernel:
-        kernel.run(techniques.setup(technique, 600, 0))
+        kernel.run(techniques.setup(technique, 600, 0, url))
         kernel.run(techniques.CELLS[technique])
-        kernel.run(techniques.setup(technique, count, rate))
+        kernel.run(techniques.setup(technique, count, rate, url))
         kernel.settle()
         before = kernel.value("cpu()")
         messages, sent = kernel.run(techniques.CELLS[technique])

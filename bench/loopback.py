@@ -6,6 +6,7 @@ The first part of a path names the answer, so that a client chooses it by its ba
 - ``/text-5000-0-5/v1``: the same, at no pace, with five events in a chunk;
 - ``/tool-500/v1``: a call of ``look``, and once it is answered a message of 500 tokens;
 - ``/tool-500-50/v1``: the same, at 50 tokens a second;
+- ``/markdown-500-100/v1``: 500 tokens of Markdown, at 100 a second;
 - ``/turns-40/v1``: 40 calls of ``look``, then a message;
 - ``/argument-1000000/v1``: a call whose argument has a million bytes, then a message;
 - ``/huge-20000000/v1``: a message in one delta of 20 MB.
@@ -21,7 +22,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from . import answers
+from . import answers, markdown
+from .techniques import END
 
 TICK = 0.02  # seconds, at most, between two writes of a paced answer
 
@@ -37,6 +39,8 @@ def answer(script: str, size: int, calls_done: int) -> list[bytes]:
         return answers.call("look", json.dumps({"city": "Lisbon"}), f"call_{calls_done}")
     if script == "argument" and calls_done == 0:
         return answers.call("look", json.dumps({"city": "x" * size}), "call_1")
+    if script == "markdown":
+        return answers.text([*markdown.tokens(size), f"\n\n{END}"])
     return answers.text(answers.words(size if script in ("text", "tool") else 10))
 
 

@@ -36,6 +36,23 @@ async def stream():
         yield token
 """
 
+_SERVED = """
+from openai import AsyncOpenAI
+URL = {url!r}
+
+async def stream():
+    client = AsyncOpenAI(api_key="none", base_url=URL)
+    async for event in await client.responses.create(model="m", input="x", stream=True):
+        if event.type == "response.output_text.delta":
+            yield event.delta
+"""
+
+_SERVED_AGENT = """
+from agentstream import Agent, OpenAIResponsesModel, Runner, show
+client = AsyncOpenAI(api_key="none", base_url=URL)
+agent = Agent(name="Guide", model=OpenAIResponsesModel("m", client))
+"""
+
 _AGENT = '''
 import json
 from agentstream import Agent, Runner
@@ -107,6 +124,15 @@ _MORE = {
 }
 
 
-def setup(technique: str, count: int, rate: float) -> str:
-    """The cell before: `count` tokens at `rate` a second, 0 for flat out."""
-    return _SETUP.format(count=count, rate=rate, end=END) + _MORE.get(technique, "")
+def setup(technique: str, count: int, rate: float, url: str | None = None) -> str:
+    """The cell before: `count` tokens at `rate` a second, 0 for flat out.
+
+    They are made in the cell, or come from the server at `url`: then they are read through the
+    official client, and for `show` by an agent.
+    """
+    cell = _SETUP.format(count=count, rate=rate, end=END)
+    if url is None:
+        return cell + _MORE.get(technique, "")
+    source = f"{url}/markdown-{count}-{rate:g}/v1" if rate else f"{url}/markdown-{count}/v1"
+    more = _SERVED_AGENT if technique == "show" else _MORE.get(technique, "")
+    return cell + _SERVED.format(url=source) + more

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from . import techniques
 from .kernel import Cost, measure
+from .loopback import server
 from .table import Target, table
 
 Costs = dict[tuple[str, int], Cost]
@@ -23,14 +24,21 @@ PACE = 100.0  # tokens a second
 PACED = 500  # tokens
 
 
-def costs(lengths: Sequence[int], rate: float, rounds: int, *, everything: bool = False) -> Costs:
+def costs(
+    lengths: Sequence[int],
+    rate: float,
+    rounds: int,
+    *,
+    url: str | None = None,
+    everything: bool = False,
+) -> Costs:
     """Measure each technique at each length: medians of rounds in turns."""
     found: dict[tuple[str, int], list[Cost]] = {}
     for count in lengths:
         for _ in range(rounds if count <= 8_000 else 1):
             for name in techniques.CELLS:
                 if count <= 8_000 or everything or name not in techniques.QUADRATIC:
-                    found.setdefault((name, count), []).append(measure(name, count, rate))
+                    found.setdefault((name, count), []).append(measure(name, count, rate, url))
     return {
         key: Cost(
             statistics.median(one.cpu for one in all_),
@@ -59,11 +67,15 @@ def report(rounds: int = 3, *, everything: bool = False) -> list[Target]:
     flat = costs(LENGTHS, 0, rounds, everything=everything)
     show_costs("Live view, flat out: the kernel", flat)
     paced = costs((PACED,), PACE, rounds)
-    show_costs(f"Live view, {PACE:g} tokens/s: the kernel", paced)
+    show_costs(f"Live view, {PACE:g} tokens/s, made in the cell: the kernel", paced)
+    with server() as url:
+        served = costs((PACED,), PACE, rounds, url=url)
+    show_costs(f"Live view, {PACE:g} tokens/s, from a server: the kernel", served)
     targets = []
     for what, found, count, parts in (
         ("flat out, 8,000 tokens", flat, 8_000, {"chatlas": 20, "print": 8}),
-        ("paced", paced, PACED, {"chatlas": 4, "print": 2}),
+        ("paced, made in the cell", paced, PACED, {"chatlas": 4, "print": 2}),
+        ("paced, from a server", served, PACED, {"chatlas": 4, "print": 2}),
     ):
         ours = found["show", count]
         for other, part in parts.items():

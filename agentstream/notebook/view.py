@@ -28,9 +28,9 @@ from .snapshot import style
 
 _STATIC = Path(__file__).parent / "static"
 
-# A frame costs the kernel about a millisecond, half of it to send the message. Ten a second are
+# A frame costs the kernel about a millisecond, half of it to send the message. Eight a second are
 # words that flow; more are only dearer.
-FRAMES_PER_SECOND = 10
+FRAMES_PER_SECOND = 8
 
 # How much the page grows between two keyframes in the widget's state. They are for a page that
 # opens late and cannot ask, so each may be a few times smaller than the page; all together they
@@ -99,6 +99,11 @@ class AgentView(anywidget.AnyWidget):
         """Find the run its place on the board."""
         self._scene: Any = Scene(trace, self._board)
         self._panels = Panels(trace, self._board, table=table, timeline=timeline)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a frame is about to be sent."""
+        return self._due is not None
 
     def nudge(self) -> None:
         """Say that the run has changed; the page is told with the next frame."""

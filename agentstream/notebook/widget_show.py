@@ -86,6 +86,8 @@ class ShownWidget(AgentView):
 
     def _changed(self) -> None:
         """The run has gone on."""
+        if self.is_due and not self._ended and self.source.trace.status == "running":
+            return  # a frame will tell, as for nearly all events
         if not self.source.is_complete:
             self._ended = False
             self.nudge()

@@ -190,7 +190,13 @@ class RunState(Generic[TContext]):
         self.observe_all((event,))
 
     def observe_all(self, events: Iterable[Any]) -> None:
-        """Fold events that came together into the trace."""
+        """Fold events that came together into the trace.
+
+        Parameters
+        ----------
+        events : iterable
+            Stream events, or marks.
+        """
         now = time.monotonic()
         if self.began is None:
             self.began = now
