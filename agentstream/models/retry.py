@@ -184,12 +184,13 @@ async def stream_with_retry(
                 if hasattr(stream, "aclose"):
                     stack.push_async_callback(stream.aclose)
                 batches = await stack.enter_async_context(aclosing(batches_of(stream)))
+                following = batches.__anext__
                 first: Callable[[], Awaitable[Any]] | None = state.first(batches)
                 while failure is None:
                     # Only the model's errors are caught: none that the reader throws in.
                     watch.since = monotonic()
                     try:
-                        batch = await (anext(batches) if first is None else first())
+                        batch = await (following() if first is None else first())
                     except StopAsyncIteration:
                         return
                     except asyncio.CancelledError:

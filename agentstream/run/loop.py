@@ -169,15 +169,15 @@ async def _drain_in_time(
         raise RunTimeoutError(seconds) from None
 
 
-# To look has the loop come round once more, which for a stream that waits for each event costs as
-# much as the event.
-_EVENTS_A_LOOK = 8
+# A turn of the loop costs about as much as an event. With fewer, what is not read yet piles up
+# until the garbage collector walks all of the program's objects.
+_EVENTS_A_TURN = 32
 
 
 async def _drain(
     state: RunState[Any], options: RunOptions, observe: Callable[[list[StreamEvent]], None]
 ) -> None:
-    rounds, unlooked = Rounds.here(), 0
+    rounds, unread = Rounds.here(), 0
     async with InputGuards(state, options) as guards:
         try:
             await rounds.turn()
@@ -187,14 +187,15 @@ async def _drain(
                     observe(batch)
                     # A model that never waits must not keep the loop from the reader, nor from a
                     # cancellation; an item is read before anything follows from it.
-                    unlooked += len(batch)
-                    is_news = not batch or batch[0].type != "raw_response_event"
-                    if (is_news or unlooked >= _EVENTS_A_LOOK) and rounds.is_over():
+                    unread += len(batch)
+                    is_raw = bool(batch) and batch[0].type == "raw_response_event"
+                    if is_raw and unread < _EVENTS_A_TURN:
+                        continue
+                    unread = 0
+                    if rounds.is_over():
                         await rounds.turn()
-                    elif is_news:
+                    else:
                         await asyncio.sleep(0)
-                    if unlooked >= _EVENTS_A_LOOK:
-                        unlooked = 0
         except asyncio.CancelledError:
             # Here and not in a generator: one that is suspended at its yield when a guardrail
             # cancels this task would only be closed, and never know (PEP 789).
