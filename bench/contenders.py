@@ -15,9 +15,12 @@ from agentstream.models.wire import SSESplitter
 Reader = Callable[[openai.AsyncOpenAI], Awaitable[int]]
 
 
-def client(url: str, script: str, connections: int = 1000) -> openai.AsyncOpenAI:
-    """A client that gets the answer of this name."""
-    http = openai.DefaultAsyncHttpxClient(
+def client(
+    url: str, script: str, connections: int = 1000, *, aiohttp: bool = False
+) -> openai.AsyncOpenAI:
+    """A client that gets the answer of this name, over its default transport or its other one."""
+    make = openai.DefaultAioHttpClient if aiohttp else openai.DefaultAsyncHttpxClient
+    http = make(
         trust_env=False,
         verify=False,
         timeout=600,
@@ -32,6 +35,14 @@ def client(url: str, script: str, connections: int = 1000) -> openai.AsyncOpenAI
 
 RUNNERS = {"agentstream": "agentstream", "openai-agents": "agents"}
 """The packages that run agents: one program serves both."""
+
+OVER_AIOHTTP = ", aiohttp"
+"""Behind the name of a reader: over the `openai` client's other transport."""
+
+
+def has_aiohttp() -> bool:
+    """Whether that is here."""
+    return importlib.util.find_spec("aiohttp") is not None
 
 
 def is_installed(name: str) -> bool:
@@ -94,10 +105,12 @@ async def read_client(openai_client: openai.AsyncOpenAI) -> int:
 
 
 def readers() -> dict[str, Reader]:
-    """All that read a stream of events, the floor first."""
+    """All that read a stream of events, the floor first; each takes its client."""
 
     def running(api: Any) -> Reader:
         return lambda openai_client: stream(api, agent(api, openai_client))
 
     named = {name: running(api) for name, api in runners().items()}
+    if has_aiohttp():
+        named |= {name + OVER_AIOHTTP: read for name, read in named.items()}
     return {"floor": read_floor, **named, "openai client": read_client}

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 from . import contenders
 from .loopback import server
@@ -91,9 +90,11 @@ def resident() -> float:
         return int(file.read().split()[1]) * resource.getpagesize() / 1e6
 
 
-async def measure(api: Any, url: str, script: str, runs: int) -> Load:
+async def measure(name: str, url: str, script: str, runs: int) -> Load:
     """Run as many agents at once."""
-    async with contenders.client(url, script) as client:
+    package, _, aiohttp = name.partition(contenders.OVER_AIOHTTP[:2])
+    api = contenders.runner(package)
+    async with contenders.client(url, script, aiohttp=bool(aiohttp)) as client:
         agent = contenders.agent(api, client)
         await contenders.stream(api, agent)
         gc.collect()
@@ -128,6 +129,8 @@ def report(runs: int = RUNS, rounds: int = 3) -> list[Target]:
     """Print the table; return the targets."""
     found: dict[tuple[str, str], list[Load]] = {}
     names = [name for name in contenders.RUNNERS if contenders.is_installed(name)]
+    if contenders.has_aiohttp():
+        names += [name + contenders.OVER_AIOHTTP for name in names]
     # Paced, it takes the time of the pace: once is enough.
     for pace, script, times in (
         ("flat out", f"tool-{TOKENS}", rounds),
@@ -144,18 +147,21 @@ def report(runs: int = RUNS, rounds: int = 3) -> list[Target]:
     head = ("", "pace", "wall s", "CPU s", "MB more", "delay ms", "held", "own", "collector")
     title = f"{runs} runs at once, {TOKENS} tokens and a tool call each"
     print(table(title, head, rows), flush=True)
+    ours = [name for name in names if name.startswith("agentstream")]
     targets = [
         Target(
-            f"{runs} runs {pace}: the loop is held without the collector's passes, ms",
-            median(found["agentstream", pace]).own * 1e3,
+            f"{runs} runs {pace}, {name}: the loop is held without the collector's passes, ms",
+            median(found[name, pace]).own * 1e3,
             50,
         )
         for pace in ("flat out", f"{RATE}/s")
+        for name in ours
     ]
-    if "openai-agents" in names:
-        ours, theirs = (median(found[n, "flat out"]).cpu for n in ("agentstream", "openai-agents"))
-        what = f"{runs} runs flat out: CPU, part of openai-agents"
-        targets.insert(0, Target(what, ours / theirs, 1 / 6))
+    theirs = found.get(("openai-agents", "flat out"))
+    for name in ours if theirs else ():
+        share = median(found[name, "flat out"]).cpu / median(theirs or []).cpu
+        what = f"{runs} runs flat out, {name}: CPU, part of openai-agents"
+        targets.append(Target(what, share, 1 / 6))
     return targets
 
 
@@ -169,7 +175,7 @@ def median(loads: list[Load]) -> Load:
 def main(name: str, script: str, runs: str) -> None:
     """Measure in this process and print the numbers."""
     with server() as url:
-        one = asyncio.run(measure(contenders.runner(name), url, script, int(runs)))
+        one = asyncio.run(measure(name, url, script, int(runs)))
     print(json.dumps(asdict(one)))
 
 

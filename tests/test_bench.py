@@ -70,7 +70,8 @@ async def test_the_lag_of_a_loop_is_what_holds_it_up() -> None:
 @pytest.mark.parametrize("name", contenders.readers())
 async def test_each_reader_sees_every_delta(name: str) -> None:
     with server() as url:
-        async with contenders.client(url, "text-200") as client:
+        aiohttp = name.endswith(contenders.OVER_AIOHTTP)
+        async with contenders.client(url, "text-200", aiohttp=aiohttp) as client:
             assert await contenders.readers()[name](client) == len(answers.text(["x"] * 200))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,17 +30,31 @@ async def connected(url: str, **options: Any) -> AsyncIterator[openai.AsyncOpenA
         yield client
 
 
+def default() -> dict[str, Any]:
+    """The client's default transport."""
+    return {}
+
+
+def over_aiohttp() -> dict[str, Any]:
+    """The client's other transport (docs/performance.md says what it saves)."""
+    pytest.importorskip("aiohttp", reason="the aiohttp extra is not installed")
+    return {"http_client": openai.DefaultAioHttpClient()}
+
+
+@pytest.mark.parametrize("transport", [default, over_aiohttp])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("stream", SAMPLE, ids=str)
-async def test_a_fault_on_a_real_connection(stream: Stream, fault: str) -> None:
+async def test_a_fault_on_a_real_connection(
+    stream: Stream, fault: str, transport: Callable[[], dict[str, Any]]
+) -> None:
     last = [LAST[stream.api]]
-    async with serve([stream.blocks, last]) as url, connected(url) as client:
+    async with serve([stream.blocks, last]) as url, connected(url, **transport()) as client:
         await play(stream, client)  # what is made once, such as threads, is there then
     before = opened()
     for at in (0, len(stream.events) // 2, len(stream.events) - 1):
         played = FAULTS[fault](stream.blocks, stream.events[at])
         limits = SILENCE if fault == "stall" else PATIENCE
-        async with serve([played, last]) as url, connected(url) as client:
+        async with serve([played, last]) as url, connected(url, **transport()) as client:
             seen = await play(stream, client, limits=limits)
         told = "".join(seen.deltas)
         if fault == "reset" and told != "".join(deltas(played, stream.api)):
