@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypeAlias
 
+# Before any module that takes types of it: from further inside, its import takes a tenth more.
+import openai  # noqa: F401
 from typing_extensions import TypedDict
 
 from .agent_output import AgentOutputSchemaBase

@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter streams")
     parser.add_argument("--no-view", action="store_true", help="without the live view")
-    parser.add_argument("--page", action="store_true", help="the live view in Chromium, too")
+    parser.add_argument("--page", action="store_true", help="in Chromium, too")
     parser.add_argument("--python", action="append", default=[], help="where other packages are")
     options = parser.parse_args()
     quick = options.quick
@@ -25,9 +25,10 @@ def main() -> None:
 
         targets += view.report(rounds=1 if quick else 3)
     if options.page:
-        from . import page
+        from . import page, stop
 
         targets += page.report()
+        targets += stop.report(rounds=1 if quick else 5)
     print("\nTo reach", *targets, sep="\n")
 
 
