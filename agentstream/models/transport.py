@@ -26,8 +26,9 @@ _DRAIN_SECONDS = 0.1
 # that writes faster than this is read as often as this, and several events come together.
 _READS_PER_SECOND = 25
 # Such a model had to be waited for, but not for longer than this. What needs no waiting, as of a
-# server that is far ahead, is read at once, and what is slower one by one.
+# server that is far ahead, is read at once, and so are large pieces; what is slower, one by one.
 _WAITED = (0.001, 0.03)  # seconds
+_SMALL = 4_096  # bytes
 # TLS errors that the HTTP libraries let through; the client maps them, too.
 _BROKEN: tuple[type[Exception], ...] = (ssl.SSLError, anyio.EndOfStream)
 
@@ -102,7 +103,7 @@ async def _chunks(response: Any) -> AsyncGenerator[bytes, None]:
         async for chunk in body.aiter_raw() if is_plain else response.iter_bytes():
             waited = monotonic() - asked
             yield chunk
-            if least < waited < most:
+            if least < waited < most and len(chunk) < _SMALL:
                 await asyncio.sleep(1 / _READS_PER_SECOND)
             asked = monotonic()
     except http_errors("TimeoutException") as error:

@@ -1,7 +1,7 @@
 """The live view: a widget that a run fills, frame by frame.
 
 The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
-ten times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
+eight times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
 state whenever the page has grown fourfold, and at the end where no still picture takes its place; a
 page that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
 """

@@ -16,7 +16,10 @@ FLAT_OUT, FAST, SLOW = 0.00002, 0.005, 0.1  # seconds between two chunks
 class World:
     """A server whose chunks become ready at their times, and the clock by which they do."""
 
-    def __init__(self, gaps: list[float], encoding: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, gaps: list[float], encoding: dict[str, str] | None = None, size: int = 100
+    ) -> None:
+        self.size = size
         self.now = 0.0
         self.due: list[float] = []
         for gap in gaps:
@@ -32,7 +35,7 @@ class World:
         for number, due in enumerate(self.due):
             self.waits += due > self.now
             self.now = max(self.now + 0.00001, due)
-            yield b"%d" % number
+            yield (b"%d" % number).rjust(self.size)
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -73,3 +76,9 @@ async def test_what_is_slow_is_read_as_it_comes(monkeypatch: pytest.MonkeyPatch)
     late = await read(monkeypatch, world)
     assert world.pauses == []
     assert max(late) < 0.001
+
+
+async def test_large_pieces_are_read_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([FAST] * 50, size=65_536)
+    await read(monkeypatch, world)
+    assert world.pauses == []
