@@ -24,7 +24,7 @@ _DRAIN_SECONDS = 0.1
 
 # To wake a process that sleeps costs it about 0.2 ms, ten times what an event costs. So a model
 # that writes faster than this is read as often as this, and several events come together.
-_READS_PER_SECOND = 25
+_READS_PER_SECOND = 16
 # Such a model had to be waited for, but not for longer than this. What needs no waiting, as of a
 # server that is far ahead, is read at once, and so are large pieces; what is slower, one by one.
 _WAITED = (0.001, 0.03)  # seconds

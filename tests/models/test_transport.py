@@ -58,9 +58,9 @@ async def test_what_trickles_in_fast_is_read_a_few_times_a_second(
 ) -> None:
     world = World([FAST] * 1000, encoding)  # five seconds
     late = await read(monkeypatch, world)
-    assert world.waits + len(world.pauses) < 260, "of a thousand"
+    assert world.waits + len(world.pauses) < 180, "of a thousand"
     assert late[0] < 0.001, "the first is there at once"
-    assert max(late) <= 0.041, "no other is later than a pause"
+    assert max(late) < 0.065, "no other is later than a pause"
 
 
 async def test_what_is_there_already_is_read_without_a_pause(
