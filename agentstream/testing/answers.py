@@ -46,9 +46,9 @@ class Call:
     >>> async def main():
     ...     async with ScriptedServer(["Hello."]) as server:
     ...         await server.client().responses.create(model="any", input="Hi")
-    ...         return server.calls[0].finished is not None
+    ...         return server.calls[0].request.body["input"]
     >>> asyncio.run(main())
-    True
+    'Hi'
     """
 
     request: RecordedRequest

@@ -14,7 +14,7 @@ import pytest
 from agentstream import ModelSettings, TimeLimits
 from agentstream.models import retry_client
 from tests.faults.reader import LAST, NAMED, PATIENCE, check, check_left, opened, play
-from tests.faults.wire import FAULTS, STALL, STREAMS, Stream, deltas, serve, without_folder
+from tests.faults.wire import FAULTS, STALL, STREAMS, Stream, deltas, rounds, serve, without_folder
 
 pytestmark = pytest.mark.skipif(not STREAMS, reason=without_folder)
 
@@ -114,5 +114,6 @@ async def test_what_speaks_no_http_or_no_tls(
     port = server.sockets[0].getsockname()[1]
     async with server, connected(f"{scheme}://127.0.0.1:{port}/v1", max_retries=1) as client:
         seen = await play(SAMPLE[0], client)
+        await rounds()  # the server closes its connections
     assert isinstance(seen.error, openai.APIConnectionError)
     assert len(seen.result.trace.retries) == 1

@@ -309,10 +309,18 @@ async def serve(scripts: list[Any]) -> AsyncIterator[str]:
         yield f"http://{host}:{port}/v1"
     finally:
         server.close()
+        await rounds()
         for task in list(talking):
             task.cancel()
         await asyncio.gather(*talking, return_exceptions=True)
         await server.wait_closed()
+        await rounds()
+
+
+async def rounds() -> None:
+    """Let the loop come round a few times; asyncio takes four from accepting to a task."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 async def _answer(

@@ -738,6 +738,8 @@ async def socket_server(
     listener.close()
     if connections[0]:
         await asyncio.wait_for(closed.wait(), 2)
+    for _ in range(8):
+        await asyncio.sleep(0)  # the server closes its connections
 
 
 def model_stream(client: AsyncOpenAI) -> Any:
