@@ -17,7 +17,7 @@ from ..together import loop_here
 from .chat_terminal import ChatTerminal
 from .chat_turn import ChatTurn, PastTurn
 from .show import in_a_notebook
-from .source import Source
+from .source import Bell, Source
 
 if TYPE_CHECKING:
     from .chat_view import ChatView
@@ -120,7 +120,7 @@ class Chat:
         self.past: list[PastTurn] = []
         self._options = options
         self._closed = False
-        self._decided: asyncio.Event | None = None
+        self._decisions = Bell()
         self._tasks: set[asyncio.Task[None]] = set()
         self._remembering: asyncio.Task[None] | None = None
         # A turn that the page begins happens where the conversation was made: in that cell's
@@ -283,11 +283,14 @@ class Chat:
         __tracebackhide__ = True  # IPython leaves such frames out
         try:
             while True:
+                # Before anything is awaited: a decision may come before the pause is known here.
+                decided = self._decisions.listen()
                 await turn.source.ended()
+                if decided.is_set():
+                    continue
                 if not turn.source.waits or not await self._view.somebody_is_there():
                     return
-                self._decided = asyncio.Event()
-                await self._decided.wait()
+                await decided.wait()
         except asyncio.CancelledError:
             await self._give_up(turn)
             raise self._view.interruption() from None
@@ -295,7 +298,7 @@ class Chat:
             turn.error = error
             raise
         finally:
-            self._decided = None
+            self._decisions.ring()  # nobody listens any more, or finds the turn over
             self._changed(turn)
 
     def _changed(self, turn: ChatTurn) -> None:
@@ -318,7 +321,8 @@ class Chat:
         if self.state != "waiting":
             raise UserError("No call waits for a decision.")
         turn = self.turns[-1]
-        self._settle(turn, call_id, approve=approve)
+        if self._settle(turn, call_id, approve=approve):
+            self._decisions.ring()
         await self._watched(turn)
         return turn.result
 
@@ -350,9 +354,7 @@ class Chat:
         await turn.source.closed()
 
     def _wake(self) -> None:
-        if self._decided is not None:
-            self._decided.set()
-        else:
+        if not self._decisions.ring():
             self._in_background(self._watched(self.turns[-1]))
 
     # -- what is done at the page --

@@ -16,6 +16,26 @@ from ..trace.marks import RunCancelled, RunFailed, RunFinished
 _CLOSING_TIME = 5.0  # seconds, as for runs of our own
 
 
+class Bell:
+    """Rung when somebody has decided. Whoever listens hears it, also before they wait for it."""
+
+    def __init__(self) -> None:
+        self._rung: asyncio.Event | None = None
+
+    def listen(self) -> asyncio.Event:
+        """What is set when the bell is rung next."""
+        if self._rung is None:
+            self._rung = asyncio.Event()
+        return self._rung
+
+    def ring(self) -> bool:
+        """Tell all who listen; whether there was anybody."""
+        rung, self._rung = self._rung, None
+        if rung is not None:
+            rung.set()
+        return rung is not None
+
+
 class Source:
     """A run that is watched.
 

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from ..together import loop_here
 from . import place
 from .snapshot import snapshot
-from .source import Source
+from .source import Bell, Source
 from .view import AgentView
 
 # ipywidgets keeps what is open for good, and with it the run and all it holds.
@@ -48,7 +48,7 @@ class ShownWidget(AgentView):
         self._display_id: str | None = None
         self._cell = place.count()
         self._ended = False
-        self._decided: asyncio.Event | None = None
+        self._decisions = Bell()
         super().__init__(source.trace, on_press=self._press, **self._extras)
         source.watch(self._changed)
         self._home = loop_here()
@@ -102,8 +102,7 @@ class ShownWidget(AgentView):
             return
         self._ended = True
         self.close_run(keep=self._display_id is None)
-        if self._decided is not None:
-            self._decided.set()
+        self._decisions.ring()
         self._picture()
         if self._display_id is not None:
             self._retire()
@@ -134,14 +133,10 @@ class ShownWidget(AgentView):
     def _obey(self, kind: str, call_id: str | None) -> None:
         if kind != "stop":
             if self.source.waits and self.source.decide(call_id, kind == "approve"):
-                self._wake()
+                self._decisions.ring()
             return
         self.source.cancel()
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._decided is not None:
-            self._decided.set()
+        self._decisions.ring()
 
     # -- in the program --
 
@@ -178,19 +173,21 @@ class ShownWidget(AgentView):
     async def _events(self, *, read: bool) -> AsyncIterator[Any]:
         """The run's events, over the pauses for approvals that a person on the page can give."""
         while True:
+            # Before anything is awaited: a press may come before the pause is known here.
+            decided = self._decisions.listen()
             if read:
                 async for event in self.source.events():
                     yield event
             else:
                 await self.source.ended()
+            if decided.is_set():
+                continue
             if not self.source.waits:
                 return
             if not await self.somebody_is_there():
                 self._picture()
                 return
-            self._decided = asyncio.Event()
-            await self._decided.wait()
-            self._decided = None
+            await decided.wait()
 
     def __iter__(self) -> Iterator[Any]:
         self.show()

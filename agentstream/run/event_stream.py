@@ -20,6 +20,7 @@ class EventStream:
         self._result = result
         self._events = result._events
         self._reading = False
+        self._is_over = False
 
     def __aiter__(self) -> EventStream:
         return self
@@ -31,14 +32,15 @@ class EventStream:
             try:
                 await self._result._available()
             except BaseException:
-                self._reading = False
+                self._reading, self._is_over = False, True
                 raise
         return events.popleft()
 
     async def aclose(self) -> None:
         """Stop the run if it goes on, and wait until its connection is closed."""
         self._reading = False
-        if not self._result.is_complete:
+        # A run that paused and was resumed at once is another reader's.
+        if not self._is_over and not self._result.is_complete:
             self._result.cancel()
         await self._result.wait_closed()
 

@@ -98,6 +98,6 @@ def desk(shared: Notebook) -> Iterator[Callable[..., Notebook]]:
     """Lay cells into the shared notebook: as `opened`, without the seconds of a new kernel."""
     shared.watch.clear()
     yield shared.lay
-    if shared.kernel_status() != "idle":
+    if not shared.is_free():
         shared.interrupt()
-        until(lambda: shared.kernel_status() == "idle", "the kernel is free")
+        until(shared.is_free, "the kernel is free")

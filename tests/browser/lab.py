@@ -416,6 +416,13 @@ class Notebook:
             self.page.evaluate(f"() => {_PANEL}.sessionContext.session?.kernel?.status ?? ''")
         )
 
+    def is_free(self) -> bool:
+        """Whether nothing runs or waits for its turn.
+
+        A widget's message that an awaiting cell lets through leaves the kernel's status idle.
+        """
+        return self.kernel_status() == "idle" and not any(map(self.is_running, range(self.count())))
+
     def outputs(self, cell: int) -> list[dict[str, Any]]:
         """A cell's outputs as the notebook's model has them, and as it would save them."""
         return list(self.page.evaluate(f"i => {_CELL}.model.outputs.toJSON()", cell))

@@ -373,6 +373,28 @@ async def test_the_page_decides_while_code_waits_for_the_turn() -> None:
     assert (await speaking).final_output == "Tidy."
 
 
+async def test_the_page_decides_before_the_code_knows_that_somebody_is_there() -> None:
+    c, page = at_a_page(cleaner("Tidy."))
+
+    async def somebody_presses() -> bool:
+        c.hear("approve", c.turns[0].result.interruptions[0].call_id)
+        return True
+
+    page.somebody_is_there = somebody_presses
+    async with asyncio.timeout(20):
+        assert (await c.send("Tidy up")).final_output == "Tidy."
+
+
+async def test_code_decides_what_other_code_waits_for() -> None:
+    c, _ = at_a_page(cleaner("Tidy."))
+    speaking = asyncio.create_task(c.send("Tidy up"))
+    await settled(c, 1, "waiting")
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        assert (await c.approve()).final_output == "Tidy."
+        assert (await speaking).final_output == "Tidy."
+
+
 async def test_a_send_that_is_cancelled_while_a_call_waits_leaves_no_call_open() -> None:
     c, _ = at_a_page(cleaner("Never."))
     speaking = asyncio.create_task(c.send("Tidy up"))
