@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import jiter
@@ -15,21 +16,13 @@ from agentstream.models.wire import SSESplitter
 Reader = Callable[[openai.AsyncOpenAI], Awaitable[int]]
 
 
-def client(
-    url: str, script: str, connections: int = 1000, *, aiohttp: bool = False
-) -> openai.AsyncOpenAI:
+def client(url: str, script: str, *, aiohttp: bool = False) -> openai.AsyncOpenAI:
     """A client that gets the answer of this name, over its default transport or its other one."""
-    make = openai.DefaultAioHttpClient if aiohttp else openai.DefaultAsyncHttpxClient
-    http = make(
-        trust_env=False,
-        verify=False,
-        timeout=600,
-        limits=openai.DEFAULT_CONNECTION_LIMITS.__class__(
-            max_connections=connections, max_keepalive_connections=connections
-        ),
-    )
     return openai.AsyncOpenAI(
-        api_key="none", base_url=f"{url}/{script}/v1", http_client=http, max_retries=0
+        api_key="none",
+        base_url=f"{url}/{script}/v1",
+        http_client=openai.DefaultAioHttpClient() if aiohttp else None,
+        max_retries=0,
     )
 
 
@@ -37,12 +30,10 @@ RUNNERS = {"agentstream": "agentstream", "openai-agents": "agents"}
 """The packages that run agents: one program serves both."""
 
 OVER_AIOHTTP = ", aiohttp"
-"""Behind the name of a reader: over the `openai` client's other transport."""
+"""Behind the name of a reader: over the `openai` client's other transport, our default."""
 
-
-def has_aiohttp() -> bool:
-    """Whether that is here."""
-    return importlib.util.find_spec("aiohttp") is not None
+OVER_DEFAULT = ", httpx2"
+"""Behind agentstream's name: over the `openai` client's default transport, given a client."""
 
 
 def is_installed(name: str) -> bool:
@@ -68,11 +59,34 @@ def look(city: str) -> str:
 
 
 def agent(api: Any, openai_client: openai.AsyncOpenAI, tools: int = 1) -> Any:
-    """An agent with `look` and as many tools in all."""
+    """An agent with `look` and as many tools in all, over this client."""
     names = ["look", *(f"tool_{number}" for number in range(1, tools))]
     functions = [api.function_tool(look, name_override=name) for name in names]
     model = api.OpenAIResponsesModel("m", openai_client)
     return api.Agent(name="a", instructions="Be brief.", model=model, tools=functions)
+
+
+def by_name(api: Any, openai_client: openai.AsyncOpenAI, tools: int = 1) -> Any:
+    """The same agent over the client that the package makes for a model given by its name."""
+    one = agent(api, openai_client, tools)
+    address = str(openai_client.base_url)
+    one.model = api.OpenAIProvider(api_key="none", base_url=address).get_model("m")
+    return one
+
+
+def agents() -> dict[str, Callable[[openai.AsyncOpenAI, int], Any]]:
+    """All that make an agent over a client: each package as it is, and over the other transport.
+
+    openai-agents' own client is one for all event loops; a fresh one of its kind stands for it.
+    """
+    made: dict[str, Callable[[openai.AsyncOpenAI, int], Any]] = {}
+    for name, api in runners().items():
+        given = partial(agent, api)
+        if name == "agentstream":
+            made |= {name: partial(by_name, api), name + OVER_DEFAULT: given}
+        else:
+            made |= {name: given, name + OVER_AIOHTTP: given}
+    return made
 
 
 async def stream(api: Any, one: Any, asked: Any = "x", turns: int = 10) -> int:
@@ -107,10 +121,10 @@ async def read_client(openai_client: openai.AsyncOpenAI) -> int:
 def readers() -> dict[str, Reader]:
     """All that read a stream of events, the floor first; each takes its client."""
 
-    def running(api: Any) -> Reader:
-        return lambda openai_client: stream(api, agent(api, openai_client))
+    def running(name: str, make: Callable[[openai.AsyncOpenAI, int], Any]) -> Reader:
+        api = runner(name.partition(",")[0])
+        return lambda openai_client: stream(api, make(openai_client, 1))
 
-    named = {name: running(api) for name, api in runners().items()}
-    if has_aiohttp():
-        named |= {name + OVER_AIOHTTP: read for name, read in named.items()}
-    return {"floor": read_floor, **named, "openai client": read_client}
+    named = {name: running(name, make) for name, make in agents().items()}
+    floors = {"floor": read_floor, "floor" + OVER_AIOHTTP: read_floor}
+    return {**floors, **named, "openai client": read_client}

@@ -96,10 +96,10 @@ FROZEN = ", frozen"
 
 async def measure(name: str, url: str, script: str, runs: int, *, frozen: bool = False) -> Load:
     """Run as many agents at once."""
-    package, _, aiohttp = name.partition(contenders.OVER_AIOHTTP[:2])
-    api = contenders.runner(package)
-    async with contenders.client(url, script, aiohttp=bool(aiohttp)) as client:
-        agent = contenders.agent(api, client)
+    api = contenders.runner(name.partition(",")[0])
+    aiohttp = name.endswith(contenders.OVER_AIOHTTP)
+    async with contenders.client(url, script, aiohttp=aiohttp) as client:
+        agent = contenders.agents()[name](client, 1)
         await contenders.stream(api, agent)
         gc.collect()
         if frozen:
@@ -134,9 +134,7 @@ def load(name: str, script: str, runs: int, pace: str = "") -> Load:
 def report(runs: int = RUNS, rounds: int = 3) -> list[Target]:
     """Print the table; return the targets."""
     found: dict[tuple[str, str], list[Load]] = {}
-    names = [name for name in contenders.RUNNERS if contenders.is_installed(name)]
-    if contenders.has_aiohttp():
-        names += [name + contenders.OVER_AIOHTTP for name in names]
+    names = list(contenders.agents())
     # Paced, it takes the time of the pace: once is enough.
     for pace, script, times in (
         ("flat out", f"tool-{TOKENS}", rounds),
@@ -155,21 +153,18 @@ def report(runs: int = RUNS, rounds: int = 3) -> list[Target]:
     head = ("", "pace", "wall s", "CPU s", "MB more", "delay ms", "held", "own", "collector")
     title = f"{runs} runs at once, {TOKENS} tokens and a tool call each"
     print(table(title, head, rows), flush=True)
-    ours = [name for name in names if name.startswith("agentstream")]
     targets = [
         Target(
-            f"{runs} runs {pace}{FROZEN}, {name}: the loop is held, ms",
-            median(found[name, pace + FROZEN]).held * 1e3,
+            f"{runs} runs {pace}: the loop is held, ms",
+            median(found["agentstream", pace]).held * 1e3,
             50,
         )
-        for pace in ("flat out", f"{RATE}/s")
-        for name in ours
+        for pace in ("flat out", "flat out" + FROZEN, f"{RATE}/s", f"{RATE}/s" + FROZEN)
     ]
     theirs = found.get(("openai-agents", "flat out"))
-    for name in ours if theirs else ():
-        share = median(found[name, "flat out"]).cpu / median(theirs or []).cpu
-        what = f"{runs} runs flat out, {name}: CPU, part of openai-agents"
-        targets.append(Target(what, share, 1 / 6))
+    if theirs:
+        share = median(found["agentstream", "flat out"]).cpu / median(theirs).cpu
+        targets.append(Target(f"{runs} runs flat out: CPU, part of openai-agents", share, 1 / 6))
     return targets
 
 

@@ -15,14 +15,14 @@ from . import contenders
 from .loopback import server
 from .table import Target, table
 
-Shape = Callable[[Any, str], Any]
+Shape = Callable[[str, str], Any]
 
 
-async def timed(api: Any, url: str, script: str, tools: int = 1, history: int = 0) -> float:
+async def timed(name: str, url: str, script: str, tools: int = 1, history: int = 0) -> float:
     """Processor time of one run."""
     asked = [{"role": "user", "content": f"Question {number}"} for number in range(history)]
     async with contenders.client(url, script) as client:
-        agent = contenders.agent(api, client, tools)
+        api, agent = contenders.runner(name), contenders.agents()[name](client, tools)
         start = time.process_time()
         events = await contenders.stream(api, agent, asked or "x", turns=100)
         took = time.process_time() - start
@@ -32,16 +32,16 @@ async def timed(api: Any, url: str, script: str, tools: int = 1, history: int = 
 
 SHAPES: dict[str, tuple[Shape, Shape]] = {
     "40 turns, 200 tools, 2,000 items": (
-        lambda api, url: timed(api, url, "turns-20", 100, 1_000),
-        lambda api, url: timed(api, url, "turns-40", 200, 2_000),
+        lambda name, url: timed(name, url, "turns-20", 100, 1_000),
+        lambda name, url: timed(name, url, "turns-40", 200, 2_000),
     ),
     "an argument of 1 MB in 5-byte deltas": (
-        lambda api, url: timed(api, url, "argument-500000"),
-        lambda api, url: timed(api, url, "argument-1000000"),
+        lambda name, url: timed(name, url, "argument-500000"),
+        lambda name, url: timed(name, url, "argument-1000000"),
     ),
     "one event of 20 MB": (
-        lambda api, url: timed(api, url, "huge-10000000"),
-        lambda api, url: timed(api, url, "huge-20000000"),
+        lambda name, url: timed(name, url, "huge-10000000"),
+        lambda name, url: timed(name, url, "huge-20000000"),
     ),
 }
 
@@ -52,10 +52,10 @@ def report(rounds: int = 1) -> list[Target]:
     with server() as url:
         for what, sizes in SHAPES.items():
             cost: dict[str, list[float]] = {}
-            for name, api in contenders.runners().items():
-                asyncio.run(timed(api, url, "turns-1"))  # builds the types
+            for name in contenders.runners():
+                asyncio.run(timed(name, url, "turns-1"))  # builds the types
                 for shape in sizes:
-                    took = [asyncio.run(shape(api, url)) for _ in range(rounds)]
+                    took = [asyncio.run(shape(name, url)) for _ in range(rounds)]
                     cost.setdefault(name, []).append(statistics.median(took))
             theirs = cost.get("openai-agents", [0.0, 0.0])[1]
             for name, (half, whole) in cost.items():

@@ -48,9 +48,10 @@ async def stream():
 """
 
 _SERVED_AGENT = """
-from agentstream import Agent, OpenAIResponsesModel, Runner, show
-client = AsyncOpenAI(api_key="none", base_url=URL)
-agent = Agent(name="Guide", model=OpenAIResponsesModel("m", client))
+import os
+from agentstream import Agent, Runner, show
+os.environ |= {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": URL}
+agent = Agent(name="Guide", model="m")
 """
 
 _AGENT = '''

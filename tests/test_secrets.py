@@ -13,9 +13,10 @@ import json
 import logging
 import pickle
 import socket
+import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,12 @@ def by_address(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return {"model": OpenAIResponsesModel("m", client(with_password, api_key="none"))}, RunConfig()
 
 
+def by_address_of_a_provider(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    address = url.replace("http://", f"http://user:{KEY}@")
+    provider = OpenAIProvider(api_key="none", base_url=address)
+    return {"model": "m"}, RunConfig(model_provider=provider)
+
+
 def by_hosted_mcp(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     tool = HostedMCPTool(
         {
@@ -148,7 +155,8 @@ def by_hosted_mcp(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 WAYS: list[Way] = [
     by_environment, by_default_key, by_default_client, by_provider, by_responses_model,
-    by_chat_model, by_azure, by_headers, by_query, by_client_defaults, by_address, by_hosted_mcp,
+    by_chat_model, by_azure, by_headers, by_query, by_client_defaults, by_address,
+    by_address_of_a_provider, by_hosted_mcp,
 ]  # fmt: skip
 
 # -- every way for a run to end --
@@ -168,6 +176,7 @@ ENDINGS: dict[str, list[Any]] = {
     "a time-out": [turn("Some words", stall())],
     "a stop": [turn("Some words", stall())],
     "nobody there": [],
+    "no HTTP": [],
 }
 
 
@@ -246,6 +255,25 @@ def look_through(left: Leavings, agent: Agent[Any], result: Any, path: Path) -> 
             left.add(f"pickle {type(thing).__name__}", lambda thing=thing: str(pickle.dumps(thing)))
 
 
+@contextmanager
+def mumbling() -> Iterator[str]:
+    """A server that answers, but not in HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def talk() -> None:
+            with suppress(OSError):
+                while True:
+                    with listening.accept()[0] as one:
+                        one.recv(100_000)
+                        one.sendall(b"\x00\xff mumble mumble\r\n\r\n")
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_a_key_is_in_nothing_that_a_run_leaves(
@@ -272,11 +300,13 @@ def test_a_key_is_in_nothing_that_a_run_leaves(
             await _opened.pop().close()
         return agent, config, result, error
 
-    with ScriptedServer(ENDINGS[ending] * 3) as server:
+    with ScriptedServer(ENDINGS[ending] * 3) as server, ExitStack() as stack:
         url = server.base_url
         if ending == "nobody there":
             with socket.create_server(("127.0.0.1", 0)) as free:
                 url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        if ending == "no HTTP":
+            url = stack.enter_context(mumbling())
         agent, config, result, error = asyncio.run(main(url))
     assert (error is None) == (ending in ("an answer", "a stop")), error
     look_through(left, agent, result, path)

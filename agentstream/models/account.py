@@ -1,22 +1,17 @@
-"""Where requests go, and as whom: keys, base URLs, and the clients of each event loop."""
+"""Where requests go, and as whom: keys and base URLs, as the program and the environment say."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
-from weakref import WeakKeyDictionary
-
-from openai import AsyncOpenAI
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from ..errors import UserError
-from ..together import loop_here
 from ..unprinted import Unprinted, without_credentials
+from .clients import shared_client
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from openai import AsyncOpenAI
 
 __all__ = [
     "Account",
@@ -67,11 +62,6 @@ class Account:
     def __repr__(self) -> str:
         where = None if self.base_url is None else without_credentials(self.base_url)
         return f"Account(base_url={where!r}, organization={self.organization!r})"
-
-
-# A client's connections belong to the event loop they were opened on, and break on any other.
-# Beside each client stands what closes it when its loop ends.
-_clients: dict[tuple[AbstractEventLoop, Account], tuple[AsyncOpenAI, Any]] = {}
 
 
 def set_default_openai_key(key: str, use_for_tracing: bool = True) -> None:
@@ -152,7 +142,7 @@ def client_for(account: Account) -> AsyncOpenAI:
     """
     if _defaults.client is not None and account == Account():
         return _defaults.client
-    return _shared_client(_resolved(account))
+    return shared_client(_resolved(account))
 
 
 def _resolved(account: Account) -> Account:
@@ -176,60 +166,6 @@ def _resolved(account: Account) -> Account:
 
 def _hidden(key: str | None) -> str | None:
     return None if key is None else Unprinted(key)
-
-
-def _shared_client(account: Account) -> AsyncOpenAI:
-    """Find or make the client of an account for the running event loop."""
-    loop = loop_here()
-    if loop is None:
-        return _new_client(account)  # it binds itself to the loop that uses it first
-    for entry in [entry for entry in _clients if entry[0].is_closed()]:
-        del _clients[entry]
-    client, _ = _clients.get((loop, account), (None, None))
-    if client is None or client.is_closed():
-        client = _new_client(account)
-        closer = _close_at_the_end(client)
-        with suppress(StopIteration):  # its first step awaits nothing
-            anext(closer).__await__().send(None)
-        _clients[(loop, account)] = (client, closer)
-    return client
-
-
-# A forked process has its parent's sockets: what the two write on one would be mixed up.
-_first_used_in: WeakKeyDictionary[AsyncOpenAI, int] = WeakKeyDictionary()
-
-
-def refuse_forked(client: AsyncOpenAI) -> None:
-    """Refuse a client whose connections are those of the process that this one was forked from.
-
-    Raises
-    ------
-    UserError
-        They are.
-    """
-    if _first_used_in.setdefault(client, os.getpid()) != os.getpid():
-        raise UserError(
-            "This process was forked from one that has used the model's client: the two would "
-            "write on one connection. Make the client in the function that the process runs, give "
-            "the model by its name, or start processes by multiprocessing's 'spawn'."
-        )
-
-
-async def _close_at_the_end(client: AsyncOpenAI) -> AsyncGenerator[None, None]:
-    """Close the client with the loop: `asyncio.run` closes the generators begun on its loop."""
-    try:
-        yield
-    finally:
-        await client.close()
-
-
-def _new_client(account: Account) -> AsyncOpenAI:
-    return AsyncOpenAI(
-        api_key=account.key,
-        base_url=account.base_url,
-        organization=account.organization,
-        project=account.project,
-    )
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

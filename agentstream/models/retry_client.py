@@ -20,7 +20,7 @@ import openai
 
 from ..errors import ModelStalledError
 from ..unprinted import hide_sent_keys
-from .account import refuse_forked
+from .clients import refuse_forked
 from .retry_advice import ModelRetryAdviceRequest, advice_for, normalize
 from .retry_watch import current_watch
 

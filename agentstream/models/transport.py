@@ -106,6 +106,9 @@ async def _chunks(response: Any) -> AsyncGenerator[bytes, None]:
             if least < waited < most and len(chunk) < _SMALL:
                 await asyncio.sleep(1 / _READS_PER_SECOND)
             asked = monotonic()
+    except http_errors("ConnectTimeout") as error:
+        # So the client's aiohttp transport calls a connection that was lost.
+        raise APIConnectionError(request=response.http_request) from error
     except http_errors("TimeoutException") as error:
         raise APITimeoutError(request=response.http_request) from error
     except _BROKEN + http_errors("RequestError") as error:

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from agentstream import ModelSettings, TimeLimits
-from agentstream.models import retry_client
+from agentstream.models import clients, retry_client
 from tests.faults.reader import LAST, NAMED, PATIENCE, check, check_left, opened, play
 from tests.faults.wire import FAULTS, STALL, STREAMS, Stream, deltas, rounds, serve, without_folder
 
@@ -30,18 +30,17 @@ async def connected(url: str, **options: Any) -> AsyncIterator[openai.AsyncOpenA
         yield client
 
 
-def default() -> dict[str, Any]:
-    """The client's default transport."""
+def over_aiohttp() -> dict[str, Any]:
+    """The transport of models that are given by name."""
+    return {"http_client": clients._OverAiohttp()}
+
+
+def as_given() -> dict[str, Any]:
+    """The default transport of a client that a program makes."""
     return {}
 
 
-def over_aiohttp() -> dict[str, Any]:
-    """The client's other transport (docs/performance.md says what it saves)."""
-    pytest.importorskip("aiohttp", reason="the aiohttp extra is not installed")
-    return {"http_client": openai.DefaultAioHttpClient()}
-
-
-@pytest.mark.parametrize("transport", [default, over_aiohttp])
+@pytest.mark.parametrize("transport", [over_aiohttp, as_given])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("stream", SAMPLE, ids=str)
 async def test_a_fault_on_a_real_connection(

@@ -15,7 +15,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpx2Client
 
 import agentstream
 from agentstream.errors import UserError
-from agentstream.models import account
+from agentstream.models import account, clients
 from agentstream.models import provider as our_module
 from agentstream.models.provider import (
     MultiProvider,
@@ -36,7 +36,7 @@ LIBS = [agents, agentstream]
 def no_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what a test sets for the whole program."""
     monkeypatch.setattr(account, "_defaults", account._Defaults())
-    monkeypatch.setattr(account, "_clients", {})
+    monkeypatch.setattr(clients, "_clients", {})
 
 
 def client_of(model: Any) -> Any:
@@ -137,7 +137,7 @@ def test_each_event_loop_has_a_client_of_its_own() -> None:
     assert first is not second
     assert first.is_closed()  # with its loop, so that no connection is left open
     assert second.is_closed()
-    assert len(account._clients) == 1  # and forgotten
+    assert len(clients._clients) == 1  # and forgotten
 
 
 async def test_a_client_that_was_closed_is_replaced() -> None:
@@ -279,7 +279,7 @@ def test_no_repr_shows_a_key() -> None:
     provider = OpenAIProvider(api_key=SECRET)
     model = provider.get_model("m")
     shown = [provider, MultiProvider(openai_api_key=SECRET), model, account._defaults]
-    shown += [account.Account(SECRET), account._clients, provider.__dict__]
+    shown += [account.Account(SECRET), clients._clients, provider.__dict__]
     assert not any(SECRET in repr(each) for each in shown)
 
 
