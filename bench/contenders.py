@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import jiter
@@ -22,6 +21,7 @@ def client(url: str, script: str, *, aiohttp: bool = False) -> openai.AsyncOpenA
         api_key="none",
         base_url=f"{url}/{script}/v1",
         http_client=openai.DefaultAioHttpClient() if aiohttp else None,
+        timeout=600,  # a loop that is held for seconds would miss 5 seconds to connect
         max_retries=0,
     )
 
@@ -77,16 +77,20 @@ def by_name(api: Any, openai_client: openai.AsyncOpenAI, tools: int = 1) -> Any:
 def agents() -> dict[str, Callable[[openai.AsyncOpenAI, int], Any]]:
     """All that make an agent over a client: each package as it is, and over the other transport.
 
-    openai-agents' own client is one for all event loops; a fresh one of its kind stands for it.
+    openai-agents' own client is one for all event loops; a fresh one of its kind stands for it. A
+    package is imported when its agent is made: the collector looks at all that is imported.
     """
-    made: dict[str, Callable[[openai.AsyncOpenAI, int], Any]] = {}
-    for name, api in runners().items():
-        given = partial(agent, api)
+
+    def made(how: Callable[..., Any], name: str) -> Callable[[openai.AsyncOpenAI, int], Any]:
+        return lambda openai_client, tools: how(runner(name), openai_client, tools)
+
+    found = {}
+    for name in filter(is_installed, RUNNERS):
         if name == "agentstream":
-            made |= {name: partial(by_name, api), name + OVER_DEFAULT: given}
+            found |= {name: made(by_name, name), name + OVER_DEFAULT: made(agent, name)}
         else:
-            made |= {name: given, name + OVER_AIOHTTP: given}
-    return made
+            found |= {name: made(agent, name), name + OVER_AIOHTTP: made(agent, name)}
+    return found
 
 
 async def stream(api: Any, one: Any, asked: Any = "x", turns: int = 10) -> int:
