@@ -90,3 +90,31 @@ def call(name: str, arguments: str, call_id: str, width: int = 5) -> list[bytes]
 def words(count: int) -> list[str]:
     """As many tokens."""
     return [f" word{number}" for number in range(count)]
+
+
+def chat(pieces: Sequence[str]) -> list[bytes]:
+    """The same message as Chat Completions stream it, with its usage and its end."""
+    chunk = {
+        "id": "chatcmpl-C0ac6a4d9e19151d50169fb7cb6c4b",
+        "object": "chat.completion.chunk",
+        "created": 1754000000,
+        "model": "m",
+        "service_tier": "default",
+        "system_fingerprint": "fp_0ac6a4d9e1",
+    }
+
+    def sent(choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> bytes:
+        body = json.dumps({**chunk, "choices": choices, "usage": usage}, separators=(",", ":"))
+        return f"data: {body}\n\n".encode()
+
+    def choice(delta: dict[str, Any], reason: str | None = None) -> list[dict[str, Any]]:
+        return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
+
+    usage = {"prompt_tokens": 100, "completion_tokens": 500, "total_tokens": 600}
+    return [
+        sent(choice({"role": "assistant", "content": "", "refusal": None})),
+        *(sent(choice({"content": piece})) for piece in pieces),
+        sent(choice({}, "stop")),
+        sent([], usage),
+        b"data: [DONE]\n\n",
+    ]

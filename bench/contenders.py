@@ -58,19 +58,29 @@ def look(city: str) -> str:
     return f"{len(city)} letters"
 
 
+def speaks_chat(openai_client: openai.AsyncOpenAI) -> bool:
+    """Whether the answer that a client gets is one of Chat Completions."""
+    return "/chat-" in str(openai_client.base_url)
+
+
 def agent(api: Any, openai_client: openai.AsyncOpenAI, tools: int = 1) -> Any:
     """An agent with `look` and as many tools in all, over this client."""
     names = ["look", *(f"tool_{number}" for number in range(1, tools))]
     functions = [api.function_tool(look, name_override=name) for name in names]
-    model = api.OpenAIResponsesModel("m", openai_client)
+    chat = speaks_chat(openai_client)
+    kind = api.OpenAIChatCompletionsModel if chat else api.OpenAIResponsesModel
+    model = kind("m", openai_client)
     return api.Agent(name="a", instructions="Be brief.", model=model, tools=functions)
 
 
 def by_name(api: Any, openai_client: openai.AsyncOpenAI, tools: int = 1) -> Any:
     """The same agent over the client that the package makes for a model given by its name."""
     one = agent(api, openai_client, tools)
-    address = str(openai_client.base_url)
-    one.model = api.OpenAIProvider(api_key="none", base_url=address).get_model("m")
+    one.model = api.OpenAIProvider(
+        api_key="none",
+        base_url=str(openai_client.base_url),
+        use_responses=not speaks_chat(openai_client),
+    ).get_model("m")
     return one
 
 
@@ -101,23 +111,36 @@ async def stream(api: Any, one: Any, asked: Any = "x", turns: int = 10) -> int:
     return count
 
 
+def asked(openai_client: openai.AsyncOpenAI) -> dict[str, Any]:
+    """The arguments of a request."""
+    said = [{"role": "user", "content": "x"}]
+    chat = speaks_chat(openai_client)
+    return {"model": "m", "stream": True, **({"messages": said} if chat else {"input": "x"})}
+
+
+def api_of(openai_client: openai.AsyncOpenAI) -> Any:
+    """The client's side of the API that the answer is of."""
+    return openai_client.chat.completions if speaks_chat(openai_client) else openai_client.responses
+
+
 async def read_floor(openai_client: openai.AsyncOpenAI) -> int:
     """Read the body, split the events, parse their JSON: what any reader must do."""
     count = 0
-    create = openai_client.responses.with_streaming_response.create
-    async with create(model="m", input="x", stream=True) as response:
+    create = api_of(openai_client).with_streaming_response.create
+    async with create(**asked(openai_client)) as response:
         splitter = SSESplitter()
         async for chunk in response.iter_bytes():
             for _, data in splitter.feed(chunk):
-                jiter.from_json(data)
-                count += 1
+                if data != b"[DONE]":
+                    jiter.from_json(data)
+                    count += 1
     return count
 
 
 async def read_client(openai_client: openai.AsyncOpenAI) -> int:
     """Read through the official client."""
     count = 0
-    async for _ in await openai_client.responses.create(model="m", input="x", stream=True):
+    async for _ in await api_of(openai_client).create(**asked(openai_client)):
         count += 1
     return count
 

@@ -25,6 +25,11 @@ CHUNKINGS = {
 }
 """How servers cut their streams: most flush each event, proxies and busy servers send several."""
 
+CHAT = {
+    "Chat Completions, each event in an HTTP chunk": "chat-{count}",
+    "Chat Completions, 5 events in an HTTP chunk": "chat-{count}-0-5",
+}
+
 LIVE = ("400 tokens a second, each event in a read of its own", "text-{count}-400", 1_000)
 
 
@@ -38,7 +43,8 @@ async def measure(url: str, script: str, count: int, rounds: int) -> dict[str, f
             aiohttp = name.endswith(contenders.OVER_AIOHTTP)
             client = contenders.client(url, script, aiohttp=aiohttp)
             clients[name] = await stack.enter_async_context(client)
-            async with contenders.client(url, "text-1", aiohttp=aiohttp) as short:
+            first = f"{script.partition('-')[0]}-1"
+            async with contenders.client(url, first, aiohttp=aiohttp) as short:
                 await read(short)  # builds the types
         await contenders.read_floor(clients["floor"])  # the server makes the answer
         for _ in range(rounds):
@@ -79,6 +85,11 @@ def report(counts: Sequence[int] = COUNTS, rounds: int = 5) -> list[Target]:
                 what = f"{count:,} deltas, {how}"
                 show(what, cost)
                 targets += to_reach(what, cost)
+        for how, script in CHAT.items():
+            cost = asyncio.run(measure(url, script.format(count=COUNTS[0]), COUNTS[0], rounds))
+            what = f"{COUNTS[0]:,} deltas, {how}"
+            show(what, cost)
+            targets += to_reach(what, cost)
         how, script, count = LIVE
         show(how, asyncio.run(measure(url, script.format(count=count), count, 2)))
     return targets

@@ -4,6 +4,7 @@ The first part of a path names the answer, so that a client chooses it by its ba
 
 - ``/text-5000/v1``: a message of 5,000 tokens, each event in an HTTP chunk of its own;
 - ``/text-5000-0-5/v1``: the same, at no pace, with five events in a chunk;
+- ``/chat-5000/v1``, ``/chat-5000-0-5/v1``: the same message as Chat Completions;
 - ``/tool-500/v1``: a call of ``look``, and once it is answered a message of 500 tokens;
 - ``/tool-500-50/v1``: the same, at 50 tokens a second;
 - ``/markdown-500-100/v1``: 500 tokens of Markdown, at 100 a second;
@@ -39,6 +40,8 @@ def answer(script: str, size: int, calls_done: int) -> list[bytes]:
         return answers.call("look", json.dumps({"city": "Lisbon"}), f"call_{calls_done}")
     if script == "argument" and calls_done == 0:
         return answers.call("look", json.dumps({"city": "x" * size}), "call_1")
+    if script == "chat":
+        return answers.chat(answers.words(size))
     if script == "markdown":
         return answers.text([*markdown.tokens(size), f"\n\n{END}"])
     return answers.text(answers.words(size if script in ("text", "tool") else 10))

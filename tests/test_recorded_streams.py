@@ -18,7 +18,10 @@ import openai
 import pytest
 
 import agentstream
+from agentstream.models.chat_stream import ChatFold
+from agentstream.models.wire import SSESplitter
 from agentstream.testing import ScriptedServer, raw, say
+from tests.models.chat_chunks import template
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "streams"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -132,6 +135,25 @@ def answer_text(content: Any) -> str:
     if isinstance(content, list):
         return "".join(part["text"] for part in content if part["type"] == "text")
     return content or ""
+
+
+def test_the_short_path_of_chat_chunks_comes_to_the_same_for_every_recording() -> None:
+    short = pieces = 0
+    for name, number in CALLS:
+        if recording(name)["api"] == "responses":
+            continue
+        found = [data for _, data in SSESplitter().feed(body(name, number))]
+        chunks = [json.loads(data) for data in found if not data.startswith(b"[DONE]")]
+        one, other = ChatFold(template()), ChatFold(template())
+        for chunk in chunks:
+            if isinstance(chunk, dict) and chunk.get("error"):
+                break
+            event = one.short_path(chunk)
+            events = list(one.feed(chunk)) if event is None else [event]
+            assert events == list(other.feed(chunk))
+            short += event is not None
+            pieces += sum(event.type == "response.output_text.delta" for event in events)
+    assert short > 0.9 * pieces > 1_000, (short, pieces)
 
 
 def check(name: str, seen: Seen, expected: Seen) -> None:

@@ -7,10 +7,10 @@ many. A stream that knows which came together is an `InBatches`; to all others i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Generic, TypeVar
 
-__all__ = ["InBatches", "batches_of"]
+__all__ = ["InBatches", "batches_of", "gathered"]
 
 T = TypeVar("T")
 
@@ -64,3 +64,19 @@ def batches_of(stream: AsyncIterator[T]) -> AsyncGenerator[list[T], None]:
 async def _singly(stream: AsyncIterator[T]) -> AsyncGenerator[list[T], None]:
     async for event in stream:
         yield [event]
+
+
+def gathered(events: Iterator[T]) -> tuple[list[T], Exception | None]:
+    """The events of an iterator up to its end, or up to its error, which comes beside them.
+
+    Examples
+    --------
+    >>> gathered(iter([1, 2]))
+    ([1, 2], None)
+    """
+    batch: list[T] = []
+    try:
+        batch.extend(events)
+    except Exception as error:  # noqa: BLE001 - raised by the caller, after what came before it
+        return batch, error
+    return batch, None

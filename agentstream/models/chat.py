@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 from openai import APIConnectionError, APIStatusError, BaseModel
@@ -16,6 +16,7 @@ from ..errors import ModelBehaviorError, ModelStreamError
 from ..items import ModelResponse
 from ..usage import usage_of
 from .base import Model, ModelTracing
+from .batches import InBatches, gathered
 from .chat_input import ReplayPolicy
 from .chat_request import chat_arguments, response_tool_choice, tool_names
 from .chat_stream import BROKE_OFF, FAKE_ID, ChatFold
@@ -157,10 +158,10 @@ class OpenAIChatCompletionsModel(Model):
         previous_response_id: str | None = None,
         conversation_id: str | None = None,
         prompt: ResponsePromptParam | None = None,
-    ) -> AsyncGenerator[TResponseStreamEvent, None]:
+    ) -> InBatches[TResponseStreamEvent]:
         """Answer as a stream; parameters as in `Model.get_response`.
 
-        The HTTP response is closed when the generator is: at its end, by ``aclose()``, or when
+        The HTTP response is closed when the stream is: at its end, by ``aclose()``, or when
         the task that awaits it is cancelled.
 
         Yields
@@ -192,13 +193,15 @@ class OpenAIChatCompletionsModel(Model):
             conversation_id,
             prompt,
         )
-        return self._stream(request)
+        return InBatches(self._batches(request))
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """Say what the error's status and headers tell about trying again."""
         return advice_for(request)
 
-    async def _stream(self, request: ModelRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
+    async def _batches(
+        self, request: ModelRequest
+    ) -> AsyncGenerator[list[TResponseStreamEvent], None]:
         retries = ClientRetries(self._client)
         create = retries.client.chat.completions.with_streaming_response.create
         while True:
@@ -208,22 +211,16 @@ class OpenAIChatCompletionsModel(Model):
             try:
                 async with open_stream(create(**retries.extra(arguments))) as body:
                     fold.request = body.request
-                    async for fragment in body.chunks:
-                        for chunk in reading.chunks(fragment):
-                            for event in fold.feed(chunk):
-                                yield event
-                        if reading.done:
-                            break
-                    for chunk in reading.rest():
-                        for event in fold.feed(chunk):
-                            yield event
+                    async with aclosing(reading.batches(body.chunks)) as batches:
+                        async for batch in batches:
+                            yield batch
                     broken = reading.broken(body)
                     if broken and not fold.has_begun and await retries.again(broken):
                         continue
-                    for event in reading.finish(request.settings, body.request_id):
-                        yield event
+                    batch = list(reading.finish(request.settings, body.request_id))
+                    yield batch
                     if broken:
-                        raise response_failure(event.type, event, ModelStreamError)
+                        raise response_failure(batch[-1].type, batch[-1], ModelStreamError)
                     return
             except APIStatusError as error:  # raised before the first event
                 if self._refuses_stream_options(error, request):
@@ -240,8 +237,7 @@ class OpenAIChatCompletionsModel(Model):
             except (APIConnectionError, asyncio.CancelledError) as error:
                 lost = connection_error(error, retries.watch)
                 if fold.has_ended:  # the answer is whole: [DONE] alone is missing
-                    for event in reading.finish(request.settings, None):
-                        yield event
+                    yield list(reading.finish(request.settings, None))
                     return
                 if lost is not error:
                     raise lost from None
@@ -314,22 +310,48 @@ class _Reading:
         """Whether `[DONE]` has come."""
         self._splitter = SSESplitter()
 
-    def chunks(self, fragment: bytes) -> Iterator[Any]:
-        """Yield the chunks that a fragment completes."""
+    async def batches(
+        self, fragments: AsyncIterator[bytes]
+    ) -> AsyncGenerator[list[TResponseStreamEvent], None]:
+        """Yield what the fragments mean, up to the end; what came before a fault comes first."""
+        async for fragment in fragments:
+            batch, fault = gathered(self._events(fragment))
+            if batch:
+                yield batch
+            if fault is not None:
+                raise fault
+            if self.done:
+                return
+        batch, fault = gathered(self._rest())
+        if batch:
+            yield batch
+        if fault is not None:
+            raise fault
+
+    def _events(self, fragment: bytes) -> Iterator[TResponseStreamEvent]:
+        """Yield what the chunks mean that a fragment completes."""
         for _, data in self._splitter.feed(fragment):
             if data.startswith(_DONE):
                 self.done = True
                 return
-            yield parse_json(data)
+            chunk = parse_json(data)
+            event = self.fold.short_path(chunk)
+            if event is None:
+                yield from self.fold.feed(chunk)
+            else:
+                yield event
 
-    def rest(self) -> Iterator[Any]:
-        """Yield the chunk whose blank line never came, if it is whole."""
-        for _, data in () if self.done else self._splitter.finish():
+    def _rest(self) -> Iterator[TResponseStreamEvent]:
+        """Yield what the chunk means whose blank line never came, if it is whole."""
+        for _, data in self._splitter.finish():
             if data.startswith(_DONE):
                 self.done = True
-            else:
-                with suppress(ValueError):  # cut within its data: it cannot be read
-                    yield parse_json(data)
+                continue
+            try:
+                chunk = parse_json(data)
+            except ValueError:  # cut within its data: it cannot be read
+                continue
+            yield from self.fold.feed(chunk)
 
     def finish(
         self, settings: ModelSettings, request_id: str | None

@@ -55,14 +55,18 @@ class MessageFold:
             self._text_index = 0 if self._refusal_index is None else 1
             part = ResponseOutputText(annotations=[], text="", type="output_text", logprobs=[])
             yield self._part_added(part, self._text_index)
+        yield self.more_text(text, self._take_logprobs(logprobs) if logprobs else [])
+
+    def more_text(self, text: str, logprobs: list[DeltaLogprob]) -> ResponseStreamEvent:
+        """Add a further piece of the answer, after `add_text` has added the first."""
         self._text.append(text)
-        yield delta_event(
+        return delta_event(
             ResponseTextDeltaEvent,
             {
                 "content_index": self._text_index,
                 "delta": text,
                 "item_id": FAKE_ID,
-                "logprobs": self._take_logprobs(logprobs) if logprobs else [],
+                "logprobs": logprobs,
                 "output_index": self.output_index,
                 "sequence_number": next(self._ledger.sequence),
                 "type": "response.output_text.delta",

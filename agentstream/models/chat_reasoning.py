@@ -72,6 +72,11 @@ class ReasoningFold:
         self._blocks: list[_Block] = []
         self.output_index: int | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a part of the summary goes on."""
+        return self._part_open
+
     def feed(
         self, delta: Mapping[str, Any], thinking: str, *, answers: bool
     ) -> Iterator[ResponseStreamEvent]:

@@ -47,13 +47,16 @@ def template(model: str = "m") -> Response:
     )
 
 
-def folded(chunks: Iterable[Any], *, complete: bool = True, **options: Any) -> list[Any]:
-    """The events that a stream of these chunks becomes."""
+def folded(
+    chunks: Iterable[Any], *, complete: bool = True, short: bool = False, **options: Any
+) -> list[Any]:
+    """The events that a stream of these chunks becomes; by the short path where there is one."""
     numbers = itertools.count(1)
     fold = ChatFold(template(), new_call_id=lambda: f"new_{next(numbers)}", **options)
     events: list[Any] = []
     for each in chunks:
-        events += fold.feed(each)
+        event = fold.short_path(each) if short else None
+        events += fold.feed(each) if event is None else [event]
     return [*events, *fold.finish(complete=complete)]
 
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream.errors import AgentsException, ModelBehaviorError, UserError
+from agentstream.models.chat_stream import ChatFold
 
-from .chat_chunks import USAGE, call, chunk, folded, kinds
+from .chat_chunks import USAGE, call, chunk, folded, kinds, template
 
 TEXT = ["created", "output_item.added", "content_part.added", "output_text.delta"]
 ENDED = ["content_part.done", "output_item.done", "completed"]
@@ -395,19 +396,16 @@ CHOICE = st.fixed_dictionaries(
 )
 
 
-@given(
-    st.lists(
-        st.fixed_dictionaries(
-            {"choices": st.lists(CHOICE, max_size=2) | JSON},
-            optional={
-                "id": JSON,
-                "usage": JSON | st.dictionaries(st.sampled_from(list(USAGE)), JSON),
-            },
-        ),
-        min_size=1,
-        max_size=4,
-    )
+CHUNK = st.fixed_dictionaries(
+    {"choices": st.lists(CHOICE, max_size=2) | JSON},
+    optional={
+        "id": JSON,
+        "usage": JSON | st.dictionaries(st.sampled_from(list(USAGE)), JSON),
+    },
 )
+
+
+@given(st.lists(CHUNK, min_size=1, max_size=4))
 def test_no_chunk_whatever_is_in_it_breaks_the_fold(chunks: list[dict[str, Any]]) -> None:
     events = folded(chunks)
     assert events[-1].type == "response.completed"
@@ -422,3 +420,27 @@ def test_no_chunk_whatever_is_in_it_breaks_the_fold(chunks: list[dict[str, Any]]
     for index, item in enumerate(last(events).output):
         if item.type == "message" and index in told:
             assert told[index] in [getattr(part, "text", None) for part in item.content]
+
+
+WORD = st.builds(lambda text: chunk({"content": text}), st.text(max_size=3))
+THOUGHT = st.builds(lambda text: chunk({"reasoning_content": text}), st.text(max_size=3))
+
+
+@given(st.lists(WORD | THOUGHT | CHUNK, min_size=1, max_size=8))
+def test_the_short_path_of_a_further_piece_of_text_comes_to_the_same(
+    chunks: list[dict[str, Any]],
+) -> None:
+    assert folded(chunks, short=True) == folded(chunks)
+
+
+def test_a_further_piece_of_text_takes_the_short_path_and_nothing_else_does() -> None:
+    fold = ChatFold(template())
+    begin = chunk({"role": "assistant", "content": "Oh, "})
+    assert fold.short_path(begin) is None
+    list(fold.feed(begin))
+    assert fold.short_path(chunk({"content": "Hel", "refusal": None})) is not None
+    error = chunk({"content": "lo"}, error={"message": "overloaded"})
+    sound = chunk({"content": "lo", "audio": {"id": "a"}})
+    spent = chunk({"content": "lo"}, usage=USAGE)
+    for other in (chunk({}, "stop"), spent, sound, error, None, []):
+        assert fold.short_path(other) is None
