@@ -64,10 +64,8 @@ _OTHER_CHOICES: Final = (
 )
 
 
-# What `feed` reads beside the text.
-_IN_A_CHUNK: Final = ("error", "usage")
-_IN_A_CHOICE: Final = ("index", "error", "logprobs", "finish_reason")
-_IN_A_DELTA: Final = (
+# What `feed` reads of a delta beside its text.
+_BESIDE_TEXT: Final = (
     "refusal",
     "tool_calls",
     "function_call",
@@ -194,12 +192,15 @@ class ChatFold:
         choices = chunk.get("choices")
         if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
             return None
-        delta = choices[0].get("delta")
+        more = choices[0].get
+        if more("finish_reason") or more("logprobs") or more("index") or more("error"):
+            return None
+        delta = more("delta")
         if type(delta) is not dict or type(delta.get("content")) is not str:
             return None
-        if any(map(delta.get, _IN_A_DELTA)) or any(map(choices[0].get, _IN_A_CHOICE)):
+        if len(delta) > 1 and any(map(delta.get, _BESIDE_TEXT)):
             return None
-        if any(map(chunk.get, _IN_A_CHUNK)):
+        if chunk.get("usage") or chunk.get("error"):
             return None
         if chunk.get("id"):
             self._ledger.response_id = str(chunk["id"])
