@@ -209,7 +209,8 @@ class OpenAIChatCompletionsModel(Model):
             reading = _Reading(self._fold(request, arguments))
             fold = reading.fold
             try:
-                async with open_stream(create(**retries.extra(arguments))) as body:
+                asked = create(**retries.extra(arguments))
+                async with open_stream(asked, retries.watch) as body:
                     fold.request = body.request
                     async with aclosing(reading.batches(body.chunks)) as batches:
                         async for batch in batches:

@@ -105,7 +105,7 @@ class AnswerStream:
         self._background = _is_background(self._arguments)
         while True:
             try:
-                async with open_stream(self._request()) as body:
+                async with open_stream(self._request(), self._retries.watch) as body:
                     async with aclosing(responses_batches(body.chunks, body.request)) as batches:
                         async for batch in batches:
                             taken = self._take(batch, body)

@@ -18,6 +18,8 @@ from typing import Any, cast
 import anyio
 from openai import APIConnectionError, APITimeoutError
 
+from .retry_watch import READING, Watch
+
 __all__ = ["StreamedBody", "http_errors", "open_stream"]
 
 _DRAIN_SECONDS = 0.1
@@ -58,6 +60,7 @@ class StreamedBody:
 @asynccontextmanager
 async def open_stream(
     response_manager: AbstractAsyncContextManager[Any],
+    watch: Watch,
 ) -> AsyncGenerator[StreamedBody, None]:
     """Make the request and hold its response open; close it however the block is left.
 
@@ -70,6 +73,8 @@ async def open_stream(
     response_manager
         What ``client.responses.with_streaming_response.create(..., stream=True)`` returns, or its
         like for Chat Completions.
+    watch : Watch
+        Of the model call: pauses in the reading are not held against the model.
 
     Yields
     ------
@@ -80,7 +85,7 @@ async def open_stream(
     openai.APIError
         The request failed, as the client raises it.
     """
-    async with response_manager as response, aclosing(_chunks(response)) as chunks:
+    async with response_manager as response, aclosing(_chunks(response, watch)) as chunks:
         yield StreamedBody(
             chunks=chunks,
             request=response.http_request,
@@ -93,7 +98,7 @@ async def open_stream(
                     pass
 
 
-async def _chunks(response: Any) -> AsyncGenerator[bytes, None]:
+async def _chunks(response: Any, watch: Watch) -> AsyncGenerator[bytes, None]:
     """Read the body, raising the client's errors for the HTTP library's, as the client does."""
     body = response.http_response
     # Not encoded and not read by a hook of the user's, as nearly always: two generators fewer.
@@ -104,7 +109,9 @@ async def _chunks(response: Any) -> AsyncGenerator[bytes, None]:
             waited = monotonic() - asked
             yield chunk
             if least < waited < most and len(chunk) < _SMALL:
+                watch.since = READING
                 await asyncio.sleep(1 / _READS_PER_SECOND)
+                watch.since = monotonic()
             asked = monotonic()
     except http_errors("ConnectTimeout") as error:
         # So the client's aiohttp transport calls a connection that was lost.

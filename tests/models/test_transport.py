@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agentstream.models import transport
+from agentstream.models.retry_watch import READING, Watch
 
 FLAT_OUT, FAST, SLOW = 0.00002, 0.005, 0.1  # seconds between two chunks
 
@@ -47,7 +48,9 @@ async def read(monkeypatch: pytest.MonkeyPatch, world: World) -> list[float]:
     monkeypatch.setattr(transport, "monotonic", lambda: world.now)
     monkeypatch.setattr(transport.asyncio, "sleep", world.sleep)
     response: Any = world
-    late = [world.now - world.due[int(chunk)] async for chunk in transport._chunks(response)]
+    late = [
+        world.now - world.due[int(chunk)] async for chunk in transport._chunks(response, Watch())
+    ]
     assert len(late) == len(world.due), "chunks were lost"
     return late
 
@@ -82,3 +85,24 @@ async def test_large_pieces_are_read_without_a_pause(monkeypatch: pytest.MonkeyP
     world = World([FAST] * 50, size=65_536)
     await read(monkeypatch, world)
     assert world.pauses == []
+
+
+async def test_a_pause_in_the_reading_is_not_held_against_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reader waits from then on; a limit shorter than the pause would end the call in it."""
+    world, watch = World([FAST] * 100), Watch()
+    noted: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        noted.append(watch.since)
+        await world.sleep(seconds)
+
+    monkeypatch.setattr(transport, "monotonic", lambda: world.now)
+    monkeypatch.setattr(transport.asyncio, "sleep", sleep)
+    response: Any = world
+    async for _ in transport._chunks(response, watch):
+        if noted:
+            assert noted.pop() == READING
+            assert watch.since == pytest.approx(world.now, abs=0.001)
+    assert len(world.pauses) > 5
