@@ -60,16 +60,26 @@ class ToolFailure(str):
     ----------
     why : str
         What went wrong, for those who watch the run; the model may be told less.
+    error : Exception or None
+        What the tool raised, where nobody chose the answer, so that the run may word it.
     """
 
     why: str
+    error: Exception | None = None
+
+    def reworded(self, text: str) -> ToolFailure:
+        """The same failure, with `text` for the model."""
+        failure = ToolFailure(text)
+        failure.why = self.why
+        return failure
 
     @classmethod
-    def of(cls, answer: Any, error: Exception) -> Any:
+    def of(cls, answer: Any, error: Exception, *, by_default: bool = False) -> Any:
         """The answer to a call that `error` ended; what is no text stays what it is."""
         if not isinstance(answer, str):
             return answer
         failure = cls(answer)
+        failure.error = error if by_default else None
         if isinstance(error, (_EndedInside, AgentsException)):
             failure.why = str(error)
         else:  # Like str(error) with its type, but it never fails.
@@ -85,6 +95,8 @@ class FunctionInvoker:
     schema: FuncSchema
     failure_error_function: ToolErrorFunction | None
     output_adapter: TypeAdapter[Any] | None
+    by_default: bool = False
+    """Whether the author left `failure_error_function` as it is."""
 
     async def __call__(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function; an error becomes the answer that its author chose."""
@@ -99,7 +111,7 @@ class FunctionInvoker:
         answer = None if function is None else await _answer(function, ctx, error)
         if answer is None:  # nothing to tell the model
             raise error
-        return ToolFailure.of(answer, error)
+        return ToolFailure.of(answer, error, by_default=self.by_default)
 
     async def call(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function with the model's arguments; errors are raised."""

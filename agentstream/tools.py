@@ -413,14 +413,14 @@ def _make_tool(
         raise ValueError(
             "FunctionTool timeout_seconds is only supported for async @function_tool handlers."
         )
-    if failure_error_function is _DEFAULT_ERROR_FUNCTION:
-        failure_error_function = default_tool_error_function
+    by_default = failure_error_function is _DEFAULT_ERROR_FUNCTION
+    on_failure = default_tool_error_function if by_default else failure_error_function
     adapter = settings.get("_output_type_adapter")
     return FunctionTool(
         name=schema.name,
         description=schema.description or "",
         params_json_schema=schema.params_json_schema,
-        on_invoke_tool=FunctionInvoker(function, schema, failure_error_function, adapter),
+        on_invoke_tool=FunctionInvoker(function, schema, on_failure, adapter, by_default),
         **settings,
     )
 

@@ -24,7 +24,7 @@ from ..items import (
 )
 from ..together import together
 from .computer import run_computer_call, run_shell_call
-from .config import ToolErrorFormatterArgs
+from .error_text import error_text
 from .function_call import FunctionCall
 from .options import RunOptions, call
 from .read import not_found
@@ -123,18 +123,14 @@ async def _unknown_tool(
     if options.config.tool_not_found_behavior != "return_error_to_model":
         # A resumed run whose agent has lost the tool meanwhile.
         raise not_found(name, toolbox)
-    message = f"Tool '{name}' not found."
-    formatter = options.config.tool_error_formatter
-    if formatter is not None:
-        arguments = ToolErrorFormatterArgs(
-            kind="tool_not_found",
-            tool_type="function",
-            tool_name=name,
-            call_id=raw_field(raw_call, "call_id") or "",
-            default_message=message,
-            run_context=state.context,
-        )
-        message = await call(formatter, arguments) or message
+    message = await error_text(
+        options,
+        state.context,
+        "tool_not_found",
+        f"Tool '{name}' not found.",
+        tool_name=name,
+        call_id=raw_field(raw_call, "call_id") or "",
+    )
     raw = ItemHelpers.tool_call_output_item(raw_call, message)
     return ToolCallOutputItem(agent=state.agent, raw_item=raw, output=message)
 
@@ -211,9 +207,9 @@ async def hand_off(
 
 
 async def tell_handoff(state: RunState[Any], options: RunOptions, target: Any) -> None:
-    """Tell the run's hooks and those of the agent that is handed to."""
+    """Tell the run's hooks and those of the agent that hands off."""
     context, source = state.context, state.agent
     told = [call(options.hooks.on_handoff, context=context, from_agent=source, to_agent=target)]
-    if target.hooks is not None:
-        told.append(call(target.hooks.on_handoff, context, agent=target, source=source))
+    if source.hooks is not None:
+        told.append(call(source.hooks.on_handoff, context, agent=target, source=source))
     await together(told)

@@ -35,7 +35,7 @@ from ..trace.marks import (
     ToolStarted,
     ToolWarned,
 )
-from .config import ToolErrorFormatterArgs
+from .error_text import error_text
 from .interrupts import ending_alone, failed
 from .options import RunOptions, call
 from .state import RunState
@@ -171,6 +171,8 @@ class FunctionCall:
         """What the tool returned, and the item that tells it; it is a failure if nothing can."""
         invoked = invoke_function_tool(self.tool, self.context, self.raw.arguments)
         value = await Watched(invoked, self.tool.name, self.warned)
+        if isinstance(value, ToolFailure) and value.error is not None:
+            value = value.reworded(await self.worded("tool_exception", value, value.error))
         try:
             return value, self.declared(value)
         except UserError:
@@ -225,19 +227,15 @@ class FunctionCall:
 
     async def worded(self, kind: Any, message: str, error: Exception | None = None) -> str:
         """`message`, or what the run's `tool_error_formatter` makes of it."""
-        formatter = self.options.config.tool_error_formatter
-        if formatter is None:
-            return message
-        arguments = ToolErrorFormatterArgs(
-            kind=kind,
-            tool_type="function",
-            tool_name=self.tool.name,
+        return await error_text(
+            self.options,
+            self.context,
+            kind,
+            message,
+            tool_name=self.context.qualified_tool_name,
             call_id=self.raw.call_id,
-            default_message=message,
-            run_context=self.state.context,
             error=error,
         )
-        return await call(formatter, arguments) or message
 
     async def checked(self, guardrail: Any, data: Any, stage: GuardrailStage) -> Any:
         """What a guardrail of the tool found, with marks of its start and its end."""

@@ -78,7 +78,10 @@ class AgentHooksBase(Generic[TContext, TAgent]):
     async def on_handoff(
         self, context: RunContextWrapper[TContext], agent: TAgent, source: TAgent
     ) -> None:
-        """When `source` hands off to this `agent`; `context` is the run's."""
+        """When `source`, the agent whose hooks these are, hands off to `agent`.
+
+        `context` is the run's.
+        """
 
     async def on_tool_start(
         self, context: RunContextWrapper[TContext], agent: TAgent, tool: Tool

@@ -101,12 +101,13 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
     state.interruptions = []
     state.admit_pending_input()
     await guards.before()
-    toolbox = await _toolbox(state, options)
     state.context.turn_input = ItemHelpers.input_to_new_input_list(state.input)
     if not state.agent_started:
         state.agent_started = True
         context = hook_context(state.context)
         await options.tell(state.agent, "on_agent_start", context, state.agent)
+    # After the hook: the tools that it adds or takes away, or enables, are those of this turn.
+    toolbox = await _toolbox(state, options)
     guards.start()
     return toolbox
 

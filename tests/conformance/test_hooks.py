@@ -129,3 +129,72 @@ async def test_the_first_agent_starts_once_and_each_turn_asks_the_model(sdk, ser
     server.play([call("look"), call("look"), "Seen."])
     await run(sdk, server.agent(sdk, tools=[look]), "Go", hooks=hooks(sdk, log))
     return [one[0] for one in log]
+
+
+@conforms(apis=BOTH)
+async def test_a_handoff_is_told_to_the_hooks_of_the_agent_that_hands_off(sdk, server):
+    log = []
+
+    class Named(sdk.AgentHooks):
+        def __init__(self, name):
+            self.name = name
+
+        async def on_handoff(self, context, agent, source):
+            log.append((self.name, agent.name, source.name))
+
+    second = server.agent(sdk, "Second", hooks=Named("hooks of Second"))
+    first = server.agent(sdk, "First", handoffs=[second], hooks=Named("hooks of First"))
+    server.play([hand_off("Second"), "Done."])
+    whole = await run(sdk, first, "Go")
+    server.play([hand_off("Second"), "Done."])
+    return [whole, await streamed(sdk, first, "Go"), log]
+
+
+@conforms(apis=BOTH)
+async def test_what_on_agent_start_changes_counts_in_that_turn(sdk, server):
+    @sdk.function_tool
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    @sdk.function_tool(is_enabled=lambda context, agent: context.context["may peek"])
+    def peek() -> str:
+        """Peek."""
+        return "peeked"
+
+    class Opening(sdk.RunHooks):
+        async def on_agent_start(self, context, agent):
+            context.context["may peek"] = True
+            if look not in agent.tools:
+                agent.tools.append(look)
+
+    def agent():
+        # (instructions read what the hook wrote)
+        return server.agent(
+            sdk,
+            tools=[peek],
+            instructions=lambda context, agent: f"peek: {context.context['may peek']}",
+        )
+
+    server.play([call("peek"), call("look"), "Seen."])
+    whole = await run(sdk, agent(), "Go", context={"may peek": False}, hooks=Opening())
+    server.play([call("peek"), call("look"), "Seen."])
+    context = {"may peek": False}
+    return [whole, await streamed(sdk, agent(), "Go", context=context, hooks=Opening())]
+
+
+@conforms
+async def test_on_start_of_an_agent_that_is_handed_to_may_take_a_tool_away(sdk, server):
+    @sdk.function_tool
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    class Closing(sdk.AgentHooks):
+        async def on_start(self, context, agent):
+            agent.tools.clear()
+
+    second = server.agent(sdk, "Second", tools=[look], hooks=Closing())
+    first = server.agent(sdk, "First", handoffs=[second])
+    server.play([hand_off("Second"), "Done."])
+    return await run(sdk, first, "Go")

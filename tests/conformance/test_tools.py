@@ -307,6 +307,69 @@ async def test_the_words_for_a_failure_may_be_ones_own(sdk, server):
     return await ran(sdk, server, turns, server.agent(sdk, tools=[divide]), "1/0?")
 
 
+FORMATTED = {
+    "text": lambda data: f"{data.tool_name}: {type(data.error).__name__}",
+    "empty text": lambda data: "",
+    "nothing": lambda data: None,
+    "no text": lambda data: 42,
+    "an error": lambda data: 1 / 0,
+}
+
+
+@conforms(apis=BOTH)
+async def test_the_run_may_word_what_a_failed_tool_tells_the_model(sdk, server):
+    seen = []
+
+    @sdk.function_tool
+    def divide(a: int, b: int) -> float:
+        """Divide."""
+        return a / b
+
+    @sdk.function_tool(failure_error_function=lambda context, error: "Chosen by its author.")
+    def worded() -> str:
+        """Fail."""
+        raise ValueError("secret")
+
+    @sdk.function_tool(failure_error_function=sdk.default_tool_error_function)
+    def chosen() -> str:
+        """Fail."""
+        raise ValueError("secret")
+
+    def words(make):
+        async def formatter(data):
+            seen.append(
+                [
+                    *(data.kind, data.tool_type, data.tool_name, data.call_id),
+                    *(data.default_message, type(data.error).__name__, data.run_context.context),
+                ]
+            )
+            return make(data)
+
+        return sdk.RunConfig(tool_error_formatter=formatter)
+
+    agent = server.agent(sdk, tools=[divide, worded, chosen])
+    calls = turn(call("divide", a=1, b=0), call("divide", '{"a": '), call("worded"), call("chosen"))
+    shown = {}
+    for kind, make in FORMATTED.items():
+        config = words(make)
+        shown[kind] = await ran(
+            sdk, server, [calls, "Done."], agent, "1/0?", context=7, run_config=config
+        )
+    return [shown, sorted(seen, key=repr)]
+
+
+@conforms
+async def test_the_run_may_word_that_a_tool_is_not_there_and_its_words_may_fail(sdk, server):
+    shown = {}
+    for kind, make in FORMATTED.items():
+        config = sdk.RunConfig(
+            tool_error_formatter=make, tool_not_found_behavior="return_error_to_model"
+        )
+        turns = [call("gone"), "Done."]
+        shown[kind] = await ran(sdk, server, turns, server.agent(sdk), "Go", run_config=config)
+    return shown
+
+
 @conforms
 async def test_a_failure_may_end_the_run(sdk, server):
     @sdk.function_tool(failure_error_function=None)

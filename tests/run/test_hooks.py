@@ -58,8 +58,10 @@ async def test_hooks_need_not_be_async() -> None:
         def on_handoff(self, context: Any, agent: Any, source: Any) -> None:  # type: ignore[override]
             story.append(f"{agent.name} from {source.name}")
 
-    second = Agent(name="B", model=ScriptedModel(["Done."]), hooks=OfAgent())
-    first = Agent(name="A", model=ScriptedModel([hand_off("B")]), handoffs=[second])
+    second = Agent(name="B", model=ScriptedModel(["Done."]))
+    first = Agent(
+        name="A", model=ScriptedModel([hand_off("B")]), handoffs=[second], hooks=OfAgent()
+    )
     await Runner.run(first, "hi", hooks=OfRun())
     assert story == ["start A", "A to B", "B from A", "start B"]
 
