@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import UserError
+from .printable import write_text
 from .testing import check_notebook, save_notebook
 from .testing.notebooks_template import new_tutorial
 
@@ -29,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         for line in options.do(options):
-            sys.stdout.write(f"{line}\n")
+            write_text(f"{line}\n")
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        write_text(f"{error}\n", sys.stderr)
         return 1
     return 0
 

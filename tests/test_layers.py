@@ -16,7 +16,17 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1] / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("elsewhere", "together", "realtime", "sandbox", "voice", "tracing", "json_text", "unprinted"),
+    (
+        "elsewhere",
+        "together",
+        "realtime",
+        "sandbox",
+        "voice",
+        "tracing",
+        "json_text",
+        "unprinted",
+        "printable",
+    ),
     ("errors", "usage", "tool_output", "items", "events"),
     ("run_context", "tool_context"),
     ("model_settings", "limits"),

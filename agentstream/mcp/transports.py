@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from typing_extensions import TypedDict
 
 from ..errors import UserError
+from ..printable import printable
 from .client import MCPClientServer
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class MCPServerStdio(MCPClientServer):
                     f"there is no command {command!r} (or its cwd is missing). Install it, or "
                     "give its full path."
                 )
-            said = stderr.tail() if stderr is not None else ""
+            said = printable(stderr.tail()) if stderr is not None else ""
             words = f" It said on stderr:\n{said}" if said else " It said nothing on stderr."
             return _reason(error, timeout, "its process has ended.") + words
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..printable import clean_text
 from . import cards
 from .chat_turn import Turn
-from .html import clean_text, escape
+from .html import escape
 from .snapshot import style
 from .still import harmless, markdown_of, text_of
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 
+from ..printable import write_text
 from .chat_turn import ChatTurn, PastTurn
 from .terminal import TerminalView
 
@@ -25,15 +25,13 @@ class ChatTerminal:
         from .chat_still import PAST_SHOWN, conversation_text
 
         text = conversation_text(past[-PAST_SHOWN:])
-        sys.stdout.write(f"{text}\n" if text else "")
+        write_text(f"{text}\n" if text else "")
 
     def begin(self, turn: ChatTurn) -> None:
         """Write what was asked."""
         from .chat_still import shown
 
-        sys.stdout.write(
-            "".join(f"> {line}".rstrip() + "\n" for line in shown(turn.asked).splitlines())
-        )
+        write_text("".join(f"> {line}".rstrip() + "\n" for line in shown(turn.asked).splitlines()))
         self._answer = TerminalView(turn.trace)
 
     def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:

@@ -27,14 +27,9 @@ import re
 
 import nh3
 
-__all__ = ["clean_text", "escape", "image", "link", "safe_url", "sanitise"]
+from ..printable import clean_text
 
-# C0 and C1 controls but tab, LF, CR; bidirectional embeddings, overrides and isolates; surrogates;
-# noncharacters of the BMP.
-_UNFIT = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
-)
-_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+__all__ = ["escape", "image", "link", "safe_url", "sanitise"]
 
 _PROSE = frozenset(
     "a abbr b bdi blockquote br caption cite code col colgroup dd del details dfn div dl dt em h1"
@@ -95,25 +90,6 @@ _URL = re.compile(
     r"(?:https?://[^\s/\\?#\"'<>][^\s\"'<>\\]*|mailto:[^\s\"'<>\\]+)\Z", re.IGNORECASE
 )
 _SET_ON_LINKS = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
-
-
-def clean_text(text: str) -> str:
-    r"""Replace what no page should be given by U+FFFD; join split surrogate pairs.
-
-    Examples
-    --------
-    >>> clean_text("a\x00b\u202ec\ud83d\ude00") == "a\ufffdb\ufffdc\U0001f600"
-    True
-    """
-    if _UNFIT.search(text) is None:
-        return text
-    text = _SURROGATE_PAIR.sub(_join_pair, text)
-    return _UNFIT.sub("\ufffd", text)
-
-
-def _join_pair(match: re.Match[str]) -> str:
-    pair = match.group()
-    return chr(0x10000 + ((ord(pair[0]) - 0xD800) << 10) + (ord(pair[1]) - 0xDC00))
 
 
 def escape(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..errors import UserError
+from ..printable import printable
 from ..sessions import SQLiteSession
 from .magic_line import FLAGS, Asked, parse
 from .show import show
@@ -110,7 +111,7 @@ class Answering:
 def _one_line(error: Exception) -> str:
     kinds = [kind.__name__ for kind in type(error).__mro__]
     hint = next((_HINTS[kind] for kind in kinds if kind in _HINTS), "")
-    first, _, more = str(error).partition("\n")
+    first, _, more = printable(str(error)).partition("\n")
     if len(first) > 300:
         first, more = first[:300], "more"
     said = f"{kinds[0]}: {first}{' …' * bool(more)}"

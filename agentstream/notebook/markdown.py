@@ -27,9 +27,10 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UserError
+from ..printable import clean_text
 from .difference import difference
 from .highlight import code_block, json_block
-from .html import clean_text, escape
+from .html import escape
 from .plain import to_plain
 from .render import Definitions, Group, InlineCache, groups, render_group
 

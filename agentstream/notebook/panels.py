@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..printable import clean_text
 from ..trace.frames import item_records
 from ..trace.picture import draw
 from ..trace.plain import plain_timeline
 from .board import Board
 from .cards import values
-from .html import clean_text
 
 if TYPE_CHECKING:
     from ..trace import Trace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markdown_it.token import Token
 
-from .html import clean_text
+from ..printable import clean_text
 from .render import inline_tokens
 
 __all__ = ["to_plain"]

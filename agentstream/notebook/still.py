@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from markdown_it.token import Token
 
+from ..printable import clean_text, printable
 from ..trace.parts import Part
 from ..trace.scale import length_label
 from .cards.bodies import body_of
 from .cards.shell import duration, kind_label, label_of, state_of
 from .cards.values import one_line
-from .html import clean_text, safe_url
+from .html import safe_url
 from .plain import to_plain
 from .render import parser
 
@@ -138,7 +139,7 @@ def _checked(match: re.Match[str]) -> str:
 
 def text_of(trace: Trace) -> str:
     """Return a run as text for a terminal."""
-    return _bounded(_text_blocks(trace, 0))
+    return printable(_bounded(_text_blocks(trace, 0)))
 
 
 def _text_blocks(trace: Trace, depth: int) -> Iterator[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from ..printable import printable, printable_line, write_text
 from ..trace import Trace
 from ..trace.parts import Part, output_text
 from ..trace.scale import length_label
 
-_DIM, _BOLD, _CYAN, _RED, _OFF = "\033[2m", "\033[1m", "\033[36m", "\033[31m", "\033[0m"
+_DIM, _BOLD, _CYAN, _RED = "\033[2m", "\033[1m", "\033[36m", "\033[31m"
 _OUTPUT_SHOWN = 500  # characters of a tool's output
 _ENDS = {"cancelled": "stopped", "failed": "failed", "paused": "waiting for approval"}
 
@@ -62,13 +63,13 @@ class TerminalView:
         end = _ENDS.get(self.trace.status)
         if end is not None:
             reason = f": {self.trace.error}" if self.trace.error else ""
-            self._write(self._paint(f"[{end}{reason}]", _RED) + "\n")
+            self._write(f"[{end}{reason}]", _RED, line=True)
         self.out.flush()
 
     def add(self, text: str) -> None:
         """Write text below the run."""
         self._line()
-        self._write(_printable(text))
+        self._write(text)
         self.out.flush()
 
     def _tell_retries(self, until: float) -> None:
@@ -79,7 +80,7 @@ class TerminalView:
                 return
             self._retries += 1
             self._line()
-            self._write(self._paint(f"[{_printable(retried(retry))}]", _RED) + "\n")
+            self._write(f"[{retried(retry)}]", _RED, line=True)
 
     def _tell_silence(self) -> None:
         silence = self.trace.silence
@@ -87,46 +88,48 @@ class TerminalView:
             self._silences = len(self.trace.silences)
             self._line()
             shown = length_label(self.trace.now - silence.started)
-            self._write(self._paint(f"[waiting for the model, {shown}]", _DIM) + "\n")
+            self._write(f"[waiting for the model, {shown}]", _DIM, line=True)
 
     def _speaker(self, agent: str | None) -> None:
         if agent is not None and agent != self._agent:
             self._line()
-            self._write(self._paint(agent, _BOLD) + "\n")
+            self._write(printable_line(agent), _BOLD, line=True)
             self._agent = agent
 
     def _text(self, part: Part) -> None:
         start = self._written.get(part.index, 0)
-        new = _printable(part.text_from(start))
+        new = part.text_from(start)
+        if part.is_open and "\ud800" <= new[-1:] <= "\udbff":
+            new = new[:-1]  # half a character, whose other half comes next
         if not new:
             return
         if self._last != part.index:
             self._line()
             self._last = part.index
-        self._written[part.index] = len(part.body)
-        self._write(self._paint(new, _DIM) if part.kind == "reasoning" else new)
+        self._written[part.index] = start + len(new)
+        self._write(new, _DIM if part.kind == "reasoning" else "")
 
     def _card(self, part: Part) -> None:
         if part.kind == "handoff":
             self._handoff(part)
             return
-        called = f"{part.name or part.kind} {_printable(part.arguments)}".rstrip()
+        called = f"{printable_line(part.name or part.kind)} {part.arguments}".rstrip()
         if part.index not in self._told and part.status != "in_progress":
             self._line()
-            self._write(self._paint(f"→ {called}", _CYAN) + "\n")
+            self._write(f"→ {called}", _CYAN, line=True)
             self._told[part.index] = "called"
         if part.has_output and self._told.get(part.index) != "answered" and not part.is_open:
             self._line()
-            text = _printable(output_text(part.output))
+            text = printable(output_text(part.output))
             more = len(text) - _OUTPUT_SHOWN
             shown = text[:_OUTPUT_SHOWN] + (f"… ({more} more characters)" if more > 0 else "")
-            self._write(self._paint(f"← {shown}", _CYAN) + "\n")
+            self._write(f"← {shown}", _CYAN, line=True)
             self._told[part.index] = "answered"
 
     def _handoff(self, part: Part) -> None:
         if part.target is not None and part.index not in self._told:
             self._line()
-            self._write(self._paint(f"⇒ hands off to {_printable(part.target)}", _CYAN) + "\n")
+            self._write(f"⇒ hands off to {printable_line(part.target)}", _CYAN, line=True)
             self._told[part.index] = "called"
 
     def _line(self) -> None:
@@ -134,14 +137,9 @@ class TerminalView:
         if not self._at_line_start:
             self._write("\n")
 
-    def _write(self, text: str) -> None:
-        self.out.write(text)
-        self._at_line_start = text.endswith("\n")
-
-    def _paint(self, text: str, colour: str) -> str:
-        return f"{colour}{text}{_OFF}" if self.colour else text
-
-
-def _printable(text: str) -> str:
-    """Text without control characters: a model must not move the cursor or rename the window."""
-    return "".join(c for c in text if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f"))
+    def _write(self, text: str, colour: str = "", *, line: bool = False) -> None:
+        """Write text, in a colour where there is a tty; a `line` is ended."""
+        write_text(text, self.out, style=colour if self.colour else "")
+        if line:
+            self.out.write("\n")
+        self._at_line_start = line or text.endswith("\n")

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..printable import write_text
 from .config import DEFAULT_MAX_TURNS
 from .runner import Runner
 
@@ -81,5 +82,5 @@ def _show(event: StreamEvent) -> None:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
+    write_text(text)
     sys.stdout.flush()

@@ -7,10 +7,11 @@ for it in whatever font is there.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from html import escape
+
+from ..printable import printable
 
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
@@ -50,7 +51,6 @@ _NARROW = {
 }
 # How JupyterLab, VS Code and nbconvert's pages mark a dark theme; as in the live view's own style.
 _DARK_PAGE = ':is([data-jp-theme-light="false"],.vscode-dark,html[theme="dark"]) .as-run'
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ def shorten(text: str, width: float, size: float, *, bold: bool = False) -> str:
 
 
 def clean(text: str) -> str:
-    """Escape text for XML, and replace what XML cannot hold."""
-    return escape(_NOT_XML.sub("\ufffd", text), quote=True)
+    """Make any text safe as text or a quoted attribute of an SVG document."""
+    return escape(printable(text), quote=True)
 
 
 def number(value: float) -> str:

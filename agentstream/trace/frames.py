@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ..printable import clean_text, printable
 from . import content
 from .parts import Part
 from .prices import cost_usd
@@ -217,6 +218,7 @@ def _column(values: list[Any], kind: Any) -> pd.Series[Any]:
     if kind in ("category", "string"):
         values = [None if value is None else _as_text(value) for value in values]
     if kind == "category":
+        values = [None if value is None else printable(value) for value in values]
         seen = dict.fromkeys([*fixed, *(value for value in values if value is not None)])
         # Object, as no strings at all would else become numbers in an empty column.
         categories = pd.Index(list(seen), dtype=object)
@@ -229,10 +231,21 @@ def _column(values: list[Any], kind: Any) -> pd.Series[Any]:
 def _as_text(value: Any) -> str:
     """A server may have put anything where a text belongs.
 
-    Half a surrogate pair, which a cut stream may end in, is no text to Arrow or to a file.
+    Half a surrogate pair, which a cut stream may end in, is no text to Arrow or to a file; control
+    characters are none to Excel, and a terminal in which the table is printed obeys them.
     """
-    text = value if isinstance(value, str) else str(value)
-    return text.encode("utf-8", "replace").decode()
+    return clean_text(value if isinstance(value, str) else str(value))
+
+
+def _clean(value: Any) -> Any:
+    """Arguments as `_as_text` has texts."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [_clean(one) for one in value]
+    if isinstance(value, dict):
+        return {clean_text(name): _clean(one) for name, one in value.items()}
+    return value
 
 
 def _nested(trace: Trace) -> Iterator[tuple[Part, Trace]]:
@@ -283,7 +296,7 @@ def _item(trace: Trace, row: ItemRow, parent: str | None) -> Record:
         "type": row.type,
         "name": (part.target or part.name) if is_call else None,
         "text": None if is_call else part.text,
-        "arguments": content.arguments(part) if is_call else None,
+        "arguments": _clean(content.arguments(part)) if is_call else None,
         "output": content.output(part) if has_output else None,
         "call_id": part.call_id if part.kind != "mcp_approval" else part.item_id,
         "status": part.status,

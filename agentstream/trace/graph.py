@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..printable import printable_line
 from .drawing import Drawing, shorten, text_width
 from .parts import get
 from .sources import as_trace
@@ -202,7 +203,7 @@ class Graph:
                 taken = [str(at) for at, step in enumerate(steps, 1) if step == edge]
                 path = f" (step {', '.join(taken)})" if taken else ""
                 lines.append(f"  hands over to {target}{path}")
-        return "\n".join(lines)
+        return "\n".join(map(printable_line, lines))
 
     def __repr__(self) -> str:
         return str(self)

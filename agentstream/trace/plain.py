@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
+from ..printable import printable_line
 from .lanes import Bar, Lane, Metric, arrange, lanes_of
 from .picture import summary, title_of
 from .scale import Scale, length_label
@@ -63,7 +64,7 @@ def plain_timeline(trace: Trace, title: str | None = None) -> str:
             lines.append(" " * _GUTTER + said)
     kinds = {span.kind for span in found}
     lines += _wrap([text for kind, text in _LEGEND if kind in kinds], "  ", _GUTTER)
-    return "\n".join(_fit(line, _WIDTH).rstrip() for line in lines)
+    return "\n".join(_fit(printable_line(line), _WIDTH).rstrip() for line in lines)
 
 
 def _wrap(words: list[str], gap: str, indent: int) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .drawing import clean
 from .picture import draw, title_of
 from .plain import plain_timeline
 from .sources import as_trace
@@ -105,7 +105,7 @@ def _page(svg: str, title: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" '
-        f'content="light dark"><title>{escape(title)}</title></head>'
+        f'content="light dark"><title>{clean(title)}</title></head>'
         f'<body style="margin:24px">{svg}</body></html>'
     )
 

@@ -145,6 +145,26 @@ OWN_PAYLOADS = (
 )
 
 
+# What a terminal obeys, what turns text round, and what no file can hold.
+CONTROL_SEQUENCES = (
+    "\x1b]52;c;cm0gLXJmIH4=\x07",  # writes to the clipboard
+    "\x1b]0;root@host\x1b\\",  # renames the window
+    "\x1b]8;;https://evil.example\x1b\\pypi.org\x1b]8;;\x1b\\",  # a link that says another address
+    "\x1b[2J\x1b[1;1H",  # clears, and goes to the top
+    "\x1b[1A\x1b[2Kall tests passed",  # writes over the line above
+    "\x1bP+q544e\x1b\\",  # asks the terminal, whose answer is typed into the shell
+    "\x9d52;c;aGk=\x9c",  # the same in C1
+    "\x9b31m",
+    "approved\rrejected",
+    "\x07\x08\x08\x7f\x00",
+    "\u202egpj.exe\u202c",  # Trojan Source
+    "\u2066admin\u2069 \u2067user\u2069",
+    "half \ud83d",
+    "\udc80 half",
+    "\ufdd0\ufffe\uffff",
+)
+
+
 def dompurify_payloads() -> list[str]:
     """Return the payloads of DOMPurify's own tests; empty where they are not at hand."""
     if not DOMPURIFY.exists():

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream.notebook.highlight import code_block, json_block
-from agentstream.notebook.html import clean_text, escape, image, link, safe_url, sanitise
+from agentstream.notebook.html import escape, image, link, safe_url, sanitise
 from agentstream.notebook.markdown import MarkdownStream, render
+from agentstream.printable import clean_text
 from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads, faults
 
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(30)).decode()
