@@ -13,19 +13,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import traitlets
-from IPython.core.getipython import get_ipython
 
 from ..together import loop_here
 from ..trace import Trace
 from .board import Board
+from .cells import count, identity, remember_shown
 from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html
 from .chat_turn import ChatTurn, PastTurn
 from .panels import Panels
-from .place import call_on, count, is_inside_another, publish, show_in_time
+from .place import Place, call_on, is_inside_another, show_in_time
 from .scene import Scene
 from .snapshot import style
 from .view import _STATIC, AgentView
-from .widget_show import RunInterrupted, remember_shown
+from .widget_show import RunInterrupted
 
 if TYPE_CHECKING:
     from .chat import Chat
@@ -122,8 +122,9 @@ class ChatView(AgentView):
         id = f"agentstream-chat-{next(_NUMBERS)}"
         self._chat = chat
         self._shown_in: int | None = None  # the number of the cell
+        self._place: Place | None = None
         self._home = loop_here()
-        self._cell, self._execution = _cell()
+        self._cell, self._execution = identity()
         super().__init__(
             Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
         )
@@ -147,11 +148,12 @@ class ChatView(AgentView):
             return
         self._shown_in = count()
         self.flush()
-        publish(self._still(), display_id=self.chat_id)
+        self._place = Place(self.chat_id)
+        self._place.show(self._still())
         data, metadata = self.bundle()
         # Its text would stand below the still picture wherever there are no widgets.
         data.pop("text/plain", None)
-        publish(data, metadata=metadata, display_id=f"{self.chat_id}-live")
+        Place(f"{self.chat_id}-live").show(data, metadata=metadata)
 
     def _still(self) -> dict[str, str]:
         chat = self._chat
@@ -182,8 +184,8 @@ class ChatView(AgentView):
 
     def _picture(self) -> None:
         """Bring the still picture up to date."""
-        if self._shown_in is not None:
-            publish(self._still(), display_id=self.chat_id, update=True)
+        if self._place is not None:
+            self._place.replace(self._still())
 
     def begin(self, turn: ChatTurn) -> None:
         """Show a new turn."""
@@ -234,11 +236,3 @@ class ChatView(AgentView):
     def on_loop(self, function: Callable[[], None]) -> None:
         """Call `function` on the conversation's loop; messages come in on another thread."""
         call_on(self._home, function)
-
-
-def _cell() -> tuple[object, int]:
-    """The cell that is being executed, None where the front end does not say, and which time."""
-    shell: Any = get_ipython()
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    cell = (parent.get("metadata") or {}).get("cellId")
-    return cell, shell.execution_count

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 from IPython import display as ipython
-from IPython.core.getipython import get_ipython
 from ipywidgets import Widget
 
 from ..together import loop_here
+from .cells import at_the_end_of_a_cell, count
 
 
 def publish(data: dict[str, Any], *, display_id: str, **how: Any) -> None:
@@ -24,37 +25,42 @@ def publish(data: dict[str, Any], *, display_id: str, **how: Any) -> None:
     show_it(data, transient={"display_id": display_id}, **how)
 
 
-def publish_with_next_cell(data: dict[str, str], display_id: str) -> None:
-    """Show a bundle in the place of an earlier one once more, as an output of the next cell.
+class Place:
+    """The output of the cell at work, where a bundle is shown and replaced later.
 
-    A notebook that a program executes (nbclient, nbmake) takes in no output of a cell that has
-    ended, but does take what the cell at work says of an earlier display.
+    A run changes in the context of the cell that started it, and a kernel sends outputs for the
+    cell of the context. What is shown here stays an output of this cell: a notebook that a program
+    executes (nbclient, papermill, nbmake) keeps nothing else.
+
+    Parameters
+    ----------
+    display_id : str
+        The name of the output.
     """
 
-    def show() -> None:
-        publish(data, display_id=display_id, update=True)
+    def __init__(self, display_id: str) -> None:
+        self._id = display_id
+        self._cell = count()
+        self._context = copy_context()
 
-    at_the_end_of_a_cell(show)
+    def show(self, data: dict[str, Any], **how: Any) -> None:
+        """Show a bundle."""
+        publish(data, display_id=self._id, **how)
 
+    def replace(self, data: dict[str, Any]) -> None:
+        """Show a bundle in the place of the one before.
 
-def at_the_end_of_a_cell(function: Callable[[], None]) -> Callable[[], None]:
-    """Have `function` called once when a cell ends, this one or the next; returns how to forget it.
+        If the cell has ended, the next cell sends it once more: a program that executes a notebook
+        takes in no output of a cell that has ended, but does take what the cell at work says of an
+        earlier display.
+        """
 
-    Outside IPython there are no cells, and nothing is called.
-    """
-    events: Any = getattr(get_ipython(), "events", None)
+        def again() -> None:
+            publish(data, display_id=self._id, update=True)
 
-    def forget() -> None:
-        if events is not None and once in events.callbacks["post_execute"]:
-            events.unregister("post_execute", once)
-
-    def once() -> None:
-        forget()
-        function()
-
-    if events is not None:
-        events.register("post_execute", once)
-    return forget
+        self._context.copy().run(again)
+        if count() != self._cell:
+            at_the_end_of_a_cell(again)
 
 
 def show_in_time(show: Callable[[], None], loop: asyncio.AbstractEventLoop | None) -> None:
@@ -72,11 +78,6 @@ def show_in_time(show: Callable[[], None], loop: asyncio.AbstractEventLoop | Non
     forget = at_the_end_of_a_cell(first)
     if loop is not None:
         loop.call_soon(first)
-
-
-def count() -> int:
-    """The number of the cell that is being executed, or of the next one; -1 outside IPython."""
-    return getattr(get_ipython(), "execution_count", -1)
 
 
 def call_on(loop: asyncio.AbstractEventLoop | None, function: Callable[[], object]) -> None:

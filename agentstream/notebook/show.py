@@ -7,11 +7,14 @@ terminal.
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from ..errors import UserError
 from ..trace import Trace
+from .cells import is_shown_here, remember_shown, shell
 from .source import Source
 from .terminal import TerminalView
 
@@ -91,21 +94,26 @@ def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
 
 def show_result(result: Any) -> None:
     """Show a result that is a cell's last expression, unless the cell shows its run already."""
-    if in_a_notebook():
-        from .widget_show import is_shown_here
-
-        if is_shown_here(result):
-            return
-    show(result)._ipython_display_()
+    if not is_shown_here(result):
+        show(result)._ipython_display_()
 
 
 def in_a_notebook() -> bool:
     """Whether this is a kernel, whose front end can show widgets."""
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return False
-    return getattr(get_ipython(), "kernel", None) is not None
+    return getattr(shell(), "kernel", None) is not None
+
+
+_UNCLOSED: WeakSet[ShownText] = WeakSet()
+
+_NEWEST: WeakKeyDictionary[Any, ref[ShownText]] = WeakKeyDictionary()
+"""What writes a run, by its result."""
+
+
+@atexit.register
+def _close_all() -> None:
+    """End the line that a run was writing when the program ended."""
+    for shown in list(_UNCLOSED):
+        shown._close()
 
 
 class ShownText:
@@ -115,7 +123,23 @@ class ShownText:
         self.source = source
         self._extras = {"table": table, "timeline": timeline}
         self._view = TerminalView(source.trace)
-        source.watch(self._view.update)
+        self._closed = False
+        if not source.foreign:
+            remember_shown(source.result)
+            _NEWEST[source.result] = ref(self)
+        source.watch(self._changed)
+        _UNCLOSED.add(self)
+
+    def _changed(self) -> None:
+        """The run has gone on; nobody may be there to read its end."""
+        newest = None if self.source.foreign else _NEWEST.get(self.source.result)
+        if newest is not None and newest() is not self:
+            return  # it is shown again, further down, and was resumed there
+        if self.source.is_complete:
+            self._close()
+        else:
+            self._closed = False
+            self._view.update()
 
     @property
     def trace(self) -> Trace:
@@ -148,6 +172,10 @@ class ShownText:
 
     def _close(self) -> None:
         """Write the end; table and timeline once, as nothing that was written can be redrawn."""
+        if self._closed:
+            return
+        self._closed = True
+        _UNCLOSED.discard(self)
         self._view.close()
         from .panels import panels_text
 

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ..together import loop_here
 from . import place
+from .cells import remember_shown
 from .snapshot import snapshot
 from .source import Bell, Source
 from .view import AgentView
@@ -45,13 +45,16 @@ class ShownWidget(AgentView):
     def __init__(self, source: Source, *, table: bool = False, timeline: bool = False) -> None:
         self.source = source
         self._extras = {"table": table, "timeline": timeline}
-        self._display_id: str | None = None
-        self._cell = place.count()
+        self._place: place.Place | None = None
         self._ended = False
         self._decisions = Bell()
         super().__init__(source.trace, on_press=self._press, **self._extras)
-        source.watch(self._changed)
         self._home = loop_here()
+        if source.is_complete and not source.waits:
+            # Nobody will tell of it any more.
+            self._ended = True
+            self.close_run()
+        source.watch(self._changed)
         if self._home is not None:
             source.start()
         place.show_in_time(self._show_in_time, self._home)
@@ -64,21 +67,21 @@ class ShownWidget(AgentView):
 
     def show(self) -> None:
         """Display the run here; once it is displayed, nothing happens."""
-        if self._display_id is not None:
+        if self._place is not None:
             return
-        self._display_id = uuid.uuid4().hex
-        self._cell = place.count()
+        self._place = place.Place(uuid.uuid4().hex)
         if not self.source.foreign:
             remember_shown(self.source.result)
-        self.flush()
         if self._ended:
-            place.publish(self._still(), display_id=self._display_id)
+            self._place.show(self._still())
+            self._retire()
             return
+        self.flush()
         data, metadata = self.bundle()
-        place.publish(data, metadata=metadata, display_id=self._display_id)
+        self._place.show(data, metadata=metadata)
 
     def _show_in_time(self) -> None:
-        if self._display_id is None and not place.is_inside_another(self):
+        if self._place is None and not place.is_inside_another(self):
             self.show()
 
     def _still(self) -> dict[str, str]:
@@ -101,10 +104,10 @@ class ShownWidget(AgentView):
         if self._ended:
             return
         self._ended = True
-        self.close_run(keep=self._display_id is None)
+        self.close_run(keep=self._place is None)
         self._decisions.ring()
         self._picture()
-        if self._display_id is not None:
+        if self._place is not None:
             self._retire()
 
     def _retire(self) -> None:
@@ -118,12 +121,8 @@ class ShownWidget(AgentView):
 
     def _picture(self) -> None:
         """Put the still picture in the widget's place; a run that goes on is told there, too."""
-        if self._display_id is None:
-            return
-        still = self._still()
-        place.publish(still, display_id=self._display_id, update=True)
-        if place.count() != self._cell:
-            place.publish_with_next_cell(still, self._display_id)
+        if self._place is not None:
+            self._place.replace(self._still())
 
     # -- what is pressed --
 
@@ -200,22 +199,6 @@ class ShownWidget(AgentView):
 
     def __repr__(self) -> str:
         return f"show({self.source.result!r})"
-
-
-_SHOWN_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-
-
-def remember_shown(result: Any) -> None:
-    """Note that the run of `result` is shown in the cell that is being executed."""
-    _SHOWN_IN[result] = place.count()
-
-
-def is_shown_here(result: Any) -> bool:
-    """Whether this cell shows the run already.
-
-    ``await show(run)`` gives the result, which as a cell's last expression would be shown twice.
-    """
-    return _SHOWN_IN.get(result) == place.count()
 
 
 def without_ours(trace: TracebackType | None) -> TracebackType | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,15 +14,21 @@ SETUP = """
 import asyncio
 from agentstream import Agent, Runner, show
 from agentstream.testing import Pace, ScriptedModel
-poet = Agent(name="Poet", model=ScriptedModel(["word " * 60 + "theend"], pace=Pace(100, 0.01)))
+poet = Agent(name="Poet", model=ScriptedModel(["word " * 60 + "theend"], loop=True, pace=Pace(100, 0.01)))
 """
 
 
-def executed(*cells: str) -> list[Any]:
-    """Execute cells as nbmake does; the cells with their outputs."""
+def executed(*cells: str, pause: float = 0.0) -> list[Any]:
+    """Execute cells as nbmake does, with a pause after each; the cells with their outputs."""
     code = [nbformat.v4.new_code_cell(cell) for cell in (SETUP, *cells)]
     notebook = nbformat.v4.new_notebook(cells=code)
-    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+
+    async def rest(**_: Any) -> None:
+        await asyncio.sleep(pause)
+
+    nbclient.NotebookClient(
+        notebook, timeout=60, kernel_name="python3", on_cell_executed=rest
+    ).execute()
     return list(notebook.cells[1:])
 
 
@@ -41,3 +48,40 @@ def test_a_run_in_the_background_that_ends_in_a_later_cell_leaves_its_picture_in
 def test_a_statement_in_the_middle_of_a_cell_is_displayed() -> None:
     (cell,) = executed("view = show(poet, 'A poem')\nawait view\nnumber = 1")
     assert "theend" in text_of(cell)
+
+
+def test_a_run_leaves_its_picture_in_the_cell_that_shows_it_not_in_the_one_that_started_it() -> (
+    None
+):
+    ways = (
+        "await show(r)",
+        "async for event in show(r):\n    pass",
+        "for event in show(r):\n    pass",
+        "view = show(r)\nawait view\n1 + 1",
+    )
+    for way in ways:
+        started, shown = executed("r = Runner.run_streamed(poet, 'A poem')", way)
+        assert started.outputs == []
+        assert "theend" in text_of(shown), way
+        assert sorted(shown.outputs[0]["data"]) == ["text/html", "text/markdown", "text/plain"]
+
+
+def test_a_run_that_ends_between_two_cells_leaves_its_picture() -> None:
+    shown, _ = executed("show(poet, 'A poem')", "1 + 1", pause=1.5)
+    assert "theend" in text_of(shown)
+    assert "text/html" in shown.outputs[-1]["data"]
+
+
+def test_a_finished_run_that_is_shown_again_is_a_picture_at_once() -> None:
+    cells = executed(
+        "r = await show(poet, 'A poem')", "r", "show(r)", "display(r)", "await show(r)"
+    )
+    for cell in cells:
+        (output,) = cell.outputs
+        assert "theend" in output["data"]["text/plain"], cell.source
+        assert sorted(output["data"]) == ["text/html", "text/markdown", "text/plain"]
+
+
+def test_a_cell_that_shows_a_run_and_ends_with_its_result_shows_it_once() -> None:
+    for cell in executed("r = await show(poet, 'A poem')\nr", "await show(poet, 'A poem')"):
+        assert text_of(cell).count("theend") == 1

@@ -1,0 +1,85 @@
+"""The cells of IPython: which one is at work, when it ends, and whose output is whose.
+
+IPython's own ``execution_count`` does not serve: since 9.8 it rises when a cell begins, before that
+when it ends. So the ends of cells are counted here, by IPython's events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+_ENDED: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+"""How many cells each shell has ended since we began to count."""
+
+_SHOWN_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+"""The cell that shows a run, by the run's result."""
+
+
+def shell() -> Any:
+    """IPython's shell; None in a script."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()
+
+
+def count() -> int:
+    """The number of the cell that is being executed, or of the next one; -1 outside IPython."""
+    here = shell()
+    if here is None:
+        return -1
+    if here not in _ENDED:
+        _ENDED[here] = 0
+
+        def ended(result: Any = None) -> None:
+            _ENDED[here] += 1
+
+        here.events.register("post_run_cell", ended)
+    return _ENDED[here]
+
+
+def identity() -> tuple[object, int]:
+    """The cell that is being executed, None where the front end does not name it, and which time.
+
+    The name stays when the cell is executed again, the number does not.
+    """
+    here = shell()
+    parent = here.get_parent() if hasattr(here, "get_parent") else {}
+    return (parent.get("metadata") or {}).get("cellId"), count()
+
+
+def at_the_end_of_a_cell(function: Callable[[], None]) -> Callable[[], None]:
+    """Have `function` called once when a cell ends, this one or the next; returns how to forget it.
+
+    Outside IPython there are no cells, and nothing is called.
+    """
+    events: Any = getattr(shell(), "events", None)
+
+    def forget() -> None:
+        if events is not None and once in events.callbacks["post_execute"]:
+            events.unregister("post_execute", once)
+
+    def once() -> None:
+        forget()
+        function()
+
+    if events is not None:
+        events.register("post_execute", once)
+    return forget
+
+
+def remember_shown(result: Any) -> None:
+    """Note that the run of `result` is shown in the cell that is being executed."""
+    _SHOWN_IN[result] = count()
+
+
+def is_shown_here(result: Any) -> bool:
+    """Whether this cell shows the run already.
+
+    ``await show(run)`` gives the result, which as a cell's last expression would be shown twice.
+    """
+    here = count()
+    return here >= 0 and _SHOWN_IN.get(result) == here
