@@ -22,6 +22,10 @@ if TYPE_CHECKING:
         AgentOutputSchema,
         AgentOutputSchemaBase,
     )
+    from .computers import (
+        dispose_resolved_computers,
+        resolve_computer,
+    )
     from .errors import (
         AgentsException,
         InputGuardrailTripwireTriggered,
@@ -79,7 +83,11 @@ if TYPE_CHECKING:
         AsyncComputer,
         CodeInterpreterTool,
         Computer,
+        ComputerProvider,
         ComputerTool,
+        ComputerToolCustomDataContext,
+        ComputerToolCustomDataExtractor,
+        ComputerToolSafetyCheckData,
         FileSearchTool,
         HostedMCPTool,
         ImageGenerationTool,
@@ -113,7 +121,9 @@ if TYPE_CHECKING:
         ToolSearchOutputItem,
         TResponseInputItem,
     )
-    from .limits import TimeLimits
+    from .limits import (
+        TimeLimits,
+    )
     from .model_settings import (
         ModelRetryBackoffSettings,
         ModelRetrySettings,
@@ -157,7 +167,9 @@ if TYPE_CHECKING:
         load_ipython_extension,
         unload_ipython_extension,
     )
-    from .notebook.show import show
+    from .notebook.show import (
+        show,
+    )
     from .prompts import (
         DynamicPromptFunction,
         GenerateDynamicPromptData,
@@ -167,7 +179,9 @@ if TYPE_CHECKING:
         RecordedRun,
         load_run,
     )
-    from .recording import recording
+    from .recording import (
+        recording,
+    )
     from .run.config import (
         CallModelData,
         ModelInputData,
@@ -251,7 +265,11 @@ __all__ = [
     "CodeInterpreterTool",
     "CompactionItem",
     "Computer",
+    "ComputerProvider",
     "ComputerTool",
+    "ComputerToolCustomDataContext",
+    "ComputerToolCustomDataExtractor",
+    "ComputerToolSafetyCheckData",
     "DynamicPromptFunction",
     "FileSearchTool",
     "FunctionTool",
@@ -371,9 +389,11 @@ __all__ = [
     "Usage",
     "UserError",
     "WebSearchTool",
+    "__version__",
     "chat",
     "default_handoff_history_mapper",
     "default_tool_error_function",
+    "dispose_resolved_computers",
     "enable_verbose_stdout_logging",
     "function_tool",
     "handoff",
@@ -383,6 +403,7 @@ __all__ = [
     "nest_handoff_history",
     "output_guardrail",
     "recording",
+    "resolve_computer",
     "retry_policies",
     "run_demo_loop",
     "set_default_openai_api",

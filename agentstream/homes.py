@@ -19,6 +19,7 @@ _NAMES: Final = {
         "ToolsToFinalOutputFunction ToolsToFinalOutputResult"
     ),
     "agent_output": "AgentOutputSchema AgentOutputSchemaBase",
+    "computers": "dispose_resolved_computers resolve_computer",
     "errors": (
         "AgentsException InputGuardrailTripwireTriggered MCPToolCancellationError "
         "MaxTurnsExceeded ModelBehaviorError ModelRefusalError ModelStalledError "
@@ -37,7 +38,9 @@ _NAMES: Final = {
     ),
     "handoffs": "Handoff HandoffInputData HandoffInputFilter handoff",
     "hosted_tools": (
-        "AsyncComputer CodeInterpreterTool Computer ComputerTool FileSearchTool HostedMCPTool "
+        "AsyncComputer CodeInterpreterTool Computer ComputerProvider ComputerTool "
+        "ComputerToolCustomDataContext ComputerToolCustomDataExtractor ComputerToolSafetyCheckData "
+        "FileSearchTool HostedMCPTool "
         "ImageGenerationTool LocalShellCommandRequest LocalShellExecutor LocalShellTool "
         "MCPToolApprovalFunction MCPToolApprovalFunctionResult MCPToolApprovalRequest Tool "
         "ToolSearchTool WebSearchTool"

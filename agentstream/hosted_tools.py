@@ -432,7 +432,23 @@ class ComputerDispose(Protocol[ComputerT_contra]):
 
 @dataclass
 class ComputerProvider(Generic[ComputerT]):
-    """How to make a computer for a run, and how to put it away."""
+    """How to make a computer for a run, and how to put it away.
+
+    Attributes
+    ----------
+    create : callable
+        Called with ``run_context=``, before an agent that has the tool asks its model for the first
+        time; the computer that it gives, also from an async function, is the run's own.
+    dispose : callable or None
+        Called with ``run_context=`` and ``computer=`` when the run is over, however it ended. If it
+        raises, that is logged.
+
+    Examples
+    --------
+    >>> def create(*, run_context): ...  # open a browser
+    >>> def dispose(*, run_context, computer): ...  # close it
+    >>> tool = ComputerTool(ComputerProvider(create, dispose))
+    """
 
     create: ComputerCreate[ComputerT]
     dispose: ComputerDispose[ComputerT] | None = None
@@ -440,7 +456,19 @@ class ComputerProvider(Generic[ComputerT]):
 
 @dataclass
 class ComputerToolSafetyCheckData:
-    """A safety check that the model's provider asks to be acknowledged."""
+    """A safety check that the model's provider asks to be acknowledged.
+
+    Attributes
+    ----------
+    ctx_wrapper : RunContextWrapper
+        The run's context.
+    agent : Agent
+        The agent that operates the computer.
+    tool_call : ResponseComputerToolCall
+        The call that waits for it.
+    safety_check : PendingSafetyCheck
+        What is to be acknowledged: its ``id``, ``code`` and ``message``.
+    """
 
     ctx_wrapper: RunContextWrapper[Any]
     agent: Agent[Any]
@@ -450,7 +478,21 @@ class ComputerToolSafetyCheckData:
 
 @dataclass
 class ComputerToolCustomDataContext:
-    """What `ComputerTool.custom_data_extractor` may look at."""
+    """What `ComputerTool.custom_data_extractor` may look at.
+
+    Attributes
+    ----------
+    run_context : RunContextWrapper
+        The run's context.
+    tool : ComputerTool
+        The tool.
+    tool_call : ResponseComputerToolCall
+        The call.
+    output : str
+        The picture of the screen, as a data URL.
+    raw_item : dict
+        The output as the model is sent it.
+    """
 
     run_context: RunContextWrapper[Any]
     tool: ComputerTool[Any]

@@ -146,6 +146,13 @@ class HandoffOutputItem(RunItemBase[Any]):
     type: Literal["handoff_output_item"] = "handoff_output_item"
 
 
+_NAMES_OF_LOCAL_TOOLS = {
+    "computer_call": "computer_use_preview",
+    "local_shell_call": "local_shell",
+}
+"""Tools that run here, and whose calls do not name them."""
+
+
 @dataclass
 class ToolCallItem(RunItemBase[Any]):
     """A call of a tool: a function of yours, or one that the provider runs itself."""
@@ -164,7 +171,8 @@ class ToolCallItem(RunItemBase[Any]):
     @property
     def tool_name(self) -> str | None:
         """The tool's name; None for hosted tools that have no name in their call."""
-        return raw_field(self.raw_item, "name")
+        name: str | None = raw_field(self.raw_item, "name")
+        return name or _NAMES_OF_LOCAL_TOOLS.get(raw_field(self.raw_item, "type"))
 
 
 @dataclass

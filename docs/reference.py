@@ -29,7 +29,7 @@ GROUPS = {
     "Run": ("run", "run_context", "limits"),
     "Agents and handoffs": ("agent", "agent_output", "prompts", "handoffs", "extensions"),
     "Tools": ("tools", "tool_call", "tool_context", "tool_output", "decorators"),
-    "Hosted tools": ("hosted_tools",),
+    "Hosted tools": ("hosted_tools", "computers"),
     "Guardrails": ("guardrails",),
     "Items, events, usage": ("items", "events", "usage", "trace"),
     "Models": ("models", "model_settings"),

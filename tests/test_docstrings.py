@@ -25,7 +25,8 @@ MADE_BY_A_RUN = {"agentstream.items", "agentstream.events", "agentstream.errors"
 """Modules whose classes nobody makes by hand: an example would only repeat their attributes."""
 
 GIVEN_TO_A_FUNCTION_OF_YOURS = """
-    AgentHookContext AgentToolStreamEvent CallModelData FunctionToolResult GenerateDynamicPromptData
+    AgentHookContext AgentToolStreamEvent CallModelData ComputerToolCustomDataContext
+    ComputerToolSafetyCheckData FunctionToolResult GenerateDynamicPromptData
     InputGuardrailResult LocalShellCommandRequest MCPToolApprovalFunctionResult
     MCPToolApprovalRequest ModelInputData ModelRetryAdvice ModelRetryAdviceRequest
     ModelRetryNormalizedError OutputGuardrailResult RunErrorData RunErrorHandlerInput

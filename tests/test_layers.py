@@ -36,6 +36,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tool_call",
         "tools",
         "hosted_tools",
+        "computers",
         "guardrails",
         "handoffs",
         "prompts",
@@ -74,7 +75,9 @@ EXEMPT: dict[tuple[str, str], str] = {
 LONG_FUNCTIONS: dict[str, str] = {}
 """`module:qualified.name` of functions over 60 lines, and the reason."""
 
-LONG_MODULES: dict[str, str] = {}
+LONG_MODULES: dict[str, str] = {
+    "__init__": "the list of public names, one a line, for type checkers and for `import *`",
+}
 """Modules over 400 lines, and the reason."""
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ModelBehaviorError, UserError
-from ..hosted_tools import LocalShellCommandRequest
+from ..hosted_tools import (
+    ComputerToolCustomDataContext,
+    ComputerToolSafetyCheckData,
+    LocalShellCommandRequest,
+)
 from ..items import RunItem, ToolCallOutputItem
 from ..trace.marks import ToolWarned
 from .interrupts import ending_alone
-from .options import RunOptions, call
+from .options import RunOptions, call, custom_data
 from .watch import Watched
 
 if TYPE_CHECKING:
@@ -56,23 +61,22 @@ async def run_computer_call(
     actions = getattr(raw, "actions", None) or ([raw.action] if raw.action else [])
     screen = await _done(options, raw.call_id, tool.name, _do_all(computer, actions))
     await options.tell(agent, "on_tool_end", context, agent, tool, screen)
-    image = f"data:image/png;base64,{screen}"
+    image = f"data:image/png;base64,{screen}" if screen else ""
     output: dict[str, Any] = {
         "call_id": raw.call_id,
         "output": {"type": "computer_screenshot", "image_url": image},
         "type": "computer_call_output",
+        "acknowledged_safety_checks": acknowledged or None,
     }
-    if acknowledged:
-        output["acknowledged_safety_checks"] = acknowledged
-    return ToolCallOutputItem(agent=agent, raw_item=output, output=image)
+    data = ComputerToolCustomDataContext(context, tool, raw, image, dict(output))
+    kept = await custom_data(tool.custom_data_extractor, data)
+    return ToolCallOutputItem(agent=agent, raw_item=output, output=image, custom_data=kept)
 
 
 async def _acknowledged(state: RunState[Any], tool: Any, raw: Any) -> list[dict[str, Any]]:
     checks = list(getattr(raw, "pending_safety_checks", None) or [])
     if not checks:
         return []
-    from ..hosted_tools import ComputerToolSafetyCheckData
-
     done = []
     for check in checks:
         data = ComputerToolSafetyCheckData(
@@ -100,18 +104,20 @@ async def _do(computer: Any, action: Any) -> str | None:
     kind = action.type
     if kind == "screenshot":
         return await call(computer.screenshot)
+    held = getattr(action, "keys", None)
     if kind == "click":
-        await call(computer.click, action.x, action.y, action.button)
+        await _held(computer.click, held, action.x, action.y, action.button)
     elif kind == "double_click":
-        await call(computer.double_click, action.x, action.y)
+        await _held(computer.double_click, held, action.x, action.y)
     elif kind == "drag":
-        await call(computer.drag, [(point.x, point.y) for point in action.path])
+        await _held(computer.drag, held, [(point.x, point.y) for point in action.path])
     elif kind == "keypress":
         await call(computer.keypress, action.keys)
     elif kind == "move":
-        await call(computer.move, action.x, action.y)
+        await _held(computer.move, held, action.x, action.y)
     elif kind == "scroll":
-        await call(computer.scroll, action.x, action.y, action.scroll_x, action.scroll_y)
+        wheel = (action.scroll_x, action.scroll_y)
+        await _held(computer.scroll, held, action.x, action.y, *wheel)
     elif kind == "type":
         await call(computer.type, action.text)
     elif kind == "wait":
@@ -119,6 +125,30 @@ async def _do(computer: Any, action: Any) -> str | None:
     else:
         raise ModelBehaviorError(f"The model asks for a computer action {kind!r} unknown here.")
     return None
+
+
+async def _held(method: Callable[..., Any], keys: list[str] | None, *args: Any) -> None:
+    """Call a method of the computer; with the modifier keys that are held, if it knows of any."""
+    if not keys:
+        await call(method, *args)
+    elif any(p.name == "keys" or p.kind is p.VAR_KEYWORD for p in _parameters(method)):
+        await call(method, *args, keys=keys)
+    else:
+        name = getattr(method, "__name__", "?")
+        logger.warning(
+            "The model holds %s while it uses %s(), which has no parameter `keys` on this computer;"
+            " it is done without.",
+            ", ".join(map(str, keys)),
+            name,
+        )
+        await call(method, *args)
+
+
+def _parameters(method: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(method).parameters.values())
+    except (TypeError, ValueError):  # it tells nothing of itself
+        return []
 
 
 async def run_shell_call(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 from ..errors import (
@@ -37,7 +36,7 @@ from ..trace.marks import (
 )
 from .error_text import error_text
 from .interrupts import ending_alone, failed
-from .options import RunOptions, call
+from .options import RunOptions, call, custom_data
 from .state import RunState
 from .watch import Watched
 
@@ -285,10 +284,7 @@ class FunctionCall:
         self.shorten(item)
         if tool.custom_data_extractor is not None:
             context = FunctionToolCustomDataContext(self.context, tool, checked, item.raw_item)
-            data = await call(tool.custom_data_extractor, context)
-            if data is not None and not isinstance(data, Mapping):
-                raise UserError("custom_data_extractor must return a mapping or None.")
-            item.custom_data = None if data is None else dict(data)
+            item.custom_data = await custom_data(tool.custom_data_extractor, context)
         return item
 
     def declared(self, value: Any) -> ToolCallOutputItem:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
+from ..computers import dispose_resolved_computers
 from ..errors import RunTimeoutError, UserError
 from ..events import AgentUpdatedStreamEvent, StreamEvent
 from ..items import ItemHelpers
@@ -155,6 +156,7 @@ async def drive(
         raise
     finally:
         state.running = False
+        await dispose_resolved_computers(run_context=state.context)
 
 
 async def _drain_in_time(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
 from ..models.recorded.active import ActiveRecording, active
 from ..run_context import AgentHookContext, RunContextWrapper
 from ..together import together
@@ -99,3 +100,19 @@ async def call(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """The value of a function that may be async."""
     value = function(*args, **named)
     return await value if inspect.isawaitable(value) else value
+
+
+async def custom_data(extractor: Callable[..., Any] | None, context: Any) -> dict[str, Any] | None:
+    """What a tool's `custom_data_extractor` keeps with the output of a call.
+
+    Raises
+    ------
+    UserError
+        It is no mapping.
+    """
+    if extractor is None:
+        return None
+    data = await call(extractor, context)
+    if data is not None and not isinstance(data, Mapping):
+        raise UserError("custom_data_extractor must return a mapping or None.")
+    return None if data is None else dict(data)

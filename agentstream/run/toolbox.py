@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..agent import Agent, enabled_among
+from ..computers import with_computers
 from ..errors import UserError
 from ..handoffs import Handoff, handoff
 from ..hosted_tools import ComputerTool, HostedMCPTool, LocalShellTool
@@ -71,7 +72,7 @@ class Toolbox:
             tools, handoffs = await agent.get_all_tools(context), []
         for each in (*tools, *handoffs):
             _check_name(agent, each)
-        box = cls(agent, tools, handoffs)
+        box = cls(agent, await with_computers(tools, context), handoffs)
         box.check_names(collisions)
         return box
 

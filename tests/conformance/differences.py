@@ -66,4 +66,10 @@ DIFFERENCES: dict[str, str] = {
         "the tool has failed, like after every other failure of it. So it is with sys.exit in a "
         "tool, which with the SDK ends the event loop, in a notebook the kernel."
     ),
+    "a safety check that nobody acknowledged stops the run": (
+        "Where a computer's call comes with a safety check and ComputerTool has no "
+        "on_safety_check, the SDK logs a warning and does what the model asks. The check is there "
+        "because the page may have given the model its orders: here nothing is done, and the "
+        "UserError says how to acknowledge it."
+    ),
 }
