@@ -19,6 +19,7 @@ from .handoffs import Handoff
 from .model_settings import ModelSettings, default_model_settings
 from .prompts import DynamicPromptFunction, Prompt, resolve_prompt
 from .run_context import RunContextWrapper, TContext
+from .settings_dict import as_settings
 from .together import together
 from .tools import FunctionTool, FunctionToolResult, default_tool_error_function
 
@@ -269,8 +270,7 @@ class Agent(AgentBase[TContext]):
     reset_tool_choice: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.model_settings, dict):
-            self.model_settings = ModelSettings(**self.model_settings)
+        self.model_settings = as_settings(ModelSettings, self.model_settings, "model")
         _check(self)
         # Settings nobody chose follow the model: what suits the default model may be an error
         # for another one.

@@ -155,7 +155,9 @@ class AgentOutputSchema(AgentOutputSchemaBase):
             the answer begins.
         """
         try:
-            value = self._type_adapter.validate_json(json_str)
+            # A strict schema is kept to the letter: "5" is no int. Any other as pydantic reads it.
+            strict = True if self._strict_json_schema else None
+            value = self._type_adapter.validate_json(json_str, strict=strict)
         except ValidationError as error:
             what = "; ".join(
                 f"{'.'.join(str(part) for part in e['loc']) or 'the answer'}: {e['msg']}"

@@ -375,13 +375,9 @@ def _field(argument: inspect.Parameter) -> tuple[Any, Any]:
     """Type and default of a parameter's field."""
     annotation: Any = Any if argument.annotation is argument.empty else argument.annotation
     if argument.kind in _VARIADIC:
-        inner, *extras = (
-            get_args(annotation) if get_origin(annotation) is Annotated else [annotation]
-        )
+        # What the annotation says holds for each of them, as Python means it: *scores: score.
         positional = argument.kind is argument.VAR_POSITIONAL
-        annotation = list[inner] if positional else dict[str, inner]  # type: ignore[valid-type]
-        if extras:
-            annotation = Annotated[(annotation, *extras)]
+        annotation = list[annotation] if positional else dict[str, annotation]
         default: Any = Field(default_factory=list if positional else dict)
     elif argument.default is argument.empty:
         default = ...

@@ -264,7 +264,7 @@ def _parsed(adapter: TypeAdapter[Any], arguments: str | None) -> Any:
     if arguments is None:
         raise ModelBehaviorError("Handoff function expected non-null input, but got None")
     try:
-        return adapter.validate_json(arguments)
+        return adapter.validate_json(arguments, strict=True)  # its schema is strict
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])

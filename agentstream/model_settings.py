@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import core_schema, to_jsonable_python
 
+from .settings_dict import as_settings
 from .unprinted import unprinted
 
 # A setting, and the name under which its texts count: all of a header, in a body only keys.
@@ -222,8 +223,7 @@ class ModelSettings:
         """
         if override is None:
             return self
-        if isinstance(override, dict):
-            override = ModelSettings(**override)
+        override = as_settings(ModelSettings, override, "model")
         changes = {
             f.name: getattr(override, f.name)
             for f in fields(override)

@@ -24,6 +24,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "voice",
         "tracing",
         "json_text",
+        "settings_dict",
         "unprinted",
         "printable",
     ),
@@ -68,6 +69,7 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("notebook.show", "__init__"): "show(agent, input) starts a run, by the public name",
     ("testing.notebooks_template", "__init__"): "the template's run is recorded as a reader would",
     ("notebook.chat", "__init__"): "each turn of chat(agent) is a run, by the public name",
+    ("run.config", "sessions.base"): "a name that is no setting is told where it is written",
     ("run.state", "run.state_json"): "RunState.to_json() is the SDK's name; its format is a module",
 }
 """Imports made inside a function, at call time, against the order: (from, to) and the reason."""

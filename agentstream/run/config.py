@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from typing_extensions import TypedDict
@@ -18,6 +18,7 @@ from ..limits import TimeLimits
 from ..model_settings import ModelSettings
 from ..models.provider import MultiProvider
 from ..run_context import RunContextWrapper, TContext
+from ..settings_dict import as_settings
 from ..tool_output import MAX_CHARACTERS
 
 if TYPE_CHECKING:
@@ -340,15 +341,18 @@ trace_metadata
 
     def __post_init__(self) -> None:
         # Programs give dicts, too, whatever the annotation says.
-        settings: Any = self.model_settings
-        if isinstance(settings, dict):
-            self.model_settings = ModelSettings(**settings)
-        execution: Any = self.tool_execution
-        if isinstance(execution, dict):
-            self.tool_execution = ToolExecutionConfig(**execution)
+        self.model_settings = as_settings(ModelSettings, self.model_settings, "model")
+        self.tool_execution = as_settings(
+            ToolExecutionConfig, self.tool_execution, "run_config.tool_execution"
+        )
         limits: Any = self.limits
-        if limits is None or isinstance(limits, dict):
-            self.limits = TimeLimits(**limits or {})
+        given = {} if limits is None else limits
+        self.limits = as_settings(TimeLimits, given, "run_config.limits")
+        session: Any = self.session_settings
+        if isinstance(session, dict):
+            from ..sessions.base import settings_from
+
+            self.session_settings = settings_from(session)
         self._check()
         if self.sandbox is not None:
             raise UserError(
@@ -390,13 +394,9 @@ trace_metadata
         """
         if given is None:
             return cls()
-        if isinstance(given, dict):
-            unknown = sorted(set(given) - {each.name for each in fields(cls)})
-            if unknown:
-                raise TypeError(f"Unknown run_config settings: {', '.join(unknown)}")
-            return cls(**given)
-        if not isinstance(given, cls):
+        config: Any = as_settings(cls, given, "run_config")
+        if not isinstance(config, cls):
             raise TypeError(
-                f"run_config must be a RunConfig instance or a dict, got {type(given).__name__}"
+                f"run_config must be a RunConfig instance or a dict, got {type(config).__name__}"
             )
-        return given
+        return config

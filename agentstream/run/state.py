@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, Generic
 
+from typing_extensions import TypeVar
+
 from ..errors import RunErrorDetails, UserError
 from ..items import (
     InputItem,
@@ -36,7 +38,10 @@ if TYPE_CHECKING:
     )
 
 
-class RunState(Generic[TContext]):
+TAgent = TypeVar("TAgent", default=Any)
+
+
+class RunState(Generic[TContext, TAgent]):
     """A run that can be stopped, saved, decided upon and resumed.
 
     Get one from `result.to_state()`, approve or reject its interruptions, and give it to

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic.dataclasses import dataclass
 
+from ..settings_dict import as_settings
+
 if TYPE_CHECKING:
     from ..items import TResponseInputItem
 
@@ -72,16 +74,7 @@ def settings_from(settings: SessionSettings | Mapping[str, Any] | None) -> Sessi
     """
     if settings is None:
         return SessionSettings()
-    if not isinstance(settings, Mapping):
-        return settings
-    known = {field.name for field in dataclasses.fields(SessionSettings)}
-    unknown = sorted(str(name) for name in settings.keys() - known)
-    if unknown:
-        raise TypeError(
-            f"Unknown session settings: {', '.join(unknown)} "
-            f"(the settings are: {', '.join(sorted(known))})"
-        )
-    return SessionSettings(**settings)
+    return as_settings(SessionSettings, settings, "session")
 
 
 @runtime_checkable

@@ -233,3 +233,27 @@ async def test_the_system_prompt_and_tools_of_an_agent_can_be_asked(sdk, server)
 async def test_an_empty_input_is_sent_as_it_is(sdk, server):
     server.play(["Hello.", "Hello."])
     return [await streamed(sdk, server.agent(sdk), ""), await run(sdk, server.agent(sdk), [])]
+
+
+def refused(make):
+    """The error's type, and that it names the setting that is none; or what was made."""
+    try:
+        return repr(make())
+    except Exception as error:
+        return [type(error).__name__, "temperatur" in str(error) or "limt" in str(error)]
+
+
+@conforms
+async def test_a_setting_in_a_dict_that_is_none_is_refused_where_it_is_written(sdk, server):
+    wrong = {"temperatur": 1}
+    return [
+        refused(lambda: sdk.Agent(name="A", model_settings=wrong)),
+        refused(lambda: sdk.Agent(name="A").clone(model_settings=wrong)),
+        refused(lambda: sdk.ModelSettings().resolve(wrong)),
+        refused(lambda: sdk.RunConfig(model_settings=wrong)),
+        refused(lambda: sdk.RunConfig(tool_execution=wrong)),
+        refused(lambda: sdk.RunConfig(session_settings={"limt": 1})),
+        refused(lambda: sdk.SQLiteSession("s", session_settings={"limt": 1})),
+        await run(sdk, server.agent(sdk), "Hi", run_config=wrong),
+        sdk.Agent(name="A", model_settings={"temperature": 1}).model_settings.temperature,
+    ]

@@ -246,3 +246,11 @@ async def test_a_finished_run_has_a_state_too(sdk, server):
     state = result.to_state()
     shown = await run(sdk, agent, state)
     return [items(state.get_interruptions()), shown["final_output"], len(server.requests)]
+
+
+@conforms
+async def test_a_state_is_generic_in_the_context_and_the_agent(sdk, server):
+    agent = server.agent(sdk)
+    kind = sdk.RunState[dict, sdk.Agent]
+    state = kind(sdk.RunContextWrapper({}), "Hi", agent, 3)
+    return [isinstance(state, sdk.RunState), len(kind.__args__)]

@@ -245,3 +245,23 @@ def without_the_words_before_it(items):
         text = item.get("content")
         if isinstance(text, str) and "<CONVERSATION HISTORY>" in text:
             item["content"] = text[text.index("<CONVERSATION HISTORY>") :]
+
+
+@conforms
+async def test_input_of_a_handoff_is_not_coerced(sdk, server):
+    class Count(pydantic.BaseModel):
+        number: int
+
+    shown = []
+    for number in (5, "5", 5.0, None):
+        seen = []
+
+        def taken(context, count, seen=seen):
+            seen.append(count.number)
+
+        booking = server.agent(sdk, "Booking")
+        offered = sdk.handoff(booking, on_handoff=taken, input_type=Count)
+        triage = server.agent(sdk, "Triage", handoffs=[offered])
+        server.play([hand_off("Booking", number=number), "Booked."])
+        shown.append([await run(sdk, triage, "Book"), list(seen)])
+    return shown

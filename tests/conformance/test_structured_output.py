@@ -1,6 +1,8 @@
 """Structured output: schemas sent, answers read."""
 
 import dataclasses
+import datetime
+import json
 
 import pydantic
 from typing_extensions import TypedDict
@@ -204,3 +206,49 @@ async def test_structured_text_streams_as_text(sdk, server):
     server.play([answer(LISBON)])
     shown = await streamed(sdk, server.agent(sdk, output_type=City), "Capital?")
     return [one for one in shown["events"] if one[0] == "raw" and one[1].endswith("text.delta")]
+
+
+class Reading(pydantic.BaseModel):
+    count: int
+    at: datetime.date | None = None
+    share: float = 0.0
+    sure: bool = True
+
+
+NEARLY = (
+    {"count": "5"},
+    {"count": 5.0},
+    {"count": True},
+    {"count": 5, "share": 1},
+    {"count": 5, "share": "1"},
+    {"count": 5, "sure": "yes"},
+    {"count": 5, "sure": 1},
+    {"count": 5, "at": "2026-01-31"},
+    {"count": 5, "at": 20000},
+    {"count": 5, "more": 1},
+)
+
+
+def read(sdk, schema, value):
+    """What an answer is read as, or the error's type."""
+    try:
+        return repr(schema.validate_json(json.dumps(value)))
+    except Exception as error:
+        return type(error).__name__
+
+
+@conforms
+async def test_a_strict_output_is_not_coerced(sdk, server):
+    strict = sdk.AgentOutputSchema(Reading)
+    loose = sdk.AgentOutputSchema(Reading, strict_json_schema=False)
+    listed = sdk.AgentOutputSchema(list[int])
+    return [
+        *([read(sdk, strict, value), read(sdk, loose, value)] for value in NEARLY),
+        [read(sdk, listed, {"response": value}) for value in ([1], ["1"], [1.0], "1")],
+    ]
+
+
+@conforms(apis=BOTH)
+async def test_an_answer_that_only_nearly_fits_ends_the_run(sdk, server):
+    agent = server.agent(sdk, output_type=Reading)
+    return await ran(sdk, server, [answer({"count": "5"})], agent, "How many?")

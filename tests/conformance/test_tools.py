@@ -163,6 +163,46 @@ async def test_a_typed_dict_and_free_arguments_need_a_tool_that_is_not_strict(sd
     return [schema(save), await ran(sdk, server, turns, agent, "Save"), plain(seen)]
 
 
+@conforms(apis=BOTH)
+async def test_what_is_said_of_variable_arguments_holds_for_each_of_them(sdk, server):
+    seen = []
+
+    @sdk.function_tool
+    def rate(*scores: Annotated[int, pydantic.Field(ge=1), pydantic.Field(le=9)]) -> str:
+        """Rate.
+
+        Args:
+            scores: From 1 to 9.
+        """
+        seen.append(scores)
+        return "rated"
+
+    @sdk.function_tool
+    def group(*teams: Annotated[list[str], pydantic.Field(min_length=2), "Two at least"]) -> str:
+        """Group."""
+        seen.append(teams)
+        return "grouped"
+
+    @sdk.function_tool(strict_mode=False)
+    def weigh(**grams: Annotated[float, pydantic.Field(gt=0)]) -> str:
+        """Weigh."""
+        seen.append(grams)
+        return "weighed"
+
+    calls = [
+        call("rate", scores=[1, 9]),
+        call("rate", scores=[0]),
+        call("rate"),
+        call("group", teams=[["a", "b"], ["c", "d"]]),
+        call("group", teams=[["a"]]),
+        call("weigh", grams={"flour": 500}),
+        call("weigh", grams={"flour": 0}),
+    ]
+    agent = server.agent(sdk, tools=[rate, group, weigh])
+    shown = await ran(sdk, server, [*calls, "Done."], agent, "Go")
+    return [shown, seen, [schema(tool) for tool in agent.tools]]
+
+
 @conforms
 async def test_name_description_and_docstring_can_be_overridden(sdk, server):
     @sdk.function_tool(

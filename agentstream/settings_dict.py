@@ -1,0 +1,52 @@
+"""Settings that a program writes as a dict: a name that is none of them is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def as_settings(kind: type[T], given: Any, what: str) -> T:
+    """`given`, if it is a dict as an object of `kind`; anything else as it is.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass.
+    given : object
+        What a program gave.
+    what : str
+        How the error names the settings.
+
+    Raises
+    ------
+    TypeError
+        A name in the dict is no setting. The message has the one that was probably meant.
+
+    Examples
+    --------
+    >>> from agentstream import ModelSettings
+    >>> as_settings(ModelSettings, {"temperatur": 1}, "model")
+    Traceback (most recent call last):
+    TypeError: Unknown model settings: temperatur (did you mean 'temperature'?)
+    """
+    if not isinstance(given, Mapping):
+        settings: T = given
+        return settings
+    known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]
+    unknown = sorted(str(name) for name in given if name not in known)
+    if unknown:
+        listed = ", ".join(_with_near_miss(name, known) for name in unknown)
+        raise TypeError(f"Unknown {what} settings: {listed}")
+    return kind(**given)
+
+
+def _with_near_miss(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    if close:
+        return f"{name} (did you mean {close[0]!r}?)"
+    return f"{name} (there are: {', '.join(sorted(known))})"
