@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from .errors import (
         AgentsException,
+        AnswerTooLargeError,
         InputGuardrailTripwireTriggered,
         MaxTurnsExceeded,
         MCPToolCancellationError,
@@ -259,6 +260,7 @@ __all__ = [
     "AgentToolStreamEvent",
     "AgentUpdatedStreamEvent",
     "AgentsException",
+    "AnswerTooLargeError",
     "AsyncComputer",
     "CallModelData",
     "Chat",

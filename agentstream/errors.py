@@ -7,7 +7,8 @@
     │   └── RecordingError                         a recording does not fit, or is damaged  .diff
     ├── MaxTurnsExceeded                           the run used up its turns
     ├── ModelBehaviorError                         the model answered what cannot be used
-    │   └── ModelStreamError                       its stream broke off, or was damaged
+    │   ├── ModelStreamError                       its stream broke off, or was damaged
+    │   └── AnswerTooLargeError                    it was larger than the limits allow     .limit
     ├── ModelRefusalError                          the model declined to answer   .refusal
     ├── ModelTimeoutError                          the model was too slow         .timeout_seconds
     │   └── ModelStalledError                      its stream was silent for too long
@@ -175,6 +176,25 @@ class ModelStreamError(ModelBehaviorError):
 
     What arrived is kept: in the trace, in the view and as the last of `result.raw_responses`.
     """
+
+
+class AnswerTooLargeError(ModelBehaviorError):
+    """A server sent more than the run's limits allow; what had come before is kept.
+
+    It is not asked again. `TimeLimits` has the limits.
+
+    Attributes
+    ----------
+    limit : int
+        In bytes.
+    """
+
+    def __init__(self, message: str, limit: int) -> None:
+        self.limit = limit
+        super().__init__(message)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.message, self.limit)
 
 
 class ModelRefusalError(AgentsException):

@@ -21,7 +21,8 @@ _NAMES: Final = {
     "agent_output": "AgentOutputSchema AgentOutputSchemaBase",
     "computers": "dispose_resolved_computers resolve_computer",
     "errors": (
-        "AgentsException InputGuardrailTripwireTriggered MCPToolCancellationError "
+        "AgentsException AnswerTooLargeError InputGuardrailTripwireTriggered "
+        "MCPToolCancellationError "
         "MaxTurnsExceeded ModelBehaviorError ModelRefusalError ModelStalledError "
         "ModelStreamError ModelTimeoutError OutputGuardrailTripwireTriggered RecordingError "
         "RunErrorDetails RunTimeoutError ToolInputGuardrailTripwireTriggered "

@@ -16,6 +16,7 @@ DEEPEST: Final = 200
 """Levels of lists and objects that are read: as many as jiter reads."""
 
 _TOO_DEEP: Final = f"Nested deeper than {DEEPEST} levels"
+_TOO_LONG: Final = "A number of more digits than are read"
 
 
 def read_json(text: str | bytes) -> Any:
@@ -29,8 +30,8 @@ def read_json(text: str | bytes) -> Any:
     Raises
     ------
     ValueError
-        The text is no JSON (`json.JSONDecodeError`), is no UTF-8 (`UnicodeDecodeError`), holds a
-        number of more digits than Python reads, or is nested too deep.
+        The text is no UTF-8 (`UnicodeDecodeError`), is no JSON, holds a number of more digits than
+        Python reads, or is nested too deep (`json.JSONDecodeError`).
 
     Examples
     --------
@@ -47,6 +48,10 @@ def read_json(text: str | bytes) -> Any:
         value = json.loads(text)
     except RecursionError:
         raise json.JSONDecodeError(_TOO_DEEP, text, 0) from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python's limit on the digits of an integer, 4,300 unless set
+        raise json.JSONDecodeError(_TOO_LONG, text, 0) from None
     if text.count("[") + text.count("{") > DEEPEST and _is_deep(value):
         raise json.JSONDecodeError(_TOO_DEEP, text, 0)
     return value

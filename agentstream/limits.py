@@ -1,4 +1,4 @@
-"""How long things may take: `TimeLimits`, for the whole of a run."""
+"""How long things may take, and how large answers may be: `TimeLimits`, for the whole of a run."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ class TimeLimits:
         runs as a tool has the limits of its own run.
     notice : float or None
         Silence of a streaming model after which the view says that it waits.
+    event_bytes : int or None
+        Bytes, not seconds: of one event of a streamed answer, and of an answer in one piece. 64 MiB
+        by default; the largest real ones hold pictures. As all sizes, it is counted after the body
+        was decompressed.
+    answer_bytes : int or None
+        Bytes of a whole streamed answer, 1 GiB by default.
+    error_bytes : int or None
+        Bytes of an error's body that are read, 1 MiB by default; the rest is left out.
 
     Examples
     --------
@@ -49,13 +57,17 @@ class TimeLimits:
     run: float | None = None
     tool: float | None = None
     notice: float | None = 5.0
+    event_bytes: int | None = 64 * 1024**2
+    answer_bytes: int | None = 1024**3
+    error_bytes: int | None = 1024**2
 
     def __post_init__(self) -> None:
         for field in fields(self):
             seconds: Any = getattr(self, field.name)
             number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
             if seconds is not None and not (number and math.isfinite(seconds) and seconds > 0):
+                unit = "bytes" if field.name.endswith("bytes") else "seconds"
                 raise UserError(
-                    f"TimeLimits.{field.name} must be a positive number of seconds, or None for "
+                    f"TimeLimits.{field.name} must be a positive number of {unit}, or None for "
                     f"no limit, got {seconds!r}"
                 )

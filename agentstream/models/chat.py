@@ -206,7 +206,7 @@ class OpenAIChatCompletionsModel(Model):
         create = retries.client.chat.completions.with_streaming_response.create
         while True:
             arguments = self._arguments(request, stream=True)
-            reading = _Reading(self._fold(request, arguments))
+            reading = _Reading(self._fold(request, arguments), retries.watch.limits.event_bytes)
             fold = reading.fold
             try:
                 asked = create(**retries.extra(arguments))
@@ -305,11 +305,11 @@ class OpenAIChatCompletionsModel(Model):
 class _Reading:
     """The bytes of one attempt: their chunks, and whether they came to their end."""
 
-    def __init__(self, fold: ChatFold) -> None:
+    def __init__(self, fold: ChatFold, most: int | None) -> None:
         self.fold = fold
         self.done = False
         """Whether `[DONE]` has come."""
-        self._splitter = SSESplitter()
+        self._splitter = SSESplitter(most)
 
     async def batches(
         self, fragments: AsyncIterator[bytes]

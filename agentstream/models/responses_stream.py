@@ -106,7 +106,7 @@ class AnswerStream:
         while True:
             try:
                 async with open_stream(self._request(), self._retries.watch) as body:
-                    async with aclosing(responses_batches(body.chunks, body.request)) as batches:
+                    async with aclosing(self._events(body)) as batches:
                         async for batch in batches:
                             taken = self._take(batch, body)
                             if taken:
@@ -133,6 +133,10 @@ class AnswerStream:
             except (openai.APIConnectionError, openai.APIStatusError, ModelStreamError) as error:
                 if not await self._goes_on(error):
                     raise
+
+    def _events(self, body: StreamedBody) -> AsyncGenerator[list[Any], None]:
+        most = self._retries.watch.limits.event_bytes
+        return responses_batches(body.chunks, body.request, most)
 
     def _take(self, batch: list[Any], body: StreamedBody) -> list[Any]:
         """Take in what came: the events that are new, up to the answer's last."""

@@ -6,6 +6,7 @@ The rules were observed on openai-agents 0.24.
 from __future__ import annotations
 
 import email.utils
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -241,10 +242,18 @@ def _retry_after(error: BaseException) -> float | None:
     header = _header(error, "retry-after")
     seconds = _number(header)
     if seconds is None and header is not None:
-        date = email.utils.parsedate_tz(header)
-        if date is not None:
-            seconds = max(0.0, email.utils.mktime_tz(date) - time.time())
+        seconds = _until(header)
     return seconds
+
+
+def _until(date: str) -> float | None:
+    """Seconds until a date; what is none, or none that a clock can show, says nothing."""
+    try:
+        parsed = email.utils.parsedate_tz(date)
+        when = None if parsed is None else email.utils.mktime_tz(parsed)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+    return None if when is None else max(0.0, when - time.time())
 
 
 def _number(text: str | None) -> float | None:
@@ -252,4 +261,4 @@ def _number(text: str | None) -> float | None:
         value = float(text) if text is not None else -1.0
     except ValueError:
         return None
-    return value if value >= 0 else None
+    return value if 0 <= value < math.inf else None

@@ -18,8 +18,9 @@ from weakref import WeakKeyDictionary
 
 import openai
 
-from ..errors import ModelStalledError
+from ..errors import AnswerTooLargeError, ModelStalledError
 from ..unprinted import hide_sent_keys
+from .bounds import bounded, install
 from .clients import refuse_forked
 from .retry_advice import ModelRetryAdviceRequest, advice_for, normalize
 from .retry_watch import current_watch
@@ -83,6 +84,7 @@ class ClientRetries:
 
     def __init__(self, client: AsyncOpenAI) -> None:
         refuse_forked(client)
+        install(client)
         self.watch = current_watch()
         self.count = 0
         self._limit = 0 if _off.get() else client.max_retries
@@ -98,8 +100,11 @@ class ClientRetries:
         """
         while True:
             try:
-                return await make()
+                with bounded(self.watch.limits):
+                    return await make()
             except openai.APIError as error:
+                if isinstance(error.__cause__, AnswerTooLargeError):
+                    raise error.__cause__ from None
                 if not await self.again(error):
                     raise
 

@@ -7,10 +7,17 @@ here is its raw byte stream, through the client's public ``with_streaming_respon
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, cast
@@ -18,6 +25,7 @@ from typing import Any, cast
 import anyio
 from openai import APIConnectionError, APITimeoutError
 
+from .bounds import bounded, too_large
 from .retry_watch import READING, Watch
 
 __all__ = ["StreamedBody", "http_errors", "open_stream"]
@@ -85,7 +93,10 @@ async def open_stream(
     openai.APIError
         The request failed, as the client raises it.
     """
-    async with response_manager as response, aclosing(_chunks(response, watch)) as chunks:
+    async with AsyncExitStack() as stack:
+        with bounded(watch.limits, stream=True):
+            response = await stack.enter_async_context(response_manager)
+        chunks = await stack.enter_async_context(aclosing(_chunks(response, watch)))
         yield StreamedBody(
             chunks=chunks,
             request=response.http_request,
@@ -104,9 +115,14 @@ async def _chunks(response: Any, watch: Watch) -> AsyncGenerator[bytes, None]:
     # Not encoded and not read by a hook of the user's, as nearly always: two generators fewer.
     is_plain = "content-encoding" not in body.headers and not body.is_stream_consumed
     (least, most), asked = _WAITED, monotonic()
+    limit = watch.limits.answer_bytes
+    left = math.inf if limit is None else limit
     try:
         async for chunk in body.aiter_raw() if is_plain else response.iter_bytes():
             waited = monotonic() - asked
+            left -= len(chunk)
+            if left < 0:
+                raise too_large("an answer", limit or 0, "answer_bytes")
             yield chunk
             if least < waited < most and len(chunk) < _SMALL:
                 watch.since = READING

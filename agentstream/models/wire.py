@@ -13,6 +13,7 @@ missing is delivered when its JSON is whole, since some servers close right afte
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import lru_cache, partial
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 
 from ..json_text import read_json
 from . import validators
+from .bounds import too_large
 
 __all__ = [
     "EventDecoder",
@@ -50,6 +52,11 @@ class SSESplitter:
     Lines end in LF, CR or CRLF, as the WHATWG rules say. The cost is linear in the bytes: a line
     that comes in many fragments is joined once, when its end has come.
 
+    Parameters
+    ----------
+    most
+        Bytes that an event may have; None: any number.
+
     Examples
     --------
     >>> splitter = SSESplitter()
@@ -59,8 +66,10 @@ class SSESplitter:
     [('tick', b'{"n": 1}')]
     """
 
-    def __init__(self) -> None:
-        self._fragments: list[bytes] = []  # of the open line
+    def __init__(self, most: int | None = None) -> None:
+        self._most = math.inf if most is None else most
+        self._held = 0  # bytes since the open event began, or a few more
+        self._open = bytearray()  # the open line
         self._skip_lf = False  # the last fragment ended in CR: an LF that follows belongs to it
         self._at_start = True
         self._name: str | None = None
@@ -78,23 +87,40 @@ class SSESplitter:
         -------
         list of (str or None, bytes)
             For each event its ``event:`` name and its data.
+
+        Raises
+        ------
+        AnswerTooLargeError
+            An event goes on for longer than it may.
         """
         if self._skip_lf and chunk:
             self._skip_lf = False
             if chunk[0] == 10:
                 chunk = chunk[1:]
         if b"\n" not in chunk and b"\r" not in chunk:
-            if chunk:
-                self._fragments.append(chunk)
+            self._open += chunk
+            self._hold(len(chunk))
             return []
         lines = chunk.splitlines()
         rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
         self._skip_lf = chunk.endswith(b"\r")
-        if self._fragments:
-            self._fragments.append(lines[0])
-            lines[0] = b"".join(self._fragments)
-        self._fragments = [rest] if rest else []
-        return list(self._events(lines))
+        if self._open:
+            lines[0] = bytes(self._open) + lines[0]
+        self._open = bytearray(rest)
+        events = list(self._events(lines))
+        if events:
+            self._held = 0  # if the open event is too large already, the next fragment says so
+        if self._data:
+            self._hold(len(chunk), check=not events)
+        else:
+            self._held = len(rest)
+        return events
+
+    def _hold(self, size: int, *, check: bool = True) -> None:
+        self._held += size
+        if check and self._held > self._most:
+            self._open, self._data = bytearray(), []
+            raise too_large("an event", int(self._most), "event_bytes")
 
     def finish(self) -> list[RawEvent]:
         """Return the event left open at the end of the stream, if any.
@@ -102,8 +128,9 @@ class SSESplitter:
         A stream that ends without the blank line may have been cut inside the data: the caller
         should take such an event only if it can be read.
         """
-        lines = [b"".join(self._fragments)] if self._fragments else []
-        self._fragments = []
+        self._hold(0)
+        lines = [bytes(self._open)] if self._open else []
+        self._open = bytearray()
         return list(self._events([*lines, b""]))
 
     def _events(self, lines: list[bytes]) -> Iterator[RawEvent]:
@@ -225,7 +252,7 @@ async def json_events(
 
 
 async def responses_batches(
-    chunks: AsyncIterable[bytes], request: Any = None
+    chunks: AsyncIterable[bytes], request: Any = None, most: int | None = None
 ) -> AsyncGenerator[list[ResponseStreamEvent], None]:
     """Turn the byte stream of ``POST /responses`` into typed events, those of a fragment together.
 
@@ -235,6 +262,8 @@ async def responses_batches(
         The body of the HTTP response in any fragments.
     request
         The HTTP request, for the error that a server's ``{"error": ...}`` becomes.
+    most
+        Bytes that an event may have; None: any number.
 
     Yields
     ------
@@ -245,9 +274,11 @@ async def responses_batches(
     ------
     openai.APIError
         The server sent an ``{"error": ...}`` payload, as the official client raises it.
+    AnswerTooLargeError
+        An event goes on for longer than it may.
     """
     await validators.built()
-    splitter = SSESplitter()
+    splitter = SSESplitter(most)
     short = _short_validators()
     # Not kept in a local: its address may hold a key, and some tracebacks print locals.
     failure, request = partial(_failure, _Unshown(request)), None
