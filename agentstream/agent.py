@@ -16,6 +16,7 @@ from .agent_output import AgentOutputSchemaBase
 from .errors import UserError
 from .guardrails import InputGuardrail, OutputGuardrail
 from .handoffs import Handoff
+from .keywords import suggesting_init
 from .model_settings import ModelSettings, default_model_settings
 from .prompts import DynamicPromptFunction, Prompt, resolve_prompt
 from .run_context import RunContextWrapper, TContext
@@ -209,6 +210,7 @@ async def enabled_among(
     return [c for c, yes in zip(candidates, answers, strict=True) if yes]
 
 
+@suggesting_init
 @dataclass
 class Agent(AgentBase[TContext]):
     """An AI model with instructions, tools, guardrails and other agents to hand off to.
@@ -420,6 +422,8 @@ def _check(agent: Agent[Any]) -> None:
         expect(name, value is None or isinstance(value, str), "a string or None")
     for name in _LISTS:
         expect(name, isinstance(getattr(agent, name), list), "a list")
+    for tool in agent.tools:
+        _check_tool(tool)
     expect("mcp_config", isinstance(agent.mcp_config, dict), "a dict")
     instructions = agent.instructions
     fits = instructions is None or isinstance(instructions, str) or callable(instructions)
@@ -442,6 +446,21 @@ def _check(agent: Agent[Any]) -> None:
     wanted = "'run_llm_again', 'stop_on_first_tool', StopAtTools dict, or callable"
     expect("tool_use_behavior", fits, wanted)
     expect("reset_tool_choice", isinstance(agent.reset_tool_choice, bool), "a boolean")
+
+
+def _check_tool(tool: Any) -> None:
+    """Refuse what is nearly a tool, with what makes one of it."""
+    if inspect.isroutine(tool):
+        name = getattr(tool, "__name__", "f")
+        raise TypeError(
+            f"Agent tools must be tools, and {name} is a function: add @function_tool to {name}, "
+            f"or write tools=[function_tool({name})]."
+        )
+    if isinstance(tool, AgentBase):
+        raise TypeError(
+            f"Agent tools must be tools, and {tool.name!r} is an agent: write "
+            f"tools=[agent.as_tool(...)] to have it answer as a tool, or handoffs=[agent]."
+        )
 
 
 def _stops(behavior: Any) -> bool:

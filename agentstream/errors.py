@@ -29,6 +29,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .tracebacks import render
+
 if TYPE_CHECKING:
     from .agent import Agent
     from .guardrails import (
@@ -113,6 +115,10 @@ class AgentsException(Exception):
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self.run_data = None
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows."""
+        return render(self)
 
 
 class UserError(AgentsException):

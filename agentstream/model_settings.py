@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import core_schema, to_jsonable_python
 
+from .keywords import suggesting_init
 from .settings_dict import as_settings
 from .unprinted import unprinted
 
@@ -127,6 +128,7 @@ class ModelRetrySettings:
         return plain
 
 
+@suggesting_init
 @pydantic_dataclass(config=_CONFIG)
 class ModelSettings:
     """Optional settings of a model call; None leaves a choice to the API. Names are the API's own.

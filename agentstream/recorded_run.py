@@ -19,7 +19,8 @@ from .models.recorded.pace import Pace, Speed
 from .models.recorded.tape import RecordedCall, Tape, read_tape
 from .recorded_items import Cast, news_from_plain
 from .run.options import RunOptions
-from .run.result import RunResultBase, RunResultStreaming
+from .run.result import RunResultStreaming
+from .run.result_base import RunResultBase
 from .run.state import RunState
 from .run_context import RunContextWrapper
 from .trace.marks import Nested, RunCancelled, RunFailed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -46,6 +45,8 @@ def as_settings(kind: type[T], given: Any, what: str) -> T:
 
 
 def _with_near_miss(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # after a mistake, not before the first run
+
     close = get_close_matches(name, known, 1)
     if close:
         return f"{name} (did you mean {close[0]!r}?)"

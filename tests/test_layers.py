@@ -26,6 +26,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "json_text",
         "settings_dict",
         "unprinted",
+        "tracebacks",
+        "keywords",
         "printable",
     ),
     ("errors", "usage", "tool_output", "items", "events"),

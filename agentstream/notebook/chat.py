@@ -16,7 +16,7 @@ from ..sessions import SQLiteSession
 from ..together import loop_here
 from .chat_terminal import ChatTerminal
 from .chat_turn import ChatTurn, PastTurn
-from .show import in_a_notebook
+from .show import check_options, in_a_notebook
 from .source import Bell, Source
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class Chat:
                 f"chat(session=...) takes a session, not {type(session).__name__}: for example "
                 "SQLiteSession('ada', 'chats.db'), which keeps the conversation on the disk."
             )
+        check_options("chat", options, "session")
         kept_there = options.get("conversation_id") or options.get("auto_previous_response_id")
         self._has_past = session is not None
         if session is None and not kept_there:

@@ -24,8 +24,8 @@ from .panels import Panels
 from .place import Place, call_on, is_inside_another, show_in_time
 from .scene import Scene
 from .snapshot import style
+from .source import RunInterrupted
 from .view import _STATIC, AgentView
-from .widget_show import RunInterrupted
 
 if TYPE_CHECKING:
     from .chat import Chat

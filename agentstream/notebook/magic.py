@@ -21,6 +21,7 @@ from ..printable import printable
 from ..sessions import SQLiteSession
 from .magic_line import FLAGS, Asked, parse
 from .show import show
+from .source import RunInterrupted
 
 _CALL = "_magic('agent', "
 _LOADED: WeakKeyDictionary[Any, AgentMagic] = WeakKeyDictionary()
@@ -99,7 +100,7 @@ class Answering:
         try:
             return await self._shown
         except Exception as error:
-            if self._traceback or hasattr(error, "_render_traceback_"):
+            if self._traceback or isinstance(error, RunInterrupted):
                 raise
             raise AgentCellError(_one_line(error), error) from None
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from ..errors import UserError
+from ..keywords import check_keywords, named_keywords
 from ..trace import Trace
+from ..tracebacks import mark
 from .cells import is_shown_here, remember_shown, shell
 from .source import Source
 from .terminal import TerminalView
@@ -71,6 +74,7 @@ def show(
 
 
 def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
+    check_options("show", options, "table", "timeline")
     if hasattr(run, "stream_events"):
         if input is not None or options:
             raise UserError(
@@ -90,6 +94,24 @@ def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
     from .. import Runner
 
     return Runner.run_streamed(run, input, **options)
+
+
+def check_options(callee: str, options: dict[str, Any], *own: str) -> None:
+    """Refuse an option that neither `callee` takes nor a run.
+
+    Raises
+    ------
+    TypeError
+        With the name that is near.
+    """
+    if options:
+        from .. import Runner
+
+        try:
+            check_keywords(callee, options, [*own, *named_keywords(Runner.run_streamed)])
+        except TypeError as error:
+            mark(error)
+            raise
 
 
 def show_result(result: Any) -> None:
@@ -123,7 +145,7 @@ class ShownText:
         self.source = source
         self._extras = {"table": table, "timeline": timeline}
         self._view = TerminalView(source.trace)
-        self._closed = False
+        self._closed = self._is_read = False
         if not source.foreign:
             remember_shown(source.result)
             _NEWEST[source.result] = ref(self)
@@ -136,7 +158,8 @@ class ShownText:
         if newest is not None and newest() is not self:
             return  # it is shown again, further down, and was resumed there
         if self.source.is_complete:
-            self._close()
+            if not self._is_read:
+                self._close()
         else:
             self._closed = False
             self._view.update()
@@ -150,33 +173,40 @@ class ShownText:
         return self._watched().__await__()
 
     async def _watched(self) -> Any:
-        try:
+        with self._reading():
             async for _ in self.source.events():
                 pass
-        finally:
-            self._close()
         return self.source.result
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        try:
+        with self._reading():
             async for event in self.source.events():
                 yield event
-        finally:
-            self._close()
 
     def __iter__(self) -> Iterator[Any]:
-        try:
+        with self._reading():
             yield from self.source.events_now()
-        finally:
-            self._close()
 
-    def _close(self) -> None:
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """The run is read: its end is written, and its error raised."""
+        self._is_read, is_raised = True, False
+        try:
+            yield
+        except Exception:
+            is_raised = True
+            raise
+        finally:
+            self._is_read = False
+            self._close(reason=not is_raised)
+
+    def _close(self, *, reason: bool = True) -> None:
         """Write the end; table and timeline once, as nothing that was written can be redrawn."""
         if self._closed:
             return
         self._closed = True
         _UNCLOSED.discard(self)
-        self._view.close()
+        self._view.close(reason=reason)
         from .panels import panels_text
 
         self._view.add(panels_text(self.trace, **self._extras))

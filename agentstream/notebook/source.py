@@ -12,8 +12,19 @@ from typing import Any
 from ..errors import UserError
 from ..trace import Trace
 from ..trace.marks import RunCancelled, RunFailed, RunFinished
+from ..tracebacks import mark
 
 _CLOSING_TIME = 5.0  # seconds, as for runs of our own
+
+
+class RunInterrupted(Exception):
+    """The cell was interrupted while it watched a run; shown as one line, not as a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was stopped: the cell was interrupted. What arrived is kept.")
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 class Bell:
@@ -138,6 +149,7 @@ class Source:
             self.cancel()
             raise
         if self._error is not None:
+            mark(self._error)
             raise self._error
 
     async def ended(self) -> None:

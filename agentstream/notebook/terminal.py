@@ -56,14 +56,14 @@ class TerminalView:
         self._version = self.trace.version
         self.out.flush()
 
-    def close(self) -> None:
-        """The run is over: write its end."""
+    def close(self, *, reason: bool = True) -> None:
+        """The run is over: write its end, and why it failed unless that is raised as well."""
         self.update()
         self._line()
         end = _ENDS.get(self.trace.status)
         if end is not None:
-            reason = f": {self.trace.error}" if self.trace.error else ""
-            self._write(f"[{end}{reason}]", _RED, line=True)
+            why = f": {self.trace.error}" if reason and self.trace.error else ""
+            self._write(f"[{end}{why}]", _RED, line=True)
         self.out.flush()
 
     def add(self, text: str) -> None:

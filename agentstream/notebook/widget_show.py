@@ -6,29 +6,18 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator
-from types import TracebackType
 from typing import Any
 
 from ..together import loop_here
 from . import place
 from .cells import remember_shown
 from .snapshot import snapshot
-from .source import Bell, Source
+from .source import Bell, RunInterrupted, Source
 from .view import AgentView
 
 # ipywidgets keeps what is open for good, and with it the run and all it holds.
 _KEPT_OPEN = 5
 _ENDED: deque[ShownWidget] = deque()
-
-
-class RunInterrupted(Exception):
-    """The cell was interrupted while it watched a run; shown as one line, not as a traceback."""
-
-    def __init__(self) -> None:
-        super().__init__("The run was stopped: the cell was interrupted. What arrived is kept.")
-
-    def _render_traceback_(self) -> list[str]:
-        return [str(self)]
 
 
 class ShownWidget(AgentView):
@@ -162,9 +151,6 @@ class ShownWidget(AgentView):
             await self.source.closed()
             self._end()
             raise RunInterrupted from None
-        except Exception as error:  # noqa: BLE001 - it is raised again, whatever it is
-            # What matters is the error, and the user's own lines that led to it.
-            raise error.with_traceback(without_ours(error.__traceback__)) from error.__cause__
         finally:
             if self.source.is_complete and not self.source.waits:
                 self._end()
@@ -199,16 +185,3 @@ class ShownWidget(AgentView):
 
     def __repr__(self) -> str:
         return f"show({self.source.result!r})"
-
-
-def without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of this package."""
-    frames = []
-    while trace is not None:
-        if not trace.tb_frame.f_globals.get("__name__", "").startswith("agentstream."):
-            frames.append(trace)
-        trace = trace.tb_next
-    kept: TracebackType | None = None
-    for frame in reversed(frames):
-        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return kept

@@ -14,6 +14,7 @@ from ..errors import (
     ModelRefusalError,
     UserError,
 )
+from ..keywords import suggesting_init
 from ..limits import TimeLimits
 from ..model_settings import ModelSettings
 from ..models.provider import MultiProvider
@@ -255,6 +256,7 @@ _FUNCTIONS = (
 )
 
 
+@suggesting_init
 @dataclass
 class RunConfig:
     """Settings of a whole run, over those of its agents.

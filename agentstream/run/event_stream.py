@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, NoReturn
 
+from ..errors import UserError
 from ..events import StreamEvent
 
 if TYPE_CHECKING:
     from .result import RunResultStreaming
+
+
+_LATE = (
+    "This run has ended and its events have been read, or were not kept (await show(...), wait()): "
+    "there are none to come. result.to_frame('events') has them; Runner.run_streamed(...) starts "
+    "another run."
+)
 
 
 class EventStream:
@@ -21,6 +30,21 @@ class EventStream:
         self._events = result._events
         self._reading = False
         self._is_over = False
+        # What happened while nobody read is in the buffer: with nothing there, it has been read.
+        self._is_late = result.is_complete and not self._events
+
+    def __iter__(self) -> NoReturn:
+        """Say what to write: the events come one by one while the program waits.
+
+        Raises
+        ------
+        UserError
+            Always.
+        """
+        raise UserError(
+            "stream_events() is for async for: write `async for event in result.stream_events()`, "
+            "or, without async, `for event in result`."
+        )
 
     def __aiter__(self) -> EventStream:
         return self
@@ -31,6 +55,11 @@ class EventStream:
         while not events:
             try:
                 await self._result._available()
+            except StopAsyncIteration:
+                self._reading, self._is_over = False, True
+                if self._is_late:
+                    warnings.warn(_LATE, stacklevel=2)
+                raise
             except BaseException:
                 self._reading, self._is_over = False, True
                 raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..agent import Agent
 from ..errors import UserError
+from ..keywords import suggesting
 from ..run_context import RunContextWrapper
 from .ask import output_schema
 from .config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers
@@ -43,6 +44,7 @@ class Runner:
     """
 
     @classmethod
+    @suggesting
     async def run(
         cls,
         starting_agent: Agent[TContext],
@@ -129,6 +131,7 @@ class Runner:
         return RunResult(state)
 
     @classmethod
+    @suggesting
     def run_sync(
         cls,
         starting_agent: Agent[TContext],
@@ -165,6 +168,7 @@ class Runner:
         return run_until_done(work)
 
     @classmethod
+    @suggesting
     def run_streamed(
         cls,
         starting_agent: Agent[TContext],

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from agentstream.testing import (
     call,
     cite,
@@ -267,6 +269,8 @@ async def test_events_wait_until_they_are_read(sdk, server):
     return await drained(result)
 
 
+# Ours says so, in a warning.
+@pytest.mark.filterwarnings("ignore:This run has ended:UserWarning")
 @conforms
 async def test_a_second_reading_of_the_events_is_empty(sdk, server):
     server.play(["Hello."])

@@ -314,7 +314,8 @@ async def test_wait_ends_with_the_run_and_keeps_no_events() -> None:
     result = Runner.run_streamed(agent("One two three."), "hi")
     await result.wait()
     assert result.final_output == "One two three."
-    assert [event async for event in result.stream_events()] == []
+    with pytest.warns(UserWarning, match="none to come"):
+        assert [event async for event in result.stream_events()] == []
 
 
 async def test_wait_raises_what_the_run_failed_with() -> None:

@@ -1,0 +1,97 @@
+"""Keyword arguments that nobody takes: the error names the one that was meant."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
+
+from .tracebacks import mark
+
+__all__ = ["check_keywords", "named_keywords", "suggest", "suggesting", "suggesting_init"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'tools'?``, or nothing where no name is near.
+
+    Examples
+    --------
+    >>> suggest("tool", ["name", "tools"])
+    " Did you mean 'tools'?"
+    """
+    from difflib import get_close_matches  # after a mistake, not before the first run
+
+    near = get_close_matches(name, [one for one in known if not one.startswith("_")], 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def named_keywords(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names that a function takes as keywords, in order."""
+    return tuple(
+        name
+        for name, one in inspect.signature(function).parameters.items()
+        if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    )
+
+
+def check_keywords(callee: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse a keyword argument that is not known.
+
+    Raises
+    ------
+    TypeError
+        In Python's words, with the name that is near.
+
+    Examples
+    --------
+    >>> check_keywords("show", ["timelin"], ["table", "timeline"])
+    Traceback (most recent call last):
+    ...
+    TypeError: show() got an unexpected keyword argument 'timelin'. Did you mean 'timeline'?
+    """
+    for name in given:
+        if name not in known:
+            text = f"{callee}() got an unexpected keyword argument {name!r}."
+            raise TypeError(text + suggest(name, known))
+
+
+def suggesting(function: F) -> F:
+    """A decorator: wrong keyword arguments name what is near, and errors are shown short."""
+    return _checked(function, function.__qualname__, named_keywords(function))
+
+
+def suggesting_init(cls: C) -> C:
+    """A decorator for classes: `suggesting` for what makes them."""
+    initialise: Any = _checked(cls.__init__, cls.__name__, named_keywords(cls))  # type: ignore[misc]
+    cls.__init__ = initialise  # type: ignore[misc]
+    return cls
+
+
+def _checked(function: F, callee: str, known: Collection[str]) -> F:
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def checked_async(*args: Any, **kwargs: Any) -> Any:
+            try:
+                check_keywords(callee, kwargs, known)
+                return await function(*args, **kwargs)
+            except Exception as error:
+                mark(error)
+                raise
+
+        return checked_async  # type: ignore[return-value]
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            check_keywords(callee, kwargs, known)
+            return function(*args, **kwargs)
+        except Exception as error:
+            mark(error)
+            raise
+
+    return checked  # type: ignore[return-value]

@@ -1,0 +1,244 @@
+"""What all results share: a run's items, its final output, the run as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from ..errors import UserError
+from ..items import ItemHelpers, ModelResponse, RunItem, ToolApprovalItem, TResponseInputItem
+from .state import RunState, told_to_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..agent import Agent
+    from ..guardrails import (
+        InputGuardrailResult,
+        OutputGuardrailResult,
+        ToolInputGuardrailResult,
+        ToolOutputGuardrailResult,
+    )
+    from ..run_context import RunContextWrapper
+    from ..trace import Trace
+    from ..trace.frames import Table
+    from ..trace.timeline import Timeline
+
+T = TypeVar("T")
+
+
+class RunResultBase:
+    """What all results share; every attribute reads the run's state."""
+
+    def __init__(self, state: RunState[Any]) -> None:
+        self._state = state
+
+    @property
+    def input(self) -> str | list[TResponseInputItem]:
+        """The run's input; changed only by a handoff's input filter."""
+        return self._state.input
+
+    @property
+    def new_items(self) -> list[RunItem]:
+        """The items of the run so far, in order."""
+        return self._state.new_items
+
+    @property
+    def raw_responses(self) -> list[ModelResponse]:
+        """The model's complete answers so far."""
+        return self._state.responses
+
+    @property
+    def final_output(self) -> Any:
+        """The final output; None while there is none."""
+        return self._state.final_output
+
+    @property
+    def input_guardrail_results(self) -> list[InputGuardrailResult]:
+        """What the input guardrails found."""
+        return self._state.input_guardrail_results
+
+    @property
+    def output_guardrail_results(self) -> list[OutputGuardrailResult]:
+        """What the output guardrails found."""
+        return self._state.output_guardrail_results
+
+    @property
+    def tool_input_guardrail_results(self) -> list[ToolInputGuardrailResult]:
+        """What the tools' input guardrails found."""
+        return self._state.tool_input_guardrail_results
+
+    @property
+    def tool_output_guardrail_results(self) -> list[ToolOutputGuardrailResult]:
+        """What the tools' output guardrails found."""
+        return self._state.tool_output_guardrail_results
+
+    @property
+    def context_wrapper(self) -> RunContextWrapper[Any]:
+        """The run's context and usage."""
+        return self._state.context
+
+    @property
+    def interruptions(self) -> list[ToolApprovalItem]:
+        """Calls that wait for a decision; resume with `to_state()`."""
+        return self._state.interruptions
+
+    @property
+    def max_turns(self) -> int | None:
+        """How often a model may be called; None: without limit."""
+        return self._state.max_turns
+
+    @property
+    def last_agent(self) -> Agent[Any]:
+        """The agent that was at work last."""
+        return self._state.agent
+
+    @property
+    def last_response_id(self) -> str | None:
+        """The id of the model's last answer, for `previous_response_id`."""
+        responses = self._state.responses
+        return responses[-1].response_id if responses else None
+
+    @property
+    def trace(self) -> Trace:
+        """The run as data: what tables, timeline and live view are read from."""
+        return self._state.trace
+
+    def to_frame(self, table: Table = "items") -> pd.DataFrame:
+        """The run as a DataFrame; also while it goes on, and when it was stopped or has failed.
+
+        Parameters
+        ----------
+        table : {"items", "turns", "events", "spans"}
+            A row for each item, each model call, each event, or each interval of the timeline.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Times are in seconds since the start of the run.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> poet = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
+        >>> Runner.run_sync(poet, "A line").to_frame()["text"].to_list()
+        ['Rain on the roof.']
+        """
+        from ..trace.frames import to_frame
+
+        return to_frame(self, table)
+
+    def timeline(self, *, width: float = 960) -> Timeline:
+        """What the run did with its time, as a picture: agents, model calls, tools, handoffs.
+
+        Parameters
+        ----------
+        width : float
+            In pixels.
+
+        Returns
+        -------
+        Timeline
+            Shows itself as SVG, and as text in a terminal; ``save`` writes it to a file.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> poet = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
+        >>> Runner.run_sync(poet, "A line").timeline().svg()[:4]
+        '<svg'
+        """
+        from ..trace.timeline import Timeline
+
+        return Timeline(self, width=width)
+
+    def final_output_as(self, cls: type[T], raise_if_incorrect_type: bool = False) -> T:
+        """The final output, typed for a type checker.
+
+        Parameters
+        ----------
+        cls : type
+            The type it has.
+        raise_if_incorrect_type : bool
+            Check it, too.
+
+        Returns
+        -------
+        object
+            `final_output` as it is.
+
+        Raises
+        ------
+        TypeError
+            If the output has another type and the check was asked for.
+        """
+        if raise_if_incorrect_type and not isinstance(self.final_output, cls):
+            raise TypeError(f"Final output is not of type {cls.__name__}")
+        return cast(T, self.final_output)
+
+    def to_input_list(
+        self, *, mode: Literal["preserve_all", "normalized"] = "preserve_all"
+    ) -> list[TResponseInputItem]:
+        """The whole conversation as input for another run.
+
+        Parameters
+        ----------
+        mode : {"preserve_all", "normalized"}
+            All items of the run, or those that the model saw last where a handoff's filter changed
+            the conversation.
+
+        Returns
+        -------
+        list of dict
+            In the Responses API's form; add the next message and run again.
+
+        Raises
+        ------
+        UserError
+            There is no such mode.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Take the tram.", "Number 28."]))
+        >>> first = Runner.run_sync(guide, "How do I get up?")
+        >>> more = [*first.to_input_list(), {"role": "user", "content": "Which one?"}]
+        >>> Runner.run_sync(guide, more).final_output
+        'Number 28.'
+        """
+        if mode not in ("preserve_all", "normalized"):
+            raise UserError(f"mode must be 'preserve_all' or 'normalized', got {mode!r}")
+        state = self._state
+        items = state.new_items if mode == "preserve_all" else state.model_items
+        new = [state.input_item(item) for item in items if told_to_model(item)]
+        return ItemHelpers.input_to_new_input_list(state.input) + new
+
+    def to_state(self) -> RunState[Any]:
+        """The run's state, to decide on interruptions, save it, and run it again.
+
+        Each call gives a state of its own: a run that goes on from it leaves this result as it is.
+
+        Returns
+        -------
+        RunState
+        """
+        return self._state.copy()
+
+    def release_agents(self, *, release_new_items: bool = True) -> None:
+        """Accepted for the SDK's programs; agents here are collected with their results.
+
+        Takes `release_new_items`, and does nothing.
+        """
+
+
+def described(result: RunResultBase, kind: str) -> str:
+    """A result in one line, for its ``repr``."""
+    output = repr(result.final_output)
+    if len(output) > 200:
+        output = output[:200] + "…"
+    return (
+        f"{kind}(last_agent={result.last_agent.name!r}, items={len(result.new_items)}, "
+        f"final_output={output})"
+    )

@@ -1,0 +1,171 @@
+"""What IPython shows of an error: the user's own lines, once, and not what lies beneath.
+
+An error of a run has passed through a dozen functions of this package, of the HTTP client and of
+asyncio, before it comes to the line that the user wrote. IPython asks an exception for
+``_render_traceback_``: here is the answer, for our own errors and for others that leave a run.
+``%tb`` shows the whole, and so do scripts, pytest and debuggers, for nothing is cut off.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Literal
+
+__all__ = ["mark", "render", "shorten"]
+
+Origin = Literal["user", "library", "package"]
+
+_PACKAGE: Final = __name__.partition(".")[0]
+_LIBRARIES: Final = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+def mark(error: BaseException) -> None:
+    """Have IPython show `error` as our own errors are shown; done where it leaves a run.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of any kind; one that shows itself in a way of its own is left as it is.
+    """
+    if not hasattr(error, "_render_traceback_"):
+        # No bound method: with the frames of its traceback the error would hold itself.
+        vars(error)["_render_traceback_"] = _render_last
+
+
+def _render_last() -> list[str]:
+    # IPython notes the exception there before it asks.
+    error: Any = sys.last_value
+    return render(error)
+
+
+def render(error: BaseException) -> list[str]:
+    """The traceback of `error` in IPython's form, short at the first time, then whole.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+
+    Returns
+    -------
+    list of str
+        What `_render_traceback_` gives.
+    """
+    from IPython.core.getipython import get_ipython
+
+    style: Any = getattr(get_ipython(), "InteractiveTB", None)
+    trace = error.__traceback__
+    if style is None:
+        import traceback
+
+        return traceback.format_exception(error)
+    if vars(error).get("_rendered") is trace:  # %tb
+        return list(style.structured_traceback(type(error), error, trace))
+    vars(error)["_rendered"] = trace
+    with _shortened(error) as (left_out, causes):
+        lines = list(style.structured_traceback(type(error), error, error.__traceback__, 0))
+    lines += [f"Caused by {type(cause).__name__}: {cause}" for cause in causes]
+    if left_out:
+        lines.append(f"({left_out} frames of {_PACKAGE} and below are left out; %tb shows them)")
+    return lines
+
+
+@contextmanager
+def _shortened(error: BaseException) -> Iterator[tuple[int, list[BaseException]]]:
+    """Shorten `error` and its chain for a while; how many frames were left out, and whose all.
+
+    An error of the chain that has no frame of the user's is no longer in it: its text is enough.
+    """
+    chain = list(_chain(error))
+    before = [
+        (each, each.__traceback__, each.__cause__, each.__context__, each.__suppress_context__)
+        for each in chain
+    ]
+    try:
+        left_out, shown, causes = 0, [error], []
+        for each in chain:
+            short, count = shorten(each.__traceback__)
+            left_out += count
+            each.__traceback__ = short
+            if each is not error and short is None:
+                causes.append(each)
+            elif each is not error:
+                shown.append(each)
+        for each, following in zip(shown, [*shown[1:], None], strict=True):
+            each.__cause__ = following
+        told = str(error)
+        # Libraries wrap an error in one of their own that says the same.
+        new = {str(each): each for each in reversed(causes) if str(each) not in told}
+        yield left_out, list(reversed(new.values()))
+    finally:
+        for each, trace, cause, context, suppressed in before:
+            each.__traceback__, each.__cause__, each.__context__ = trace, cause, context
+            each.__suppress_context__ = suppressed
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what led to it, each once, as Python would show them."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        yield at
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+
+
+def shorten(trace: TracebackType | None) -> tuple[TracebackType | None, int]:
+    """A traceback without the frames of this package, and of libraries that it called.
+
+    Libraries that the user's own code called, as in a tool, are kept.
+
+    Parameters
+    ----------
+    trace : TracebackType or None
+        Of an exception.
+
+    Returns
+    -------
+    shorter : TracebackType or None
+        None where nothing is left.
+    left_out : int
+        How many frames are not in it.
+    """
+    kept: list[TracebackType] = []
+    libraries: list[TracebackType] = []
+    above: Origin = "package"
+    total = 0
+    while trace is not None:
+        origin = _origin(trace)
+        total += bool(kept) or origin != "library"  # not IPython's own, above the cell
+        if origin == "library":
+            libraries.append(trace)
+        else:
+            if origin == above == "user":
+                kept += libraries
+            libraries = []
+            if origin == "user":
+                kept.append(trace)
+            above = origin
+        trace = trace.tb_next
+    if above == "user":
+        kept += libraries
+    shorter: TracebackType | None = None
+    for each in reversed(kept):
+        shorter = TracebackType(shorter, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return shorter, total - len(kept)
+
+
+def _origin(trace: TracebackType) -> Origin:
+    frame = trace.tb_frame
+    name = str(frame.f_globals.get("__name__", ""))
+    if name.partition(".")[0] == _PACKAGE:
+        return "package"
+    path = frame.f_code.co_filename
+    is_library = path.startswith(("<frozen", *_LIBRARIES)) or "-packages" in path
+    return "library" if is_library else "user"

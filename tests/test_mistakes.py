@@ -1,0 +1,208 @@
+"""What somebody meets who makes a mistake: one screen, the near name, what to write instead."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import re
+import traceback
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agentstream import (
+    Agent,
+    ModelSettings,
+    RunConfig,
+    Runner,
+    UserError,
+    chat,
+    function_tool,
+    show,
+)
+from agentstream.notebook.magic import load_ipython_extension
+from agentstream.testing import ScriptedModel, call
+from agentstream.tracebacks import render
+
+pytest.importorskip("IPython", reason="the lab extra is not installed")
+
+
+def poet(**options: Any) -> Agent:
+    return Agent(name="Poet", model=ScriptedModel(["It rains."], loop=True), **options)
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """IPython in this process, whose `typed` is what it writes for a cell."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(colors="nocolor")
+
+    def typed(cell: str) -> str:
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            shell.run_cell(cell)
+        return re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+
+    shell.typed = typed
+    shell.typed("from agentstream import *\nfrom agentstream.testing import *")
+    shell.typed("bare = Agent(name='Bare')")
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+@pytest.mark.parametrize(
+    ("call_it", "meant"),
+    [
+        (lambda: Agent(name="A", instruction="x"), "Agent() got an unexpected keyword argument"),
+        (lambda: Agent(name="A").clone(instruction="x"), "Did you mean 'instructions'?"),
+        (lambda: ModelSettings(temprature=1), "Did you mean 'temperature'?"),  # type: ignore[call-arg]
+        (lambda: RunConfig(modle="m"), "Did you mean 'model'?"),  # type: ignore[call-arg]
+        (lambda: RunConfig.of({"modle": "m"}), "did you mean 'model'?"),
+        (lambda: show(poet(), "x", timelin=True), "show() got an unexpected keyword argument"),
+        (lambda: show(poet(), "x", max_turn=1), "Did you mean 'max_turns'?"),
+        (lambda: chat(poet(), sesion=None), "chat() got an unexpected keyword argument"),
+        (lambda: chat(poet(), hook=None), "Did you mean 'hooks'?"),
+        (lambda: Runner.run_sync(poet(), "x", max_turn=1), "Did you mean 'max_turns'?"),  # type: ignore[call-arg]
+        (lambda: Runner.run_streamed(poet(), "x", sesion=1), "Did you mean 'session'?"),  # type: ignore[call-arg]
+        (lambda: asyncio.run(Runner.run(poet(), "x", max_turn=1)), "Did you mean 'max_turns'?"),  # type: ignore[call-arg]
+    ],
+)
+def test_an_unknown_keyword_argument_names_the_near_one(call_it: Any, meant: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(meant)):
+        call_it()
+
+
+def test_an_unknown_keyword_argument_that_is_near_nothing_suggests_nothing() -> None:
+    with pytest.raises(TypeError) as caught:
+        Agent(name="A", zzz=1)  # type: ignore[call-arg]
+    assert str(caught.value) == "Agent() got an unexpected keyword argument 'zzz'."
+
+
+def test_a_function_among_the_tools_is_refused_when_the_agent_is_made() -> None:
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    with pytest.raises(TypeError, match="add @function_tool to add"):
+        Agent(name="A", tools=[add])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="as_tool"):
+        Agent(name="A", tools=[poet()])  # type: ignore[list-item]
+
+
+async def test_awaiting_a_streamed_run_says_what_to_write() -> None:
+    result = Runner.run_streamed(poet(), "x")
+    with pytest.raises(UserError, match=re.escape("await show(result)")):
+        await result
+    await result.wait()
+    assert result.final_output == "It rains."
+
+
+async def test_a_plain_for_over_stream_events_says_what_to_write() -> None:
+    result = Runner.run_streamed(poet(), "x")
+    with pytest.raises(UserError, match="`for event in result`"):
+        list(result.stream_events())  # type: ignore[call-overload]
+    await result.wait()
+
+
+async def test_reading_events_after_the_end_says_that_there_are_none() -> None:
+    result = Runner.run_streamed(poet(), "x")
+    await result.wait()
+    with pytest.warns(UserWarning, match="to_frame\\('events'\\)") as caught:
+        assert [event async for event in result.stream_events()] == []
+    assert caught[0].filename == __file__
+
+
+async def test_reading_what_came_while_nobody_read_says_nothing() -> None:
+    result = Runner.run_streamed(poet(), "x")
+    while not result.is_complete:
+        await asyncio.sleep(0)
+    assert [event async for event in result.stream_events()]
+
+
+@pytest.mark.parametrize("cell", ["Runner.run_sync(bare, 'x')", "await Runner.run(bare, 'x')"])
+def test_without_a_key_the_error_is_one_screen_and_tb_shows_the_whole(
+    shell: Any, cell: str
+) -> None:
+    short = shell.typed(cell)
+    assert len(short.splitlines()) < 12
+    assert short.count("There is no OpenAI key") == 1
+    assert f"----> 1 {cell}" in short
+    assert "%tb shows them" in short
+    whole = shell.typed("%tb")
+    assert "agentstream/run/ask.py" in whole
+    assert len(whole.splitlines()) > 60
+
+
+def test_what_show_raises_is_said_once(shell: Any) -> None:
+    assert shell.typed("await show(bare, 'x')").count("There is no OpenAI key") == 1
+
+
+def test_the_users_own_lines_stay_with_what_they_called(shell: Any) -> None:
+    shell.typed(
+        "import json\n"
+        "@function_tool(failure_error_function=None)\n"
+        "def read() -> str:\n    return json.loads('{')\n"
+        "reader = Agent(name='R', tools=[read], model=ScriptedModel([call('read')]))"
+    )
+    short = shell.typed("Runner.run_sync(reader, 'x')")
+    assert "----> 4     return json.loads('{')" in short
+    assert "json/decoder.py" in short
+    assert "----> 1 Runner.run_sync(reader, 'x')" in short
+    assert "agentstream/" not in short
+
+
+def test_an_error_of_the_client_is_one_screen_with_its_cause(shell: Any) -> None:
+    shell.typed(
+        "from openai import AsyncOpenAI\n"
+        "client = AsyncOpenAI(base_url='http://127.0.0.1:9/v1', api_key='k', max_retries=0)\n"
+        "far = Agent(name='F', model=OpenAIChatCompletionsModel('m', client))"
+    )
+    short = shell.typed("await Runner.run(far, 'x')")
+    assert "APIConnectionError: Connection error." in short
+    assert short.count("Caused by ") == 1
+    assert len(short.splitlines()) < 12
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["Agent(nme='A')", "ModelSettings(temp=1)", "show(bare, 'x', tabel=1)", "chat(3)", "show(3)"],
+)
+def test_a_mistake_in_a_call_shows_that_call_only(shell: Any, cell: str) -> None:
+    short = shell.typed(cell)
+    assert f"----> 1 {cell}" in short
+    assert "agentstream/" not in short
+
+
+def test_rendering_leaves_an_error_as_it_was(shell: Any) -> None:
+    @function_tool(failure_error_function=None)
+    def fail() -> str:
+        try:
+            raise KeyError("inner")
+        except KeyError as inner:
+            raise ValueError("outer") from inner
+
+    agent = Agent(name="A", tools=[fail], model=ScriptedModel([call("fail")]))
+    with pytest.raises(UserError) as caught:
+        Runner.run_sync(agent, "x")
+    before = traceback.format_exception(caught.value)
+    render(caught.value)
+    assert traceback.format_exception(caught.value) == before
+    assert "KeyError" in "".join(before)
+
+
+def test_an_error_that_ipython_was_told_to_shorten_can_be_pickled() -> None:
+    with pytest.raises(TypeError) as caught:
+        Agent(name="A", zzz=1)  # type: ignore[call-arg]
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_the_magics_errors_stay_one_line(shell: Any) -> None:
+    load_ipython_extension(shell)
+    written = shell.typed("%%agent bare\nhello")
+    assert len(written.strip().splitlines()) < 5, written
