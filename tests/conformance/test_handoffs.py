@@ -252,16 +252,16 @@ async def test_input_of_a_handoff_is_not_coerced(sdk, server):
     class Count(pydantic.BaseModel):
         number: int
 
+    seen = []
+
+    def taken(context, count):
+        seen.append(count.number)
+
+    booking = server.agent(sdk, "Booking")
+    offered = sdk.handoff(booking, on_handoff=taken, input_type=Count)
+    triage = server.agent(sdk, "Triage", handoffs=[offered])
     shown = []
     for number in (5, "5", 5.0, None):
-        seen = []
-
-        def taken(context, count, seen=seen):
-            seen.append(count.number)
-
-        booking = server.agent(sdk, "Booking")
-        offered = sdk.handoff(booking, on_handoff=taken, input_type=Count)
-        triage = server.agent(sdk, "Triage", handoffs=[offered])
         server.play([hand_off("Booking", number=number), "Booked."])
-        shown.append([await run(sdk, triage, "Book"), list(seen)])
-    return shown
+        shown.append(await run(sdk, triage, "Book"))
+    return [shown, seen]
