@@ -52,9 +52,12 @@ if TYPE_CHECKING:
         RunItemStreamEvent,
         StreamEvent,
     )
-    from .extensions.handoff_filters import (
+    from .extensions.handoff_history import (
         default_handoff_history_mapper,
+        get_conversation_history_wrappers,
         nest_handoff_history,
+        reset_conversation_history_wrappers,
+        set_conversation_history_wrappers,
     )
     from .guardrails import (
         GuardrailFunctionOutput,
@@ -398,6 +401,7 @@ __all__ = [
     "dispose_resolved_computers",
     "enable_verbose_stdout_logging",
     "function_tool",
+    "get_conversation_history_wrappers",
     "handoff",
     "input_guardrail",
     "load_ipython_extension",
@@ -405,9 +409,11 @@ __all__ = [
     "nest_handoff_history",
     "output_guardrail",
     "recording",
+    "reset_conversation_history_wrappers",
     "resolve_computer",
     "retry_policies",
     "run_demo_loop",
+    "set_conversation_history_wrappers",
     "set_default_openai_api",
     "set_default_openai_client",
     "set_default_openai_key",

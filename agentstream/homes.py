@@ -29,7 +29,10 @@ _NAMES: Final = {
         "ToolOutputGuardrailTripwireTriggered ToolTimeoutError UserError"
     ),
     "events": "AgentUpdatedStreamEvent RawResponsesStreamEvent RunItemStreamEvent StreamEvent",
-    "extensions.handoff_filters": "default_handoff_history_mapper nest_handoff_history",
+    "extensions.handoff_history": (
+        "default_handoff_history_mapper get_conversation_history_wrappers nest_handoff_history "
+        "reset_conversation_history_wrappers set_conversation_history_wrappers"
+    ),
     "guardrails": (
         "GuardrailFunctionOutput InputGuardrail InputGuardrailResult OutputGuardrail "
         "OutputGuardrailResult ToolGuardrailFunctionOutput ToolInputGuardrail "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from ..errors import UserError
-from ..extensions.handoff_filters import nest_handoff_history
+from ..extensions.handoff_history import nest_handoff_history
 from ..handoffs import Handoff, HandoffInputData
 from .decide import last_turn
 from .options import RunOptions, call
 from .state import RunState
+
+logger = logging.getLogger("agentstream")
 
 
 async def transfer(
@@ -31,6 +34,13 @@ async def transfer(
     if handoff.nest_handoff_history is not None:
         nest = handoff.nest_handoff_history
     if filter_input is None and not nest:
+        return
+    if state.server_managed and filter_input is None:
+        logger.warning(
+            "The server keeps the conversation (conversation_id or previous_response_id), where it "
+            "cannot be nested: %s gets it as it is, in spite of nest_handoff_history.",
+            target.name,
+        )
         return
     if state.server_managed:
         raise UserError(

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pydantic
 
-from agentstream.testing import call, hand_off, turn
+from agentstream.testing import call, hand_off, turn, web_search
 
 from .harness import BOTH, conforms, differs, hooks, ran, run, streamed
 
@@ -265,3 +265,100 @@ async def test_input_of_a_handoff_is_not_coerced(sdk, server):
         server.play([hand_off("Booking", number=number), "Booked."])
         shown.append(await run(sdk, triage, "Book"))
     return [shown, seen]
+
+
+def nested_requests(server):
+    """What the models were sent, without each project's own words before a history."""
+    for request in server.requests:
+        without_the_words_before_it(request.body["input"])
+    return [request.body["input"] for request in server.requests]
+
+
+HISTORIES = {
+    "text": "Book",
+    "names": [
+        {"role": "user", "name": "Ada", "content": "Book a table"},
+        {"role": "assistant", "content": "For how many?\nAnd when?"},
+        {"role": "user", "name": "Bob", "content": "Two: at noon (12.00)"},
+        {"role": "developer", "content": ""},
+        {"role": "user", "content": [{"type": "input_text", "text": "Soon"}]},
+    ],
+}
+
+
+@conforms
+async def test_the_histories_of_several_handoffs_are_one_flat_list_with_names(sdk, server):
+    @sdk.function_tool
+    def look() -> str:
+        """Look."""
+        return "seen\nit"
+
+    third = server.agent(sdk, "Third")
+    second = server.agent(sdk, "Second", tools=[look], handoffs=[third])
+    first = server.agent(sdk, "First", tools=[look, sdk.WebSearchTool()], handoffs=[second])
+    config = sdk.RunConfig(nest_handoff_history=True)
+    counted = {"input_tokens": 1, "output_tokens": 1}
+    answers = [
+        [web_search("tables"), call("look")],
+        ["On it.", hand_off("Second")],
+        [call("look")],
+        [hand_off("Third")],
+        ["Booked."],
+    ]
+    shown = []
+    for history in HISTORIES.values():
+        server.play([turn(*parts, usage=counted) for parts in answers])
+        result = await sdk.Runner.run(first, history, run_config=config)
+        shown.append([result.final_output, [item.type for item in result.new_items]])
+    return [shown, nested_requests(server)]
+
+
+@conforms
+async def test_a_mapper_of_ones_own_is_given_all_items(sdk, server):
+    seen = []
+
+    def mapper(items):
+        seen.append([item.get("role") or item.get("type") for item in items])
+        return [{"role": "user", "content": f"{len(items)} items"}]
+
+    third = server.agent(sdk, "Third")
+    second = server.agent(sdk, "Second", handoffs=[third])
+    first = server.agent(sdk, "First", handoffs=[sdk.handoff(second, nest_handoff_history=True)])
+    config = sdk.RunConfig(nest_handoff_history=True, handoff_history_mapper=mapper)
+    server.play([turn("On it.", hand_off("Second")), hand_off("Third"), "Booked."])
+    return [await run(sdk, first, "Book", run_config=config), seen]
+
+
+@conforms
+async def test_the_markers_of_a_history_may_be_ones_own(sdk, server):
+    sdk.set_conversation_history_wrappers(start="<CONVERSATION HISTORY> [", end="]")
+    try:
+        second = server.agent(sdk, "Second", handoffs=[server.agent(sdk, "Third")])
+        first = server.agent(sdk, "First", handoffs=[second])
+        server.play([hand_off("Second"), hand_off("Third"), "Booked."])
+        config = sdk.RunConfig(nest_handoff_history=True)
+        result = await sdk.Runner.run(first, "Book", run_config=config)
+        shown = sdk.get_conversation_history_wrappers()
+    finally:
+        sdk.reset_conversation_history_wrappers()
+    nested_requests(server)
+    return [result.final_output, shown, sdk.get_conversation_history_wrappers()]
+
+
+@conforms
+async def test_a_history_that_the_server_keeps_is_not_nested(sdk, server):
+    shown = []
+    for kept in (
+        {"conversation_id": "conv_1"},
+        {"previous_response_id": "resp_0"},
+        {"auto_previous_response_id": True},
+    ):
+        second = server.agent(sdk, "Second")
+        first = server.agent(sdk, "First", handoffs=[second])
+        config = sdk.RunConfig(nest_handoff_history=True)
+        turns = [hand_off("Second"), "Booked."]
+        shown.append(await ran(sdk, server, turns, first, "Book", run_config=config, **kept))
+        filtered = sdk.RunConfig(handoff_input_filter=lambda data: data)
+        server.play(turns)
+        shown.append((await run(sdk, first, "Book", run_config=filtered, **kept))["error"]["type"])
+    return shown
