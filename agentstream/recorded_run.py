@@ -182,8 +182,7 @@ class Playback(RunResultStreaming):
                 await self._pace.wait(at - late, began)
                 last, paused = at, event.type in _ENDS
                 _take(state, self._script, event, at)
-                for observer in state.observers:
-                    observer(event)
+                state.observers.tell_all((event,))
                 if event.type in _STREAM:
                     self._observe([event])
         except asyncio.CancelledError:

@@ -29,6 +29,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tracebacks",
         "keywords",
         "printable",
+        "watchers",
     ),
     ("errors", "usage", "tool_output", "items", "events"),
     ("run_context", "tool_context"),

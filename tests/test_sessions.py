@@ -199,6 +199,30 @@ async def test_a_damaged_row_is_left_out_and_reported_once(
     raw.close()
 
 
+async def test_a_null_in_another_programs_table_is_left_out_and_reported(
+    path: Path, caplog: pytest.LogCaptureFixture
+):
+    raw = sqlite3.connect(path)
+    raw.execute("CREATE TABLE agent_sessions (session_id TEXT PRIMARY KEY, updated_at TIMESTAMP)")
+    raw.execute(
+        "CREATE TABLE agent_messages (id INTEGER PRIMARY KEY, session_id TEXT, message_data)"
+    )
+    for data in (json.dumps(numbered(1)[0]), None, 7, 1.5, json.dumps(numbered(2)[0])):
+        raw.execute(
+            "INSERT INTO agent_messages (session_id, message_data) VALUES ('one', ?)", (data,)
+        )
+    raw.commit()
+    raw.close()
+    session = SQLiteSession("one", path)
+    with caplog.at_level(logging.WARNING, "agentstream.sessions"):
+        assert numbers(await session.get_items()) == [1, 2]
+        assert numbers(await session.get_items(1)) == [2]
+    assert len(caplog.records) == 3
+    assert "is no JSON object; it is left out and left as it is: None" in caplog.text
+    assert await session.pop_item() == numbered(2)[0]
+    session.close()
+
+
 def test_a_file_that_is_no_database_is_named(path: Path):
     path.write_bytes(b"hello world" * 1000)
     with pytest.raises(SessionStorageError, match=r"chat\.db.*not an SQLite database"):

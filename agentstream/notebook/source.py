@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..trace import Trace
 from ..trace.marks import RunCancelled, RunFailed, RunFinished
 from ..tracebacks import mark
+from ..watchers import Watchers
 
 _CLOSING_TIME = 5.0  # seconds, as for runs of our own
 
@@ -72,7 +73,7 @@ class Source:
         own = getattr(result, "trace", None)
         self.foreign = not isinstance(own, Trace)
         self.trace: Trace = own if isinstance(own, Trace) else Trace()
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers = Watchers()
         self._reading: asyncio.Task[None] | None = None
         self._unread: deque[Any] | None = deque()  # None: nobody wants them
         self._news = asyncio.Event()
@@ -164,8 +165,7 @@ class Source:
 
     def _tell(self) -> None:
         self._news.set()
-        for watcher in self._watchers:
-            watcher()
+        self._watchers.tell()
 
     def events_now(self) -> Iterator[Any]:
         """The run's events without async.

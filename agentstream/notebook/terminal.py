@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
 
 from ..printable import printable, printable_line, write_text
 from ..trace import Trace
 from ..trace.parts import Part, output_text
 from ..trace.scale import length_label
+from ..watchers import log_failure
 
 _DIM, _BOLD, _CYAN, _RED = "\033[2m", "\033[1m", "\033[36m", "\033[31m"
 _OUTPUT_SHOWN = 500  # characters of a tool's output
@@ -35,11 +38,37 @@ class TerminalView:
         self._written: dict[int, int] = {}
         self._told: dict[int, str] = {}
         self._at_line_start = True
+        self._has_failed = False
         self._last: int | None = None
         self._retries = self._silences = 0
 
     def update(self) -> None:
         """Write what is new."""
+        self._safely(self._update)
+
+    def close(self, *, reason: bool = True) -> None:
+        """The run is over: write its end, and why it failed unless that is raised as well."""
+        self._safely(lambda: self._close(reason))
+
+    def add(self, text: str) -> None:
+        """Write text below the run."""
+        self._safely(lambda: self._add(text))
+
+    def _safely(self, write: Callable[[], None]) -> None:
+        """Write, or tell in a line that it failed: a view never fails a run."""
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._version = self.trace.version
+            if self._has_failed:
+                return
+            self._has_failed = True
+            log_failure(type(self))
+            with suppress(Exception):  # where it is shown may be what is broken
+                told = f"{type(error).__name__}: {error}"
+                self._write(f"\n[This view failed ({told}); the run goes on]", _RED, line=True)
+
+    def _update(self) -> None:
         if self.trace.version == self._version:
             return
         for part in self.trace.changed_since(self._version):
@@ -56,8 +85,7 @@ class TerminalView:
         self._version = self.trace.version
         self.out.flush()
 
-    def close(self, *, reason: bool = True) -> None:
-        """The run is over: write its end, and why it failed unless that is raised as well."""
+    def _close(self, reason: bool) -> None:
         self.update()
         self._line()
         end = _ENDS.get(self.trace.status)
@@ -66,8 +94,7 @@ class TerminalView:
             self._write(f"[{end}{why}]", _RED, line=True)
         self.out.flush()
 
-    def add(self, text: str) -> None:
-        """Write text below the run."""
+    def _add(self, text: str) -> None:
         self._line()
         self._write(text)
         self.out.flush()

@@ -14,6 +14,7 @@ from ..events import StreamEvent
 from ..together import loop_here
 from ..trace.marks import RunCancelled
 from ..tracebacks import mark
+from ..watchers import Watchers
 from .event_stream import EventStream
 from .interrupts import Halted
 from .loop import drive
@@ -92,7 +93,7 @@ class RunResultStreaming(RunResultBase):
         self._error_told = False
         self._cancelled = False
         self._unread = False
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers = Watchers()
         running = loop_here()
         if running is not None:
             self._start(running)
@@ -158,8 +159,7 @@ class RunResultStreaming(RunResultBase):
             self._wake()
 
     def _tell_watchers(self, event: Any = None) -> None:
-        for watcher in self._watchers:
-            watcher()
+        self._watchers.tell()
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have `watcher` called whenever the run has gone on, and when it has ended.
@@ -169,7 +169,8 @@ class RunResultStreaming(RunResultBase):
         Parameters
         ----------
         watcher : callable
-            Called without arguments, on the run's loop; it must not block and must not raise.
+            Called without arguments, on the run's loop; it must not block. What it raises is logged
+            once, and does not fail the run.
 
         Examples
         --------
@@ -195,7 +196,7 @@ class RunResultStreaming(RunResultBase):
         ----------
         observer : callable
             Takes a stream event or one of `agentstream.trace.marks`; called on the run's loop; it
-            must not block and must not raise.
+            must not block. What it raises is logged once, and does not fail the run.
 
         Examples
         --------

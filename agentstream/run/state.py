@@ -26,6 +26,7 @@ from ..items import (
 )
 from ..run_context import RunContextWrapper, TContext
 from ..trace import Trace
+from ..watchers import Watchers
 from .config import DEFAULT_MAX_TURNS, ReasoningItemIdPolicy
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class RunState(Generic[TContext, TAgent]):
         """How many of `new_items` are in the session."""
         self.trace = Trace()
         """The run as data; a run that is resumed goes on in it."""
-        self.observers: list[Callable[[Any], None]] = []
+        self.observers = Watchers()
         """Told each event and each mark, after the trace."""
         self.began: float | None = None
         """When the run began, on the monotonic clock: the zero of the trace's times."""
@@ -156,7 +157,7 @@ class RunState(Generic[TContext, TAgent]):
         for name, value in vars(self).items():
             if isinstance(value, (list, set)):
                 setattr(twin, name, copy(value))
-        twin.observers = []
+        twin.observers = Watchers()
         twin.nested = {call_id: inner.copy() for call_id, inner in self.nested.items()}
         return twin
 
@@ -206,9 +207,8 @@ class RunState(Generic[TContext, TAgent]):
         if self.began is None:
             self.began = now
         self.trace.add_all(events, now - self.began)
-        for observer in self.observers:
-            for event in events:
-                observer(event)
+        if self.observers:
+            self.observers.tell_all(events)
 
     def details(self) -> RunErrorDetails:
         """What the run has reached, for an error to carry."""

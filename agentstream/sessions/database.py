@@ -151,8 +151,10 @@ class Tables:
                 f"CREATE INDEX IF NOT EXISTS {self.index} ON {self.messages} (session_id, id)"
             )
 
-    def rows(self, connection: sqlite3.Connection, session_id: str) -> Generator[tuple[int, bytes]]:
-        """Give row ids and stored bytes, latest first."""
+    def rows(
+        self, connection: sqlite3.Connection, session_id: str
+    ) -> Generator[tuple[int, bytes | None]]:
+        """Give row ids and stored bytes, latest first; None for NULL in another program's table."""
         # As BLOB: sqlite3 raises for a whole result when one TEXT of it is not valid UTF-8.
         query = (
             f"SELECT id, CAST(message_data AS BLOB) FROM {self.messages} "

@@ -120,7 +120,7 @@ class SQLiteSession(SessionABC):
         with closing(self._tables.rows(connection, self.session_id)) as rows:
             for row_id, data in rows:
                 try:
-                    item = read_json(data)
+                    item = None if data is None else read_json(data)
                 except ValueError:
                     item = None
                 if isinstance(item, dict):
@@ -131,7 +131,7 @@ class SQLiteSession(SessionABC):
                         "Row %d of table %r in %r (session %r) is no JSON object; it is left out "
                         "and left as it is: %r",
                         row_id, self.messages_table, self._database.path, self.session_id,
-                        data[:80],
+                        None if data is None else data[:80],
                     )  # fmt: skip
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
