@@ -22,6 +22,7 @@ from agentstream.models.chat_stream import ChatFold
 from agentstream.models.wire import SSESplitter
 from agentstream.testing import ScriptedServer, raw, say
 from tests.models.chat_chunks import template
+from tests.trace.test_frames import assert_writable
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "streams"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -246,6 +247,8 @@ async def test_a_run_delivers_what_the_official_client_sees(name: str) -> None:
             played = range(first, min(len(server.calls), total))
             expected = [await official(name, number) for number in played]
             check_run(name, result, events, seen, expected, server.calls[first:])
+            for table in ("items", "turns", "events", "spans"):
+                assert_writable(result.to_frame(table))
 
 
 def check_run(

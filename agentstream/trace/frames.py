@@ -5,8 +5,11 @@ Each table has its columns and types written down once, below; an empty run has 
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..printable import clean_text, printable
@@ -67,7 +70,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "type": ("category", _ITEM_TYPES),
         "name": "string",
         "text": "string",
-        "arguments": "object",
+        "arguments": "string",
         "output": "string",
         "call_id": "string",
         "started_s": "float64",
@@ -148,8 +151,9 @@ def to_frame(run: Any, table: Table = "items") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Times are seconds since the start of the run. ``attrs`` names the run. All columns but
-        ``arguments`` (dicts) survive ``to_parquet``, ``to_csv`` and ``to_json``.
+        Times are seconds since the start of the run. ``attrs`` names the run. Every table can be
+        written by ``to_parquet``, ``to_csv``, ``to_json``, ``to_excel`` and ``to_sql``: no column
+        holds anything but numbers and texts (``arguments`` are JSON text).
 
     Raises
     ------
@@ -164,6 +168,7 @@ def to_frame(run: Any, table: Table = "items") -> pd.DataFrame:
     """
     if table not in _COLUMNS:
         raise ValueError(f"no table {table!r} of a run: use one of {', '.join(_COLUMNS)}")
+    _show_as_text()
     many = _several(run)
     if many is None:
         trace = as_trace(run)
@@ -176,6 +181,22 @@ def to_frame(run: Any, table: Table = "items") -> pd.DataFrame:
     frame = _build(table, records, {"run": ("category", [name for name, _ in many])})
     frame.attrs["run"] = [name for name, _ in many]
     return frame
+
+
+@cache
+def _show_as_text() -> None:
+    r"""Keep JupyterLab from typesetting tables: a tool's ``$\href{...}$`` is text, no formula.
+
+    TeX can make links into the Jupyter server and boxes of any size. A table that is derived from
+    ours holds the same text, so this is pandas' own option and not a mark on one frame. It is set
+    once, so that a user can set it back.
+    """
+    if "IPython" not in sys.modules:  # nothing shows the HTML of a frame there
+        return
+    import pandas as pd
+
+    pd.set_option("display.html.use_mathjax", False)
+    pd.set_option("styler.html.mathjax", False)
 
 
 def _several(run: Any) -> list[tuple[str, Trace]] | None:
@@ -237,15 +258,14 @@ def _as_text(value: Any) -> str:
     return clean_text(value if isinstance(value, str) else str(value))
 
 
-def _clean(value: Any) -> Any:
-    """Arguments as `_as_text` has texts."""
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, list):
-        return [_clean(one) for one in value]
-    if isinstance(value, dict):
-        return {clean_text(name): _clean(one) for name, one in value.items()}
-    return value
+def _as_json(arguments: dict[str, Any] | None) -> str | None:
+    """Arguments as one text: no file format holds dicts whose keys differ from row to row."""
+    if arguments is None:
+        return None
+    try:
+        return json.dumps(arguments, ensure_ascii=False, default=str)
+    except (RecursionError, TypeError, ValueError):  # very deep, or keys that JSON does not know
+        return str(arguments)
 
 
 def _nested(trace: Trace) -> Iterator[tuple[Part, Trace]]:
@@ -296,7 +316,7 @@ def _item(trace: Trace, row: ItemRow, parent: str | None) -> Record:
         "type": row.type,
         "name": (part.target or part.name) if is_call else None,
         "text": None if is_call else part.text,
-        "arguments": _clean(content.arguments(part)) if is_call else None,
+        "arguments": _as_json(content.arguments(part)) if is_call else None,
         "output": content.output(part) if has_output else None,
         "call_id": part.call_id if part.kind != "mcp_approval" else part.item_id,
         "status": part.status,

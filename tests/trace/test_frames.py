@@ -3,6 +3,10 @@ from __future__ import annotations
 import io
 import json
 import math
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,7 @@ def test_items_have_a_row_each_in_order() -> None:
         ("message_output_item", "-"),
     ]
     weather = frame.loc[4]
-    assert weather["arguments"] == {"city": "Lisbon"}
+    assert weather["arguments"] == '{"city": "Lisbon"}'
     assert weather["output"] == "21 °C"
     assert (weather["turn"], weather["agent"], weather["status"]) == (1, "Triage", "completed")
     assert weather["duration_s"] == pytest.approx(0.8)
@@ -174,7 +178,7 @@ def assert_same_values(again: pd.DataFrame, frame: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_plain_columns_survive_csv_and_json(table: Any) -> None:
-    frame = to_frame(fold(chain()), table).drop(columns="arguments", errors="ignore")
+    frame = to_frame(fold(chain()), table)
     types = {
         name: "string" if isinstance(kind, pd.CategoricalDtype) else kind
         for name, kind in frame.dtypes.items()
@@ -188,11 +192,57 @@ def test_plain_columns_survive_csv_and_json(table: Any) -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_plain_columns_survive_parquet(table: Any, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="pyarrow, which reads and writes parquet, is missing")
-    frame = to_frame(fold(chain()), table).drop(columns="arguments", errors="ignore")
+    frame = to_frame(fold(chain()), table)
     frame.to_parquet(tmp_path / "run.parquet")
     again = pd.read_parquet(tmp_path / "run.parquet")
     pd.testing.assert_frame_equal(again, frame, check_categorical=False)
     assert again.attrs == frame.attrs
+
+
+def assert_writable(frame: pd.DataFrame) -> None:
+    """Write a table in each format that pandas offers for it."""
+    pytest.importorskip("pyarrow", reason="pyarrow, which reads and writes parquet, is missing")
+    pytest.importorskip("openpyxl", reason="openpyxl, which writes Excel's files, is missing")
+    again = pd.read_parquet(io.BytesIO(frame.to_parquet()))
+    assert_same_values(again, frame)
+    frame.to_csv(io.StringIO())
+    frame.to_json(orient="table")
+    frame.to_excel(io.BytesIO())
+    with closing(sqlite3.connect(":memory:")) as database:
+        assert (frame.to_sql("run", database) or 0) == len(frame)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_calls_without_arguments_and_of_any_signs_can_be_written_everywhere(table: Any) -> None:
+    script = Script().begin().call("ping", {}, "c").end().result("c", "\x1b[31m\x0bred\ud83d")
+    assert_writable(to_frame(fold(script.events), table))
+    mixed = script.begin().call("look", {"n": 3, "\ud83d": {"deep": [1, "\x1b"]}}, "d").end()
+    assert_writable(to_frame(fold(mixed.events), table))
+    assert_writable(to_frame(Trace(), table))
+
+
+def test_arguments_are_json_and_keep_their_types() -> None:
+    script = Script().begin().call("ping", {}, "c").end().begin().call("look", {"n": 3}, "d").end()
+    frame = to_frame(fold(script.events))
+    again = pd.read_parquet(io.BytesIO(frame.to_parquet()))
+    assert [json.loads(text) for text in again["arguments"]] == [{}, {"n": 3}]
+
+
+def test_jupyter_shows_tables_as_text_and_typesets_no_formula_of_a_tool() -> None:
+    """Also tables that were derived from ours; a user's own setting stays afterwards."""
+    program = """
+import pandas as pd, IPython
+from agentstream.trace import Trace, to_frame
+frame = to_frame(Trace())
+assert type(frame) is pd.DataFrame
+for shown in (frame, frame.merge(frame), frame.groupby("turn").size().to_frame()):
+    head = shown._repr_html_().partition("<thead>")[0]
+    assert "tex2jax_ignore" in head and "mathjax_ignore" in head, head
+pd.set_option("display.html.use_mathjax", True)
+to_frame(Trace())
+assert "mathjax_ignore" not in frame._repr_html_()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_an_unknown_table_or_run_says_what_there_is() -> None:
