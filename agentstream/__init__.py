@@ -212,6 +212,9 @@ if TYPE_CHECKING:
     from .run.runner import (
         Runner,
     )
+    from .run.running import (
+        runs,
+    )
     from .run.state import (
         RunState,
     )
@@ -413,6 +416,7 @@ __all__ = [
     "resolve_computer",
     "retry_policies",
     "run_demo_loop",
+    "runs",
     "set_conversation_history_wrappers",
     "set_default_openai_api",
     "set_default_openai_client",

@@ -84,6 +84,7 @@ _NAMES: Final = {
     "run.repl": "run_demo_loop",
     "run.result": "RunResult RunResultStreaming",
     "run.runner": "Runner",
+    "run.running": "runs",
     "run.state": "RunState",
     "run_context": "AgentHookContext RunContextWrapper TContext",
     "sessions": "OpenAIConversationsSession SQLiteSession Session SessionABC SessionSettings",

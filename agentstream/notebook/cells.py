@@ -7,8 +7,10 @@ when it ends. So the ends of cells are counted here, by IPython's events.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary, ref
+
+T = TypeVar("T")
 
 _ENDED: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """How many cells each shell has ended since we began to count."""
@@ -49,6 +51,33 @@ def identity() -> tuple[object, int]:
     here = shell()
     parent = here.get_parent() if hasattr(here, "get_parent") else {}
     return (parent.get("metadata") or {}).get("cellId"), count()
+
+
+class OfCells(Generic[T]):
+    """What the cells have made, for them to be told when they are executed again.
+
+    Where the front end does not name its cells (a console), nothing is found.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[object, list[tuple[int, ref[T]]]] = {}
+
+    def replace(self, thing: T) -> list[T]:
+        """Note what the cell at work has made; what its earlier executions had."""
+        cell, execution = identity()
+        if cell is None:
+            return []
+        made = self._made.get(cell, [])
+        earlier = [one() for number, one in made if number != execution]
+        now = [(number, one) for number, one in made if number == execution]
+        self._made[cell] = [*now, (execution, ref(thing))]
+        return [one for one in earlier if one is not None]
+
+
+def is_held(thing: object) -> bool:
+    """Whether a variable of the user's holds it; what IPython keeps of outputs does not count."""
+    names: dict[str, Any] = getattr(shell(), "user_ns", {})
+    return any(value is thing for name, value in names.items() if not name.startswith("_"))
 
 
 def at_the_end_of_a_cell(function: Callable[[], None]) -> Callable[[], None]:

@@ -20,6 +20,7 @@ from .show import check_options, in_a_notebook
 from .source import Bell, Source
 
 if TYPE_CHECKING:
+    from ..run.result import RunResultStreaming
     from .chat_view import ChatView
 
 
@@ -162,7 +163,7 @@ class Chat:
             raise UserError("chat(agent).widget is for notebooks; here, await chat.send('...').")
         return self._view
 
-    async def send(self, text: str) -> Any:
+    async def send(self, text: str) -> RunResultStreaming:
         """Say something, and wait for the answer, which is shown in the conversation.
 
         Parameters
@@ -185,9 +186,10 @@ class Chat:
         await self._remember()
         turn = self._begin(text)
         await self._watched(turn)
-        return turn.result
+        result: RunResultStreaming = turn.result
+        return result
 
-    async def approve(self, call_id: str | None = None) -> Any:
+    async def approve(self, call_id: str | None = None) -> RunResultStreaming:
         """Approve the call with this `call_id`, every one that waits if none is named, and go on.
 
         Returns
@@ -202,7 +204,7 @@ class Chat:
         """
         return await self._decide(call_id, approve=True)
 
-    async def reject(self, call_id: str | None = None) -> Any:
+    async def reject(self, call_id: str | None = None) -> RunResultStreaming:
         """Reject the call that waits, all of them if none is named; otherwise as `approve`."""
         return await self._decide(call_id, approve=False)
 

@@ -17,7 +17,7 @@ import traitlets
 from ..together import loop_here
 from ..trace import Trace
 from .board import Board
-from .cells import count, identity, remember_shown
+from .cells import OfCells, count, remember_shown
 from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html
 from .chat_turn import ChatTurn, PastTurn
 from .panels import Panels
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .chat import Chat
 
 _NUMBERS = itertools.count(1)
-_OPEN: dict[object, list[ChatView]] = {}
+_OPEN: OfCells[ChatView] = OfCells()
 """The conversations of each cell; they are closed when it is run again."""
 
 
@@ -124,12 +124,12 @@ class ChatView(AgentView):
         self._shown_in: int | None = None  # the number of the cell
         self._place: Place | None = None
         self._home = loop_here()
-        self._cell, self._execution = identity()
         super().__init__(
             Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
         )
         self.live = False
-        self._close_older()
+        for older in _OPEN.replace(self):
+            older._chat.close()  # its place is gone
         show_in_time(self._show_in_time, self._home)
 
     def _lay_out(self, trace: Trace, **_: Any) -> None:
@@ -162,16 +162,6 @@ class ChatView(AgentView):
     def _show_in_time(self) -> None:
         if self._shown_in is None and not is_inside_another(self):
             self.show()
-
-    def _close_older(self) -> None:
-        """Close what earlier executions of this cell have left; their place is gone."""
-        if self._cell is None:
-            return
-        views = _OPEN.setdefault(self._cell, [])
-        for one in [view for view in views if view._execution != self._execution]:
-            one._chat.close()
-            views.remove(one)
-        views.append(self)
 
     # -- its turns --
 

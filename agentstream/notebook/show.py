@@ -10,24 +10,51 @@ from __future__ import annotations
 import atexit
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from ..errors import UserError
 from ..keywords import check_keywords, named_keywords
-from ..trace import Trace
 from ..tracebacks import mark
 from .cells import is_shown_here, remember_shown, shell
+from .shown import Result, Shown
 from .source import Source
 from .terminal import TerminalView
 
 if TYPE_CHECKING:
-    from .widget_show import ShownWidget
+    from ..agent import Agent
+    from ..items import TResponseInputItem
+    from ..recorded_run import RecordedRun
+    from ..run.result import RunResultStreaming
+    from ..run.state import RunState
+
+Run = TypeVar("Run")
+
+
+@overload
+def show(
+    run: Agent[Any],
+    input: str | list[TResponseInputItem] | RunState[Any],
+    *,
+    table: bool = False,
+    timeline: bool = False,
+    **options: Any,
+) -> Shown[RunResultStreaming]: ...
+
+
+@overload
+def show(
+    run: RecordedRun, *, table: bool = False, timeline: bool = False
+) -> Shown[RunResultStreaming]: ...
+
+
+@overload
+def show(run: Run, *, table: bool = False, timeline: bool = False) -> Shown[Run]: ...
 
 
 def show(
     run: Any, input: Any = None, *, table: bool = False, timeline: bool = False, **options: Any
-) -> ShownWidget | ShownText:
+) -> Shown[Any]:
     """Watch a run while it goes on.
 
     Parameters
@@ -65,12 +92,13 @@ def show(
     Poet
     Rain on the roof.
     """
-    source = Source(_started(run, input, options))
+    started = _started(run, input, options)
+    source: Source = Source(started)
     if not in_a_notebook():
         return ShownText(source, table=table, timeline=timeline)
     from .widget_show import ShownWidget
 
-    return ShownWidget(source, table=table, timeline=timeline)
+    return ShownWidget(source, table=table, timeline=timeline, starts=started is not run)
 
 
 def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
@@ -125,9 +153,9 @@ def in_a_notebook() -> bool:
     return getattr(shell(), "kernel", None) is not None
 
 
-_UNCLOSED: WeakSet[ShownText] = WeakSet()
+_UNCLOSED: WeakSet[ShownText[Any]] = WeakSet()
 
-_NEWEST: WeakKeyDictionary[Any, ref[ShownText]] = WeakKeyDictionary()
+_NEWEST: WeakKeyDictionary[Any, ref[ShownText[Any]]] = WeakKeyDictionary()
 """What writes a run, by its result."""
 
 
@@ -138,7 +166,7 @@ def _close_all() -> None:
         shown._close()
 
 
-class ShownText:
+class ShownText(Shown[Result]):
     """A run written to the terminal as it goes on."""
 
     def __init__(self, source: Source, *, table: bool = False, timeline: bool = False) -> None:
@@ -164,19 +192,13 @@ class ShownText:
             self._closed = False
             self._view.update()
 
-    @property
-    def trace(self) -> Trace:
-        """The run as data."""
-        return self.source.trace
-
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, Result]:
         return self._watched().__await__()
 
-    async def _watched(self) -> Any:
+    async def _watched(self) -> Result:
         with self._reading():
-            async for _ in self.source.events():
-                pass
-        return self.source.result
+            await self.source.ended()
+        return self.result
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         with self._reading():
@@ -215,6 +237,3 @@ class ShownText:
         """In a terminal there is no background: it watches until the run is done."""
         for _ in self:
             pass
-
-    def __repr__(self) -> str:
-        return f"show({self.source.result!r})"

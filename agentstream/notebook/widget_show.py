@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -10,17 +11,20 @@ from typing import Any
 
 from ..together import loop_here
 from . import place
-from .cells import remember_shown
+from .cells import OfCells, is_held, remember_shown
+from .shown import Result, Shown
 from .snapshot import snapshot
 from .source import Bell, RunInterrupted, Source
 from .view import AgentView
 
 # ipywidgets keeps what is open for good, and with it the run and all it holds.
 _KEPT_OPEN = 5
-_ENDED: deque[ShownWidget] = deque()
+_ENDED: deque[ShownWidget[Any]] = deque()
+
+_OF_CELLS: OfCells[ShownWidget[Any]] = OfCells()
 
 
-class ShownWidget(AgentView):
+class ShownWidget(Shown[Result], AgentView):
     """A run in the cell: await it, iterate it, or leave it there.
 
     Parameters
@@ -29,10 +33,20 @@ class ShownWidget(AgentView):
         The run.
     table, timeline : bool
         Whether the run's items and its timeline are shown under the answer.
+    starts : bool
+        Whether the run was started to be shown here.
     """
 
-    def __init__(self, source: Source, *, table: bool = False, timeline: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        table: bool = False,
+        timeline: bool = False,
+        starts: bool = False,
+    ) -> None:
         self.source = source
+        self._starts = starts
         self._extras = {"table": table, "timeline": timeline}
         self._place: place.Place | None = None
         self._ended = False
@@ -46,6 +60,8 @@ class ShownWidget(AgentView):
         source.watch(self._changed)
         if self._home is not None:
             source.start()
+        for earlier in _OF_CELLS.replace(self):
+            earlier._give_way(self)
         place.show_in_time(self._show_in_time, self._home)
 
     # -- on the page --
@@ -126,16 +142,28 @@ class ShownWidget(AgentView):
         self.source.cancel()
         self._decisions.ring()
 
+    def _give_way(self, newer: ShownWidget[Any]) -> None:
+        """The cell is executed again: a run that nobody sees or holds any more is stopped."""
+        result = self.source.result
+        is_over = self.source.is_complete or result is newer.source.result
+        if is_over or not (self._starts or not is_held(result)):
+            return
+        self.source.cancel()
+        sys.stdout.write(
+            "The earlier run of this cell was still going on. It has been stopped; to keep it, "
+            "hold its result: result = Runner.run_streamed(...), then show(result).\n"
+        )
+
     # -- in the program --
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, Result]:
         return self._watched().__await__()
 
-    async def _watched(self) -> Any:
+    async def _watched(self) -> Result:
         __tracebackhide__ = True  # IPython leaves such frames out
         async for _ in self._guarded(read=False):
             pass
-        return self.source.result
+        return self.result
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._guarded(read=True)
@@ -183,5 +211,4 @@ class ShownWidget(AgentView):
         finally:
             self._end()
 
-    def __repr__(self) -> str:
-        return f"show({self.source.result!r})"
+    __repr__ = Shown.__repr__  # not the widget's

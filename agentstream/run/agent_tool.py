@@ -187,6 +187,7 @@ async def _run(
         options["context"] = None
     state, how_to = prepared(agent, paused or task, **options)
     # As in the SDK the model is asked for one answer, unless somebody watches it being written.
+    how_to.nested = True
     how_to.streamed = on_stream is not None or context.watched
     if context.observer is not None:
         state.observers.append(_as_nested(context.tool_call_id, context.observer))

@@ -31,6 +31,8 @@ class RunOptions:
     ----------
     streamed : bool
         Whether the model is asked for a stream or for one answer.
+    nested : bool
+        Whether the run is that of an agent that runs as another's tool.
     stop_after_turn : bool
         Set by `cancel(mode="after_turn")`.
     mark : callable
@@ -45,6 +47,7 @@ class RunOptions:
     session: Session | None = None
     error_handlers: RunErrorHandlers = field(default_factory=RunErrorHandlers)
     streamed: bool = True
+    nested: bool = False
     stop_after_turn: bool = False
     mark: Callable[[Any], None] = _unmarked
     recording: ActiveRecording | None = field(default_factory=active)

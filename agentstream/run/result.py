@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
@@ -33,7 +34,12 @@ T = TypeVar("T")
 # How long `async with` waits for a cancelled run to close its connection and its tools, in seconds.
 _CLOSING_TIME = 5.0
 
-_RUNNING: set[asyncio.Task[None]] = set()
+_RUNNING: dict[asyncio.Task[None], RunResultStreaming] = {}
+
+
+def running() -> list[RunResultStreaming]:
+    """The runs that go on, the oldest first; those of agents that run as tools are not counted."""
+    return [each for each in list(_RUNNING.values()) if not each._options.nested]
 
 
 class RunResult(RunResultBase):
@@ -67,6 +73,8 @@ class RunResultStreaming(RunResultBase):
     ----------
     is_complete : bool
         Whether the run has ended: finished, failed, interrupted for approvals or cancelled.
+    started : float
+        When it began, by `time.monotonic`; 0 before that.
 
     Examples
     --------
@@ -93,6 +101,7 @@ class RunResultStreaming(RunResultBase):
         self._error_told = False
         self._cancelled = False
         self._unread = False
+        self.started = 0.0
         self._watchers = Watchers()
         running = loop_here()
         if running is not None:
@@ -116,11 +125,12 @@ class RunResultStreaming(RunResultBase):
             self._loop = loop
             self._task = loop.create_task(self._pump(), name="agentstream run")
             # The event loop knows its tasks only weakly; a run goes on when its result is dropped.
-            _RUNNING.add(self._task)
+            _RUNNING[self._task] = self
+            self.started = time.monotonic()
             self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        _RUNNING.discard(task)
+        _RUNNING.pop(task, None)
         if task.cancelled():
             # Before its first step, so that the loop could not tell.
             self._state.observe(RunCancelled())
@@ -272,8 +282,7 @@ class RunResultStreaming(RunResultBase):
         task, loop = self._task, self._loop
         if task is None or task.done() or loop is None or not loop.is_closed():
             return False
-        if task in _RUNNING:
-            _RUNNING.discard(task)
+        if _RUNNING.pop(task, None) is not None:
             self._state.trace.add(RunCancelled("its event loop was closed"), self.trace.now)
         return True
 

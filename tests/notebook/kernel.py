@@ -19,13 +19,21 @@ REPOSITORY = Path(__file__).parents[2]
 class Cell:
     """A cell that was sent to the kernel, and what has come of it."""
 
-    def __init__(self, kernel: Kernel, code: str, stop_on_error: bool) -> None:
+    def __init__(
+        self, kernel: Kernel, code: str, stop_on_error: bool, metadata: dict[str, Any] | None = None
+    ) -> None:
         self._kernel = kernel
         self.text = ""
         self.error = ""
         self.status: str | None = None
         self.idle = False
-        self.id = kernel.client.execute(textwrap.dedent(code), stop_on_error=stop_on_error)
+        client = kernel.client
+        content = {"silent": False, "store_history": True, "user_expressions": {}}
+        content |= {"code": textwrap.dedent(code), "allow_stdin": False}
+        content |= {"stop_on_error": stop_on_error}
+        message = client.session.msg("execute_request", content, metadata=metadata)
+        client.shell_channel.send(message)
+        self.id = message["header"]["msg_id"]
 
     def wait(self, seconds: float = 30) -> Cell:
         """Wait for the kernel's answer to this cell, and for its last output."""
@@ -54,15 +62,17 @@ class Kernel:
         self.client.wait_for_ready(timeout=60)
         self.cells: dict[str, Cell] = {}
 
-    def send(self, code: str, stop_on_error: bool = True) -> Cell:
-        """Send a cell without waiting for it."""
-        cell = Cell(self, code, stop_on_error)
+    def send(
+        self, code: str, stop_on_error: bool = True, metadata: dict[str, Any] | None = None
+    ) -> Cell:
+        """Send a cell without waiting for it; a front end names its cells in the metadata."""
+        cell = Cell(self, code, stop_on_error, metadata)
         self.cells[cell.id] = cell
         return cell
 
-    def run(self, code: str, seconds: float = 30) -> str:
+    def run(self, code: str, seconds: float = 30, metadata: dict[str, Any] | None = None) -> str:
         """Run a cell to its good end; its output."""
-        return self.send(code).done(seconds)
+        return self.send(code, metadata=metadata).done(seconds)
 
     def listen(self, enough: Any, seconds: float) -> None:
         """Take in messages until it is enough."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tests.notebook.kernel import Kernel
 
 nbformat = pytest.importorskip("nbformat", reason="the lab extra is not installed")
 nbclient = pytest.importorskip("nbclient", reason="the lab extra is not installed")
@@ -85,3 +88,42 @@ def test_a_finished_run_that_is_shown_again_is_a_picture_at_once() -> None:
 def test_a_cell_that_shows_a_run_and_ends_with_its_result_shows_it_once() -> None:
     for cell in executed("r = await show(poet, 'A poem')\nr", "await show(poet, 'A poem')"):
         assert text_of(cell).count("theend") == 1
+
+
+SLOW = "slow = Agent(name='Slow', model=ScriptedModel(['word ' * 900], loop=True, pace=Pace(9, 0)))"
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    kernel = Kernel()
+    kernel.run(SETUP + SLOW + "\nfrom agentstream import runs")
+    yield kernel
+    kernel.close()
+
+
+def rerun(kernel: Kernel, first: str, again: str, *, cells: str) -> tuple[str, str]:
+    """What a second cell writes, by the names of the cells, and how many runs go on then."""
+    kernel.run(first, metadata={"cellId": cells[0]})
+    kernel.run("await asyncio.sleep(0.3)")
+    written = kernel.run(again, metadata={"cellId": cells[1]})
+    left = kernel.run("await asyncio.sleep(0.3)\nprint(len(runs()))\nruns().cancel()")
+    return written, left
+
+
+@pytest.mark.parametrize(
+    "cell", ["x = show(slow, 'x')", "r = Runner.run_streamed(slow, 'x')\nshow(r);"]
+)
+def test_a_cell_that_is_executed_again_stops_its_earlier_run_and_says_so(
+    kernel: Kernel, cell: str
+) -> None:
+    written, left = rerun(kernel, cell, cell, cells="aa")
+    assert "It has been stopped" in written
+    assert left == "1"
+
+
+def test_another_cell_and_a_run_that_is_held_stop_nothing(kernel: Kernel) -> None:
+    held = "held = Runner.run_streamed(slow, 'x')\nshow(held);"
+    other = "other = Runner.run_streamed(slow, 'x')\nshow(other);"
+    assert rerun(kernel, "show(slow, 'x');", "show(slow, 'x');", cells="bc") == ("", "2")
+    assert rerun(kernel, held, other, cells="dd") == ("", "2")
+    assert rerun(kernel, held, "show(held);", cells="ee") == ("", "1")

@@ -75,8 +75,9 @@ def test_a_run_that_the_program_leaves_behind_ends_its_line() -> None:
     written = script(
         """
         async def main():
-            show(slow, "x")
-            await asyncio.sleep(0.3)
+            view = show(slow, "x")
+            while not any(part.body for part in view.trace.parts):
+                await asyncio.sleep(0.05)
         asyncio.run(main())
         print("next")
         """
@@ -92,7 +93,8 @@ def test_a_line_that_is_unfinished_when_the_program_ends_is_ended() -> None:
         async def main():
             global view
             view = show(slow, "x")
-            await asyncio.sleep(0.3)
+            while not any(part.body for part in view.trace.parts):
+                await asyncio.sleep(0.05)
         loop.run_until_complete(main())
         """
     )
