@@ -8,7 +8,8 @@ The rules, from https://platform.openai.com/docs/guides/structured-outputs (supp
 | an object that admits other properties | cannot be strict |
 | ``default: null`` | left out |
 | ``oneOf`` | becomes ``anyOf`` |
-| ``allOf`` with one entry | becomes that entry |
+| ``allOf`` with one entry | is merged with what stands beside it, where both agree |
+| ``properties`` without a type | is an object |
 | ``$ref`` with siblings (a description) | the referenced schema takes their place, siblings win |
 | a root that is no plain object | cannot be strict |
 """
@@ -27,6 +28,9 @@ ANNOTATIONS = frozenset(
 )
 # Deeper schemas are refused by the API, and would exhaust Python's stack.
 MAX_DEPTH = 100
+# A reference that is inlined twice, whose target does the same, and so on, grows without end; the
+# schemas of a tool server come from outside. The SDK's bound, too.
+MAX_NODES = 100_000
 
 WAY_OUT = (
     "To keep the type, turn strict mode off: strict_mode=False on function_tool, "
@@ -62,9 +66,10 @@ def ensure_strict_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """
     if schema == {}:
         return {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
-    if "properties" in schema and "type" not in schema:
-        schema = {"type": "object", **schema}
+    _check_depth(schema)
     strict = _Strict(schema).node(schema, ("root",), ())
+    if strict.get("type") == ["object"]:
+        strict["type"] = "object"
     if "anyOf" in strict:
         raise _impossible(("root",), "the root is a choice (anyOf), and must be one object")
     if isinstance(strict.get("type"), list):
@@ -76,19 +81,40 @@ def _impossible(path: tuple[str, ...], why: str) -> UserError:
     return UserError(f"The JSON schema cannot be strict: at {'.'.join(path)}, {why}. {WAY_OUT}")
 
 
+def _check_depth(schema: Any) -> None:
+    """Refuse what is nested too deeply to be walked, also in keywords that stay as they are."""
+    level = [schema]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for value in level
+            for child in (value.values() if isinstance(value, dict) else value)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    raise _impossible(("root",), f"the schema is nested too deeply: over {MAX_DEPTH} levels")
+
+
 class _Strict:
     """One conversion; `root` is the document that `$ref` points into."""
 
     def __init__(self, root: dict[str, Any]) -> None:
         self.root = root
+        self.nodes = 0
 
     def node(self, schema: Any, path: tuple[str, ...], inlined: tuple[str, ...]) -> dict[str, Any]:
         """The strict form of one schema; `inlined` are the references that led here."""
         if not isinstance(schema, dict):
             raise _impossible(path, f"a schema is expected, not {schema!r}")
-        if len(path) > MAX_DEPTH:
+        self.nodes += 1
+        if len(path) + len(inlined) > MAX_DEPTH:
             raise _impossible(path[:6], "the schema is nested too deeply")
+        if self.nodes > MAX_NODES:
+            raise _impossible(path[:6], f"the schema has more than {MAX_NODES:,} parts")
         out = {k: v for k, v in schema.items() if k != "default" or v is not None}
+        if len(_list(out, "allOf", path)) == 1:
+            return self.merge(out, path, inlined)
         if "$ref" in out and len(out) > 1:
             return self.inline(out, path, inlined)
         for key in ("$defs", "definitions", "properties"):
@@ -103,13 +129,24 @@ class _Strict:
             out.pop("oneOf", None)
             out["anyOf"] = self.each(choices, (*path, "anyOf"), inlined)
         if "allOf" in out:
-            entries = self.each(_list(out, "allOf", path), (*path, "allOf"), inlined)
-            out["allOf"] = entries
-            if len(entries) == 1:
-                out = _merge(entries[0], {k: v for k, v in out.items() if k != "allOf"}, path)
-                if "$ref" in out and (len(out) > 1 or out["$ref"] not in inlined):
-                    return self.inline(out, path, inlined)
+            out["allOf"] = self.each(out["allOf"], (*path, "allOf"), inlined)
         return out
+
+    def merge(
+        self, out: dict[str, Any], path: tuple[str, ...], inlined: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """The strict form of a schema whose `allOf` has one entry: both as one schema."""
+        (entry,) = out.pop("allOf")
+        if not isinstance(entry, dict):
+            raise _impossible((*path, "allOf"), f"a schema is expected, not {entry!r}")
+        if "$ref" in entry and set(entry) - {"$ref"} <= ANNOTATIONS:
+            ref = entry["$ref"]
+            if not out and len(entry) == 1 and ref in inlined:
+                return {"$ref": ref}  # it contains itself, as a reference may
+            self.check_recursion(ref, path, inlined)
+            inlined = (*inlined, ref)
+            entry = {**self.resolve(ref, path), **_without(entry, "$ref")}
+        return self.node(_merged(entry, out, path), path, inlined)
 
     def each(
         self, schemas: list[Any], path: tuple[str, ...], inlined: tuple[str, ...]
@@ -118,9 +155,14 @@ class _Strict:
 
     def close_object(self, out: dict[str, Any], path: tuple[str, ...]) -> None:
         """Admit no other properties, and require those that are there."""
+        if "type" not in out and isinstance(out.get("properties"), dict):
+            out["type"] = "object"
         kind = out.get("type")
+        is_open = out.get("additionalProperties", False) is not False
+        if kind is None and is_open:
+            raise _impossible(path, "additionalProperties admits what is not declared")
         if kind == "object" or (isinstance(kind, list) and "object" in kind):
-            if out.get("additionalProperties", False) is not False:
+            if is_open:
                 raise _impossible(
                     path,
                     "an object admits properties that are not declared (a dict, or a model with "
@@ -135,16 +177,34 @@ class _Strict:
     ) -> dict[str, Any]:
         """Put the referenced schema in the place of its reference, and the siblings over it."""
         ref = out.pop("$ref")
-        if ref in inlined:
-            raise _impossible(path, f"{ref!r} contains itself beside other keywords")
+        self.check_recursion(ref, path, inlined)
         allowed = ANNOTATIONS | {"$id"} if path == ("root",) else ANNOTATIONS
         clash = sorted(set(out) - allowed)
         if clash:
             raise _impossible(path, f"{', '.join(clash)} beside a $ref would change its values")
         return self.node({**self.resolve(ref, path), **out}, path, (*inlined, ref))
 
+    def check_recursion(self, ref: Any, path: tuple[str, ...], inlined: tuple[str, ...]) -> None:
+        if ref in inlined:
+            raise _impossible(path, f"{ref!r} contains itself beside other keywords")
+
     def resolve(self, ref: Any, path: tuple[str, ...]) -> dict[str, Any]:
-        """The schema that a local reference (``#/$defs/Name``) means."""
+        """The schema that a local reference means, over all references that it leads to."""
+        seen: list[Any] = []
+        described: dict[str, Any] = {}
+        while True:
+            if ref in seen or len(seen) > MAX_DEPTH:
+                raise _impossible(path, f"$ref {seen[0]!r} leads to references without an end")
+            seen.append(ref)
+            self.nodes += 1
+            found = self.target(ref, path)
+            if "$ref" not in found or set(found) - {"$ref"} - ANNOTATIONS:
+                return {**found, **described}
+            described = {**_without(found, "$ref"), **described}
+            ref = found["$ref"]
+
+    def target(self, ref: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        """The schema at a local reference (``#/$defs/Name``)."""
         if not isinstance(ref, str) or not ref.startswith("#/"):
             raise _impossible(path, f"$ref {ref!r} does not point into this schema (#/...)")
         found: Any = self.root
@@ -166,15 +226,31 @@ def _list(schema: dict[str, Any], key: str, path: tuple[str, ...]) -> list[Any]:
     return value
 
 
-def _merge(entry: dict[str, Any], parent: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """A parent with the only entry of its `allOf`; what describes is the parent's."""
-    clash = sorted(
+def _without(schema: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in schema.items() if name != key}
+
+
+def _merged(entry: dict[str, Any], parent: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """A schema with the only entry of its `allOf`; what describes is the schema's own."""
+    declared = entry.get("properties") or {}
+    clash = [
         key
         for key, value in parent.items()
-        if key not in ANNOTATIONS and (key not in entry or entry[key] != value)
-    )
-    # An object's own closing keywords may differ: those of the entry describe the values.
-    clash = [key for key in clash if key not in ("additionalProperties", "required")]
+        if key in entry and key not in ANNOTATIONS and not _agree(key, value, entry, declared)
+    ]
+    closed = parent.get("additionalProperties") is False
+    if closed and declared and not parent.get("properties"):
+        clash.append("additionalProperties")  # which sees the properties beside it, and no others
     if clash:
-        raise _impossible(path, f"{', '.join(clash)} beside allOf cannot be merged into it")
-    return {**parent, **entry, **{k: v for k, v in parent.items() if k in ANNOTATIONS}}
+        listed = ", ".join(sorted(clash))
+        raise _impossible(path, f"{listed} beside allOf cannot be merged into its entry")
+    own = {key: v for key, v in parent.items() if key in ANNOTATIONS or key not in entry}
+    return {**entry, **own}
+
+
+def _agree(key: str, value: Any, entry: dict[str, Any], declared: dict[str, Any]) -> bool:
+    if key == "properties" and not value:
+        return True
+    if key == "required" and isinstance(value, list):
+        return set(value) <= set(declared)  # all that is declared is required in the strict form
+    return type(value) is type(entry[key]) and bool(value == entry[key])
