@@ -36,14 +36,16 @@ def output_details(details: Any) -> OutputTokensDetails:
 
 
 def count(details: Any, name: str) -> int:
-    """A count by its name; 0 for what is missing or can be none, such as a text, NaN or 10**400.
+    """A count by its name; 0 for what is missing or is none, such as NaN or 10**400.
 
     Examples
     --------
     >>> count({"cached_tokens": 3}, "cached_tokens"), count({"cached_tokens": "3"}, "cached_tokens")
-    (3, 0)
+    (3, 3)
     """
     value = details.get(name) if isinstance(details, dict) else getattr(details, name, None)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 17:
+        value = int(value)  # some gateways write counts as text
     # NaN is neither; beyond this a float, such as a price, would not hold it.
     return int(value) if isinstance(value, (int, float)) and 0 <= value < _LARGEST else 0
 

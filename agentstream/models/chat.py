@@ -17,6 +17,7 @@ from ..items import ModelResponse
 from ..usage import usage_of
 from .base import Model, ModelTracing
 from .batches import InBatches, gathered
+from .bounds import too_large
 from .chat_input import ReplayPolicy
 from .chat_request import chat_arguments, response_tool_choice, tool_names
 from .chat_stream import BROKE_OFF, FAKE_ID, ChatFold
@@ -26,6 +27,7 @@ from .responses_stream import NOT_JSON, damaged, response_failure
 from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from .retry_client import ClientRetries
 from .retry_watch import connection_error
+from .server_error import error_in, no_stream
 from .transport import StreamedBody, open_stream
 from .wire import SSESplitter, parse_json
 
@@ -309,18 +311,28 @@ class _Reading:
         self.fold = fold
         self.done = False
         """Whether `[DONE]` has come."""
+        self._most = most
         self._splitter = SSESplitter(most)
+        self._seen = False
+        self._unread = bytearray()
+        """What came before the first event: a body that has none is no stream."""
 
     async def batches(
         self, fragments: AsyncIterator[bytes]
     ) -> AsyncGenerator[list[TResponseStreamEvent], None]:
         """Yield what the fragments mean, up to the end; what came before a fault comes first."""
         async for fragment in fragments:
+            if not self._seen:
+                self._unread += fragment
+                if self._most is not None and len(self._unread) > self._most:
+                    raise too_large("an answer", self._most, "event_bytes")
             batch, fault = gathered(self._events(fragment))
             if batch:
                 yield batch
             if fault is not None:
                 raise fault
+            if self._seen:
+                self._unread.clear()
             if self.done:
                 return
         batch, fault = gathered(self._rest())
@@ -331,20 +343,22 @@ class _Reading:
 
     def _events(self, fragment: bytes) -> Iterator[TResponseStreamEvent]:
         """Yield what the chunks mean that a fragment completes."""
-        for _, data in self._splitter.feed(fragment):
+        for name, data in self._splitter.feed(fragment):
+            self._seen = True
             if data.startswith(_DONE):
                 self.done = True
                 return
             chunk = parse_json(data)
             event = self.fold.short_path(chunk)
             if event is None:
-                yield from self.fold.feed(chunk)
+                yield from self.fold.feed(chunk, name)
             else:
                 yield event
 
     def _rest(self) -> Iterator[TResponseStreamEvent]:
         """Yield what the chunk means whose blank line never came, if it is whole."""
-        for _, data in self._splitter.finish():
+        for name, data in self._splitter.finish():
+            self._seen = True
             if data.startswith(_DONE):
                 self.done = True
                 continue
@@ -352,7 +366,22 @@ class _Reading:
                 chunk = parse_json(data)
             except ValueError:  # cut within its data: it cannot be read
                 continue
-            yield from self.fold.feed(chunk)
+            yield from self.fold.feed(chunk, name)
+        if not self._seen and self._unread.strip():
+            yield from self._whole(bytes(self._unread))
+
+    def _whole(self, body: bytes) -> Iterator[TResponseStreamEvent]:
+        """Yield what a body means that is no stream: a whole completion, or an error."""
+        try:
+            completion = parse_json(body)
+        except ValueError:
+            completion = None
+        if not isinstance(completion, dict):
+            raise ModelStreamError(no_stream(body))
+        yield from self.fold.feed(completion)
+        if not completion.get("choices"):
+            raise ModelStreamError(no_stream(body))
+        self.done = True
 
     def finish(
         self, settings: ModelSettings, request_id: str | None
@@ -387,7 +416,7 @@ def _completion(completion: Any) -> dict[str, Any]:
         else None
     )
     if data is None or not data.get("choices"):
-        error = (data or {}).get("error") or ("" if data else repr(completion)[:300])
+        error = error_in(data) if data else repr(completion)[:300]
         raise ModelBehaviorError(
             "ChatCompletion response has no choices (possible provider error payload)"
             + (f": {error}" if error else "")

@@ -102,7 +102,8 @@ def tool_content(output: Any, leave_out: Callable[[str, str], None]) -> str | li
     ]
     texts = content_parts(as_input, only_text=True)
     if texts:
-        return texts
+        # Most servers take a tool's output as one text only; with an image it may be parts.
+        return "\n".join(part["text"] for part in texts if isinstance(part, dict))
     leave_out(
         "A tool's output for Chat Completions needs text: images and files cannot be sent.",
         "The model is told that the output was omitted.",

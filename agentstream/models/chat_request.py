@@ -182,7 +182,8 @@ def _function(name: str, description: str, schema: dict[str, Any], strict: bool)
             "name": name,
             "description": description,
             "parameters": schema,
-            "strict": strict,
+            # Not strict is what a server does unless asked, and some refuse the field.
+            **({"strict": True} if strict else {}),
         },
     }
 

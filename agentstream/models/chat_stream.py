@@ -14,7 +14,8 @@ report, nothing that arrived is lost. Differences from the SDK, all where it los
 - reasoning that begins after the answer has an output index of its own;
 - thinking parts, content parts, `message` instead of `delta`, the old `function_call`, citations
   before the text and usage in unusual places are read;
-- an error keeps its text even if it is a bare string.
+- an error keeps its text even if it is a bare string; errors in other servers' shapes are errors;
+- a finish_reason of `error`, or of a tool call where there is none and no text, raises.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from .chat_calls import CallBook, OpenCall, call_entries, thought_signature
 from .chat_message import MessageFold, delta_event, split_content
 from .chat_reasoning import FAKE_ID, Ledger, ReasoningFold, plain_text, with_origin
 from .chat_usage import response_usage
+from .server_error import error_in
 
 __all__ = ["BROKE_OFF", "FAKE_ID", "ChatFold"]
 
@@ -54,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _WITHHELD: Final = "Response withheld by the provider's content filter."  # the SDK's words
+# Ends of a call: without one, and without a word, it was lost.
+_CALL_REASONS: Final = ("tool_calls", "function_call", "malformed_function_call")
 BROKE_OFF: Final = (
     "The server closed the connection without a finish_reason or [DONE]. Try again; if it always "
     "ends so, look into the server's or the proxy's log."
@@ -132,13 +136,15 @@ class ChatFold:
         self._finish_reason: str | None = None
         self.raw_usage: dict[str, Any] | None = None
 
-    def feed(self, chunk: Any) -> Iterator[ResponseStreamEvent]:
+    def feed(self, chunk: Any, name: str | None = None) -> Iterator[ResponseStreamEvent]:
         """Fold one parsed chunk.
 
         Parameters
         ----------
         chunk
             The parsed JSON of one chunk, or a whole completion, which is read as its only chunk.
+        name
+            The name of the server-sent event; chunks have none, errors may.
 
         Yields
         ------
@@ -161,7 +167,7 @@ class ChatFold:
                 f"The server sent {json.dumps(chunk)[:200]} where a chat completion chunk should "
                 "be. Check that base_url points at an OpenAI-compatible Chat Completions API."
             )
-        self._raise_error(chunk.get("error"))
+        self._raise_error(error_in(chunk, name))
         if not self._started:
             self._started = True
             yield ResponseCreatedEvent(
@@ -291,6 +297,16 @@ class ChatFold:
             raise ModelBehaviorError(
                 "The model ended with finish_reason='length' before it gave any text, tool call or "
                 "refusal. Raise ModelSettings.max_tokens, or lower the reasoning effort."
+            )
+        reason = (self._finish_reason or "").lower()
+        if reason == "error" or (
+            (reason in _CALL_REASONS and not self._has_answer)
+            or (reason == "malformed_function_call" and not self._book.calls)
+        ):
+            raise ModelBehaviorError(
+                f"The model ended with finish_reason={self._finish_reason!r}"
+                + ("." if self._has_answer else " and gave no text, tool call or refusal.")
+                + " Try again, or set ModelSettings.retry; the server's log may say more."
             )
 
     @property

@@ -24,9 +24,11 @@ from openai import APIError, BaseModel
 from openai.types.responses import ResponseStreamEvent
 from pydantic import ValidationError
 
+from ..errors import ModelStreamError
 from ..json_text import read_json
 from . import validators
 from .bounds import too_large
+from .server_error import error_in, no_stream
 
 __all__ = [
     "EventDecoder",
@@ -283,10 +285,16 @@ async def responses_batches(
     # Not kept in a local: its address may hold a key, and some tracebacks print locals.
     failure, request = partial(_failure, _Unshown(request)), None
     done = False
+    unread: bytearray | None = bytearray()  # up to the first event: a body without is no stream
     async for chunk in chunks:
         batch: list[ResponseStreamEvent] = []
+        if unread is not None:
+            unread += chunk
+            if most is not None and len(unread) > most:
+                raise too_large("an answer", most, "event_bytes")
         try:
             for name, data in splitter.feed(chunk):
+                unread = None
                 event = _short_path(short, name, data)
                 if event is None:
                     if name in short:  # refused: this server leaves out fields each time
@@ -297,7 +305,7 @@ async def responses_batches(
                     payload = parse_json(data)
                     if not isinstance(payload, dict):
                         continue  # it has no type, so it is no event
-                    event = _checked_event(payload, failure)
+                    event = _checked_event(payload, failure, name)
                 batch.append(event)
         except Exception:
             if batch:
@@ -307,13 +315,38 @@ async def responses_batches(
             yield batch
         if done:
             return
-    for _, data in splitter.finish():
+    for name, data in splitter.finish():
+        unread = None
         try:
             payload = parse_json(data)
         except ValueError:  # cut off, or [DONE]: the official client drops it, too
             return
         if isinstance(payload, dict):
-            yield [_checked_event(payload, failure)]
+            yield [_checked_event(payload, failure, name)]
+    if unread and unread.strip():
+        yield _whole(bytes(unread), failure)
+
+
+def _whole(body: bytes, failure: Callable[[Any], APIError]) -> list[ResponseStreamEvent]:
+    """What a body means that is no stream: a whole response, as its events, or an error."""
+    try:
+        response = parse_json(body)
+    except ValueError:
+        response = None
+    error = error_in(response) if isinstance(response, dict) else None
+    if error and response.get("object") != "response":
+        raise failure(error)
+    if not isinstance(response, dict) or not isinstance(response.get("output"), list):
+        raise ModelStreamError(no_stream(body))
+    status = response.get("status")
+    end = status if status in ("failed", "incomplete") else "completed"
+    events = [
+        {"type": f"response.output_item.{step}", "output_index": at, "item": item}
+        for at, item in enumerate(response["output"])
+        for step in ("added", "done")
+    ]
+    events.append({"type": f"response.{end}", "response": response})
+    return [responses_event({**event, "sequence_number": n}) for n, event in enumerate(events)]
 
 
 async def responses_events(
@@ -367,9 +400,11 @@ def _failure(request: _Unshown, error: Any) -> APIError:
     return api_error(error, request.value)
 
 
-def _checked_event(data: dict[str, Any], failure: Callable[[Any], APIError]) -> ResponseStreamEvent:
-    if data.get("error"):
-        raise failure(data["error"])
+def _checked_event(
+    data: dict[str, Any], failure: Callable[[Any], APIError], name: str | None
+) -> ResponseStreamEvent:
+    if (data.get("error") or "type" not in data) and (error := error_in(data, name)):
+        raise failure(error)
     return responses_event(data)
 
 
@@ -388,7 +423,7 @@ def api_error(error: Any, request: Any = None) -> APIError:
     >>> api_error({"message": "The server is overloaded"}).message
     'The server is overloaded'
     """
-    message = error.get("message") if isinstance(error, Mapping) else None
+    message = error.get("message") if isinstance(error, Mapping) else error
     if not message or not isinstance(message, str):
         message = "An error occurred during streaming"
     return APIError(message=message, request=cast(Any, request), body=error)

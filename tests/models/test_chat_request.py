@@ -286,7 +286,19 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_the_request_is_the_same_with(name: str, theirs: Kit) -> None:
-    assert await OURS.sent(REQUESTS[name]) == await theirs.sent(REQUESTS[name])
+    ours, same = await OURS.sent(REQUESTS[name]), await theirs.sent(REQUESTS[name])
+    _leave_out_what_servers_refuse(same[1])
+    assert ours == same
+
+
+def _leave_out_what_servers_refuse(body: dict[str, Any]) -> None:
+    """Two differences: `strict: false` is not sent, and texts of a tool's output are one text."""
+    for tool in body.get("tools") or ():
+        if tool["function"].get("strict") is False:
+            del tool["function"]["strict"]
+    for message in body["messages"]:
+        if message["role"] == "tool" and isinstance(message["content"], list):
+            message["content"] = "\n".join(part["text"] for part in message["content"])
 
 
 @pytest.mark.parametrize("wanted", [True, False])

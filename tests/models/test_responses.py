@@ -680,7 +680,7 @@ async def test_a_stream_without_an_end_is_an_error(body: bytes) -> None:
     answer = httpx2.Response(200, content=body, headers={"content-type": "application/json"})
     _, error = await streamed(agentstream, answer)
     assert isinstance(error, ModelBehaviorError)
-    assert "application/json" in str(error)
+    assert ("not a stream" if b"not a" in body else "application/json") in str(error)
 
 
 async def test_an_http_error_is_the_clients() -> None:

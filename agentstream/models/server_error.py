@@ -1,0 +1,65 @@
+"""Errors that servers send in the place of an answer, told from answers.
+
+| payload                                      | who                             |
+|----------------------------------------------|---------------------------------|
+| `{"error": ...}`                             | the APIs                        |
+| `{"object": "error", "message": ...}`        | vLLM before 0.10, SGLang, LMDeploy |
+| `{"detail": ...}` and nothing else           | FastAPI                         |
+| an event named `error` with any data         | proxies                         |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+__all__ = ["error_in", "no_stream"]
+
+_ANSWERS: Final = ("choices", "type", "output")
+_SHOWN: Final = 300  # characters of a body
+
+
+def error_in(payload: Mapping[str, Any], name: str | None = None) -> Any:
+    """The error that a payload tells of, as the server wrote it; None where it tells of none.
+
+    Parameters
+    ----------
+    payload
+        The parsed data of an event, or a whole body.
+    name
+        The event's name.
+
+    Examples
+    --------
+    >>> error_in({"object": "error", "message": "out of memory"})["message"]
+    'out of memory'
+    >>> error_in({"detail": "Not found"})
+    {'message': 'Not found'}
+    >>> error_in({"choices": []})
+    """
+    if payload.get("error"):
+        return payload["error"]
+    if payload.get("object") == "error":
+        return payload
+    if any(key in payload for key in _ANSWERS):
+        return None
+    if payload.get("detail"):
+        detail = payload["detail"]
+        return {"message": detail if isinstance(detail, str) else repr(detail)}
+    return payload if name == "error" else None
+
+
+def no_stream(body: bytes) -> str:
+    """Say what a server answered that should have streamed.
+
+    Examples
+    --------
+    >>> no_stream(b"<html>Sign in</html>")[:75]
+    "The server answered with no stream of events, but with '<html>Sign in</html"
+    """
+    text = body.decode("utf-8", "replace").strip()
+    return (
+        "The server answered with no stream of events, but with "
+        f"{text[:_SHOWN] + ('...' if len(text) > _SHOWN else '')!r}. "
+        "Check that the base URL is that of the API."
+    )

@@ -1,0 +1,114 @@
+"""An error is an error, and an answer an answer, in whatever shape a server sends them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+import agentstream
+from agentstream.errors import ModelBehaviorError, ModelStreamError
+from agentstream.models.responses import OpenAIResponsesModel
+
+from .chat_chunks import chunk, folded
+from .chat_client import COMPLETION, Kept
+
+RESPONSE: dict[str, Any] = {
+    "id": "r",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "model": "m",
+    "output": [
+        {
+            "id": "m1",
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+        }
+    ],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+}
+SHAPES = [
+    'data: {"object": "error", "message": "engine died", "code": 500}\n\ndata: [DONE]\n\n',
+    'data: {"detail": "engine died"}\n\ndata: [DONE]\n\n',
+    'event: error\ndata: {"message": "engine died"}\n\ndata: [DONE]\n\n',
+    'event: error\ndata: {"error": "engine died"}\n\ndata: [DONE]\n\n',
+]
+BODIES = [
+    '{"object": "error", "message": "engine died"}',
+    '{"detail": "engine died"}',
+    '{"error": {"message": "engine died"}}',
+    "<html>engine died</html>",
+]
+
+
+def model(api: str, body: str, kind: str) -> Any:
+    client = Kept(
+        lambda _: httpx2.Response(200, content=body.encode(), headers={"content-type": kind})
+    )
+    if api == "chat":
+        return agentstream.OpenAIChatCompletionsModel("m", client)
+    return OpenAIResponsesModel("m", client)
+
+
+async def end_of(api: str, body: str, kind: str) -> Any:
+    run = agentstream.Runner.run_streamed(
+        agentstream.Agent(name="a", model=model(api, body, kind)), "x"
+    )
+    async for _ in run.stream_events():
+        pass
+    return run
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("body", SHAPES)
+async def test_an_error_in_a_stream_is_raised_with_the_servers_words(api: str, body: str) -> None:
+    with pytest.raises((openai.APIError, ModelBehaviorError), match="engine died"):
+        await end_of(api, body, "text/event-stream")
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("kind", ["application/json", "text/html", "text/event-stream"])
+@pytest.mark.parametrize("body", BODIES)
+async def test_a_body_in_the_place_of_a_stream_is_told(api: str, kind: str, body: str) -> None:
+    with pytest.raises((openai.APIError, ModelStreamError), match="engine died"):
+        await end_of(api, body, kind)
+
+
+@pytest.mark.parametrize(("api", "body"), [("chat", COMPLETION), ("responses", RESPONSE)])
+@pytest.mark.parametrize("indent", [None, 2])
+async def test_a_whole_answer_to_a_request_for_a_stream_is_read(
+    api: str, body: Any, indent: int | None
+) -> None:
+    run = await end_of(api, json.dumps(body, indent=indent), "application/json")
+    assert run.final_output == "Hello"
+    assert len(run.new_items) == 1
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "function_call", "MALFORMED_FUNCTION_CALL"])
+def test_a_call_that_was_lost_is_an_error(reason: str) -> None:
+    with pytest.raises(ModelBehaviorError, match=reason):
+        folded([chunk({"role": "assistant"}), chunk({}, reason)])
+
+
+def test_an_answer_that_ended_in_an_error_is_an_error() -> None:
+    with pytest.raises(ModelBehaviorError, match="finish_reason='error'"):
+        folded([chunk({"content": "Half"}), chunk({}, "error")])
+
+
+def test_text_before_the_reason_tool_calls_is_an_answer() -> None:
+    events = folded([chunk({"content": "Done"}), chunk({}, "tool_calls")])
+    assert events[-1].response.output_text == "Done"
+
+
+def test_counts_that_came_as_text_are_read() -> None:
+    usage = {"prompt_tokens": "3", "completion_tokens": "4", "total_tokens": "7"}
+    events = folded([chunk({"content": "a"}), chunk({}, "stop", usage=usage)])
+    assert events[-1].response.usage.total_tokens == 7
