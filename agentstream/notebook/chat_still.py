@@ -77,7 +77,7 @@ def _nothing(name: str) -> str:
 def past_html(turn: Turn) -> str:
     """Return a turn whose answer has ended, and where nothing can be pressed."""
     trace = turn.trace
-    asked = f'<div class="as-asked">{asked_html(turn.asked)}</div>' if turn.asked else ""
+    asked = f'<div class="as-question">{asked_html(turn.asked)}</div>' if turn.asked else ""
     return (
         f"{asked}{cards.header(trace, live=False)}"
         f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}'

@@ -57,7 +57,7 @@ class Talk:
     def begin(self, turn: ChatTurn) -> None:
         """Put a new turn at the end."""
         home = self._place()
-        asked = {"class": "as-asked"}
+        asked = {"class": "as-question"}
         self._board.put(
             f"{home}/asked", "div", asked_html(turn.asked), parent=home, attributes=asked
         )

@@ -5,11 +5,8 @@ It reads the `Trace` and writes to the `Board`; it knows neither the loop nor th
 
 from __future__ import annotations
 
-import dataclasses
-
 from ..trace import Trace
 from ..trace.parts import Part
-from ..trace.text import Text
 from . import cards
 from .board import Board
 from .markdown import MarkdownStream
@@ -142,7 +139,7 @@ class Scene:
         self._speakers = 0
         self._retries = 0
         self._writings: dict[int, _Writing] = {}
-        self._streaming: dict[int, tuple[int, int]] = {}
+        self._streaming: dict[int, tuple[int, str, int]] = {}
         self._inner: dict[int, Scene] = {}
         self._begin()
 
@@ -253,33 +250,23 @@ class Scene:
         return home
 
     def _deal(self, part: Part) -> None:
-        """Show a part that is a card; while its arguments stream, they are text that grows."""
+        """Show a part that is a card; while they stream, its arguments grow inside it."""
         home = self._place(part)
-        streaming = part.status == "in_progress" and part.ended is None
-        shown = part
-        if streaming and part.input:
-            shown = dataclasses.replace(part, input=Text())
-        html = cards.card(shown, live=self.live, nested=False)
-        self.board.put(f"{home}.card", "div", html, parent=home)
-        if streaming and part.input:
-            self._stream_arguments(part, home)
-        elif part.index in self._streaming:
-            del self._streaming[part.index]
-            self.board.remove(f"{home}.input")
+        card = f"{home}.card"
+        writing = part.status == "in_progress" and part.ended is None and bool(part.input)
+        writing = writing and part.kind != "handoff"  # one line, where it has no arguments
+        html = cards.card(part, live=self.live, nested=False, writing=writing)
+        before = self._streaming.pop(part.index, None)
+        if not writing:
+            self.board.put(card, "div", html, parent=home)
+        else:
+            read = before[2] if before and before[:2] == (part.rewrites, html) else 0
+            if not read:
+                self.board.put(card, "div", html, parent=home)
+            self.board.write(card, part.arguments_from(read))
+            self._streaming[part.index] = (part.rewrites, html, len(part.input))
         if part.nested is not None:
             self._nest(part, home)
-
-    def _stream_arguments(self, part: Part, home: str) -> None:
-        rewrites, read = self._streaming.get(part.index, (part.rewrites, 0))
-        id = f"{home}.input"
-        if rewrites != part.rewrites:
-            self.board.remove(id)
-            read = 0
-        attributes = {"class": "as-arguments as-streaming", "dir": "ltr"}
-        if id not in self.board:
-            self.board.put(id, "pre", parent=home, attributes=attributes)
-        self.board.write(id, part.arguments_from(read))
-        self._streaming[part.index] = (part.rewrites, len(part.input))
 
     def _nest(self, part: Part, home: str) -> None:
         """Show the run of an agent that runs as this tool inside its card's place."""

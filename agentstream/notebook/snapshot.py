@@ -10,11 +10,13 @@ tags there and leave its labels behind as one jumble of words.
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..printable import clean_text
 from . import cards
 from .html import escape
 from .panels import items_html, panels_text
@@ -23,7 +25,9 @@ from .still import markdown_of, text_of
 if TYPE_CHECKING:
     from ..trace.trace import Trace
 
-__all__ = ["snapshot"]
+__all__ = ["snapshot", "snapshot_or_text"]
+
+logger = logging.getLogger("agentstream")
 
 _STATIC = Path(__file__).with_name("static")
 _LIVE_ONLY = "/* live view only */"
@@ -65,6 +69,29 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
     )
     plain += panels_text(trace, table=table, timeline=timeline)
     return {"text/html": html, "text/markdown": markdown_of(trace), "text/plain": plain}
+
+
+def snapshot_or_text(
+    trace: Trace, *, table: bool = False, timeline: bool = False
+) -> dict[str, str]:
+    """Return a run as a MIME bundle: as its text alone where its snapshot cannot be made.
+
+    A run has cost time and money, and this is what a notebook keeps of it. The failure is logged.
+    """
+    try:
+        return snapshot(trace, table=table, timeline=timeline)
+    except Exception as error:
+        logger.exception("The run's snapshot could not be made; its text is shown instead.")
+        said = clean_text("\n\n".join(part.text for part in trace.parts if part.kind == "text"))
+        why = clean_text(
+            f"The view failed ({type(error).__name__}: {error}). This is the run's text."
+        )
+        # No empty line inside: Markdown would take what follows one for its own.
+        html = escape(said).replace("\n", "<br>")
+        return {
+            "text/html": f"<div><p><em>{escape(why)}</em></p><p>{html}</p></div>",
+            "text/plain": f"{why}\n\n{said}",
+        }
 
 
 @lru_cache

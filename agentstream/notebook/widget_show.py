@@ -13,7 +13,7 @@ from ..together import loop_here
 from . import place
 from .cells import OfCells, is_held, remember_shown
 from .shown import Result, Shown
-from .snapshot import snapshot
+from .snapshot import snapshot_or_text
 from .source import Bell, RunInterrupted, Source
 from .view import AgentView
 
@@ -90,7 +90,7 @@ class ShownWidget(Shown[Result], AgentView):
             self.show()
 
     def _still(self) -> dict[str, str]:
-        return snapshot(self.source.trace, **self._extras)
+        return snapshot_or_text(self.source.trace, **self._extras)
 
     def _changed(self) -> None:
         """The run has gone on."""
@@ -109,11 +109,14 @@ class ShownWidget(Shown[Result], AgentView):
         if self._ended:
             return
         self._ended = True
-        self.close_run(keep=self._place is None)
         self._decisions.ring()
-        self._picture()
-        if self._place is not None:
-            self._retire()
+        try:
+            self.close_run(keep=self._place is None)
+        finally:
+            # Also of a run that the live view cannot show: what is saved is made of the run itself.
+            self._picture()
+            if self._place is not None:
+                self._retire()
 
     def _retire(self) -> None:
         """Stay open for a page that was away when the run ended; the oldest of those is closed."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agentstream import Agent, Runner, function_tool
 from agentstream.notebook import cards
-from agentstream.notebook.board import Board
+from agentstream.notebook.board import TAIL, Board
 from agentstream.notebook.markdown import render
 from agentstream.notebook.scene import Scene
 from agentstream.testing import ScriptedModel, call, hand_off, think, turn
@@ -138,6 +138,31 @@ async def test_arguments_that_stream_are_sent_once() -> None:
             scene.update()
             sent += len(json.dumps(board.frame()))
     assert sent < 8 * len(long), "not a copy of the arguments in each frame"
+
+
+async def test_arguments_stand_inside_their_card_while_they_are_written() -> None:
+    model = ScriptedModel([turn(call("note", text="x" * 200)), "Done."])
+
+    @function_tool
+    def note(text: str) -> str:
+        """Keep it."""
+        return "kept"
+
+    trace, board, seen = Trace(), Board(), 0
+    scene = Scene(trace, board)
+    result = Runner.run_streamed(Agent(name="A", tools=[note], model=model), "go")
+    async for event in result.stream_events():
+        trace.add(event, result.trace.now)
+        scene.update()
+        card = board._nodes.get("p0.card")
+        if trace.parts and trace.parts[0].status == "in_progress" and trace.parts[0].input:
+            assert card is not None
+            assert "".join(card.tail) == trace.parts[0].arguments
+            assert card.html.count(TAIL) == 1
+            assert "as-card-body" in card.html
+            seen += 1
+    assert seen > 2
+    assert TAIL not in inside(board)
 
 
 @pytest.mark.parametrize("words", [2_000, 8_000])

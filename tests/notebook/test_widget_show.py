@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, RunResultStreaming, function_tool
-from agentstream.notebook import place
+from agentstream.notebook import cards, place
 from agentstream.notebook.source import Source
 from agentstream.notebook.widget_show import ShownWidget
 from agentstream.testing import ScriptedModel, call
@@ -87,3 +87,43 @@ async def test_a_press_counts_before_the_cell_knows_of_the_pause(
         await following(widget)
     assert result.final_output == "Tidy."
     assert "text/html" in shown[-1]
+
+
+async def test_a_view_that_fails_leaves_the_run_as_text_and_is_logged_once(
+    shown: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: Any, **__: Any) -> str:
+        raise KeyError("an older renderer")
+
+    model = ScriptedModel(["Five is <b>less</b>\n\nthan six."])
+    result = Runner.run_streamed(Agent(name="Counter", model=model), "Compare")
+    widget = ShownWidget(Source(result))
+    monkeypatch.setattr(cards, "run_body", broken)
+    async with asyncio.timeout(20):
+        await widget
+    saved = shown[-1]["text/html"]
+    assert "Five is &lt;b&gt;less&lt;/b&gt;<br>" in saved
+    assert "than six." in saved
+    assert "KeyError" in saved
+    assert "\n\n" not in saved
+    assert "than six." in shown[-1]["text/plain"]
+    assert len([one for one in caplog.records if "snapshot" in one.message]) == 1
+
+
+async def test_a_live_view_that_fails_does_not_lose_the_snapshot(
+    shown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ScriptedModel(["Five is less than six."])
+    result = Runner.run_streamed(Agent(name="Counter", model=model), "Compare")
+    widget = ShownWidget(Source(result))
+
+    def broken() -> None:
+        raise KeyError("an older renderer")
+
+    monkeypatch.setattr(widget._scene, "update", broken)
+    async with asyncio.timeout(20):
+        await asyncio.wait([asyncio.ensure_future(widget._watched())])
+    assert "less than six" in shown[-1]["text/html"]
+    assert "as-snapshot" in shown[-1]["text/html"]

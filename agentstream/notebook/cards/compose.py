@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...trace.parts import Part
+from ...trace.text import Text
 from ..html import escape
 from .banner import ending, retry_note, speaker
 from .bodies import body_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["card", "nested_body", "run_body"]
 
 _PROSE = frozenset({"text", "refusal", "reasoning"})
+_GROWING = '<pre class="as-arguments" dir="ltr"><code><span class="as-tail"></span></code></pre>'
 _DEEPEST = 6
 _MOST_PARTS = 500
 _ALL_CALLS = 1_000_000
@@ -34,6 +36,7 @@ def card(
     nested: bool = True,
     limit: int = LIMIT,
     now: float | None = None,
+    writing: bool = False,
 ) -> str:
     """Show a part: a call as a card, a text as a block.
 
@@ -51,6 +54,8 @@ def card(
         Characters of one value that are shown.
     now : float, optional
         Seconds since the start of the run, for clocks that nothing ticks.
+    writing : bool
+        Whether its arguments are still written: inside is a place for text that grows.
 
     Returns
     -------
@@ -63,6 +68,9 @@ def card(
     >>> "<b>" in card(part)
     False
     """
+    if writing:
+        body = body_of(replace(part, input=Text()), limit)
+        return shell(part, replace(body, html=body.html + _GROWING), live=live, now=now)
     return _card(part, live=live, nested=nested, limit=limit, now=now, depth=0)
 
 

@@ -136,8 +136,8 @@ def shell(part: Part, body: Body, *, live: bool, now: float | None = None) -> st
 def _brief(body: Body) -> str:
     if not body.asked and not body.got:
         return ""
-    asked = f'<bdi class="as-asked">{escape(one_line(body.asked, 100))}</bdi>'
-    got = f'<bdi class="as-got">{escape(one_line(body.got, 80))}</bdi>'
+    asked = f'<bdi class="as-brief-input">{escape(one_line(body.asked, 100))}</bdi>'
+    got = f'<bdi class="as-brief-output">{escape(one_line(body.got, 80))}</bdi>'
     shown = (f"{asked} " if body.asked else "") + (f"→ {got}" if body.got else "")
     return f' <span class="as-brief">{shown}</span>'
 

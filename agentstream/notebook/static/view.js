@@ -169,49 +169,73 @@ class View {
     restoreDetails(this.root, open);
   }
 
-  add(id) {
+  /**
+   * Make a node's element as the page has the node now; returns nothing if it has no place.
+   *
+   * `made` collects what was made: the operations that follow in its frame are in it already.
+   */
+  add(id, made) {
     const node = this.store.page.nodes.get(id);
     const parent = node.parent ? this.elements.get(node.parent) : this.root;
     if (!parent) return;
     const element = document.createElement(node.tag);
     element.dataset.node = id;
     dress(element, node.attributes);
-    fill(element, node.html);
     this.elements.set(id, element);
+    this.fill(element, node);
     parent.appendChild(element);
-    if (node.tail) this.write(element, node.tail);
-    for (const child of node.children) this.add(child);
+    made?.add(id);
+    for (const child of node.children) this.add(child, made);
   }
 
+  /** Take a frame that the page has taken already: each element becomes what its node is now. */
   apply(ops) {
-    for (const op of ops) {
-      const [kind, id] = op;
+    const made = new Set();
+    for (const [kind, id, more] of ops) {
+      const node = this.store.page.nodes.get(id);
       const element = this.elements.get(id);
-      if (kind === "+") {
-        // A node that came and went within one frame is in the list and not on the page.
-        if (this.store.page.nodes.has(id) && !element) this.add(id);
+      if (kind === "-") {
+        if (element) this.drop(element);
+        made.delete(id);
+      } else if (!node || made.has(id)) {
+        continue;
+      } else if (kind === "+") {
+        if (element) this.drop(element);
+        this.add(id, made);
       } else if (!element) {
         continue;
       } else if (kind === "=" || kind === "~") {
         const open = openDetails(element);
-        fill(element, this.store.page.nodes.get(id)?.html ?? "");
+        this.fill(element, node);
         restoreDetails(element, open);
+        made.add(id);
       } else if (kind === "t") {
-        this.write(element, op[2]);
+        this.write(element, node, more);
       } else if (kind === "@") {
-        dress(element, op[2]);
-      } else if (kind === "-") {
-        this.drop(element);
+        dress(element, node.attributes);
       }
     }
   }
 
-  write(element, text) {
-    const tail = element.querySelector(".as-tail") ?? element;
-    const last = tail.lastChild;
+  /** Put a node's HTML and text into its element, before the nodes that are in it. */
+  fill(element, node) {
+    const inner = node.children.map((id) => this.elements.get(id)).filter(Boolean);
+    element.innerHTML = node.html;
+    for (const details of element.querySelectorAll("details")) details.asMade = details.open;
+    if (node.tail) this.write(element, node, node.tail);
+    element.append(...inner);
+  }
+
+  write(element, node, text) {
+    const first = this.elements.get(node.children[0]);
+    const inner = first?.parentNode === element ? first : null;
+    const tail = [...element.querySelectorAll(".as-tail")].find(
+      (one) => one.closest("[data-node]") === element,
+    );
+    const last = tail ? tail.lastChild : inner ? inner.previousSibling : element.lastChild;
     // Many short text nodes lay out cheaper than one long one, and one for each token is too many.
     if (last?.nodeType === Node.TEXT_NODE && last.length < 512) last.appendData(text);
-    else tail.appendChild(document.createTextNode(text));
+    else (tail ?? element).insertBefore(document.createTextNode(text), tail ? null : inner);
   }
 
   drop(element) {
@@ -258,12 +282,10 @@ class View {
 }
 
 function dress(element, attributes) {
+  for (const { name } of [...element.attributes]) {
+    if (name !== "data-node" && !(name in attributes) && name !== "open") element.removeAttribute(name);
+  }
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-}
-
-function fill(element, html) {
-  element.innerHTML = html;
-  for (const details of element.querySelectorAll("details")) details.asMade = details.open;
 }
 
 /** Which blocks a person opened or closed, by their order; the kernel's own choice is not kept. */
