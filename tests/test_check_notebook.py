@@ -125,6 +125,9 @@ def test_neither_keys_nor_the_network_are_there_unless_asked_for(
     written(path, code(see))
     assert check_notebook(path)["cells"][0]["outputs"][0]["text"] == "[]\n"
     assert "MISTRAL" in check_notebook(path, network=True)["cells"][0]["outputs"][0]["text"]
+    given = {"LESSON_API_KEY": "1"}
+    told = check_notebook(path, environment=given)["cells"][0]["outputs"][0]["text"]
+    assert told == "['LESSON_API_KEY']\n"
 
 
 ASKING = """\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def check_notebook(
     *,
     same: bool = True,
     network: bool = False,
+    environment: Mapping[str, str] | None = None,
     cell_time: float = 60,
     time: float = 300,
     max_size: int = 200_000,
@@ -65,6 +67,9 @@ def check_notebook(
         (see `normalised`). A notebook that was saved without any is not compared.
     network : bool
         Whether it may use the network, and gets this process's keys.
+    environment : mapping, optional
+        Variables that it gets. Without a network it gets of this process's only those that say
+        where programs and files lie and how things look, as ``PATH`` and ``LANG``.
     cell_time, time : float
         Seconds that a cell, and the whole, may take.
     max_size : int
@@ -95,7 +100,7 @@ def check_notebook(
     found = list(problems(saved, size=file.stat().st_size, max_size=max_size))
     if found:
         raise NotebookError(file, found)
-    done = execute(file, cell_time=cell_time, time=time, network=network)
+    done = execute(file, cell_time=cell_time, time=time, network=network, environment=environment)
     found = _of(done)
     if not found:
         found = [f"a fresh run: {one}" for one in problems(done.notebook, size=0, max_size=1)]
@@ -112,6 +117,7 @@ def save_notebook(
     path: str | os.PathLike[str],
     *,
     network: bool = False,
+    environment: Mapping[str, str] | None = None,
     cell_time: float = 60,
     time: float = 300,
 ) -> bool:
@@ -124,7 +130,7 @@ def save_notebook(
     ----------
     path : str or path-like
         The notebook.
-    network, cell_time, time
+    network, environment, cell_time, time
         As in `check_notebook`.
 
     Returns
@@ -144,9 +150,9 @@ def save_notebook(
         save_notebook("lisbon.ipynb")
     """
     file = Path(os.fspath(path))
-    before = file.read_bytes() if file.exists() else b""
     saved = read(file)
-    done = execute(file, cell_time=cell_time, time=time, network=network)
+    before = file.read_bytes()
+    done = execute(file, cell_time=cell_time, time=time, network=network, environment=environment)
     found = _of(done) or list(problems(done.notebook, size=0, max_size=1))
     if found:
         raise NotebookError(file, found)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..json_text import read_json
 
 __all__ = ["differences", "normalised", "read"]
 
@@ -71,19 +72,62 @@ def read(notebook: Any) -> dict[str, Any]:
     UserError
         If there is no such file, or it is no notebook.
     """
-    if isinstance(notebook, Mapping):
-        found: Any = json.loads(json.dumps(notebook))
-    else:
-        path = Path(os.fspath(notebook))
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"There is no notebook {str(path)!r}.") from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"{str(path)!r} cannot be read as a notebook: {error}") from error
+    name = "This notebook" if isinstance(notebook, Mapping) else repr(os.fspath(notebook))
+    try:
+        if isinstance(notebook, Mapping):
+            text = json.dumps(notebook)
+        else:
+            path = Path(os.fspath(notebook))
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise OSError("it is a pipe or a device")
+            text = path.read_text(encoding="utf-8")
+        found = read_json(text)
+    except FileNotFoundError:
+        raise UserError(f"There is no notebook {name}.") from None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{name} cannot be read as a notebook: {error}") from error
     if not isinstance(found, dict) or not isinstance(found.get("cells"), list):
-        raise UserError("This is no notebook in the format of nbformat 4: it has no cells.")
+        raise UserError(f"{name} is no notebook in the format of nbformat 4: it has no cells.")
+    for number, cell in enumerate(found["cells"], 1):
+        if fault := _fault_of(cell):
+            raise UserError(
+                f"{name} is no notebook in the format of nbformat 4: {fault} of cell {number} is "
+                "not as that has it. Open it in JupyterLab and save it, or take it from where it "
+                "was whole."
+            )
     return found
+
+
+def _fault_of(cell: Any) -> str:
+    """What of a cell does not fit; empty if all does. What may be missing is filled in."""
+    if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
+        return "the type"
+    if not _is_text(cell.setdefault("source", "")):
+        return "the source"
+    if not isinstance(cell.get("metadata", {}), dict):
+        return "the metadata"
+    outputs = cell.get("outputs", [])
+    if not isinstance(outputs, list):
+        return "the list of outputs"
+    return next((f"output {at}" for at, one in enumerate(outputs, 1) if not _fits(one)), "")
+
+
+def _fits(output: Any) -> bool:
+    kind = output.get("output_type") if isinstance(output, dict) else None
+    if kind == "stream":
+        return isinstance(output.get("name"), str) and _is_text(output.get("text"))
+    if kind == "error":
+        texts = (output.get("ename"), output.get("evalue", ""))
+        return all(map(_is_text, texts)) and _is_text(output.get("traceback", []))
+    known = kind in ("display_data", "execute_result", "update_display_data")
+    return known and isinstance(output.get("data", {}), dict)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text, or a list of its lines."""
+    if isinstance(value, list):
+        return all(isinstance(line, str) for line in value)
+    return isinstance(value, str)
 
 
 def normalised(notebook: Any) -> dict[str, Any]:

@@ -22,7 +22,24 @@ DIED = "ended its kernel"
 STARTS = 3
 """How often a kernel is started that does not come up: its ports may have been taken meanwhile."""
 
-_OURS = ("OPENAI_", "AZURE_OPENAI_", "AGENTSTREAM_")
+# What a kernel needs, and what says how things look or where they lie; all else may hold a key.
+_PASSED_ON = frozenset(
+    """
+    PATH HOME USER LOGNAME USERNAME SHELL TERM COLUMNS LINES LANG LANGUAGE TZ TMPDIR TEMP TMP
+    VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV LD_LIBRARY_PATH DYLD_LIBRARY_PATH
+    PYTHONPATH PYTHONHOME PYTHONHASHSEED PYTHONWARNINGS PYTHONUTF8 PYTHONIOENCODING
+    PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX PYTHONUNBUFFERED PYTHONFAULTHANDLER
+    PYTHONASYNCIODEBUG PYTHONDEVMODE PYTHONNOUSERSITE PYTHONUSERBASE
+    JUPYTER_PATH JUPYTER_DATA_DIR JUPYTER_CONFIG_DIR JUPYTER_CONFIG_PATH JUPYTER_RUNTIME_DIR
+    IPYTHONDIR MPLBACKEND MPLCONFIGDIR
+    XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME XDG_RUNTIME_DIR
+    SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE
+    OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS CUDA_VISIBLE_DEVICES
+    SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT APPDATA LOCALAPPDATA USERPROFILE PROGRAMDATA
+    PROGRAMFILES HOMEDRIVE HOMEPATH NUMBER_OF_PROCESSORS PROCESSOR_ARCHITECTURE
+    COVERAGE_PROCESS_START COVERAGE_FILE
+    """.split()
+)
 _START = "from agentstream.testing.notebooks_offline import stay_here; stay_here(); del stay_here"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 _HERE = "localhost,127.0.0.1,::1"
@@ -47,7 +64,14 @@ class Execution:
     tried: list[str] = field(default_factory=list)
 
 
-def execute(path: Path, *, cell_time: float, time: float, network: bool) -> Execution:
+def execute(
+    path: Path,
+    *,
+    cell_time: float,
+    time: float,
+    network: bool,
+    environment: Mapping[str, str] | None = None,
+) -> Execution:
     """Execute a notebook from its file, which stays as it is.
 
     Parameters
@@ -58,6 +82,8 @@ def execute(path: Path, *, cell_time: float, time: float, network: bool) -> Exec
         Seconds that a cell, and the whole, may take.
     network : bool
         Whether it gets the keys and the network of this process.
+    environment : mapping, optional
+        Variables that it gets beside those that every kernel gets.
 
     Raises
     ------
@@ -76,8 +102,16 @@ def execute(path: Path, *, cell_time: float, time: float, network: bool) -> Exec
     reads: Any = nbformat.reads
 
     def client() -> Any:
+        try:
+            notebook = reads(json.dumps(read(path)), as_version=4)
+        except UserError:
+            raise
+        except Exception as error:  # nbformat has many, and raises KeyError as well
+            raise UserError(
+                f"{str(path)!r} cannot be read as a notebook: {type(error).__name__}: {error}"
+            ) from error
         return NotebookClient(
-            reads(json.dumps(read(path)), as_version=4),
+            notebook,
             timeout=cell_time,
             kernel_name="python3",
             resources={"metadata": {"path": str(path.resolve().parent)}},
@@ -89,6 +123,7 @@ def execute(path: Path, *, cell_time: float, time: float, network: bool) -> Exec
         note = Path(folder) / "tried"
         env = dict(os.environ) if network else _closed(os.environ, gate, note)
         # A warning of the debugger's is nothing that the notebook says.
+        env |= environment or {}
         env |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "JUPYTER_PLATFORM_DIRS": "1"}
         for _ in range(STARTS):
             done, has_begun = _in_a_thread(client(), env, time, Path(folder) / "log")
@@ -100,8 +135,8 @@ def execute(path: Path, *, cell_time: float, time: float, network: bool) -> Exec
 
 
 def _closed(outer: Mapping[str, str], gate: Gate, note: Path) -> dict[str, str]:
-    """An environment without keys, and with no way out."""
-    kept = {k: v for k, v in outer.items() if not k.startswith(_OURS) and "_API_KEY" not in k}
+    """An environment of what is known to be no key, and with no way out."""
+    kept = {k: v for k, v in outer.items() if k.upper() in _PASSED_ON or k.startswith("LC_")}
     kept |= dict.fromkeys(_PROXIES, gate.url)
     return {**kept, **dict.fromkeys(("NO_PROXY", "no_proxy"), _HERE), TRIED: str(note)}
 

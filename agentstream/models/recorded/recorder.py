@@ -19,7 +19,7 @@ from ...items import ModelResponse
 from .asked import Asked, difference, digest, likeness
 from .events import ENDS, Joiner, answer_to_plain, event_to_plain, told_again
 from .pace import Pace, Speed
-from .tape import RecordedCall, Tape, Writer, read_tape
+from .tape import RecordedCall, Tape, Writer, read_tape, refuse_special
 
 logger = logging.getLogger("agentstream")
 
@@ -72,6 +72,7 @@ class Recorder:
     ) -> None:
         check_mode(mode)
         self.path = Path(path)
+        refuse_special(self.path)
         self.mode: Mode = mode
         self.pace = Pace(speed)
         there = self.path.is_file() and self.path.stat().st_size > 0

@@ -219,6 +219,7 @@ def read_tape(path: Path) -> Tape:
     RecordingError
         If the file cannot be read, or is no recording.
     """
+    refuse_special(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -246,6 +247,21 @@ def read_tape(path: Path) -> Tape:
             break
         tape.whole_bytes += len(row) + (0 if is_last else 1)
     return tape
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse a pipe or a device, which may have no end.
+
+    Raises
+    ------
+    RecordingError
+        It is one.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise RecordingError(
+            f"{str(path)!r} is a pipe or a device, and a recording is a file: it is read to its "
+            "end, and added to. Give the path of a file."
+        )
 
 
 def _note_damage(tape: Tape, number: int, rows: list[bytes], error: Exception) -> None:
@@ -330,6 +346,7 @@ class Writer:
             raise
 
     def _open(self) -> None:
+        refuse_special(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self._whole_bytes is not None and not self._anew and not self.begun:
