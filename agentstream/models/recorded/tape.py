@@ -219,7 +219,7 @@ def read_tape(path: Path) -> Tape:
     RecordingError
         If the file cannot be read, or is no recording.
     """
-    refuse_special(path)
+    refuse_special(path, devices=True)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -249,15 +249,16 @@ def read_tape(path: Path) -> Tape:
     return tape
 
 
-def refuse_special(path: Path) -> None:
-    """Refuse a pipe or a device, which may have no end.
+def refuse_special(path: Path, *, devices: bool = False) -> None:
+    """Refuse a pipe, which may wait for ever, and a device that is to be read to its end.
 
     Raises
     ------
     RecordingError
         It is one.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    is_device = path.is_char_device() or path.is_block_device()
+    if path.is_fifo() or path.is_socket() or (devices and is_device):
         raise RecordingError(
             f"{str(path)!r} is a pipe or a device, and a recording is a file: it is read to its "
             "end, and added to. Give the path of a file."
