@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..printable import clean_text
 from . import cards
 from .chat_turn import Turn
-from .html import escape
+from .html import escape, one_block
 from .snapshot import style
 from .still import harmless, markdown_of, text_of
 
@@ -64,7 +64,7 @@ def conversation(
         f"<style>{style()}{style('chat.css')}</style>{said}</div>"
     )
     return {
-        "text/html": html,
+        "text/html": one_block(html),
         "text/markdown": conversation_markdown(turns) or f"*{_nothing(name)}*\n",
         "text/plain": conversation_text(turns) or _nothing(name),
     }

@@ -127,6 +127,11 @@ def _css_class(kind: _TokenType) -> str:
     return "" if css in _INK else css
 
 
+def is_language(name: str) -> bool:
+    """Whether a fence's word is a language that pygments knows by that name."""
+    return name.lower() in _aliases()
+
+
 @lru_cache(maxsize=64)
 def _lexer(name: str) -> Lexer | None:
     known = _aliases().get(name)

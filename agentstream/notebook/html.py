@@ -23,13 +23,17 @@ from __future__ import annotations
 import base64
 import binascii
 import html as _stdlib_html
+import ipaddress
 import re
+import socket
+import unicodedata
+from urllib.parse import urlsplit
 
 import nh3
 
 from ..printable import clean_text
 
-__all__ = ["escape", "image", "link", "safe_url", "sanitise"]
+__all__ = ["escape", "host_of", "image", "link", "one_block", "safe_url", "sanitise"]
 
 _PROSE = frozenset(
     "a abbr b bdi blockquote br caption cite code col colgroup dd del details dfn div dl dt em h1"
@@ -117,7 +121,9 @@ def safe_url(url: str) -> str | None:
     r"""Return `url` if a click on it may be offered, else None.
 
     Only absolute ``http:``, ``https:`` and ``mailto:`` addresses may: a relative one, ``http:path``
-    among them, would lead into the Jupyter server the page came from.
+    among them, would lead into the Jupyter server the page came from, and so would one of this
+    machine or its network. One with a user's name before its host (``https://wikipedia.org@host/``)
+    reads as another host.
 
     Examples
     --------
@@ -127,7 +133,59 @@ def safe_url(url: str) -> str | None:
     True
     """
     url = url.strip()
-    return url if _URL.match(url) and clean_text(url) == url else None
+    if not _URL.match(url) or clean_text(url) != url:
+        return None
+    if url[:7].lower() == "mailto:":
+        return url
+    host = _host(url)
+    return url if host is not None and not _is_local(host) else None
+
+
+def _host(url: str) -> str | None:
+    """The host of an address as a browser reads it; None if none can be told for certain."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").translate(_DOTS).rstrip(".")
+        parts.port  # noqa: B018 -- raises on what is no number
+    except ValueError:
+        return None
+    return None if parts.username is not None or "%" in host else host or None
+
+
+# What browsers read as dots, after https://www.unicode.org/reports/tr46/
+_DOTS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")
+_LOCAL_NAMES = ("localhost", "local", "internal", "lan", "home.arpa", "localdomain")
+_NUMBER_IN_HOST = re.compile(r"(?:0x[0-9a-f]*|\d+)\Z", re.IGNORECASE)
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host is this machine or one of its network, in any spelling of a number."""
+    host = unicodedata.normalize("NFKC", host).lower()
+    if ":" not in host and _NUMBER_IN_HOST.match(host.rpartition(".")[2]):
+        try:  # "127.1", "0x7f000001", "2130706433": as the C library and browsers read it
+            host = socket.inet_ntoa(socket.inet_aton(host))
+        except OSError:
+            return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        pass
+    # A name without a dot is one of the local network.
+    return "." not in host or any(host == one or host.endswith(f".{one}") for one in _LOCAL_NAMES)
+
+
+def host_of(url: str, longest: int = 60) -> str:
+    """Return the host of an address to be shown beside it: its end is what it belongs to.
+
+    Examples
+    --------
+    >>> host_of("https://www.wikipedia.org:443/wiki")
+    'www.wikipedia.org'
+    >>> host_of("https://www.wikipedia.org.evil.example/", 20)
+    '…ia.org.evil.example'
+    """
+    host = _host(url) or ""
+    return host if len(host) <= longest else "…" + host[1 - longest :]
 
 
 def _allow(tag: str, attribute: str, value: str) -> str | None:
@@ -186,6 +244,24 @@ def sanitise(html: str) -> str:
     """
     # Twice: an entity such as &#x202e; is a character only after the parser has seen it.
     return clean_text(_CLEANER.clean(clean_text(html)))
+
+
+_EMPTY_LINE = re.compile(r"\n(?=[ \t]*\n)")
+
+
+def one_block(html: str) -> str:
+    r"""Return `html` without an empty line, which would end it as a block of HTML in Markdown.
+
+    ``nbconvert --to markdown`` puts an output's HTML into Markdown as it is: behind an empty line,
+    a ``<pre>`` of what a tool said would be read as Markdown, its images would load.
+
+    Examples
+    --------
+    >>> one_block("<pre>a\n\n# b</pre>")
+    '<pre>a&#10;\n# b</pre>'
+    """
+    html = html.replace("\r\n", "\n").replace("\r", "\n")
+    return _EMPTY_LINE.sub("&#10;", html).strip("\n")
 
 
 def link(url: str, text: str) -> str:

@@ -137,7 +137,10 @@ def _end_of_marks(state: StateInline, mark: str, begin: int, stop: int) -> int:
     if mark == "$$" and state.src.startswith("$", begin):
         return -1
     # One search from the right tells, once for the paragraph, that no closing mark follows.
-    if state.html_terminator_last(closing) < begin:
+    last: dict[str, int] = state.env.setdefault("last_marks", {})
+    if closing not in last:
+        last[closing] = state.src.rfind(closing)
+    if last[closing] < begin:
         return -1
     return state.src.find(closing, begin, stop)
 

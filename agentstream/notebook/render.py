@@ -22,6 +22,7 @@ footnotes              none; ``[^1]: https://...`` is a link definition, as in C
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore, text_join
 from markdown_it.token import Token
 
+from .flanking import add_flanking
 from .highlight import render_code
 from .html import escape, link, safe_url, sanitise
 from .latex import add_maths, mathml
@@ -63,10 +65,11 @@ _LARGEST_DETAILS = 2_000
 @lru_cache(maxsize=1)
 def parser() -> MarkdownIt:
     """Return the configured parser; it holds no state of a text, so all texts share it."""
-    options = {"maxNesting": _DEEPEST, "tasklists": True, "inline_definitions": True, "html": True}
+    options = {"maxNesting": _DEEPEST, "inline_definitions": True, "html": True}
     md = MarkdownIt("commonmark", options)
     md.enable(["table", "strikethrough"])
     add_maths(md)
+    add_flanking(md)
     md.block.ruler.before("table", "too_deep", _too_deep)
     # A link is always parsed as one; whether it becomes clickable is for the renderer and the
     # sanitiser.
@@ -104,6 +107,15 @@ class Definitions:
     def afresh(self) -> Definitions:
         """Return the same definitions with nothing missed yet."""
         return Definitions(*self._layers)
+
+    def __contains__(self, label: str) -> bool:
+        return self.get(label) is not None
+
+    def __getitem__(self, label: str) -> dict[str, str]:
+        found = self.get(label)
+        if found is None:
+            raise KeyError(label)
+        return found
 
     def get(self, label: str, default: None = None) -> dict[str, str] | None:
         """Return the first definition of `label`."""
@@ -145,6 +157,7 @@ def groups(source: str) -> list[Group]:
     tokens: list[Token] = []
     # A definition counts for its label once; which one is decided by who gathers the groups.
     parser().block.parse(source, parser(), {}, tokens)
+    _mark_tasks(tokens)
     found: list[Group] = []
     open_details = 0
     for token in tokens:
@@ -164,6 +177,7 @@ def inline_tokens(source: str) -> list[Token]:
     """Parse `source` with its inline markup; what is too long for that becomes one text."""
     md, env, tokens = parser(), dict[str, Any](), list[Token]()
     md.block.parse(source, md, env, tokens)
+    _mark_tasks(tokens)
     for token in tokens:
         if token.type == "inline" and len(token.content) <= _LONGEST_INLINE:
             token.children = []
@@ -175,6 +189,10 @@ def inline_tokens(source: str) -> list[Token]:
 
 
 # -- rendering --
+
+# The letters of Hebrew, Arabic and their neighbours: a block that has any finds its own direction.
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_BLOCK = re.compile(r"\A<(?:p|h[1-6]|[ou]l|dl|blockquote|table|details)\b")
 
 
 def render_group(
@@ -205,8 +223,10 @@ def render_group(
         "used": {},
         "tags": OpenTags(),
     }
-    raw = _renderer().render(group.tokens, md.options, env)
-    return sanitise(raw), env["used"]
+    html = sanitise(_renderer().render(group.tokens, md.options, env))
+    if _RIGHT_TO_LEFT.search(html):
+        html = _BLOCK.sub(r'\g<0> dir="auto"', html, count=1)
+    return html, env["used"]
 
 
 def _render_inline(source: str, md: MarkdownIt, env: EnvType) -> str:
@@ -330,6 +350,20 @@ class _Renderer(RendererHTML):
         return f'<{token.tag} align="{side}">' if side else f"<{token.tag}>"
 
 
+_TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
+
+
+def _mark_tasks(tokens: Sequence[Token]) -> None:
+    """Find the items of task lists: ``[x]`` at the beginning of an item is taken from its text."""
+    for at, token in enumerate(tokens[:-2]):
+        inside = tokens[at + 2]
+        if token.type != "list_item_open" or inside.type != "inline":
+            continue
+        if tokens[at + 1].type == "paragraph_open" and (box := _TASK.match(inside.content)):
+            token.meta = {**token.meta, "checked": box[1] != " "}
+            inside.content = inside.content[box.end() :]
+
+
 def _task_box(item: Token) -> str:
     """Return the box of a task list's item as a character: the page gets no form controls."""
     if item.type != "list_item_open" or "checked" not in item.meta:
@@ -383,6 +417,11 @@ def _without_punctuation(address: str) -> str:
 
     As https://github.github.com/gfm/#extended-autolink-path-validation has it.
     """
+    for at, char in enumerate(address):
+        # Full-width punctuation, and spaces that are no ASCII, end the address and not the text.
+        if char > "\x7f" and unicodedata.category(char)[0] in "PZ":
+            address = address[:at]
+            break
     while address:
         unbalanced = address[-1] == ")" and address.count(")") > address.count("(")
         if address[-1] not in "?!.,:*_~;]}" and not unbalanced:

@@ -63,13 +63,13 @@ class _Writing:
     def open_frame(self, part: Part) -> None:
         """Make the element that the text is written in."""
         if part.kind != "reasoning":
-            attributes = {"class": f"as-text as-{part.kind}", "dir": "auto"}
+            attributes = {"class": f"as-text as-{part.kind}"}
             self.board.put(self.frame, "div", parent=self.home, attributes=attributes)
             return
         folded = f"{self.home}.folded"
         self.board.put(folded, "details", parent=self.home, attributes={"class": "as-reasoning"})
         self.board.put(f"{folded}.summary", "summary", cards.reasoning_summary(part), parent=folded)
-        attributes = {"class": "as-reasoning-body", "dir": "auto"}
+        attributes = {"class": "as-reasoning-body"}
         self.board.put(self.frame, "blockquote", parent=folded, attributes=attributes)
 
     def finish(self, part: Part) -> None:

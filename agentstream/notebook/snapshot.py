@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..printable import clean_text
 from . import cards
-from .html import escape
+from .html import escape, one_block
 from .panels import items_html, panels_text
 from .still import markdown_of, text_of
 
@@ -68,7 +68,7 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
         f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}{added}</div>'
     )
     plain += panels_text(trace, table=table, timeline=timeline)
-    return {"text/html": html, "text/markdown": markdown_of(trace), "text/plain": plain}
+    return {"text/html": one_block(html), "text/markdown": markdown_of(trace), "text/plain": plain}
 
 
 def snapshot_or_text(

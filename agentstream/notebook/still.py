@@ -21,6 +21,7 @@ from ..trace.scale import length_label
 from .cards.bodies import body_of
 from .cards.shell import duration, kind_label, label_of, state_of
 from .cards.values import one_line
+from .highlight import is_language
 from .html import safe_url
 from .plain import to_plain
 from .render import parser
@@ -41,6 +42,7 @@ _TAG = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?:|mailto:)[^\s<>]+>)")
 _IMAGE = re.compile(r"!(?=\[)")
 _ADDRESS = re.compile(r"(\]\(\s*<?|\]:\s*<?|<)(?=[^\s<>()]*[:&]|[/\\])([^\s<>()]*)")
 _FENCE = re.compile(r"(`{3,}|~{3,})[^`]*\Z")
+_ACTED_ON = frozenset("dot geojson graphviz latex math mermaid plantuml stl tex topojson".split())
 _PART = "\u200b"
 
 
@@ -111,11 +113,21 @@ def harmless(text: str) -> str:
         closing = re.compile(rf"{re.escape(mark[0])}{{{len(mark)},}}[ \t]*\Z")
         if len(body) > 1 and closing.match(body[-1].strip()):
             body = body[:-1]
-        shown += [mark + _apart(body[0][len(mark) :]), *body[1:], mark]
+        shown += [mark + _language(body[0][len(mark) :]), *body[1:], mark]
         done = end
         shown += [""] * bool(done < len(lines) and lines[done].strip())
     shown += _defused(lines[done:])
     return "\n".join(shown).strip("\n")
+
+
+def _language(info: str) -> str:
+    """What stands behind an opening fence, such that no viewer does more than colour the code.
+
+    nbconvert's page draws ``mermaid`` with a script, GitHub draws maps and bodies, Quarto and R
+    Markdown run ``{r}``. So only the name of a language that pygments colours stays.
+    """
+    name = info.split()[0] if info.split() else ""
+    return name if is_language(name) and name.lower() not in _ACTED_ON else ""
 
 
 def _defused(lines: list[str]) -> list[str]:

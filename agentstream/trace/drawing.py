@@ -226,12 +226,18 @@ class Drawing:
         self.rect(0.5, 0.5, self.width - 1, self.height - 1, "card", radius=8, edge="edge")
         self._parts += drawn
 
-    def svg(self, *, inline: bool = False) -> str:
+    def svg(self, *, inline: bool = False, fluid: bool = False) -> str:
         """Return the document; ``inline`` in a page that has a theme of its own, as a notebook's.
+
+        ``fluid`` has no width of its own: a program that makes an ``<img>`` of it, as nbconvert
+        does, would keep that width in a page that is narrower.
 
         A picture that stands alone knows only the reader's preference.
         """
         size = f'width="{number(self.width)}" height="{number(self.height)}"'
+        most = "100%"
+        if fluid:
+            size, most = 'width="100%"', f"{number(self.width)}px"
         box = f'viewBox="0 0 {number(self.width)} {number(self.height)}"'
         within = f"{_DARK_PAGE} " if inline else ""
         dark = "".join(
@@ -244,5 +250,5 @@ class Drawing:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} role="img" '
             f'aria-label="{clean(self.label)}" font-family="{FONT}" '
-            f'style="max-width:100%;height:auto">{style}{"".join(self._parts)}</svg>'
+            f'style="max-width:{most};height:auto">{style}{"".join(self._parts)}</svg>'
         )

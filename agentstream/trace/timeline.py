@@ -81,7 +81,8 @@ class Timeline:
         return str(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg(), "text/plain": str(self)}
+        fluid = draw(self.trace, self.width, self.title).svg(fluid=True)
+        return {"image/svg+xml": fluid, "text/plain": str(self)}
 
 
 def save_svg(svg: str, path: str | Path, title: str) -> Path:

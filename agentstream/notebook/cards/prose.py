@@ -6,7 +6,7 @@ from typing import Any
 
 from ...trace.parts import Part, get
 from ...trace.scale import length_label
-from ..html import escape, link
+from ..html import escape, host_of, link
 from ..markdown import rendered
 from .values import json_html, more, one_line, parse_json
 
@@ -38,10 +38,10 @@ def prose(part: Part, limit: int = LONGEST_TEXT) -> str:
     body = answer(part.text, limit) + citations(part) + text_note(part)
     if part.kind == "refusal":
         return (
-            '<div class="as-text as-refusal" role="note" aria-label="Refusal" dir="auto">'
+            '<div class="as-text as-refusal" role="note" aria-label="Refusal">'
             f"<p><strong>The model declined</strong></p>{body}</div>"
         )
-    return f'<div class="as-text as-is-{part.status}" dir="auto">{body}</div>'
+    return f'<div class="as-text as-is-{part.status}">{body}</div>'
 
 
 def answer(text: str, limit: int = LONGEST_TEXT) -> str:
@@ -72,7 +72,7 @@ def _reasoning(part: Part, limit: int) -> str:
     body = rendered(text[:limit]) + more(len(text) - limit)
     return (
         f'<details class="as-reasoning"><summary>{reasoning_summary(part)}</summary>'
-        f'<blockquote class="as-reasoning-body" dir="auto">{body}</blockquote></details>'
+        f'<blockquote class="as-reasoning-body">{body}</blockquote></details>'
     )
 
 
@@ -117,6 +117,6 @@ def source_links(sources: list[dict[str, Any]]) -> str:
 
 def _source(url: str, title: str) -> str:
     """One link; its host stands beside a title, since a title may claim anything."""
-    host = url.partition("://")[2].partition("/")[0] if title != url else ""
-    shown = f' <small class="as-host">{escape(one_line(host, 60))}</small>' if host else ""
+    host = host_of(url) if title != url else ""
+    shown = f' <small class="as-host">{escape(host)}</small>' if host else ""
     return f"<li><bdi>{link(url, one_line(title, 120))}</bdi>{shown}</li>"

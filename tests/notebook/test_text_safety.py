@@ -1,0 +1,114 @@
+"""Text of many languages, and addresses and code that viewers would act on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import mistune
+import pytest
+from markdown_it import MarkdownIt
+
+from agentstream.notebook.cards.prose import source_links
+from agentstream.notebook.html import host_of, one_block, safe_url
+from agentstream.notebook.markdown import MarkdownStream, render
+from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.still import harmless
+from agentstream.trace import Trace
+from agentstream.trace.sources import fold
+from agentstream.trace.timeline import Timeline
+from tests.trace.trace_streams import Script
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("这是**「重点」**内容。", "<strong>「重点」</strong>"),
+        ("**「甲」**和**「乙」**", "<strong>「甲」</strong>和<strong>「乙」</strong>"),
+        ("**스크립트(script)**라고", "<strong>스크립트(script)</strong>"),
+        ("~~（旧）~~新", "<s>（旧）</s>"),
+        ("a**(b)**c", "a**(b)**c"),
+        ("详见（https://example.com/a）。", ">https://example.com/a</a>）"),
+        ("见 https://example.com/路径，然后", ">https://example.com/路径</a>，"),
+        ("- [x] done\n- [ ] open\n- [z] not", "<li>☑ done</li>"),
+        ("As shown in [1]. `a[0]` \\\\(y\\\\)", "[1]"),
+    ],
+)
+def test_emphasis_and_addresses_end_where_cjk_text_means_them_to(text: str, part: str) -> None:
+    assert part in render(text)
+    stream = MarkdownStream()
+    for letter in text:
+        stream.feed(letter)
+        assert stream.open is not None
+    stream.finish()
+    assert stream.html == render(text)
+
+
+def test_a_block_of_right_to_left_text_has_a_direction_of_its_own() -> None:
+    html = render("An English beginning.\n\nשלום (world).\n\n- مرحبا\n\n```\nשלום\n```\n")
+    assert re.findall(r'<(\w+) dir="auto"', html) == ["p", "ul"]
+    assert "<p>An English" in html
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n\n# b", "a\n \t\n\n![x](https://e/p.png)", "a\r\r# b", "\n\n\n"]
+)
+def test_no_output_has_an_empty_line_and_its_text_stays(text: str) -> None:
+    html = one_block(f"<div><pre>x{text}</pre></div>")
+    assert not re.search(r"\n[ \t]*\n", html)
+    same = text.replace("\r", "\n")
+    assert html.replace("&#10;", "\n") == f"<div><pre>x{same}</pre></div>"
+
+
+def exported() -> str:
+    hostile = "first\n\n![x](https://evil.example/p.png)\n\n# Big\n\n    <script>x()</script>\n"
+    script = Script().begin().call("page", {}, "c").end().result("c", hostile)
+    return snapshot(fold(script.events), table=True)["text/html"]
+
+
+@pytest.mark.parametrize(
+    "viewer",
+    [MarkdownIt("commonmark", {"html": True}).render, mistune.create_markdown(escape=False)],
+    ids=["commonmark", "mistune"],
+)
+def test_what_a_tool_said_is_no_markdown_when_its_html_stands_in_markdown(viewer: Any) -> None:
+    page = viewer(f"# Notebook\n\n{exported()}\n\nAfter.\n")
+    assert not re.search(r"<img[^>]*evil|<h1>Big|<script", page)
+    assert "<p>After.</p>" in page
+
+
+@pytest.mark.parametrize(
+    "info", ["mermaid", "MERMAID", "{mermaid}", "geojson", "{r}", "math", "x y"]
+)
+def test_a_fence_that_viewers_act_on_is_plain_code_in_saved_markdown(info: str) -> None:
+    assert harmless(f"```{info}\ngraph TD\n```") == "```\ngraph TD\n```"
+    assert harmless("```python title=x\na\n```") == "```python\na\n```"
+
+
+@pytest.mark.parametrize(
+    "url",
+    "http://localhost:8888/api http://127.0.0.1/ http://127.1/ http://2130706433/ http://0x7f.1/"
+    " http://[::1]:8888/ http://[::ffff:127.0.0.1]/ http://10.0.0.1/ http://192.168.1.1/ http://printer/"
+    " http://169.254.169.254/latest http://127。0。0。1/ http://a.localhost./ http://0/ http://router.local/"
+    " https://wikipedia.org@evil.example/ https://a:b@evil.example/ http://host:x/ http://１２７.0.0.1/"
+    "".split(),
+)
+def test_an_address_of_this_machine_or_one_that_reads_as_another_is_text(url: str) -> None:
+    assert safe_url(url) is None
+    assert "<a " not in render(f"[x]({url}) {url}")
+    assert "<a " not in source_links([{"url": url, "title": "Wikipedia"}])
+
+
+def test_the_end_of_a_host_is_shown_whatever_stands_before_it() -> None:
+    url = "https://" + "www.wikipedia.org." * 5 + "evil.example/wiki"
+    assert host_of(url).endswith("evil.example")
+    assert len(host_of(url)) == 60
+    assert "evil.example</small>" in source_links([{"url": url, "title": "Wikipedia"}])
+
+
+def test_a_timeline_has_no_width_that_a_narrow_page_would_cut() -> None:
+    svg = Timeline(Trace("x"))._repr_mimebundle_()["image/svg+xml"]
+    root = svg.partition(">")[0]
+    assert 'width="100%"' in root
+    assert "max-width:960px" in root
+    assert 'viewBox="0 0 960 ' in root
