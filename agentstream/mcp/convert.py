@@ -336,10 +336,32 @@ def output_of(result: CallToolResult, use_structured_content: bool = False) -> A
 
     A result that the server calls an error is told like any other: its words are for the model.
     """
-    if use_structured_content and result.structured_content and not result.is_error:
-        return json.dumps(result.structured_content)
-    parts = [_part(content) for content in result.content]
-    return parts[0] if len(parts) == 1 else parts
+    structured = result.structured_content
+    if structured and not result.content:
+        use_structured_content = True  # it is all that there is
+    elif result.is_error:
+        use_structured_content = False
+    if use_structured_content and structured:
+        told: Any = json.dumps(structured)
+    else:
+        parts = [_part(content) for content in result.content]
+        told = parts[0] if len(parts) == 1 else parts
+    if not result.is_error:
+        return told
+    text = told if isinstance(told, str) else _text(result.content)
+    if text is None:
+        return told  # an image: it cannot be told as the text of a failure
+    failure = ToolFailure(text)
+    failure.why = text
+    return failure
+
+
+def _text(contents: list[Any]) -> str | None:
+    """The text of an error; None where it is told in other things than text."""
+    if any(content.type != "text" for content in contents):
+        return None
+    words = "\n".join(content.text for content in contents)
+    return words or "The server says that the tool failed, and nothing else."
 
 
 def _part(content: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UserError
 from ..items import ItemHelpers
@@ -10,7 +10,14 @@ from .options import RunOptions, call
 from .state import RunState, told_to_model
 
 if TYPE_CHECKING:
-    from ..items import TResponseInputItem
+    pass
+
+
+_CALLS: Final[dict[Any, str]] = {
+    f"{kind}_call": kind
+    for kind in ("function", "custom_tool", "computer", "shell", "local_shell", "apply_patch")
+}
+_OUTPUTS: Final[dict[Any, str]] = {f"{kind}_call_output": kind for kind in _CALLS.values()}
 
 
 async def load(state: RunState[Any], options: RunOptions) -> None:
@@ -26,9 +33,11 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
     if session is None:
         state.start_with(news)
         return
-    before = await session.get_items(_limit(options))
+    limit = _limit(options)
+    before = await (session.get_items() if limit is None else session.get_items(limit))
     if hasattr(session, "as_input"):
         before = session.as_input(before)
+    stored, before = before, without_halves(before, news)
     combine = options.config.session_input_callback
     together: Any = [*before, *news]
     if combine is not None:
@@ -38,7 +47,7 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
                 "session_input_callback must return a list of input items, "
                 f"got {type(together).__name__}"
             )
-        news = _not_among(before, together)
+        news = _not_among(stored, together, news)
     await session.add_items(news)
     state.input = together
     state.start_with(together)
@@ -54,18 +63,60 @@ def _limit(options: RunOptions) -> int | None:
     return settings.limit if settings is not None else None
 
 
-def _not_among(
-    before: list[TResponseInputItem], together: list[TResponseInputItem]
-) -> list[TResponseInputItem]:
-    """The items of `together` that the session does not have, each counted once."""
-    known = list(before)
-    news = []
+def _not_among(before: list[Any], together: list[Any], news: list[Any]) -> list[Any]:
+    """The items of `together` that the session does not have, however often it is repeated.
+
+    What is equal to a stored item is new only where the input has it, too: a question can be asked
+    twice.
+    """
+    known, awaited = list(before), list(news)
+    added = []
     for item in together:
         if item in known:
             known.remove(item)
-        else:
-            news.append(item)
-    return news
+        elif item in awaited or item not in before:
+            if item in awaited:
+                awaited.remove(item)
+            added.append(item)
+    return added
+
+
+def without_halves(stored: list[Any], news: list[Any]) -> list[Any]:
+    """The stored items without calls that have no output, and outputs that have no call.
+
+    An API refuses the half of a pair. The other may be cut off by a limit, wait for an approval, or
+    be popped; so the half stays in the store, and is left out of the request. Reasoning that led to
+    nothing but such calls goes with them.
+
+    Examples
+    --------
+    >>> half = {"type": "function_call_output", "call_id": "c", "output": "7"}
+    >>> without_halves([half, {"role": "user", "content": "Hi"}], [])
+    [{'role': 'user', 'content': 'Hi'}]
+    """
+    together = [item for item in [*stored, *news] if isinstance(item, dict)]
+    calls, outputs = (
+        {(kind, item.get("call_id")) for item in together if (kind := kinds.get(item.get("type")))}
+        for kinds in (_CALLS, _OUTPUTS)
+    )
+    whole = calls & outputs
+    kept: list[Any] = []
+    left_out = False
+    for item in reversed(stored):  # reasoning stands before what it led to
+        kind = item.get("type") if isinstance(item, dict) else None
+        pair = _CALLS.get(kind) or _OUTPUTS.get(kind)
+        if pair and (pair, item.get("call_id")) not in whole:
+            left_out = left_out or (kind in _CALLS and not (kept and _of_the_model(kept[-1])))
+        elif kind != "reasoning" or not left_out:
+            kept.append(item)
+            left_out = False
+    return kept[::-1]
+
+
+def _of_the_model(item: Any) -> bool:
+    """Whether an item is what reasoning may have led to."""
+    is_item = isinstance(item, dict)
+    return is_item and (item.get("type") in _CALLS or item.get("role") == "assistant")
 
 
 async def save(state: RunState[Any], options: RunOptions) -> None:

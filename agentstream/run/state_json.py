@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
-from openai.types.responses import ResponseOutputItem
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
@@ -16,6 +15,7 @@ from ..agent import Agent
 from ..errors import UserError
 from ..items import ModelResponse, RunItem, RunItemBase
 from ..json_text import read_json
+from ..models.output_items import output_item
 from ..run_context import RunContextWrapper, ToolDecisions
 from ..usage import Usage
 from .guards_json import guardrails_from_json, guardrails_to_json
@@ -29,7 +29,6 @@ _KINDS: dict[str, type[Any]] = {
     for kind in vars(item_kinds).values()
     if isinstance(kind, type) and issubclass(kind, RunItemBase) and kind is not RunItemBase
 }
-_OUTPUT_ITEM: TypeAdapter[Any] = TypeAdapter(ResponseOutputItem)
 _USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
 
 
@@ -299,7 +298,7 @@ def _item_from(plain: dict[str, Any], agents: dict[str, Agent[Any]]) -> Any:
         )
     raw = plain["raw"]
     if plain.get("typed"):
-        raw = _OUTPUT_ITEM.validate_python(raw)
+        raw = output_item(raw)
     extra = {
         name: _agent(agents, value) if name in ("source_agent", "target_agent") else value
         for name, value in plain.items()
@@ -312,7 +311,7 @@ def _item_from(plain: dict[str, Any], agents: dict[str, Agent[Any]]) -> Any:
 
 def _response_from(plain: dict[str, Any]) -> ModelResponse:
     return ModelResponse(
-        output=[_OUTPUT_ITEM.validate_python(item) for item in plain["output"]],
+        output=[output_item(item) for item in plain["output"]],
         usage=_USAGE.validate_python(plain["usage"]),
         response_id=plain["response_id"],
         request_id=plain["request_id"],

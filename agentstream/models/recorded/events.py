@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from openai.types.responses import ResponseOutputItem
 from pydantic import BaseModel, TypeAdapter
 
 from ...items import ModelResponse
 from ...usage import Usage, usage_of
+from ..output_items import output_item
 from ..responses_stream import response_failure
 from ..wire import responses_event
 from .asked import plain, without_private
@@ -20,7 +20,6 @@ ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.
 _CHARACTERS = 120
 _SECONDS = 1.0
 
-_OUTPUT_ITEM: TypeAdapter[Any] = TypeAdapter(ResponseOutputItem)
 _USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
 
 
@@ -177,7 +176,7 @@ def _item(item: Any) -> Any:
 def answer_from_plain(data: dict[str, Any]) -> ModelResponse:
     """The answer that `answer_to_plain` was given."""
     return ModelResponse(
-        output=[_OUTPUT_ITEM.validate_python(item) for item in data["output"]],
+        output=[output_item(item) for item in data["output"]],
         usage=_USAGE.validate_python(data["usage"]),
         response_id=data.get("response_id"),
         raw_usage=data.get("raw_usage"),
@@ -200,7 +199,7 @@ def answer_of(events: list[dict[str, Any]], *, raw_usage: bool = False) -> Model
     raw = (getattr(response, "_raw_usage", None) or plain(response.usage)) if raw_usage else None
     return ModelResponse(
         # Some servers leave `output` empty here; the items told as done stand in for it.
-        output=list(response.output or [_OUTPUT_ITEM.validate_python(item) for item in done]),
+        output=list(response.output or [output_item(item) for item in done]),
         usage=usage_of(response.usage),
         response_id=response.id,
         raw_usage=raw,
