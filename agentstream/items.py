@@ -64,11 +64,14 @@ ToolCallItemTypes: TypeAlias = (
 
 def input_item(raw: Any) -> Any:
     """The raw item as the API takes it back: only the fields that were set."""
-    if isinstance(raw, dict):
-        return raw
     if isinstance(raw, BaseModel):
         # Gateways add fields whose types differ from the declared ones; they go back as they came.
-        return raw.model_dump(exclude_unset=True, warnings=False)
+        raw = raw.model_dump(exclude_unset=True, warnings=False)
+    if isinstance(raw, dict):
+        if "created_by" not in raw:
+            return raw
+        # The server says who made it, and refuses to be told.
+        return {name: value for name, value in raw.items() if name != "created_by"}
     raise AgentsException(
         f"An item of type {type(raw).__name__} cannot be sent to the model; "
         "give a dict or an openai.types.responses object."

@@ -112,6 +112,12 @@ def tool_content(output: Any, leave_out: Callable[[str, str], None]) -> str | li
 
 
 def _part(part: Any) -> dict[str, Any]:
+    plain = _plain_part(part)
+    mark = part.get("prompt_cache_breakpoint")
+    return plain if mark is None else {**plain, "prompt_cache_breakpoint": mark}
+
+
+def _plain_part(part: Any) -> dict[str, Any]:
     if isinstance(part, Mapping):
         kind = part.get("type")
         if kind in ("input_text", "text"):
@@ -147,8 +153,6 @@ def _image(part: Mapping[str, Any]) -> dict[str, Any]:
 def _file(part: Mapping[str, Any]) -> dict[str, Any]:
     if part.get("file_data"):
         file = {"file_data": part["file_data"]}
-        if part.get("filename"):
-            file["filename"] = part["filename"]
     elif part.get("file_id"):
         file = {"file_id": part["file_id"]}
     else:
@@ -156,6 +160,8 @@ def _file(part: Mapping[str, Any]) -> dict[str, Any]:
             f"Only file_data or file_id is supported for input_file {dict(part)!r:.300}. "
             "Download the file and send it as file_data, or use OpenAIResponsesModel."
         )
+    if part.get("filename"):
+        file["filename"] = part["filename"]
     return {"type": "file", "file": file}
 
 

@@ -249,6 +249,10 @@ def add_failed_requests(usage: Usage, count: int) -> None:
     usage.request_usage_entries = [*failed, *entries]
 
 
+_MAX_LOCKED: Final = 3
+"""How often a conversation that is locked is waited for: 1, 2 and 4 seconds."""
+
+
 class _Attempts:
     """The attempts of one call: which is under way, and whether another follows."""
 
@@ -268,6 +272,8 @@ class _Attempts:
         self._stream = stream
         self._memory = memory
         self._watch = watch
+        self._locked = 0
+        """How often the server's conversation was locked by another request."""
 
     def first(self, stream: AsyncIterator[T]) -> Callable[[], Awaitable[T]]:
         """How the events of an attempt are awaited until the first is there: it is begun so."""
@@ -313,30 +319,45 @@ class _Attempts:
     async def try_again(self, error: Exception) -> bool:
         """Decide on another attempt and, if there is one, wait for its time."""
         retry = self._settings
+        if await self._try_unlocked(error):
+            return True
         if retry is None or (self._watch.begun and not retry.replace_partial):
             return False
         policy, limit = retry.policy, retry.max_retries or 0
         if retry.replace_partial:
             policy = policy or _WORTH_IT
             limit = _MAX_RETRIES if retry.max_retries is None else limit
-        if policy is None or self.attempt > limit:
+        attempt = self.attempt - self._locked
+        if policy is None or attempt > limit:
             return False
         advice = self._model.get_retry_advice(
-            ModelRetryAdviceRequest(error, self.attempt, self._stream, *self._memory)
+            ModelRetryAdviceRequest(error, attempt, self._stream, *self._memory)
         )
         facts = _facts(error, advice)
         decision = await ask_policy(
             policy,
-            RetryPolicyContext(
-                error, self.attempt, limit, self._stream, facts, advice, *self._memory
-            ),
+            RetryPolicyContext(error, attempt, limit, self._stream, facts, advice, *self._memory),
         )
         if not decision.retry or not self._may_replay(decision, advice):
             return False
         delay = facts.retry_after if decision.delay is None else decision.delay
         if delay is None:
-            delay = _backoff(retry.backoff, self.attempt)
+            delay = _backoff(retry.backoff, attempt)
         await self._watch.pause(delay, error)
+        self.attempt += 1
+        return True
+
+    async def _try_unlocked(self, error: Exception) -> bool:
+        """Wait for a conversation that another request has locked: nothing was done yet.
+
+        As in the SDK this needs no settings; only `max_retries=0` forbids it.
+        """
+        locked = getattr(error, "code", None) == "conversation_locked"
+        forbidden = self._settings is not None and self._settings.max_retries == 0
+        if not locked or forbidden or self._watch.begun or self._locked == _MAX_LOCKED:
+            return False
+        await self._watch.pause(2.0**self._locked, error)
+        self._locked += 1
         self.attempt += 1
         return True
 

@@ -69,7 +69,7 @@ async def run_loop(
                 await guards.passed()
                 await finish(state, options, output)
                 return
-        if options.stop_after_turn and toolbox is not None:
+        if options.stop_after_turn:
             return
         state.turn += 1
         if out_of_turns(state):
