@@ -59,7 +59,7 @@ def _slot(trace: Trace, family: str, data: Any, t: float, kind: PartKind, item_t
     if part is None:
         part = trace.new_part(kind, item_type, t)
         part.item_id = get(data, "item_id")
-        part.position = index
+        trace.place(part, index)
         if family == "input":
             trace.at[index] = part
     trace.slots[family][index] = (part, part.input if family == "input" else part.body)

@@ -56,15 +56,14 @@ def _claim(trace: Trace, raw: Any, t: float) -> Part:
     """Find the part of an item among those the model's stream announced, or begin one."""
     call_id, item_type = get(raw, "call_id"), get(raw, "type", "unknown")
     if call_id is not None:
-        candidates = [
-            part for part in trace.calls.get(call_id, ()) if part.index in trace.unclaimed
-        ]
+        known = trace.calls.get(call_id, ())
+        found = next((part for part in known if part.index in trace.unclaimed), None)
     else:
-        candidates = [part for part in trace.unclaimed.values() if part.item_type == item_type]
-        same_id = [part for part in candidates if part.item_id == get(raw, "id")]
-        candidates = same_id or [part for part in candidates if part.item_id is None]
-    if candidates:
-        part = candidates[0]
+        # Items come in the order in which they were announced: the first is nearly always it.
+        found = _unclaimed(trace, item_type, get(raw, "id"))
+        found = found or _unclaimed(trace, item_type, None)
+    if found is not None:
+        part = found
         if part.kind not in ("text", "reasoning", "refusal"):
             finish_call(trace, part, raw, t)
     else:
@@ -72,6 +71,11 @@ def _claim(trace: Trace, raw: Any, t: float) -> Part:
     for other in (part, *trace.siblings(part)):
         trace.unclaimed.pop(other.index, None)
     return part
+
+
+def _unclaimed(trace: Trace, item_type: str, item_id: Any) -> Part | None:
+    waiting = trace.unclaimed.values()
+    return next((p for p in waiting if p.item_type == item_type and p.item_id == item_id), None)
 
 
 def _announce(trace: Trace, raw: Any, t: float) -> Part:

@@ -116,6 +116,8 @@ class Trace:
         self.at: dict[int, Part] = {}
         """The open model call's parts that are not texts, by output index."""
         self.unclaimed: dict[int, Part] = {}
+        self.texts_at: dict[tuple[int | None, Any], list[Part]] = {}
+        """Texts that belong to one item, by its turn and position, until it is claimed."""
         self.calls: dict[str, list[Part]] = {}
         self.fresh_turn_due = True
         self.sequence = itertools.count()
@@ -321,14 +323,16 @@ class Trace:
         return lost
 
     def siblings(self, part: Part) -> list[Part]:
-        """Return the item's other parts: a refusal beside a text, reasoning beside its summary."""
+        """Return, once, the other parts of the item: a refusal beside a text, and the like."""
         if part.item_type not in ("message", "reasoning"):
             return []
-        return [
-            other
-            for other in self.unclaimed.values()
-            if other is not part and (other.turn, other.position) == (part.turn, part.position)
-        ]
+        found = self.texts_at.pop((part.turn, part.position), ())
+        return [other for other in found if other is not part and other.index in self.unclaimed]
+
+    def place(self, part: Part, position: Any) -> None:
+        """Note at which output index a text stands."""
+        part.position = position
+        self.texts_at.setdefault((part.turn, position), []).append(part)
 
     def new_part(self, kind: PartKind, item_type: str, t: float) -> Part:
         """Append a part of the open turn."""

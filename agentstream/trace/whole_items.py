@@ -173,7 +173,7 @@ def _texts(parts: Any, name: str) -> list[str]:
 
 def _text_slot(trace: Trace, family: str, index: int, t: float) -> tuple[Part, Text]:
     part = trace.new_part(*KIND_OF_SLOT[family], t)
-    part.position = index
+    trace.place(part, index)
     slot = trace.slots[family][index] = (part, part.body)
     return slot
 
