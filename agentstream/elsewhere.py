@@ -44,8 +44,9 @@ _PART_OF = {name: part for part, names in _PARTS.items() for name in names}
 
 def refuse(name: str, part: str) -> NoReturn:
     """Raise the ImportError for `name`, which belongs to `part`."""
+    verb = "are" if part.endswith("s") or " and " in part else "is"
     raise ImportError(
-        f"agentstream has no {name!r}: {part} are left to the OpenAI Agents SDK. "
+        f"agentstream has no {name!r}: {part} {verb} left to the OpenAI Agents SDK. "
         "Install it with `pip install openai-agents` and import it from `agents`."
     )
 

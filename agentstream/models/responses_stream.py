@@ -291,7 +291,7 @@ def response_failure(
     source = getattr(told, "response", told)
     names = ("status", "error", "incomplete_details", "code", "message", "param")
     facts = [(name, getattr(source, name, None)) for name in names]
-    details = "; ".join(f"{name}={value}" for name, value in facts if value is not None)
+    details = "; ".join(f"{name}={_plain(value)}" for name, value in facts if value is not None)
     error = error_type(
         f"Responses stream ended with terminal event `{kind}`."
         + (f" {details}." if details else "")
@@ -299,6 +299,15 @@ def response_failure(
     known = None if error_type is ModelStreamError else _HINTS.get(kind)
     error.add_note(known or "Try again, or set ModelSettings.retry.")
     return error
+
+
+def _plain(value: Any) -> str:
+    """What the server says of an error, without the client's classes and the fields it left out."""
+    if not hasattr(value, "model_dump"):
+        return str(value)
+    told: dict[str, Any] = value.model_dump(exclude_none=True)
+    texts = [str(told.pop(name)) for name in ("code", "reason", "message") if name in told]
+    return ": ".join(texts + [f"{name}={rest}" for name, rest in told.items()])
 
 
 _HINTS: Final = {

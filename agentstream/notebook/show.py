@@ -148,6 +148,13 @@ def show_result(result: Any) -> None:
         show(result)._ipython_display_()
 
 
+def result_bundle(result: Any) -> dict[str, str]:
+    """The static picture of a run that has ended, for a result that is a cell's last expression."""
+    from .snapshot import snapshot
+
+    return snapshot(result.trace)
+
+
 def in_a_notebook() -> bool:
     """Whether this is a kernel, whose front end can show widgets."""
     return getattr(shell(), "kernel", None) is not None

@@ -59,6 +59,12 @@ class RunResult(RunResultBase):
     def __repr__(self) -> str:
         return described(self, "RunResult")
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Left as a cell's last expression, it shows what `show` leaves of a run."""
+        from ..notebook.show import result_bundle
+
+        return result_bundle(self)
+
 
 class RunResultStreaming(RunResultBase):
     """A run that goes on in the background while its events are read.

@@ -209,10 +209,16 @@ def _reason(error: Exception, cell_time: float) -> str:
     if kind != "CellExecutionError":
         return f"could not be executed: {kind}: {error}"
     name, value = getattr(error, "ename", kind), getattr(error, "evalue", "")
-    return f"raised {name}: {value}" + _indented(getattr(error, "traceback", "") or "", 15)
+    trace = _COLOURS.sub("", getattr(error, "traceback", "") or "")
+    # nbclient writes the cell before, and IPython the message behind.
+    trace = trace.rpartition("-" * 70)[2].lstrip("-").replace(f"{name}: {value}", "")
+    return f"raised {name}: {value}" + _indented(trace, 15)
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def _indented(text: str, count: int) -> str:
     """The last lines of a text, below what they are about."""
-    lines = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text).strip().splitlines()
+    lines = _COLOURS.sub("", text).strip().splitlines()
     return "".join(f"\n    {line}" for line in lines[-count:] if line.strip())

@@ -85,6 +85,12 @@ def test_a_finished_run_that_is_shown_again_is_a_picture_at_once() -> None:
         assert sorted(output["data"]) == ["text/html", "text/markdown", "text/plain"]
 
 
+def test_a_result_of_run_shows_what_a_streamed_one_leaves() -> None:
+    once, streamed = executed("await Runner.run(poet, 'x')", "await show(poet, 'x')")
+    assert sorted(once.outputs[0]["data"]) == sorted(streamed.outputs[0]["data"])
+    assert text_of(once) == text_of(streamed)
+
+
 def test_a_cell_that_shows_a_run_and_ends_with_its_result_shows_it_once() -> None:
     for cell in executed("r = await show(poet, 'A poem')\nr", "await show(poet, 'A poem')"):
         assert text_of(cell).count("theend") == 1
