@@ -293,7 +293,7 @@ class Chat:
                     continue
                 if not turn.source.waits or not await self._view.somebody_is_there():
                     return
-                await decided.wait()
+                await self._decisions.wait(decided)
         except asyncio.CancelledError:
             await self._give_up(turn)
             raise self._view.interruption() from None
@@ -329,14 +329,23 @@ class Chat:
         await self._watched(turn)
         return turn.result
 
-    def _settle(self, turn: ChatTurn, call_id: str | None, *, approve: bool) -> bool:
+    def _settle(
+        self,
+        turn: ChatTurn,
+        call_id: str | None,
+        *,
+        approve: bool,
+        always: bool = False,
+        reason: str | None = None,
+    ) -> bool:
         """Decide on a call, on all if none is named; whether the turn goes on."""
         waiting = [item.call_id for item in turn.result.interruptions]
         if call_id is not None and call_id not in waiting:
             raise UserError(f"No call {call_id!r} waits for a decision, but {waiting}.")
         chosen = waiting if call_id is None else [call_id]
         # Each is decided, and the last tells whether none is left.
-        return [turn.source.decide(one, approve) for one in chosen][-1]
+        decide = turn.source.decide
+        return [decide(one, approve, always=always, reason=reason) for one in chosen][-1]
 
     def _stop(self) -> None:
         if self.state == "running":
@@ -362,22 +371,24 @@ class Chat:
 
     # -- what is done at the page --
 
-    def hear(self, kind: str, said: str | None) -> None:
+    def hear(self, kind: str, said: str | None, reason: str | None = None) -> None:
         """Obey the page; on the loop of the conversation.
 
         Parameters
         ----------
-        kind : {"say", "stop", "approve", "reject"}
+        kind : {"say", "stop", "approve", "always", "reject"}
             What was done.
         said : str or None
             The message, or the call's id.
+        reason : str or None
+            What the model is told about a call that is rejected.
         """
         if kind == "say":
             self._in_background(self._say(said or ""))
         elif kind == "stop":
             self._stop()
         elif self.state == "waiting" and self._settle(
-            self.turns[-1], said, approve=kind == "approve"
+            self.turns[-1], said, approve=kind != "reject", always=kind == "always", reason=reason
         ):
             self._wake()
 

@@ -220,8 +220,8 @@ class ChatView(AgentView):
         else:
             super()._hear(widget, message, buffers)
 
-    def _press(self, kind: str, said: str | None) -> None:
-        self.on_loop(lambda: self._chat.hear(kind, said))
+    def _press(self, kind: str, said: str | None, reason: str | None = None) -> None:
+        self.on_loop(lambda: self._chat.hear(kind, said, reason))
 
     def on_loop(self, function: Callable[[], None]) -> None:
         """Call `function` on the conversation's loop; messages come in on another thread."""

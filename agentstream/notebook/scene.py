@@ -190,7 +190,7 @@ class Scene:
         said = {"class": "as-said"}
         self.board.put(f"{home}.said", "span", inside, parent=home, attributes=said)
         button = f"{home}.stop"
-        if not cards.is_live(trace, self.live):
+        if not cards.can_stop(trace, self.live):
             self.board.remove(button)
         elif button not in self.board:
             look = {"class": "as-stop", "type": "button"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ from ..tracebacks import mark
 from ..watchers import Watchers
 
 _CLOSING_TIME = 5.0  # seconds, as for runs of our own
+_TICK = 0.2  # seconds
 
 
 class RunInterrupted(Exception):
@@ -39,6 +41,16 @@ class Bell:
         if self._rung is None:
             self._rung = asyncio.Event()
         return self._rung
+
+    @staticmethod
+    async def wait(rung: asyncio.Event) -> None:
+        """Wait until what `listen` gave is set; a kernel's interrupt cancels the wait.
+
+        An interrupt is a signal, and an event loop that sleeps notices it when it wakes.
+        """
+        while not rung.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(rung.wait(), _TICK)
 
     def ring(self) -> bool:
         """Tell all who listen; whether there was anybody."""
@@ -92,7 +104,9 @@ class Source:
     @property
     def waits(self) -> bool:
         """Whether the run has paused for approvals that can be given here."""
-        return self.is_complete and self.can_resume and bool(self.result.interruptions)
+        if not self.is_complete or self.trace.status == "cancelled":
+            return False
+        return self.can_resume and bool(self.result.interruptions)
 
     @property
     def can_resume(self) -> bool:
@@ -190,13 +204,23 @@ class Source:
             await asyncio.wait([self._reading], timeout=_CLOSING_TIME)
 
     def cancel(self) -> None:
-        """Stop the run; what arrived stays."""
+        """Stop the run, also one that waits for approvals; what arrived stays."""
+        waited = self.waits
         self.result.cancel()
-        if self.foreign and self.trace.status == "running":
+        if waited or (self.foreign and self.trace.status == "running"):
             self.trace.add(RunCancelled(), self.trace.now)
 
-    def decide(self, call_id: str | None, approve: bool) -> bool:
+    def decide(
+        self,
+        call_id: str | None,
+        approve: bool,
+        *,
+        always: bool = False,
+        reason: str | None = None,
+    ) -> bool:
         """Approve or reject the call that waits; the run goes on when none is left.
+
+        `always` approves later calls of its tool, too; the model is told the `reason`.
 
         Returns
         -------
@@ -205,8 +229,12 @@ class Source:
         """
         context = self.result.context_wrapper
         for item in self.result.interruptions:
-            if item.call_id == call_id:
-                (context.approve_tool if approve else context.reject_tool)(item)
+            if item.call_id != call_id:
+                continue
+            if approve:
+                context.approve_tool(item, always_approve=always)
+            else:
+                context.reject_tool(item, rejection_message=reason)
         names = [(item.name, item.call_id) for item in self.result.interruptions]
         if any(context.is_tool_approved(name, call) is None for name, call in names):
             return False

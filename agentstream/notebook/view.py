@@ -35,6 +35,7 @@ FRAMES_PER_SECOND = 8
 # How much the page grows between two keyframes in the widget's state. They are for a page that
 # opens late and cannot ask, so each may be a few times smaller than the page; all together they
 # stay below a third more than the last one.
+_LONGEST_REASON = 4_000
 _KEY_GROWTH = 4
 _KEY_FROM = 8_000
 
@@ -47,8 +48,9 @@ class AgentView(anywidget.AnyWidget):
     trace : Trace
         The run; call `nudge` when it has changed.
     on_press : callable, optional
-        Called with what is pressed on the page (``"stop"``, ``"approve"``, ``"reject"``) and the
-        call's id, on the thread that widget messages come in on.
+        Called with what is pressed on the page (``"stop"``, ``"approve"``, ``"always"``,
+        ``"reject"``), the call's id and the reason that was written for it, on the thread that
+        widget messages come in on.
     table, timeline : bool
         Whether the run's items and its timeline are kept under the answer.
 
@@ -72,7 +74,7 @@ class AgentView(anywidget.AnyWidget):
         self,
         trace: Trace,
         *,
-        on_press: Callable[[str, str | None], None] | None = None,
+        on_press: Callable[[str, str | None, str | None], None] | None = None,
         table: bool = False,
         timeline: bool = False,
         **traits: Any,
@@ -180,8 +182,9 @@ class AgentView(anywidget.AnyWidget):
         if kind == "keyframe":
             self.seen = True
             call_on(self._loop, self._answer)
-        elif kind in ("stop", "approve", "reject") and self._on_press is not None:
-            self._on_press(kind, message.get("call_id"))
+        elif kind in ("stop", "approve", "always", "reject") and self._on_press is not None:
+            reason = str(message.get("reason") or "").strip()[:_LONGEST_REASON]
+            self._on_press(kind, message.get("call_id"), reason or None)
 
     def _answer(self) -> None:
         self.flush()

@@ -134,15 +134,23 @@ class ShownWidget(Shown[Result], AgentView):
 
     # -- what is pressed --
 
-    def _press(self, kind: str, call_id: str | None) -> None:
-        place.call_on(self._home, lambda: self._obey(kind, call_id))
+    def _press(self, kind: str, call_id: str | None, reason: str | None = None) -> None:
+        place.call_on(self._home, lambda: self._obey(kind, call_id, reason))
 
-    def _obey(self, kind: str, call_id: str | None) -> None:
-        if kind != "stop":
-            if self.source.waits and self.source.decide(call_id, kind == "approve"):
-                self._decisions.ring()
-            return
+    def _obey(self, kind: str, call_id: str | None, reason: str | None) -> None:
+        if kind == "stop":
+            self._stop()
+        elif self.source.waits and self.source.decide(
+            call_id, kind != "reject", always=kind == "always", reason=reason
+        ):
+            self._decisions.ring()
+
+    def _stop(self) -> None:
+        """Stop the run, also where it waits and nothing else will tell of its end."""
+        waited = self.source.waits
         self.source.cancel()
+        if waited:
+            self._end()
         self._decisions.ring()
 
     def _give_way(self, newer: ShownWidget[Any]) -> None:
@@ -179,6 +187,8 @@ class ShownWidget(Shown[Result], AgentView):
             async for event in self._events(read=read):
                 yield event
         except (asyncio.CancelledError, KeyboardInterrupt):
+            if self.source.waits:
+                self.source.cancel()
             await self.source.closed()
             self._end()
             raise RunInterrupted from None
@@ -203,7 +213,7 @@ class ShownWidget(Shown[Result], AgentView):
             if not await self.somebody_is_there():
                 self._picture()
                 return
-            await decided.wait()
+            await self._decisions.wait(decided)
 
     def __iter__(self) -> Iterator[Any]:
         self.show()

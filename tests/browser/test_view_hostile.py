@@ -151,7 +151,8 @@ INSPECT = """area => {
         }
         if (element.hasAttribute("src") && !element.src.startsWith("data:image/"))
             tell("source", element);
-        if (element.tagName === "BUTTON" && !/^as-(stop|approve|reject)$/.test(element.className))
+        if (element.tagName === "BUTTON"
+                && !/^as-(stop|approve|always|reject)$/.test(element.className))
             tell("button", element);
         if (["fixed", "absolute"].includes(getComputedStyle(element).position)
             && !/(^| )as-/.test(element.className)) tell("position", element);

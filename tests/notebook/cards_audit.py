@@ -17,7 +17,7 @@ from tests.notebook.hostile import MATHML, PROSE, VOID
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(31)).decode()
 PNG_URI = "data:image/png;base64," + PNG
 
-OURS = PROSE | MATHML | {"button", "progress"}
+OURS = PROSE | MATHML | {"button", "input", "progress"}
 BLOCKS = frozenset("blockquote details div h1 h2 h3 li ol p pre summary td th tr ul".split())
 STATUSES = (
     "in_progress|running|awaiting_approval|completed|incomplete|failed|cancelled|rejected|paused"
@@ -39,7 +39,8 @@ RULES: dict[str, str] = {
     "src": r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=]+",
     "alt": r"[\s\S]*",
     "title": r"[\s\S]*",
-    "type": "button",
+    "type": "button|text",
+    "placeholder": "Reason, if rejected",
     "value": r"\d+",
     "max": "100",
     "align": "left|right|center",
@@ -74,7 +75,7 @@ class Audit(HTMLParser):
             self.text += " "
         if tag not in OURS:
             self.faults.append(f"<{tag}>")
-        if tag not in VOID:
+        if tag not in VOID | {"input"}:
             self._stack.append(tag)
         if len(dict(attrs)) != len(attrs):
             self.faults.append(f"{tag} has an attribute twice")

@@ -9,7 +9,7 @@ import pytest
 
 from agentstream import Agent, Runner, RunResultStreaming, function_tool
 from agentstream.notebook import cards, place
-from agentstream.notebook.source import Source
+from agentstream.notebook.source import RunInterrupted, Source
 from agentstream.notebook.widget_show import ShownWidget
 from agentstream.testing import ScriptedModel, call
 
@@ -127,3 +127,62 @@ async def test_a_live_view_that_fails_does_not_lose_the_snapshot(
         await asyncio.wait([asyncio.ensure_future(widget._watched())])
     assert "less than six" in shown[-1]["text/html"]
     assert "as-snapshot" in shown[-1]["text/html"]
+
+
+async def test_stop_ends_a_run_that_waits_for_an_approval(shown: list[dict[str, Any]]) -> None:
+    result, widget = asking()
+    cell = asyncio.create_task(watch(widget))
+    await waits(widget)
+    widget._hear(widget, {"kind": "keyframe"}, [])
+    widget._hear(widget, {"kind": "stop"}, [])
+    async with asyncio.timeout(20):
+        await cell
+    assert result.trace.status == "cancelled"
+    assert "Stopped" in shown[-1]["text/html"]
+    assert len(result.interruptions) == 1, "code can still decide"
+
+
+async def test_an_interrupt_ends_a_run_that_waits_for_an_approval(
+    shown: list[dict[str, Any]],
+) -> None:
+    result, widget = asking()
+    widget._hear(widget, {"kind": "keyframe"}, [])
+    cell = asyncio.create_task(watch(widget))
+    await waits(widget)
+    await asyncio.sleep(0.3)
+    cell.cancel()
+    with pytest.raises(RunInterrupted):
+        async with asyncio.timeout(20):
+            await cell
+    assert result.trace.status == "cancelled"
+    assert "Stopped" in shown[-1]["text/html"]
+
+
+async def test_the_reason_of_a_rejection_is_what_the_model_is_told(
+    shown: list[dict[str, Any]],
+) -> None:
+    result, widget = asking()
+    cell = asyncio.create_task(watch(widget))
+    await waits(widget)
+    call_id = result.interruptions[0].call_id
+    widget._hear(widget, {"kind": "keyframe"}, [])
+    widget._hear(widget, {"kind": "reject", "call_id": call_id, "reason": " Keep a. "}, [])
+    async with asyncio.timeout(20):
+        await cell
+    outputs = [item.output for item in result.new_items if item.type == "tool_call_output_item"]
+    assert outputs == ["Keep a."]
+
+
+async def test_always_approve_lets_later_calls_of_the_tool_pass(
+    shown: list[dict[str, Any]],
+) -> None:
+    calls = [call("delete_file", name="a"), call("delete_file", name="b"), "Tidy."]
+    agent = Agent(name="Cleaner", tools=[delete_file], model=ScriptedModel(calls))
+    result = Runner.run_streamed(agent, "Tidy up")
+    widget = ShownWidget(Source(result))
+    cell = asyncio.create_task(watch(widget))
+    await waits(widget)
+    press(widget, "always")
+    async with asyncio.timeout(20):
+        await cell
+    assert result.final_output == "Tidy."

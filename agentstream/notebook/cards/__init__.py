@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from .banner import (
     STOP,
+    can_stop,
     ending,
     header,
     header_attributes,
     header_inside,
-    is_live,
     retry_note,
     speaker,
 )
@@ -27,13 +27,13 @@ __all__ = [
     "LIMIT",
     "STOP",
     "answer",
+    "can_stop",
     "card",
     "citations",
     "ending",
     "header",
     "header_attributes",
     "header_inside",
-    "is_live",
     "nested_body",
     "reasoning_summary",
     "retry_note",

@@ -37,7 +37,9 @@ def header(trace: Trace, *, live: bool) -> str:
         Whether the run goes on: then the clock ticks and there is a Stop button.
     """
     inside = header_inside(trace, live=live)
-    stop = f' <button type="button" class="as-stop">{STOP}</button>' if is_live(trace, live) else ""
+    stop = (
+        f' <button type="button" class="as-stop">{STOP}</button>' if can_stop(trace, live) else ""
+    )
     attributes = "".join(f' {name}="{value}"' for name, value in header_attributes(trace).items())
     return f"<div{attributes}>{inside}{stop}</div>"
 
@@ -47,8 +49,13 @@ STOP = "Stop"
 
 
 def is_live(trace: Trace, live: bool) -> bool:
-    """Whether there is a run to stop."""
+    """Whether the run goes on before somebody's eyes."""
     return live and trace.status == "running"
+
+
+def can_stop(trace: Trace, live: bool) -> bool:
+    """Whether there is a run to stop: also one that waits for an approval."""
+    return live and trace.status in ("running", "paused")
 
 
 def header_attributes(trace: Trace) -> dict[str, str]:

@@ -192,7 +192,16 @@ def _approval(part: Part, *, live: bool) -> str:
         buttons = "".join(
             f'<button type="button" class="as-{word}" data-call="{escape(call_id)}" '
             f'aria-label="{shown} {name}">{shown}</button>'
-            for word, shown in (("approve", "Approve"), ("reject", "Reject"))
+            for word, shown in (
+                ("approve", "Approve"),
+                ("always", "Always approve"),
+                ("reject", "Reject"),
+            )
+            if word != "always" or part.kind != "mcp_approval"
+        )
+        buttons += (
+            '<input class="as-reason" type="text" '
+            f'placeholder="Reason, if rejected" aria-label="Reason for rejecting {name}">'
         )
         return (
             f'<div class="as-approval" role="group" aria-label="Approval of {name}">'

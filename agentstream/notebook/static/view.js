@@ -157,6 +157,10 @@ class View {
     this.elements = new Map();
     this.press = (event) => this.onPress(event);
     this.root.addEventListener("click", this.press);
+    // What is written into a field is no shortcut of the notebook's.
+    this.root.addEventListener("keydown", (event) => {
+      if (event.target.closest?.(".as-reason")) event.stopPropagation();
+    });
     this.rebuild();
     this.clock = setInterval(() => this.tick(), 200);
   }
@@ -249,12 +253,13 @@ class View {
   onPress(event) {
     const button = event.target.closest?.("button");
     if (!button || !this.root.contains(button)) return;
-    const names = ["stop", "approve", "reject"];
+    const names = ["stop", "approve", "always", "reject"];
     const kind = names.find((name) => button.classList.contains(`as-${name}`));
     if (!kind) return;
     const group = kind === "stop" ? [button] : button.parentElement.querySelectorAll("button");
     for (const one of group) one.disabled = true;
-    this.store.model.send({ kind, call_id: button.dataset.call ?? null });
+    const reason = kind === "reject" ? button.parentElement.querySelector(".as-reason")?.value : "";
+    this.store.model.send({ kind, call_id: button.dataset.call ?? null, reason: reason || null });
     if (kind === "stop") setTimeout(() => this.sayBusy(button), BUSY_AFTER);
   }
 
