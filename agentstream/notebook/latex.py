@@ -67,13 +67,57 @@ def mathml(source: str, *, display: bool = False) -> str:
     kind = "block" if display else "inline"
     if len(source) <= _LONGEST_FORMULA:
         try:
-            root = Converter(display=kind).convert_to_element(source)
-            return _serialise(root)
+            root = Converter(display=kind).convert_to_element(_known(source))
+            if not any(_LEFT_OVER.match(one.text or "") for one in root.iter("mi")):
+                return _serialise(root)
         # The converter has an exception of its own for every mistake, and lets IndexError, KeyError
         # and RecursionError out for some; the source is shown then.
         except Exception:  # noqa: BLE001
             return f"<code>{escape(source)}</code>"
     return f"<code>{escape(source)}</code>"
+
+
+_ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([a-zA-Z]+\*?)\}")
+# What the converter makes of a command it does not know, and of a mark between columns where it
+# expects none: both would be shown as other mathematics.
+_LEFT_OVER = re.compile(r"\\[a-zA-Z]|&(?:amp;)?\Z")
+_AS_ALIGNED = frozenset("align align* aligned alignat alignat* alignedat flalign flalign*".split())
+_AS_LINES = frozenset("gather gather* gathered multline multline*".split())
+_CONVERTED = frozenset(
+    "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases split".split()
+)
+_COLUMNS_GIVEN = re.compile(r"(\\begin\{(?:alignat\*?|alignedat)\})\s*\{\d{1,2}\}")
+
+
+def _known(source: str) -> str:
+    r"""Write a formula with the environments that the converter knows.
+
+    Examples
+    --------
+    >>> _known(r"\begin{gathered}a\end{gathered}")
+    '\\begin{array}{c}a\\end{array}'
+    """
+    return _ENVIRONMENT.sub(_environment, _COLUMNS_GIVEN.sub(r"\1", source))
+
+
+def _environment(match: re.Match[str]) -> str:
+    edge, name = match[1], match[2]
+    begins = edge == "begin"
+    if name in _AS_ALIGNED:
+        return rf"\{edge}{{align*}}"
+    if name in _AS_LINES:
+        return r"\begin{array}{c}" if begins else r"\end{array}"
+    if name in ("eqnarray", "eqnarray*"):
+        return r"\begin{array}{rcl}" if begins else r"\end{array}"
+    if name in ("equation", "equation*"):
+        return "{" if begins else "}"
+    if name == "dcases":
+        return rf"\{edge}{{cases}}"
+    if name == "rcases":
+        return r"\left.\begin{array}{ll}" if begins else r"\end{array}\right\}"
+    if name not in _CONVERTED:
+        raise ValueError(f"no environment {name} is known to the converter")
+    return match[0]
 
 
 def _serialise(element: Element) -> str:

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 
 from agentstream.notebook.cards.prose import source_links
 from agentstream.notebook.html import host_of, one_block, safe_url
+from agentstream.notebook.latex import mathml
 from agentstream.notebook.markdown import MarkdownStream, render
 from agentstream.notebook.snapshot import snapshot
 from agentstream.notebook.still import harmless
@@ -112,3 +113,27 @@ def test_a_timeline_has_no_width_that_a_narrow_page_would_cut() -> None:
     assert 'width="100%"' in root
     assert "max-width:960px" in root
     assert 'viewBox="0 0 960 ' in root
+
+
+@pytest.mark.parametrize(
+    "name",
+    "align align* aligned gather gather* gathered multline multline* dcases rcases eqnarray".split(),
+)
+def test_an_environment_of_rows_is_a_table_with_a_row_for_each(name: str) -> None:
+    html = mathml(rf"\begin{{{name}}}a\\ b\end{{{name}}}", display=True)
+    assert html.count("<mtr>") == 2, html
+    assert "<mi>&amp;</mi>" not in html
+
+
+def test_columns_of_alignedat_are_given_and_an_equation_is_its_inside() -> None:
+    html = mathml(r"\begin{alignedat}{2}a&=b\\ c&=d\end{alignedat}")
+    assert html.count("<mtr>") == 2
+    assert "<mn>2</mn>" not in html
+    assert "<mi>x</mi>" in mathml(r"\begin{equation}x\end{equation}")
+
+
+@pytest.mark.parametrize(
+    "tex", [r"\unknown x", r"\begin{tikzcd}a\\b\end{tikzcd}", r"a & b", r"\begin{foo*}x\end{foo*}"]
+)
+def test_what_the_converter_does_not_know_is_shown_as_its_source(tex: str) -> None:
+    assert mathml(tex).startswith("<code>"), mathml(tex)
