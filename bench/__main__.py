@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import events, first, imports, many, shapes
+from . import delay, events, first, imports, many, shapes
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
     quick = options.quick
     targets = events.report((5_000,) if quick else events.COUNTS, rounds=3 if quick else 9)
     targets += first.report(rounds=2 if quick else 5)
+    targets += delay.report((40, 200) if quick else delay.RATES)
     targets += many.report(50 if quick else many.RUNS, rounds=1 if quick else 3)
     targets += shapes.report()
     targets += imports.report(options.python, rounds=3 if quick else 9)

@@ -60,7 +60,7 @@ def look(city: str) -> str:
 
 def speaks_chat(openai_client: openai.AsyncOpenAI) -> bool:
     """Whether the answer that a client gets is one of Chat Completions."""
-    return "/chat-" in str(openai_client.base_url)
+    return "/chat" in str(openai_client.base_url)
 
 
 def agent(api: Any, openai_client: openai.AsyncOpenAI, tools: int = 1) -> Any:

@@ -8,6 +8,7 @@ The first part of a path names the answer, so that a client chooses it by its ba
 - ``/tool-500/v1``: a call of ``look``, and once it is answered a message of 500 tokens;
 - ``/tool-500-50/v1``: the same, at 50 tokens a second;
 - ``/markdown-500-100/v1``: 500 tokens of Markdown, at 100 a second;
+- ``/stamped-500-50/v1``, ``/chatstamped-500-50/v1``: each token is the monotonic time at which it is sent;
 - ``/turns-40/v1``: 40 calls of ``look``, then a message;
 - ``/argument-1000000/v1``: a call whose argument has a million bytes, then a message;
 - ``/huge-20000000/v1``: a message in one delta of 20 MB.
@@ -19,6 +20,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -27,6 +29,8 @@ from . import answers, markdown
 from .techniques import END
 
 TICK = 0.02  # seconds, at most, between two writes of a paced answer
+STAMP = b" " + b"@" * 18
+"""A token in whose place the time is sent."""
 
 
 @cache
@@ -42,6 +46,9 @@ def answer(script: str, size: int, calls_done: int) -> list[bytes]:
         return answers.call("look", json.dumps({"city": "x" * size}), "call_1")
     if script == "chat":
         return answers.chat(answers.words(size))
+    if script.endswith("stamped"):
+        make = answers.chat if script.startswith("chat") else answers.text
+        return make([STAMP.decode()] * size)
     if script == "markdown":
         return answers.text([*markdown.tokens(size), f"\n\n{END}"])
     return answers.text(answers.words(size if script in ("text", "tool") else 10))
@@ -89,9 +96,14 @@ async def pace(writer: asyncio.StreamWriter, events: list[bytes], rate: float) -
     start, sent = loop.time(), 0
     while sent < len(events):
         due = min(len(events), int((loop.time() - start) * rate) + 1)
-        writer.write(b"".join(map(chunk, events[sent:due])))
+        writer.write(b"".join(map(chunk, map(stamped, events[sent:due]))))
         sent = due
         await asyncio.sleep(min(TICK, 1 / rate))
+
+
+def stamped(event: bytes) -> bytes:
+    """The event with the time in the place of its first stamp; the whole text stays as it is."""
+    return event.replace(STAMP, b" %018.6f" % time.monotonic(), 1) if STAMP in event else event
 
 
 @contextmanager

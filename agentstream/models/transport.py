@@ -26,17 +26,16 @@ import anyio
 from openai import APIConnectionError, APITimeoutError
 
 from .bounds import bounded, too_large
+from .reading_pace import ReadingPace
 from .retry_watch import READING, Watch
 
 __all__ = ["StreamedBody", "http_errors", "open_stream"]
 
 _DRAIN_SECONDS = 0.1
 
-# To wake a process that sleeps costs it about 0.2 ms, ten times what an event costs. So a model
-# that writes faster than this is read as often as this, and several events come together.
-_READS_PER_SECOND = 16
-# Such a model had to be waited for, but not for longer than this. What needs no waiting, as of a
-# server that is far ahead, is read at once, and so are large pieces; what is slower, one by one.
+# On a busy loop the reading of a model that had to be waited for, but not for longer than this, is
+# paused (`reading_pace`). What needs no waiting, as of a server that is far ahead, is read at once,
+# and so are large pieces; what is slower, one by one.
 _WAITED = (0.001, 0.03)  # seconds
 _SMALL = 4_096  # bytes
 # TLS errors that the HTTP libraries let through; the client maps them, too.
@@ -117,6 +116,8 @@ async def _chunks(response: Any, watch: Watch) -> AsyncGenerator[bytes, None]:
     (least, most), asked = _WAITED, monotonic()
     limit = watch.limits.answer_bytes
     left = math.inf if limit is None else limit
+    pace = ReadingPace.of_running_loop()
+    pace.streams += 1
     try:
         async for chunk in body.aiter_raw() if is_plain else response.iter_bytes():
             waited = monotonic() - asked
@@ -124,9 +125,9 @@ async def _chunks(response: Any, watch: Watch) -> AsyncGenerator[bytes, None]:
             if left < 0:
                 raise too_large("an answer", limit or 0, "answer_bytes")
             yield chunk
-            if least < waited < most and len(chunk) < _SMALL:
+            if least < waited < most and len(chunk) < _SMALL and (pause := pace.pause()):
                 watch.since = READING
-                await asyncio.sleep(1 / _READS_PER_SECOND)
+                await asyncio.sleep(pause)
                 watch.since = monotonic()
             asked = monotonic()
     except http_errors("ConnectTimeout") as error:
@@ -136,6 +137,8 @@ async def _chunks(response: Any, watch: Watch) -> AsyncGenerator[bytes, None]:
         raise APITimeoutError(request=response.http_request) from error
     except _BROKEN + http_errors("RequestError") as error:
         raise APIConnectionError(request=response.http_request) from error
+    finally:
+        pace.streams -= 1
 
 
 def http_errors(name: str) -> tuple[type[Exception], ...]:

@@ -1,4 +1,4 @@
-"""How the bytes of an answer are read: at once, but not more often than it is worth."""
+"""How the bytes of an answer are read: at once, and in groups only where many share a busy loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from agentstream.models import transport
+from agentstream.models import reading_pace, transport
+from agentstream.models.reading_pace import ReadingPace
 from agentstream.models.retry_watch import READING, Watch
 
 FLAT_OUT, FAST, SLOW = 0.00002, 0.005, 0.1  # seconds between two chunks
@@ -43,8 +44,19 @@ class World:
         self.now += seconds
 
 
-async def read(monkeypatch: pytest.MonkeyPatch, world: World) -> list[float]:
+def on_a_loop(monkeypatch: pytest.MonkeyPatch, world: World, *, busy: float, streams: int) -> None:
+    """The running loop's thread works for this share of the time, for so many streams in all."""
+    monkeypatch.setattr(reading_pace, "monotonic", lambda: world.now)
+    monkeypatch.setattr(reading_pace, "thread_time", lambda: world.now * busy)
+    monkeypatch.setattr(reading_pace, "_of_loops", type(reading_pace._of_loops)())
+    ReadingPace.of_running_loop().streams = streams - 1
+
+
+async def read(
+    monkeypatch: pytest.MonkeyPatch, world: World, *, busy: float = 1.0, streams: int = 200
+) -> list[float]:
     """When each chunk was there, beyond the time at which it became ready."""
+    on_a_loop(monkeypatch, world, busy=busy, streams=streams)
     monkeypatch.setattr(transport, "monotonic", lambda: world.now)
     monkeypatch.setattr(transport.asyncio, "sleep", world.sleep)
     response: Any = world
@@ -52,18 +64,62 @@ async def read(monkeypatch: pytest.MonkeyPatch, world: World) -> list[float]:
         world.now - world.due[int(chunk)] async for chunk in transport._chunks(response, Watch())
     ]
     assert len(late) == len(world.due), "chunks were lost"
+    assert ReadingPace.of_running_loop().streams == streams - 1, "it is no longer read"
     return late
 
 
 @pytest.mark.parametrize("encoding", [None, {"content-encoding": "gzip"}], ids=["plain", "gzip"])
-async def test_what_trickles_in_fast_is_read_a_few_times_a_second(
+async def test_on_a_busy_loop_that_many_share_several_chunks_come_with_one_read(
     monkeypatch: pytest.MonkeyPatch, encoding: dict[str, str] | None
 ) -> None:
     world = World([FAST] * 1000, encoding)  # five seconds
     late = await read(monkeypatch, world)
-    assert world.waits + len(world.pauses) < 180, "of a thousand"
+    assert world.waits + len(world.pauses) < 250, "of a thousand"
     assert late[0] < 0.001, "the first is there at once"
     assert max(late) < 0.065, "no other is later than a pause"
+
+
+@pytest.mark.parametrize("busy", [0.0, 0.3, 0.5, 1.0])
+async def test_a_run_alone_is_read_as_it_comes_however_busy_its_loop(
+    monkeypatch: pytest.MonkeyPatch, busy: float
+) -> None:
+    world = World([FAST] * 1000)
+    late = await read(monkeypatch, world, busy=busy, streams=1)
+    assert world.pauses == []
+    assert max(late) < 0.001
+
+
+async def test_many_runs_on_a_loop_that_has_time_are_read_as_they_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World([FAST] * 1000)
+    await read(monkeypatch, world, busy=0.5)
+    assert world.pauses == []
+
+
+async def test_eight_runs_on_a_busy_loop_wait_for_no_more_than_eight_milliseconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World([FAST] * 1000)
+    late = await read(monkeypatch, world, streams=8)
+    assert max(late) <= 0.009
+
+
+async def test_the_pauses_end_when_the_loop_has_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([FAST] * 1000)
+    on_a_loop(monkeypatch, world, busy=1.0, streams=200)
+    pace = ReadingPace.of_running_loop()
+    found = []
+    for step in range(100):
+        world.now += 0.05
+        if step == 50:
+            began = world.now
+            monkeypatch.setattr(
+                reading_pace, "thread_time", lambda: began + 0.1 * (world.now - began)
+            )
+        found.append(pace.pause())
+    assert found[49] == 0.0625
+    assert found[60:] == [0.0] * 40
 
 
 async def test_what_is_there_already_is_read_without_a_pause(
@@ -92,11 +148,15 @@ async def test_a_pause_in_the_reading_is_not_held_against_the_model(
 ) -> None:
     """The reader waits from then on; a limit shorter than the pause would end the call in it."""
     world, watch = World([FAST] * 100), Watch()
+    on_a_loop(monkeypatch, world, busy=1.0, streams=200)
     noted: list[float] = []
+    ended = 0.0
 
     async def sleep(seconds: float) -> None:
+        nonlocal ended
         noted.append(watch.since)
         await world.sleep(seconds)
+        ended = world.now
 
     monkeypatch.setattr(transport, "monotonic", lambda: world.now)
     monkeypatch.setattr(transport.asyncio, "sleep", sleep)
@@ -104,5 +164,5 @@ async def test_a_pause_in_the_reading_is_not_held_against_the_model(
     async for _ in transport._chunks(response, watch):
         if noted:
             assert noted.pop() == READING
-            assert watch.since == pytest.approx(world.now, abs=0.001)
+            assert watch.since == ended
     assert len(world.pauses) > 5

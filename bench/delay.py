@@ -1,0 +1,98 @@
+"""What the user feels: how long after a token was sent it is read, paced as models write.
+
+Run ``python -m bench.delay``. The server sends the time as the token, by the clock that all
+processes of a machine share. Milliseconds from there to the reader of `stream_events()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+from . import contenders
+from .loopback import server
+from .table import Target, table
+
+RATES = (20, 40, 80, 200, 400)  # tokens a second
+SECONDS = 4.0
+TOGETHER = 8  # runs
+WARM = 10  # tokens at the start, while connections and types are made
+
+Delays = list[float]
+
+
+async def delays(name: str, url: str, script: str, runs: int) -> Delays:
+    """Milliseconds of each token of so many runs at once."""
+    api = contenders.runner(name.partition(",")[0])
+
+    async def read(agent: object) -> Delays:
+        found = []
+        async for event in api.Runner.run_streamed(agent, "x").stream_events():
+            if getattr(event, "data", None) is not None:
+                if event.data.type == "response.output_text.delta":
+                    found.append((time.monotonic() - float(event.data.delta)) * 1e3)
+        return found[WARM:]
+
+    aiohttp = name.endswith(contenders.OVER_AIOHTTP)
+    async with contenders.client(url, script, aiohttp=aiohttp) as client:
+        agent = contenders.agents()[name](client, 1)
+        all_ = await asyncio.gather(*(read(agent) for _ in range(runs)))
+    return [one for found in all_ for one in found]
+
+
+def measure(name: str, api: str, rate: int, runs: int) -> Delays:
+    """The same, in a process of its own."""
+    script = f"{api}stamped-{int(rate * SECONDS) + WARM}-{rate}"
+    command = [sys.executable, "-m", "bench.delay", name, script, str(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    found: Delays = json.loads(done.stdout)
+    return found
+
+
+def late(found: Delays) -> float:
+    """The 95th percentile."""
+    return statistics.quantiles(found, n=20)[-1]
+
+
+def report(rates: tuple[int, ...] = RATES) -> list[Target]:
+    """Print the table; return the targets."""
+    rows, targets = [], []
+    for api in ("", "chat"):
+        for rate in rates:
+            found = {name: measure(name, api, rate, 1) for name in contenders.agents()}
+            what = f"{'Chat Completions' if api else 'Responses'}, {rate}/s"
+            for name, all_ in found.items():
+                rows.append((what, name, statistics.median(all_), late(all_), max(all_)))
+            ours = {name: all_ for name, all_ in found.items() if name.startswith("agentstream")}
+            theirs = found.get("openai-agents")
+            for name, all_ in ours.items():
+                if theirs:
+                    ratio = statistics.median(all_) / statistics.median(theirs)
+                    targets.append(
+                        Target(f"sent to read, {what}, {name}: median, part of SDK", ratio, 1.5)
+                    )
+                targets.append(Target(f"sent to read, {what}, {name}: 95th, ms", late(all_), 5))
+    for rate in rates:
+        all_ = measure("agentstream", "", rate, TOGETHER)
+        what = f"{TOGETHER} runs, {rate}/s"
+        rows.append((what, "agentstream", statistics.median(all_), late(all_), max(all_)))
+        targets.append(Target(f"sent to read, {what}: 95th, ms", late(all_), 20))
+    head = ("", "", "median ms", "95th", "most")
+    print(table("From the server to the reader of the events", head, rows), flush=True)
+    return targets
+
+
+async def main(name: str, script: str, runs: str) -> None:
+    with server() as url:
+        print(json.dumps(await delays(name, url, script, int(runs))))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        asyncio.run(main(*sys.argv[1:]))
+    else:
+        print(*report(), sep="\n")
