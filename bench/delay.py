@@ -32,9 +32,9 @@ async def delays(name: str, url: str, script: str, runs: int) -> Delays:
     async def read(agent: object) -> Delays:
         found = []
         async for event in api.Runner.run_streamed(agent, "x").stream_events():
-            if getattr(event, "data", None) is not None:
-                if event.data.type == "response.output_text.delta":
-                    found.append((time.monotonic() - float(event.data.delta)) * 1e3)
+            data = getattr(event, "data", None)
+            if data is not None and data.type == "response.output_text.delta":
+                found.append((time.monotonic() - float(data.delta)) * 1e3)
         return found[WARM:]
 
     aiohttp = name.endswith(contenders.OVER_AIOHTTP)

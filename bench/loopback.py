@@ -8,7 +8,7 @@ The first part of a path names the answer, so that a client chooses it by its ba
 - ``/tool-500/v1``: a call of ``look``, and once it is answered a message of 500 tokens;
 - ``/tool-500-50/v1``: the same, at 50 tokens a second;
 - ``/markdown-500-100/v1``: 500 tokens of Markdown, at 100 a second;
-- ``/stamped-500-50/v1``, ``/chatstamped-500-50/v1``: each token is the monotonic time at which it is sent;
+- ``/stamped-500-50/v1``, ``/chatstamped-500-50/v1``: each token is the time at which it is sent;
 - ``/turns-40/v1``: 40 calls of ``look``, then a message;
 - ``/argument-1000000/v1``: a call whose argument has a million bytes, then a message;
 - ``/huge-20000000/v1``: a message in one delta of 20 MB.

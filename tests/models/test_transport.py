@@ -109,14 +109,11 @@ async def test_the_pauses_end_when_the_loop_has_time_again(monkeypatch: pytest.M
     world = World([FAST] * 1000)
     on_a_loop(monkeypatch, world, busy=1.0, streams=200)
     pace = ReadingPace.of_running_loop()
-    found = []
-    for step in range(100):
+    found, half, tenth = [], 50 * 0.05, 0.1
+    worked = lambda: min(world.now, half) + tenth * max(0.0, world.now - half)  # noqa: E731
+    monkeypatch.setattr(reading_pace, "thread_time", worked)
+    for _ in range(100):
         world.now += 0.05
-        if step == 50:
-            began = world.now
-            monkeypatch.setattr(
-                reading_pace, "thread_time", lambda: began + 0.1 * (world.now - began)
-            )
         found.append(pace.pause())
     assert found[49] == 0.0625
     assert found[60:] == [0.0] * 40
