@@ -29,6 +29,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tracebacks",
         "keywords",
         "printable",
+        "redaction",
         "watchers",
     ),
     ("errors", "usage", "tool_output", "items", "events"),

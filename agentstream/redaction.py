@@ -1,0 +1,276 @@
+"""What is secret in this process, by value, and its removal from texts that others write.
+
+    settings, clients, tools, MCP servers ──▶ remember ──▶ values
+    a server's error, a recording, stderr ──▶ redact   ──▶ text without them
+
+A name says whether a value is secret where the value is *given*. Where text comes *back*, no name
+is left: a server repeats the key that it refuses in a sentence. So values are remembered when they
+are sent, and each way out asks for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from threading import Lock
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+__all__ = [
+    "names_secret",
+    "redact",
+    "redact_data",
+    "redact_error",
+    "remember",
+    "remember_sent",
+    "remember_url",
+]
+
+MASK: Final = "***"
+
+_SECRET_NAME: Final = re.compile(
+    r"key|token|secret|passw|pwd|\bpat\b|_pat$|auth|credential|cookie|signature|\bsig\b|bearer"
+    r"|headers",
+    re.IGNORECASE,
+)
+_NUMBER_NAME: Final = re.compile(r"tokens|cache_key|keywords?|keyboard|author(?!i)", re.IGNORECASE)
+
+_SHORTEST: Final = 8  # characters; less would mask words
+_MOST: Final = 2_000  # values: tokens that are renewed for ever do not fill the memory
+
+# What local servers are given in the place of a key, and what all requests hold.
+_ORDINARY: Final = frozenset(
+    {
+        "anything",
+        "api-key",
+        "api_key",
+        "authorization",
+        "dummy-key",
+        "lm-studio",
+        "llama.cpp",
+        "localhost",
+        "no-key-required",
+        "not-needed",
+        "not-required",
+        "password",
+        "placeholder",
+        "undefined",
+        "unused-key",
+    }
+)
+# Headers and queries whose values every request has, or that say who asks: not secret.
+_HARMLESS: Final = re.compile(
+    r"accept.*|api-version|connection|content-.*|helicone-(?!auth).*|host|http-referer|model"
+    r"|openai-(?:beta|organization|project)|origin|referer|traceparent|tracestate|user-agent"
+    r"|version|x-(?:app-name|title|request-id|stainless-.*)",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+|[\d.]+")
+_URL: Final = re.compile(r"\w[\w+.-]*://[^\s'\"<>]+")
+
+_values: OrderedDict[str, None] = OrderedDict()
+_pattern: re.Pattern[str] | None = None
+_lock: Final = Lock()
+
+
+def redact(text: str) -> str:
+    """`text` with every remembered secret masked.
+
+    Parameters
+    ----------
+    text : str
+        From a server, a process, or about to be written.
+
+    Returns
+    -------
+    str
+        The same object where it holds none.
+
+    Examples
+    --------
+    >>> remember("sk-12345678", under="api_key")
+    >>> redact("Incorrect API key provided: sk-12345678.")
+    'Incorrect API key provided: ***.'
+    """
+    pattern = _pattern
+    return text if pattern is None else pattern.sub(MASK, text)
+
+
+def redact_data(value: Any) -> Any:
+    """A copy of plain data with every remembered secret masked, also in names.
+
+    Examples
+    --------
+    >>> remember("sk-12345678", under="api_key")
+    >>> redact_data({"message": ["sk-12345678"], "status": 401})
+    {'message': ['***'], 'status': 401}
+    """
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact_data(name): redact_data(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([redact_data(entry) for entry in value])
+    return value
+
+
+def redact_error(error: BaseException) -> None:
+    """Mask in an error, in place, what a server may have repeated in it.
+
+    Examples
+    --------
+    >>> remember("sk-12345678", under="api_key")
+    >>> error = ValueError("The key sk-12345678 is wrong.")
+    >>> redact_error(error)
+    >>> error
+    ValueError('The key *** is wrong.')
+    """
+    if _pattern is None:
+        return
+    error.args = tuple(redact_data(value) for value in error.args)
+    for name in ("message", "body"):
+        value = getattr(error, name, None)
+        if isinstance(value, (str, dict, list)):
+            setattr(error, name, redact_data(value))
+
+
+def remember(value: Any, *, under: str = "") -> None:
+    """Remember what is secret in `value`: texts under names such as ``api_key``, and in URLs.
+
+    Parameters
+    ----------
+    value : object
+        A text, or dicts and lists of texts; anything else is passed over.
+    under : str
+        The name that it was given under.
+
+    Examples
+    --------
+    >>> remember({"type": "mcp", "authorization": "Bearer abcdefgh12"})
+    >>> remember("postgres://me:hunter2hunter2@db/x", under="DATABASE_URL")
+    >>> redact("abcdefgh12 hunter2hunter2")
+    '*** ***'
+    """
+    _add(_secrets_in(value, names_secret(under)))
+
+
+def remember_sent(values: Mapping[str, Any] | None) -> None:
+    """Remember the values of headers or of a query: all but those that are known to be harmless.
+
+    Examples
+    --------
+    >>> remember_sent({"x-whatever": "abc-123-def", "x-title": "My notebook"})
+    >>> redact("abc-123-def, My notebook")
+    '***, My notebook'
+    """
+    found: list[str] = []
+    for name, value in (values or {}).items():
+        if not isinstance(value, str) or _HARMLESS.fullmatch(str(name)):
+            continue
+        if names_secret(str(name)):
+            found += _parts(value)
+        elif not _WORD.fullmatch(value):
+            found += [*_in_urls(value)] if "://" in value else _parts(value)
+    _add(found)
+
+
+def remember_url(url: object) -> None:
+    """Remember the password and the query of an address.
+
+    Examples
+    --------
+    >>> remember_url("https://me:abcd%20efgh@example.org/mcp?key=ijkl-mnop&api-version=2024-10-21")
+    >>> redact("abcd efgh, abcd%20efgh, ijkl-mnop, 2024-10-21")
+    '***, ***, ***, 2024-10-21'
+    """
+    _add(_in_urls(str(url)))
+
+
+def names_secret(name: str) -> bool:
+    """Whether a value under `name` is secret.
+
+    Examples
+    --------
+    >>> [names_secret(name) for name in ("GH_PAT", "api_key", "max_tokens", "author")]
+    [True, True, False, False]
+    """
+    return bool(_SECRET_NAME.search(_NUMBER_NAME.sub("", name)))
+
+
+def _secrets_in(value: Any, secret: bool) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _parts(value) if secret else _in_urls(value)
+    elif isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield from _secrets_in(entry, secret or names_secret(str(name)))
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from _secrets_in(entry, secret)
+
+
+def _parts(value: str) -> Iterator[str]:
+    """What is secret of a header's value or a key: itself, without its scheme, each cookie."""
+    if "://" in value:
+        yield from _in_urls(value)
+        return
+    yield value.strip()
+    scheme, _, rest = value.strip().partition(" ")
+    if rest and "=" not in scheme:  # "Bearer ...", "Basic ..."
+        yield rest.strip()
+    for pair in value.split(";"):
+        _, is_pair, text = pair.partition("=")
+        if is_pair and text.strip("="):
+            yield text.strip()
+
+
+def _in_urls(text: str) -> Iterator[str]:
+    if "://" not in text:
+        return
+    for url in _URL.findall(text):
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # no address: [, or a port that is no number
+            continue
+        yield from _parts_of_user(parts.netloc.rpartition("@")[0])
+        for query in (parts.query, parts.fragment):
+            for name, value in parse_qsl(query):
+                if names_secret(name) or not (_HARMLESS.fullmatch(name) or _WORD.fullmatch(value)):
+                    yield value
+
+
+def _parts_of_user(user: str) -> Iterator[str]:
+    name, has_password, password = user.partition(":")
+    # A token alone stands in the user's place: https://ghp_...@github.com
+    yield password if has_password and password != "x-oauth-basic" else name
+    if password == "x-oauth-basic":
+        yield name
+
+
+def _add(found: Iterable[str]) -> None:
+    global _pattern
+    new = {
+        form
+        for value in found
+        for form in (value, unquote(value), quote(value, safe=""), quote(value))
+        if len(value) >= _SHORTEST
+        and len(form) >= _SHORTEST
+        and value.lower() not in _ORDINARY
+        and value.strip("*•. ")  # masked already
+    }
+    if new <= _values.keys():
+        return
+    with _lock:
+        _values.update(dict.fromkeys(new))
+        while len(_values) > _MOST:
+            _values.popitem(last=False)
+        longest_first = sorted(_values, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def forget_all() -> None:
+    """Forget every secret; for tests."""
+    global _pattern
+    with _lock:
+        _values.clear()
+        _pattern = None
