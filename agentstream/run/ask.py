@@ -16,7 +16,7 @@ from ..models.responses_stream import response_failure
 from ..models.retry import add_failed_requests, call_with_retry, stream_with_retry
 from ..together import together
 from ..trace.marks import ModelAnswered, ModelHeard, ModelRetried, ModelSilent
-from ..trace.unfinished import open_items
+from ..trace.unfinished import open_items, streamed_items
 from ..usage import Usage, usage_of
 from .config import CallModelData, ModelInputData, RunConfig
 from .options import RunOptions, call
@@ -182,7 +182,7 @@ async def ask(
                         if event.type in _TELLING:
                             ending.note(event)
                     yield list(map(RawResponsesStreamEvent, batch))
-            answer = ending.whole_answer(request.settings)
+            answer = ending.whole_answer(state, request.settings)
         except Exception as error:
             ending.keep_part(state, request.settings, error)
             raise
@@ -290,14 +290,16 @@ class Ending:
         self.done.clear()
 
     def note(self, event: Any) -> None:
-        """Take in one of the events that tell."""
+        """Take in one of the events that tell; what follows the answer is none of it."""
+        if self.last is not None and self.last.type == "response.completed":
+            return
         if event.type == "response.output_item.done":
             self.done.append(event.item)
         else:
             self.last = event
 
-    def whole_answer(self, settings: ModelSettings) -> ModelResponse:
-        """The whole answer.
+    def whole_answer(self, state: RunState[Any], settings: ModelSettings) -> ModelResponse:
+        """The whole answer; what was only streamed where the answer holds nothing.
 
         Raises
         ------
@@ -314,6 +316,8 @@ class Ending:
             )
         if self.last.type != "response.completed":
             raise response_failure(self.last.type, self.last)
+        if not self.last.response.output:
+            self.done += streamed_items(state.trace)
         return self._answer(settings)
 
     def keep_part(self, state: RunState[Any], settings: ModelSettings, error: Exception) -> None:

@@ -286,6 +286,7 @@ class Part:
     rewrites: int = 0
     section: int = 0
     position: int | None = None
+    family: str | None = None
     stage: str | None = None
     warnings: list[str] = field(default_factory=list)
 

@@ -55,7 +55,8 @@ def summary(trace: Trace, now: float = 0.0) -> str:
     end = max(trace.now, now) if trace.ended is None else trace.ended
     length = end - trace.started
     other = ("text", "reasoning", "refusal", "handoff", "compaction")
-    tools = sum(part.kind not in other for part in trace.parts)
+    own = (part for part in trace.parts if part.status != "superseded")
+    tools = sum(part.kind not in other for part in own)
     counts = [
         (len(trace.agents), "agent"),
         (len(trace.turns), "model call"),

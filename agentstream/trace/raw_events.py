@@ -1,7 +1,8 @@
 """How the events of a model's stream change a `Trace`.
 
 Names and fields are those of `openai.types.responses`. A part is found by its ``output_index``; ids
-are not enough, because adapters of Chat Completions give one placeholder id to all items.
+are not enough, because adapters of Chat Completions give one placeholder id to all items. `Places`
+keeps items apart that were given one index.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ def _slot(trace: Trace, family: str, data: Any, t: float, kind: PartKind, item_t
     slot = trace.slots[family].get(index)
     if slot is not None:
         return slot[0]
-    part = trace.at.get(index) if family == "input" else None
+    position = trace.places.at(index)
+    known = trace.places
+    part = known.call_at(index) if family == "input" else known.text_at(position, family)
     if part is None:
         part = trace.new_part(kind, item_type, t)
         part.item_id = get(data, "item_id")
-        trace.place(part, index)
-        if family == "input":
-            trace.at[index] = part
+        trace.place(part, position, family)
     trace.slots[family][index] = (part, part.input if family == "input" else part.body)
     return part
 
@@ -155,11 +156,23 @@ def _ended(trace: Trace, data: Any, t: float) -> None:
     response = get(data, "response")
     turn = open_turn(trace)
     _describe(turn, response)
-    for index, item in enumerate(get(response, "output", [])):
-        whole_item(trace, item, index, t)
+    output = list(get(response, "output", []) or ())
+    positions = trace.places.match(output)
+    if output and data.type == "response.completed":
+        _give_up_others(trace, {*positions}, t)
+    for position, item in zip(positions, output, strict=True):
+        whole_item(trace, item, position, t)
     status = STATUSES.get(data.type.removeprefix("response."), "incomplete")
     problem = get(get(response, "error"), "message")
     trace.close_turn(t, status, problem or get(get(response, "incomplete_details"), "reason"))
+
+
+def _give_up_others(trace: Trace, positions: set[int], t: float) -> None:
+    """Give up what was streamed and is not in the answer: the run goes by the answer."""
+    for position, parts in trace.places.parts.items():
+        for part in parts if position not in positions else ():
+            if part.index in trace.unclaimed:
+                trace.supersede(part, t)
 
 
 def _error(trace: Trace, data: Any, t: float) -> None:
@@ -173,18 +186,20 @@ def _item_added(trace: Trace, data: Any, t: float) -> Part | None:
     item_type = get(item, "type", "unknown")
     index = get(data, "output_index", 0)
     trace.forget_slots(index)
+    position = trace.places.begin(index)
     if item_type in LATE:
         return None
     if item_type == "tool_search_output" and (call := last_search(trace)) is not None:
         return call  # its whole item will be the call's output
     if turn.first_token is None:
         turn.first_token = t
-    return begin(trace, item, item_type, index, t)
+    return begin(trace, item, item_type, position, t)
 
 
 def _item_done(trace: Trace, data: Any, t: float) -> Part | None:
     open_turn(trace)
-    return whole_item(trace, get(data, "item"), get(data, "output_index", 0), t)
+    item = get(data, "item")
+    return whole_item(trace, item, trace.places.settle(item, get(data, "output_index", 0)), t)
 
 
 def _annotation(trace: Trace, data: Any, t: float) -> Part:
@@ -205,7 +220,7 @@ def _partial_image(trace: Trace, data: Any, t: float) -> Part | None:
 def _hosted(trace: Trace, data: Any, _t: float) -> Part | None:
     """Note a step of a hosted tool; the kind of step is the last word of the event's type."""
     open_turn(trace)
-    part = trace.at.get(get(data, "output_index", 0))
+    part = trace.places.call_at(get(data, "output_index", 0))
     if part is not None:
         part.stage = data.type.rpartition(".")[2]
         trace.touch(part)

@@ -86,7 +86,7 @@ def _announce(trace: Trace, raw: Any, t: float) -> Part:
             trace.open_turn(trace.before)
         else:
             trace.turn = trace.turns[-1]
-    part = whole_item(trace, raw, -1 - len(trace.parts), t)
+    part = whole_item(trace, raw, trace.places.fresh(), t)
     turn = trace.turn
     if not streaming and turn is not None:
         if turn.response_id is None:

@@ -33,6 +33,7 @@ from .parts import (
     Status,
     Turn,
 )
+from .places import Places
 from .raw_events import DELTAS, RAW
 from .run_items import ItemRow, fold_item
 from .text import Text
@@ -113,8 +114,8 @@ class Trace:
         self.slots: dict[str, Slots] = {
             family: {} for family in ("text", "refusal", "summary", "content", "input")
         }
-        self.at: dict[int, Part] = {}
-        """The open model call's parts that are not texts, by output index."""
+        self.places = Places()
+        """Where the open model call's items stand."""
         self.unclaimed: dict[int, Part] = {}
         self.texts_at: dict[tuple[int | None, Any], list[Part]] = {}
         """Texts that belong to one item, by its turn and position, until it is claimed."""
@@ -181,7 +182,7 @@ class Trace:
             self._add_raw(kind, data, t)
 
     def _add_raw(self, kind: str, data: Any, t: float) -> None:
-        fold = _RAW.get(kind)
+        fold = None if self._is_answered(data) else _RAW.get(kind)
         before = self.turn
         part = fold(self, data, t) if fold is not None else None
         piece = (
@@ -193,6 +194,15 @@ class Trace:
             text = part.input if DELTAS.get(kind) == "input" else part.body
             offset = text.length - size
         self._note(t, kind, self.turn or before, part, offset, size)
+
+    def _is_answered(self, data: Any) -> bool:
+        """Whether an event comes after the answer it is of, so that it changes nothing."""
+        last = self.turns[-1] if self.turns else None
+        if self.turn is not None or self.fresh_turn_due or last is None:
+            return False
+        response = getattr(data, "response", None)
+        same = response is None or getattr(response, "id", None) == last.response_id
+        return same and last.status == "completed"
 
     def _add_other(self, kind: str, event: Any, t: float) -> None:
         label = kind
@@ -276,6 +286,7 @@ class Trace:
         if self.turn is None:
             self.turn = Turn(len(self.turns) + 1, self.agent, started)
             self.turns.append(self.turn)
+            self.places.clear()
             self.fresh_turn_due = False
             self.touch()
         return self.turn
@@ -303,9 +314,7 @@ class Trace:
             else:
                 slots.pop(index, None)
         if index is None:
-            self.at.clear()
-        else:
-            self.at.pop(index, None)
+            self.places.clear()
 
     def drop_attempt(self, t: float) -> int:
         """Give up what the open model call wrote, which is asked again; its characters."""
@@ -314,13 +323,17 @@ class Trace:
         for part in list(self.unclaimed.values()):
             if self.turn is not None and part.turn == self.turn.index:
                 lost += part.body.length
-                part.status, part.ended = "superseded", t
-                self.touch(part)
-                del self.unclaimed[part.index]
-                if part.call_id in self.calls:
-                    self.calls[part.call_id].remove(part)
+                self.supersede(part, t)
         self.touch()
         return lost
+
+    def supersede(self, part: Part, t: float) -> None:
+        """Give up a part that is none of the answer."""
+        part.status, part.ended = "superseded", t
+        self.touch(part)
+        self.unclaimed.pop(part.index, None)
+        if part in self.calls.get(part.call_id or "", ()):
+            self.calls[part.call_id or ""].remove(part)
 
     def siblings(self, part: Part) -> list[Part]:
         """Return, once, the other parts of the item: a refusal beside a text, and the like."""
@@ -329,9 +342,10 @@ class Trace:
         found = self.texts_at.pop((part.turn, part.position), ())
         return [other for other in found if other is not part and other.index in self.unclaimed]
 
-    def place(self, part: Part, position: Any) -> None:
-        """Note at which output index a text stands."""
-        part.position = position
+    def place(self, part: Part, position: int, family: str) -> None:
+        """Note of which item a text is."""
+        part.family = family
+        self.places.add(part, position)
         self.texts_at.setdefault((part.turn, position), []).append(part)
 
     def new_part(self, kind: PartKind, item_type: str, t: float) -> Part:

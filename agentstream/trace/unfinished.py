@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from openai.types.responses import (
     ResponseFunctionToolCall,
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .parts import Part
     from .trace import Trace
 
-__all__ = ["open_items"]
+__all__ = ["open_items", "streamed_items"]
 
 
 def open_items(trace: Trace) -> list[Any]:
@@ -37,13 +37,37 @@ def open_items(trace: Trace) -> list[Any]:
         return []
     last = trace.turns[-1].index
     parts = [part for part in trace.parts if part.turn == last and part.status == "in_progress"]
-    raw = {slot[0].index for slot in trace.slots["content"].values()}
-    items = (_item(part, summed_up=part.index not in raw) for part in parts)
+    items = (_item(part, "incomplete") for part in parts)
     return [item for item in items if item is not None]
 
 
-def _item(part: Part, *, summed_up: bool) -> Any:
+def streamed_items(trace: Trace) -> list[Any]:
+    """Make items of what the last model call streamed, where its whole answer has none of it.
+
+    Parameters
+    ----------
+    trace : Trace
+        Of a run whose last model call ended with an answer.
+
+    Returns
+    -------
+    list
+        Of `openai.types.responses` items; without those that had been told whole.
+    """
+    last = trace.turns[-1].index if trace.turns else None
+    parts = [part for part in trace.unclaimed.values() if part.turn == last and part.item is None]
+    parts += [
+        part
+        for part in trace.unclaimed.values()
+        if part.turn == last and part.item_type == "function_call" and part.called is None
+    ]
+    items = (_item(part, "completed") for part in sorted(parts, key=lambda part: part.index))
+    return [item for item in items if item is not None]
+
+
+def _item(part: Part, status: Literal["completed", "incomplete"]) -> Any:
     name = part.item_id or ""
+    summed_up = part.family != "content"
     if part.kind in ("text", "refusal"):
         content: Any = (
             ResponseOutputText(type="output_text", text=part.text, annotations=[])
@@ -51,13 +75,13 @@ def _item(part: Part, *, summed_up: bool) -> Any:
             else ResponseOutputRefusal(type="refusal", refusal=part.text)
         )
         return ResponseOutputMessage(
-            id=name, type="message", role="assistant", status="incomplete", content=[content]
+            id=name, type="message", role="assistant", status=status, content=[content]
         )
     if part.kind == "reasoning":
         return ResponseReasoningItem(
             id=name,
             type="reasoning",
-            status="incomplete",
+            status=status,
             summary=[Summary(type="summary_text", text=part.text)] if summed_up else [],
             content=None if summed_up else [Content(type="reasoning_text", text=part.text)],
         )
@@ -68,6 +92,6 @@ def _item(part: Part, *, summed_up: bool) -> Any:
             name=part.name or "",
             arguments=part.arguments,
             type="function_call",
-            status="incomplete",
+            status=status,
         )
     return part.item  # a hosted tool's, as it was announced

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .parts import KIND_OF_ITEM, Part, PartKind, Status, Turn, get
-from .text import Text
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -34,11 +33,10 @@ def open_turn(trace: Trace) -> Turn:
     return trace.open_turn(trace.before)
 
 
-def begin(trace: Trace, item: Any, item_type: str, index: int, t: float) -> Part:
+def begin(trace: Trace, item: Any, item_type: str, position: int, t: float) -> Part:
     """Append the part of an item that is not a text."""
     part = trace.new_part(KIND_OF_ITEM.get(item_type, "custom"), item_type, t)
-    part.position = index
-    trace.at[index] = part
+    trace.places.add(part, position)
     part.item = item
     part.item_id = get(item, "id")
     part.name = name_of(item, item_type)
@@ -52,21 +50,24 @@ def begin(trace: Trace, item: Any, item_type: str, index: int, t: float) -> Part
     return part
 
 
-def whole_item(trace: Trace, item: Any, index: int, t: float) -> Part:
-    """Take an item as the provider sent it in the end; it holds whatever deltas left out."""
+def whole_item(trace: Trace, item: Any, position: int, t: float) -> Part:
+    """Take an item as the provider sent it in the end; it holds whatever deltas left out.
+
+    Its position is that of `Trace.places`.
+    """
     turn = open_turn(trace)
     if turn.first_token is None and not turn.whole:
         turn.first_token = t
     item_type = get(item, "type", "unknown")
     if item_type in LATE:
-        return _whole_text(trace, item, item_type, index, t)
+        return _whole_text(trace, item, item_type, position, t)
     if item_type == "tool_search_output" and (call := last_search(trace, item)) is not None:
         call.output, call.has_output = item, True
         trace.touch(call)
         return call
-    part = _at(trace, turn, index, item)
+    part = next(iter(trace.places.parts.get(position, ())), None)
     if part is None:
-        part = begin(trace, item, item_type, index, t)
+        part = begin(trace, item, item_type, position, t)
     finish_call(trace, part, item, t)
     return part
 
@@ -80,28 +81,6 @@ def last_search(trace: Trace, answer: Any = None) -> Part | None:
         if not part.has_output or (known is not None and get(part.output, "id") == known):
             return part
     return None
-
-
-def _at(trace: Trace, turn: Turn, index: int, item: Any) -> Part | None:
-    """Find the open turn's part for an item: by its ids, else at its index.
-
-    Servers are known to change an item's id between its begin and its end, and to give all items
-    one index.
-    """
-    item_type, item_id, call_id = get(item, "type"), get(item, "id"), get(item, "call_id")
-    at_index = None
-    for part in reversed(trace.parts):
-        if part.turn != turn.index:
-            break
-        if part.item_type != item_type:
-            continue
-        if part.position == index and at_index is None:
-            at_index = part
-        if call_id is not None and part.call_id == call_id and part.position == index:
-            return part
-        if call_id is None and item_id and part.item_id == item_id and part.position == index:
-            return part
-    return at_index
 
 
 def finish_call(trace: Trace, part: Part, item: Any, t: float) -> None:
@@ -134,7 +113,7 @@ def finish_call(trace: Trace, part: Part, item: Any, t: float) -> None:
     trace.touch(part)
 
 
-def _whole_text(trace: Trace, item: Any, item_type: str, index: int, t: float) -> Part:
+def _whole_text(trace: Trace, item: Any, item_type: str, position: int, t: float) -> Part:
     texts: list[tuple[str, str]] = []
     contents = get(item, "content", [])
     if item_type == "reasoning":
@@ -148,14 +127,14 @@ def _whole_text(trace: Trace, item: Any, item_type: str, index: int, t: float) -
         texts = [(kind, "".join(_texts(contents, kind))) for kind in kinds]
     found: list[Part] = []
     for family, whole in texts:
-        slot = trace.slots[family].get(index)
-        if slot is None and whole:
-            slot = _text_slot(trace, family, index, t)
-        if slot is not None:
-            found.append(slot[0])
-            _finish_text(trace, slot[0], item, whole, t)
+        part = trace.places.text_at(position, family)
+        if part is None and whole:
+            part = _text_part(trace, family, position, t)
+        if part is not None:
+            found.append(part)
+            _finish_text(trace, part, item, whole, t)
     if not found:  # an item without any text, such as encrypted reasoning
-        found = [_text_slot(trace, texts[0][0], index, t)[0]]
+        found = [_text_part(trace, texts[0][0], position, t)]
         _finish_text(trace, found[0], item, "", t)
     return found[0]
 
@@ -171,11 +150,10 @@ def _texts(parts: Any, name: str) -> list[str]:
     return [text if isinstance(text, str) else str(text) for text in found]
 
 
-def _text_slot(trace: Trace, family: str, index: int, t: float) -> tuple[Part, Text]:
+def _text_part(trace: Trace, family: str, position: int, t: float) -> Part:
     part = trace.new_part(*KIND_OF_SLOT[family], t)
-    trace.place(part, index)
-    slot = trace.slots[family][index] = (part, part.body)
-    return slot
+    trace.place(part, position, family)
+    return part
 
 
 def _finish_text(trace: Trace, part: Part, item: Any, whole: str, t: float) -> None:
