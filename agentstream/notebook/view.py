@@ -1,9 +1,10 @@
 """The live view: a widget that a run fills, frame by frame.
 
 The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
-eight times a second, as one numbered frame. A keyframe, the whole page, is kept in the widget's
-state whenever the page has grown fourfold, and at the end where no still picture takes its place; a
-page that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
+thirty times a second, as one numbered frame; how often is paid from a budget that all views share.
+A keyframe, the whole page, is kept in the widget's state whenever the page has grown fourfold, and
+at the end where no still picture takes its place; a page that opens late or has missed a frame asks
+for one. All bytes together stay linear in the text.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ipywidgets import Layout
 
 from ..trace import Trace
 from .board import Board
+from .frame_budget import FrameBudget
 from .panels import Panels
 from .place import call_on
 from .scene import Scene
@@ -28,14 +30,11 @@ from .snapshot import style
 
 _STATIC = Path(__file__).parent / "static"
 
-# A frame costs the kernel about a millisecond, half of it to send the message. Eight a second are
-# words that flow; more are only dearer.
-FRAMES_PER_SECOND = 8
+_LONGEST_REASON = 4_000
 
 # How much the page grows between two keyframes in the widget's state. They are for a page that
 # opens late and cannot ask, so each may be a few times smaller than the page; all together they
 # stay below a third more than the last one.
-_LONGEST_REASON = 4_000
 _KEY_GROWTH = 4
 _KEY_FROM = 8_000
 
@@ -91,7 +90,7 @@ class AgentView(anywidget.AnyWidget):
         self._on_press = on_press
         self._number = -1
         self._key_size = _KEY_FROM // _KEY_GROWTH
-        self._due: asyncio.TimerHandle | None = None
+        self._due: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._last = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -112,8 +111,18 @@ class AgentView(anywidget.AnyWidget):
         if self._due is not None:
             return
         self._loop = asyncio.get_running_loop()
-        wait = self._last + 1 / FRAMES_PER_SECOND - time.monotonic()
-        self._due = self._loop.call_later(max(0.0, wait), self.flush)
+        wait = self._last + FrameBudget.of_loop(self._loop).interval() - time.monotonic()
+        self._due = self._loop.call_later(max(0.0, wait), self._send_due, self._loop)
+
+    def _send_due(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Send the frame that is due, unless other views have held the loop for long enough."""
+        budget = FrameBudget.of_loop(loop)
+        if budget.is_used_up():
+            self._due = loop.call_soon(self._send_due, loop)
+            return
+        began = time.thread_time()
+        self.flush()
+        budget.note(self, began, loop)
 
     def flush(self) -> None:
         """Send the page what has changed since the last frame."""
