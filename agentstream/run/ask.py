@@ -18,6 +18,7 @@ from ..together import together
 from ..trace.marks import ModelAnswered, ModelHeard, ModelRetried, ModelSilent
 from ..trace.unfinished import open_items, streamed_items
 from ..usage import Usage, usage_of
+from .call_ids import with_call_ids
 from .config import CallModelData, ModelInputData, RunConfig
 from .options import RunOptions, call
 from .read import EVENT_NAMES, read_output
@@ -209,6 +210,7 @@ def take(
     """Add the model's answer to the state; its items."""
     state.context.usage.add(answer.usage)
     state.responses.append(answer)
+    answer.output = with_call_ids(answer.output, server_managed=state.server_managed)
     items = read_output(answer.output, request.toolbox, options.config.tool_not_found_behavior)
     state.unsent.clear()
     if state.conversation_id is None and state.server_managed and answer.response_id:

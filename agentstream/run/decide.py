@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 # Calls that this side has to answer; all others the provider has answered itself.
 _LOCAL_CALLS = ("function_call", "computer_call", "local_shell_call")
 
+# Named by the id of its call; all other outputs have a `call_id`.
+_SHELL_OUTPUT = "local_shell_call_output"
+
 _HOSTED = (ToolCallItem, ToolSearchCallItem, ToolSearchOutputItem)
 
 _ANSWERS = (ToolCallOutputItem, HandoffOutputItem, MCPApprovalResponseItem)
@@ -157,7 +160,7 @@ def call_id(item: RunItem) -> str | None:
     raw = item.raw_item
     if isinstance(item, MCPApprovalRequestItem):
         return raw_field(raw, "id")
-    return raw_field(raw, "call_id") or raw_field(raw, "id")
+    return raw_field(raw, "call_id")
 
 
 def answered_id(item: RunItem) -> str | None:
@@ -165,7 +168,7 @@ def answered_id(item: RunItem) -> str | None:
     raw = item.raw_item
     if isinstance(item, MCPApprovalResponseItem):
         return raw_field(raw, "approval_request_id")
-    return raw_field(raw, "call_id") or raw_field(raw, "id")
+    return raw_field(raw, "id" if raw_field(raw, "type") == _SHELL_OUTPUT else "call_id")
 
 
 def _after_speech(said: Sequence[RunItem]) -> Step:

@@ -31,7 +31,8 @@ class EventStream:
         self._reading = False
         self._is_over = False
         # What happened while nobody read is in the buffer: with nothing there, it has been read.
-        is_stopped = result.trace.status == "cancelled"
+        # A run that is stopped drops it; its trace tells of that only when its task has ended.
+        is_stopped = result._cancelled or result.trace.status == "cancelled"
         self._is_late = result.is_complete and not self._events and not is_stopped
 
     def __iter__(self) -> NoReturn:

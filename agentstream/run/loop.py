@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ..computers import dispose_resolved_computers
-from ..errors import RunTimeoutError, UserError
+from ..errors import ModelBehaviorError, RunTimeoutError, UserError
 from ..events import AgentUpdatedStreamEvent, StreamEvent
 from ..items import ItemHelpers
 from ..trace.marks import (
@@ -25,7 +25,7 @@ from ..trace.marks import (
 )
 from .act import act
 from .ask import ask, prepare, told
-from .decide import Act, Ask, Finish, Judge, decide
+from .decide import Act, Ask, Finish, Judge, decide, last_turn, open_calls
 from .finish import conclude, finish, give_up_turns, out_of_turns
 from .guards import InputGuards
 from .interrupts import Halted, awake_in_a_notebook
@@ -60,6 +60,7 @@ async def run_loop(
                 for item in outcome.interruptions:
                     options.mark(ApprovalRequested(item.call_id or "", item.name))
                 return
+            _check_answered(state, step)
             continue
         if not isinstance(step, Ask):
             if toolbox is None and isinstance(step, Judge):
@@ -90,6 +91,22 @@ async def run_loop(
             await guards.passed()
             await finish(state, options, output)
             return
+
+
+def _check_answered(state: RunState[Any], step: Act) -> None:
+    """See that a call is not run again because its output does not name it: that has no end.
+
+    Raises
+    ------
+    ModelBehaviorError
+        If a call of the step is as open as it was before.
+    """
+    left = {id(call) for call in open_calls(*last_turn(state.new_items))}
+    if any(id(call) in left for call in step.calls):
+        raise ModelBehaviorError(
+            "A call of the model was run, but its output does not name it, so it would be run "
+            "again and again. Its call_id, or that of the output, was changed by other code."
+        )
 
 
 async def _toolbox(state: RunState[Any], options: RunOptions) -> Toolbox:

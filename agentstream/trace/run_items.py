@@ -58,6 +58,7 @@ def _claim(trace: Trace, raw: Any, t: float) -> Part:
     if call_id is not None:
         known = trace.calls.get(call_id, ())
         found = next((part for part in known if part.index in trace.unclaimed), None)
+        found = found or _renamed(trace, raw, call_id)
     else:
         # Items come in the order in which they were announced: the first is nearly always it.
         found = _unclaimed(trace, item_type, get(raw, "id"))
@@ -70,6 +71,17 @@ def _claim(trace: Trace, raw: Any, t: float) -> Part:
         part = _announce(trace, raw, t)
     for other in (part, *trace.siblings(part)):
         trace.unclaimed.pop(other.index, None)
+    return part
+
+
+def _renamed(trace: Trace, raw: Any, call_id: str) -> Part | None:
+    """The part of a call that the model sent without an id of its own, under its new id."""
+    part = _unclaimed(trace, get(raw, "type", "unknown"), get(raw, "id"))
+    if part is not None:
+        if part.call_id is not None:
+            trace.calls[part.call_id].remove(part)
+        part.call_id = call_id
+        trace.calls.setdefault(call_id, []).append(part)
     return part
 
 

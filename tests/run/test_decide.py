@@ -28,6 +28,7 @@ from agentstream.items import (
     ToolApprovalItem,
     ToolCallItem,
     ToolCallOutputItem,
+    raw_field,
 )
 from agentstream.run.decide import Act, Ask, Finish, Judge, decide
 
@@ -56,7 +57,7 @@ def hosted(kind: str = "web_search_call") -> ToolCallItem:
     return ToolCallItem(AGENT, {"type": kind, "id": "h1"})
 
 
-def output(call_id: str, value: Any = "out") -> ToolCallOutputItem:
+def output(call_id: str | None, value: Any = "out") -> ToolCallOutputItem:
     raw = {"type": "function_call_output", "call_id": call_id, "output": str(value)}
     return ToolCallOutputItem(AGENT, raw, value)
 
@@ -211,7 +212,7 @@ def test_answering_the_open_calls_leads_on(items: list[RunItem]) -> None:
             answers.append(handed(call.raw_item.call_id))
         else:
             raw = call.raw_item
-            answers.append(output(raw["id"] if isinstance(raw, dict) else raw.call_id))
+            answers.append(output(raw_field(raw, "call_id")))
     assert not isinstance(decide(AGENT, [*items, *answers]), Act)
 
 
