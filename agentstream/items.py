@@ -269,8 +269,13 @@ class ToolApprovalItem(RunItemBase[Any]):
     type: Literal["tool_approval_item"] = "tool_approval_item"
     tool_namespace: str | None = None
     tool_origin: Any = None
+    run_scope: tuple[str, ...] = field(default=(), repr=False)
+    """The run that made the call: its id, then the calls of agents as tools that lead to it."""
+    position: int = field(default=0, repr=False)
+    """How many earlier calls of that run have the same id."""
 
     def __post_init__(self) -> None:
+        self.run_scope = tuple(self.run_scope)  # a list in JSON
         if self.tool_name is None:
             self.tool_name = raw_field(self.raw_item, "name")
         if self.tool_namespace is None:

@@ -8,32 +8,14 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
+from .approvals import Approvals, Decision
 from .errors import UserError
-from .items import raw_field
 from .usage import Usage
 
 if TYPE_CHECKING:
     from .items import ToolApprovalItem, TResponseInputItem
 
 TContext = TypeVar("TContext", default=Any)
-
-
-@dataclass
-class ToolDecisions:
-    """What a person decided about the calls of one tool."""
-
-    always: bool | None = None
-    """True or False: every call of the tool is approved or rejected."""
-    calls: dict[str, bool] = field(default_factory=dict)
-    """Decisions on single calls, by call id."""
-    rejection_message: str | None = None
-    """What to tell the model about calls rejected for good."""
-    messages: dict[str, str] = field(default_factory=dict)
-    """What to tell the model about a single rejected call."""
-
-    def status(self, call_id: str) -> bool | None:
-        """True: approved, False: rejected, None: not decided."""
-        return self.calls.get(call_id, self.always)
 
 
 @dataclass(eq=False)
@@ -63,17 +45,14 @@ class RunContextWrapper(Generic[TContext]):
     context: TContext
     usage: Usage = field(default_factory=Usage)
     turn_input: list[TResponseInputItem] = field(default_factory=list)
-    _approvals: dict[str, ToolDecisions] = field(default_factory=dict)
+    _approvals: Approvals = field(default_factory=Approvals)
     tool_input: Any | None = None
 
     def copy(self) -> Self:
         """A wrapper of the same object, with its own usage and its own decisions."""
         twin = copy(self)
         twin.usage = replace(self.usage, request_usage_entries=[*self.usage.request_usage_entries])
-        twin._approvals = {
-            name: replace(d, calls=dict(d.calls), messages=dict(d.messages))
-            for name, d in self._approvals.items()
-        }
+        twin._approvals = self._approvals.copy()
         return twin
 
     def approve_tool(self, approval_item: ToolApprovalItem, always_approve: bool = False) -> None:
@@ -84,7 +63,7 @@ class RunContextWrapper(Generic[TContext]):
         approval_item : ToolApprovalItem
             One of `result.interruptions`.
         always_approve : bool
-            Approve every later call of this tool in this run, too.
+            Approve every later call of this tool by this agent in this run, too.
         """
         self._decide(approval_item, True, always_approve)
 
@@ -101,29 +80,21 @@ class RunContextWrapper(Generic[TContext]):
         approval_item : ToolApprovalItem
             One of `result.interruptions`.
         always_reject : bool
-            Reject every later call of this tool in this run, too.
+            Reject every later call of this tool by this agent in this run, too.
         rejection_message : str, optional
             What the model is told.
         """
-        decisions = self._decide(approval_item, False, always_reject)
-        if rejection_message is not None:
-            decisions.messages[approval_item.call_id or ""] = rejection_message
-            if always_reject:
-                decisions.rejection_message = rejection_message
+        self._decide(approval_item, False, always_reject, rejection_message)
 
-    def _decide(self, item: ToolApprovalItem, approved: bool, always: bool) -> ToolDecisions:
+    def _decide(
+        self, item: ToolApprovalItem, approved: bool, always: bool, message: str | None = None
+    ) -> None:
         if not hasattr(item, "qualified_name"):
             raise UserError(
                 f"Only a call that waits can be decided on, got {type(item).__name__}; give one of "
                 "result.interruptions."
             )
-        decisions = self._approvals.setdefault(item.qualified_name or "", ToolDecisions())
-        decisions.calls[item.call_id or ""] = approved
-        decisions.messages.pop(item.call_id or "", None)
-        if always:
-            decisions.always = approved
-            decisions.rejection_message = None
-        return decisions
+        self._approvals.decide(item, approved, always=always, message=message)
 
     def is_tool_approved(self, tool_name: str, call_id: str) -> bool | None:
         """Whether a call is approved.
@@ -135,8 +106,8 @@ class RunContextWrapper(Generic[TContext]):
         bool or None
             True: approved, False: rejected, None: nobody has decided.
         """
-        decisions = self._approvals.get(tool_name)
-        return decisions.status(call_id) if decisions else None
+        decision = self._approvals.named(tool_name, call_id)
+        return None if decision is None else decision.approved
 
     def get_approval_status(
         self,
@@ -148,8 +119,15 @@ class RunContextWrapper(Generic[TContext]):
         tool_lookup_key: Any = None,
         current_invocation: ToolApprovalItem | None = None,
     ) -> bool | None:
-        """As `is_tool_approved`, for a tool in a namespace or one known by its waiting item."""
-        return self.is_tool_approved(_key(tool_name, tool_namespace, existing_pending), call_id)
+        """As `is_tool_approved`, for a tool in a namespace or one known by its waiting item.
+
+        A name and an id may be those of several calls; give `existing_pending`, one of
+        `result.interruptions`, to learn about exactly that call.
+        """
+        decision = self._decision(
+            tool_name, call_id, tool_namespace, existing_pending or current_invocation
+        )
+        return None if decision is None else decision.approved
 
     def get_rejection_message(
         self,
@@ -164,16 +142,15 @@ class RunContextWrapper(Generic[TContext]):
 
         Parameters are as for `get_approval_status`.
         """
-        decisions = self._approvals.get(_key(tool_name, tool_namespace, existing_pending))
-        if decisions is None or decisions.status(call_id) is not False:
-            return None
-        return decisions.messages.get(call_id, decisions.rejection_message)
+        decision = self._decision(tool_name, call_id, tool_namespace, existing_pending)
+        return None if decision is None or decision.approved else decision.message
 
-
-def _key(tool_name: str, namespace: str | None, pending: ToolApprovalItem | None) -> str:
-    if pending is not None and namespace is None:
-        namespace = pending.tool_namespace or raw_field(pending.raw_item, "namespace")
-    return f"{namespace}.{tool_name}" if namespace else tool_name
+    def _decision(
+        self, name: str, call_id: str, namespace: str | None, item: ToolApprovalItem | None
+    ) -> Decision | None:
+        if item is not None:
+            return self._approvals.of(item)
+        return self._approvals.named(f"{namespace}.{name}" if namespace else name, call_id)
 
 
 @dataclass(eq=False)

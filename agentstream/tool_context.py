@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .approvals import Approvals
 from .run_context import RunContextWrapper, TContext
 from .usage import Usage
 
@@ -54,14 +55,14 @@ class ToolContext(RunContextWrapper[TContext]):
         agent: AgentBase[Any] | None = None,
         run_config: RunConfig | None = None,
         turn_input: list[TResponseInputItem] | None = None,
-        _approvals: dict[str, Any] | None = None,
+        _approvals: Approvals | None = None,
         tool_input: Any | None = None,
     ) -> None:
         super().__init__(
             context=context,
             usage=Usage() if usage is None else usage,
             turn_input=[] if turn_input is None else turn_input,
-            _approvals={} if _approvals is None else _approvals,
+            _approvals=Approvals() if _approvals is None else _approvals,
             tool_input=tool_input,
         )
         self.tool_name = tool_name
@@ -74,6 +75,7 @@ class ToolContext(RunContextWrapper[TContext]):
         # For an agent that runs as this tool: its paused run when the call is resumed, who is told
         # its events, and whether somebody watches the run around it.
         self.paused_run: Any = None
+        self.nested_scope: tuple[str, ...] = ()
         self.observer: Any = None
         self.watched = False
         self.progress_observer: Callable[[str, float | None], None] | None = None

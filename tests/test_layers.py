@@ -33,7 +33,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "watchers",
     ),
     ("errors", "usage", "tool_output", "items", "events"),
-    ("run_context", "tool_context"),
+    ("approvals", "run_context", "tool_context"),
     ("model_settings", "limits"),
     ("docstrings", "schema", "function_schema", "agent_output"),
     (

@@ -235,8 +235,10 @@ class Source:
                 context.approve_tool(item, always_approve=always)
             else:
                 context.reject_tool(item, rejection_message=reason)
-        names = [(item.name, item.call_id) for item in self.result.interruptions]
-        if any(context.is_tool_approved(name, call) is None for name, call in names):
+        if any(
+            context.get_approval_status(item.name, item.call_id, existing_pending=item) is None
+            for item in self.result.interruptions
+        ):
             return False
         self.result.resume()
         return True

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..approvals import call_key
 from ..errors import AgentsException, ModelBehaviorError, UserError
 from ..hosted_tools import MCPToolApprovalRequest
 from ..items import (
@@ -77,13 +78,13 @@ async def act(
     try:
         await together([work(at, run) for at, run in enumerate(workers) if run is not None])
     finally:
-        waiting = {item.call_id for item in state.new_items if isinstance(item, ToolApprovalItem)}
+        waiting = {call_key(item) for item in state.new_items if isinstance(item, ToolApprovalItem)}
         for answer in answers:
             if isinstance(answer, list):
                 outcome.interruptions += answer
                 # Those of an agent that runs as a tool are items of its own run.
-                mine = [item for item in answer if item.agent is state.agent]
-                outcome.items += [item for item in mine if item.call_id not in waiting]
+                mine = [item for item in answer if item.run_scope == state.scope]
+                outcome.items += [item for item in mine if call_key(item) not in waiting]
             elif answer is not None:
                 outcome.items.append(answer)
         state.add(outcome.items)
@@ -112,7 +113,7 @@ def _worker(
     tool = toolbox.function(item.raw_item)
     if tool is None:
         return lambda: _unknown_tool(state, options, toolbox, item)
-    return FunctionCall(state, options, tool, item.raw_item).run
+    return FunctionCall(state, options, tool, item).run
 
 
 async def _unknown_tool(
@@ -153,13 +154,11 @@ async def _mcp_approval(
             )
         approved, reason = bool(decision["approve"]), decision.get("reason")
     else:
-        waiting = ToolApprovalItem(agent=item.agent, raw_item=request, tool_name=request.name)
-        status = state.context.is_tool_approved(request.name, request.id)
-        if status is None:
+        waiting = state.waiting(item)
+        decision = state.context._approvals.of(waiting)
+        if decision is None:
             return [waiting]
-        approved = status
-        if not approved:
-            reason = state.context.get_rejection_message(request.name, request.id)
+        approved, reason = decision.approved, decision.message
     raw: dict[str, Any] = {
         "approval_request_id": request.id,
         "approve": approved,

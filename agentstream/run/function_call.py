@@ -7,6 +7,7 @@ import logging
 import threading
 from typing import Any
 
+from ..approvals import call_key, nested_scope
 from ..errors import (
     AgentsException,
     ToolInputGuardrailTripwireTriggered,
@@ -19,7 +20,7 @@ from ..guardrails import (
     ToolOutputGuardrailData,
     ToolOutputGuardrailResult,
 )
-from ..items import ItemHelpers, ToolApprovalItem, ToolCallOutputItem
+from ..items import ItemHelpers, RunItem, ToolApprovalItem, ToolCallOutputItem
 from ..json_text import read_json
 from ..tool_call import ToolFailure, failure_answer
 from ..tool_context import ToolContext
@@ -67,16 +68,17 @@ class FunctionCall:
         How it is done.
     tool : FunctionTool
         The tool that is called.
-    raw : ResponseFunctionToolCall
-        The call as the model wrote it.
+    item : ToolCallItem
+        The call, one of the run's items.
     """
 
     def __init__(
-        self, state: RunState[Any], options: RunOptions, tool: FunctionTool, raw: Any
+        self, state: RunState[Any], options: RunOptions, tool: FunctionTool, item: RunItem
     ) -> None:
         self.state = state
         self.options = options
         self.tool = tool
+        raw: Any = item.raw_item
         self.raw = raw
         self.agent = state.agent
         self.context: ToolContext[Any] = ToolContext.from_agent_context(
@@ -86,7 +88,11 @@ class FunctionCall:
             agent=state.agent,
             run_config=options.config,
         )
-        self.context.paused_run = state.nested.get(raw.call_id)
+        self.waiting = state.waiting(item, self.context.tool_namespace)
+        """What stands for this call while a person decides."""
+        self.key = call_key(self.waiting)
+        self.context.paused_run = state.nested.get(self.key)
+        self.context.nested_scope = nested_scope(self.waiting)
         self.context.observer = options.mark
         self.context.watched = options.streamed and bool(state.observers)
         self.context.progress_observer = self.progressed
@@ -145,7 +151,7 @@ class FunctionCall:
             execution = self.options.config.tool_execution
             early = execution is not None and execution.pre_approval_tool_input_guardrails
             refusal = await self.check_input() if early else None
-            return [self.waiting()] if refusal is None else self.output(refusal)
+            return [self.waiting] if refusal is None else self.output(refusal)
         if not approved:
             return self.output(await self.rejection())
         refusal = await self.check_input()
@@ -157,9 +163,9 @@ class FunctionCall:
         try:
             value, item = await self.called()
         except NestedInterruption as paused:
-            self.state.nested[self.raw.call_id] = paused.state
+            self.state.nested[self.key] = paused.state
             return list(paused.state.interruptions)
-        self.state.nested.pop(self.raw.call_id, None)
+        self.state.nested.pop(self.key, None)
         failed = value.why if isinstance(value, ToolFailure) else None
         self.options.mark(ToolFinished(self.raw.call_id, failed, value))
         item = await self.answer(value, item)
@@ -185,11 +191,8 @@ class FunctionCall:
         wanted = self.tool.needs_approval
         if wanted is False:
             return True
-        decided = self.state.context.get_approval_status(
-            self.tool.name,
-            self.raw.call_id,
-            tool_namespace=self.context.tool_namespace,
-        )
+        decision = self.state.context._approvals.of(self.waiting)
+        decided = None if decision is None else decision.approved
         if decided is None and callable(wanted):
             wanted = await call(wanted, self.context, self.arguments(), self.raw.call_id)
             # The turn's other calls are asked about before the first tool is at work.
@@ -206,22 +209,11 @@ class FunctionCall:
             return {}
         return arguments if isinstance(arguments, dict) else {}
 
-    def waiting(self) -> ToolApprovalItem:
-        """The item that stands for this call while a person decides."""
-        return ToolApprovalItem(
-            agent=self.agent,
-            raw_item=self.raw,
-            tool_name=self.tool.name,
-            tool_namespace=self.context.tool_namespace,
-        )
-
     async def rejection(self) -> str:
         """What the model is told about a rejected call."""
-        own = self.state.context.get_rejection_message(
-            self.tool.name, self.raw.call_id, tool_namespace=self.context.tool_namespace
-        )
-        if own is not None:
-            return own
+        decision = self.state.context._approvals.of(self.waiting)
+        if decision is not None and decision.message is not None:
+            return decision.message
         return await self.worded("approval_rejected", NOT_APPROVED)
 
     async def worded(self, kind: Any, message: str, error: Exception | None = None) -> str:

@@ -133,10 +133,13 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
 def _mark_start(state: RunState[Any]) -> None:
     asked = state.input if isinstance(state.input, str) else None
     state.observe(RunStarted(agent=state.agent.name, input=asked))
-    for part, _ in state.trace.approvals:
-        decided = state.context.is_tool_approved(part.name or "", part.call_id or "")
-        if decided is not None and part.approval is not None and part.approval.decided is None:
-            state.observe(ApprovalDecided(part.call_id or "", decided))
+    # The last of an id: models number their calls anew in each answer.
+    waiting = {item.call_id: item for item in state.approval_items()}
+    for part, approval in state.trace.approvals:
+        item = waiting.get(part.item_id if part.kind == "mcp_approval" else part.call_id)
+        decision = None if item is None else state.context._approvals.of(item)
+        if decision is not None and approval.decided is None:
+            state.observe(ApprovalDecided(part.call_id or "", decision.approved))
 
 
 async def drive(

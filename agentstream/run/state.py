@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, Generic
@@ -18,11 +19,14 @@ from ..errors import RunErrorDetails, UserError
 from ..items import (
     InputItem,
     ItemHelpers,
+    MCPApprovalRequestItem,
     ModelResponse,
     ReasoningItem,
     RunItem,
     ToolApprovalItem,
+    ToolCallItem,
     TResponseInputItem,
+    raw_field,
 )
 from ..run_context import RunContextWrapper, TContext
 from ..trace import Trace
@@ -116,8 +120,11 @@ class RunState(Generic[TContext, TAgent]):
         self.tool_input_guardrail_results: list[ToolInputGuardrailResult] = []
         self.tool_output_guardrail_results: list[ToolOutputGuardrailResult] = []
         self.interruptions: list[ToolApprovalItem] = []
+        self.scope: tuple[str, ...] = (uuid.uuid4().hex,)
+        """Which run this is, for decisions on its calls: an id, then the calls of agents as tools
+        that lead to it."""
         self.nested: dict[str, RunState[Any]] = {}
-        """Paused runs of agents used as tools, by the id of their call."""
+        """Paused runs of agents used as tools, by the key of their call."""
         self.tools_used: set[str] = set()
         """Names of the agents that have used a tool, for `reset_tool_choice`."""
         self.agent_started = False
@@ -158,7 +165,7 @@ class RunState(Generic[TContext, TAgent]):
             if isinstance(value, (list, set)):
                 setattr(twin, name, copy(value))
         twin.observers = Watchers()
-        twin.nested = {call_id: inner.copy() for call_id, inner in self.nested.items()}
+        twin.nested = {key: inner.copy() for key, inner in self.nested.items()}
         return twin
 
     def add(self, items: list[RunItem], *, from_model: bool = False) -> None:
@@ -224,6 +231,35 @@ class RunState(Generic[TContext, TAgent]):
             tool_output_guardrail_results=list(self.tool_output_guardrail_results),
         )
 
+    def waiting(self, call: RunItem, tool_namespace: str | None = None) -> ToolApprovalItem:
+        """The item that stands for a call while a person decides.
+
+        Parameters
+        ----------
+        call : RunItem
+            One of the run's items.
+        tool_namespace : str, optional
+            The namespace of its tool.
+        """
+        call_id = _call_id(call)
+        position = 0
+        for item in self.new_items:
+            if item is call:
+                break
+            position += isinstance(item, _CALLS) and _call_id(item) == call_id
+        return ToolApprovalItem(
+            agent=call.agent,
+            raw_item=call.raw_item,
+            tool_namespace=tool_namespace,
+            run_scope=self.scope,
+            position=position,
+        )
+
+    def approval_items(self) -> list[ToolApprovalItem]:
+        """What has waited for a person, in this run and in the paused runs of agents as tools."""
+        nested = [item for inner in self.nested.values() for item in inner.approval_items()]
+        return nested + [item for item in self.new_items if isinstance(item, ToolApprovalItem)]
+
     def get_interruptions(self) -> list[ToolApprovalItem]:
         """The calls that wait for a decision."""
         return list(self.interruptions)
@@ -236,7 +272,7 @@ class RunState(Generic[TContext, TAgent]):
         approval_item : ToolApprovalItem
             One of `get_interruptions()`.
         always_approve : bool
-            Approve every later call of this tool in this run, too.
+            Approve every later call of this tool by this agent in this run, too.
         """
         self.context.approve_tool(approval_item, always_approve=always_approve)
 
@@ -254,7 +290,7 @@ class RunState(Generic[TContext, TAgent]):
         approval_item : ToolApprovalItem
             One of `get_interruptions()`.
         always_reject : bool
-            Reject every later call of this tool in this run, too.
+            Reject every later call of this tool by this agent in this run, too.
         rejection_message : str, optional
             What the model is told.
         """
@@ -388,6 +424,13 @@ class RunState(Generic[TContext, TAgent]):
             context_deserializer=context_deserializer,
             strict_context=strict_context,
         )
+
+
+_CALLS = (ToolCallItem, MCPApprovalRequestItem)
+
+
+def _call_id(call: RunItem) -> str | None:
+    return raw_field(call.raw_item, "call_id") or raw_field(call.raw_item, "id")
 
 
 def told_to_model(item: RunItem) -> bool:

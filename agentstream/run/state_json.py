@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
@@ -12,17 +14,20 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from .. import items as item_kinds
 from ..agent import Agent
+from ..approvals import Approvals
 from ..errors import UserError
 from ..items import ModelResponse, RunItem, RunItemBase
 from ..json_text import read_json
 from ..models.output_items import output_item
-from ..run_context import RunContextWrapper, ToolDecisions
+from ..run_context import RunContextWrapper
 from ..usage import Usage
 from .guards_json import guardrails_from_json, guardrails_to_json
 from .state import RunState
 from .state_shape import saved_run
 
-SCHEMA = "agentstream/run-state/1"
+SCHEMA = "agentstream/run-state/2"
+# Its decisions do not say which call they are about, as its calls are known by their ids only.
+OLD_SCHEMA = "agentstream/run-state/1"
 
 _KINDS: dict[str, type[Any]] = {
     cast(Any, kind).type: kind
@@ -30,6 +35,7 @@ _KINDS: dict[str, type[Any]] = {
     if isinstance(kind, type) and issubclass(kind, RunItemBase) and kind is not RunItemBase
 }
 _USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
+_APPROVALS: TypeAdapter[Approvals] = TypeAdapter(Approvals)
 
 
 def state_to_json(
@@ -60,6 +66,7 @@ def state_to_json(
         "responses": [_response(response) for response in state.responses],
         "interruptions": [_item(item, names) for item in state.interruptions],
         "guardrails": guardrails_to_json(state, names),
+        "scope": list(state.scope),
         "nested": {
             key: {
                 "agent": names[inner.starting_agent],
@@ -149,7 +156,7 @@ def _context(
         "whole": whole,
         "type": type(context.context).__name__,
         "usage": _plain(dataclasses.asdict(cast(Any, context.usage))),
-        "approvals": {name: dataclasses.asdict(d) for name, d in context._approvals.items()},
+        "approvals": dataclasses.asdict(context._approvals),
         "tool_input": _plain(context.tool_input),
     }
 
@@ -178,6 +185,7 @@ def state_from_json(
     strict_context: bool,
 ) -> RunState[Any]:
     """The state in `data`; see `RunState.from_json`."""
+    data = _upgraded(data)
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise UserError(
@@ -203,6 +211,33 @@ def state_from_json(
         raise _damaged(_first_fault(error)) from error
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
+
+
+def _upgraded(data: Any) -> Any:
+    """What an earlier version saved, as this one does; its decisions have to be made again."""
+    if not isinstance(data, dict) or data.get("schema") != OLD_SCHEMA:
+        return data
+    if data.get("nested"):
+        raise UserError(
+            "This run was saved by an earlier version of agentstream while an agent that runs as a "
+            "tool waited for an approval; finish it with that version, or start it again."
+        )
+    context = data.get("context")
+    context = context if isinstance(context, dict) else {}
+    if context.get("approvals"):
+        warnings.warn(
+            "This run was saved by an earlier version of agentstream, whose decisions on calls do "
+            "not say which call they are about: decide on its interruptions again.",
+            stacklevel=2,
+        )
+    scope = [uuid.uuid4().hex]
+    approvals: dict[str, Any] = {"calls": {}, "tools": {}}
+    return {
+        **data,
+        "schema": SCHEMA,
+        "scope": scope,
+        "context": {**context, "approvals": approvals},
+    }
 
 
 def _damaged(why: str) -> UserError:
@@ -232,6 +267,7 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
         "pending_input",
     ):
         setattr(state, name, data[name])
+    state.scope = tuple(data["scope"])
     state.agent = _agent(agents, data["agent"])
     state.tools_used = set(data["tools_used"])
     state.new_items = [_item_from(plain, agents) for plain in data["items"]]
@@ -336,7 +372,5 @@ def _context_from(
         )
     wrapper: RunContextWrapper[Any] = RunContextWrapper(value, tool_input=plain["tool_input"])
     wrapper.usage = _USAGE.validate_python(plain["usage"])
-    wrapper._approvals = {
-        name: ToolDecisions(**decisions) for name, decisions in plain["approvals"].items()
-    }
+    wrapper._approvals = _APPROVALS.validate_python(plain["approvals"])
     return wrapper

@@ -33,6 +33,8 @@ class Item(TypedDict):
     target_agent: NotRequired[str]
     tool_name: NotRequired[str | None]
     tool_namespace: NotRequired[str | None]
+    run_scope: NotRequired[list[str]]
+    position: NotRequired[Count]
     input_id: NotRequired[str]
     custom_data: NotRequired[Json | None]
 
@@ -49,13 +51,21 @@ class Response(TypedDict):
 
 
 @_CHECKED
-class Decisions(TypedDict):
-    """What was decided about the calls of one tool."""
+class Decision(TypedDict):
+    """What was decided about one call, or all calls of one tool."""
 
-    always: bool | None
-    calls: dict[str, bool]
-    rejection_message: str | None
-    messages: dict[str, str]
+    approved: bool
+    tool_name: str
+    call_id: str
+    message: str | None
+
+
+@_CHECKED
+class Decisions(TypedDict):
+    """All decisions, by what they are about."""
+
+    calls: dict[str, Decision]
+    tools: dict[str, Decision]
 
 
 @_CHECKED
@@ -66,7 +76,7 @@ class Context(TypedDict):
     whole: bool
     type: str
     usage: Json
-    approvals: dict[str, Decisions]
+    approvals: Decisions
     tool_input: Any
 
 
@@ -132,6 +142,7 @@ class SavedRun(TypedDict):
     responses: list[Response]
     interruptions: list[Item]
     guardrails: Guardrails
+    scope: Annotated[list[str], Field(min_length=1)]
     nested: dict[str, Nested]
     context: Context
 

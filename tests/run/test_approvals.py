@@ -211,6 +211,7 @@ async def test_a_context_goes_through_functions_of_ones_own() -> None:
         ("[]", "no run saved by this version"),
         ('{"schema": "other"}', "no run saved by this version"),
         ('{"schema": "agentstream/run-state/1"}', "damaged"),
+        ('{"schema": "agentstream/run-state/2"}', "damaged"),
     ],
 )
 async def test_what_is_no_saved_run_is_told(text: str, said: str) -> None:

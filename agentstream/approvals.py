@@ -1,0 +1,110 @@
+"""What a person decided about calls: each decision holds for one call, or for one tool.
+
+A call is known by all that tells it from others: its run (with the calls of the agents as tools
+that lead there), its agent, its tool, its id, its arguments, and its place among the calls of the
+run with that id. Models number their calls anew in each answer, so the id alone says nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .items import raw_field
+
+if TYPE_CHECKING:
+    from .items import ToolApprovalItem
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided, and about what.
+
+    Attributes
+    ----------
+    approved : bool
+        Whether the call may run.
+    tool_name : str
+        The tool's name, with its namespace where it has one.
+    call_id : str
+        The id of the call; empty for a decision on all calls of a tool.
+    message : str or None
+        What the model is told about a rejection.
+    """
+
+    approved: bool
+    tool_name: str
+    call_id: str = ""
+    message: str | None = None
+
+
+@dataclass
+class Approvals:
+    """The decisions of a run and of the agents that run as its tools.
+
+    Attributes
+    ----------
+    calls : dict of Decision
+        Decisions on single calls, by `call_key`.
+    tools : dict of Decision
+        Decisions on all calls of a tool, by `tool_key`.
+    """
+
+    calls: dict[str, Decision] = field(default_factory=dict)
+    tools: dict[str, Decision] = field(default_factory=dict)
+
+    def copy(self) -> Approvals:
+        """The same decisions, to be added to on their own."""
+        return Approvals(dict(self.calls), dict(self.tools))
+
+    def decide(
+        self, item: ToolApprovalItem, approved: bool, *, always: bool, message: str | None = None
+    ) -> None:
+        """Keep a decision on the call of `item`; with `always`, on all calls of its tool."""
+        name = item.qualified_name or ""
+        call = Decision(approved, name, item.call_id or "", message)
+        self.calls[call_key(item)] = call
+        if always:
+            self.tools[tool_key(item)] = Decision(approved, name, message=message)
+
+    def of(self, item: ToolApprovalItem) -> Decision | None:
+        """What was decided about the call of `item`."""
+        return self.calls.get(call_key(item)) or self.tools.get(tool_key(item))
+
+    def named(self, tool_name: str, call_id: str) -> Decision | None:
+        """What was decided about calls with this name and id; None where decisions differ."""
+        found = [
+            each
+            for each in self.calls.values()
+            if each.tool_name == tool_name and each.call_id == call_id
+        ] or [each for each in self.tools.values() if each.tool_name == tool_name]
+        return found[0] if len({each.approved for each in found}) == 1 else None
+
+
+def call_key(item: ToolApprovalItem) -> str:
+    """What tells the call of `item` from every other call."""
+    return json.dumps([*item.run_scope, _call(item)])
+
+
+def nested_scope(item: ToolApprovalItem) -> tuple[str, ...]:
+    """The scope of the run that the call of `item` starts: an agent that runs as a tool."""
+    return (*item.run_scope, json.dumps(_call(item)))
+
+
+def tool_key(item: ToolApprovalItem) -> str:
+    """What tells the tool of `item` from others: those of another agent, server or namespace."""
+    # The first entry is the run's own id; the others are calls of agents as tools.
+    path = [json.loads(outer)[:4] for outer in item.run_scope[1:]]
+    return json.dumps([path, _call(item)[:4]])
+
+
+def _call(item: ToolApprovalItem) -> list[Any]:
+    raw = item.raw_item
+    server = raw_field(raw, "server_label")
+    kind, space = ("function", item.tool_namespace) if server is None else ("mcp", server)
+    arguments = item.arguments
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, default=str)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return [item.agent.name, kind, space, item.name, item.call_id, digest, item.position]

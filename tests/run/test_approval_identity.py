@@ -1,0 +1,212 @@
+"""A decision holds for one call of one run: ids come again, and say nothing alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openai.types.responses.response_output_item import McpApprovalRequest
+
+from agentstream import (
+    Agent,
+    HostedMCPTool,
+    Runner,
+    RunState,
+    ToolApprovalItem,
+    UserError,
+    function_tool,
+    handoff,
+)
+from agentstream.testing import ScriptedModel, call, hand_off, mcp_approval, turn
+
+
+def gated(ran: list[Any], name: str = "pay") -> Any:
+    @function_tool(name_override=name, needs_approval=True)
+    def pay(amount: int) -> str:
+        ran.append(amount)
+        return "paid"
+
+    return pay
+
+
+def pays(amount: int, call_id: str = "c", name: str = "pay") -> Any:
+    return _with_id(call(name, amount=amount), call_id)
+
+
+def asks(call_id: str, name: str = "ask") -> Any:
+    return _with_id(call(name, input="x"), call_id)
+
+
+def _with_id(part: Any, call_id: str) -> Any:
+    added, done = ({**fields, "call_id": call_id} for fields in (part.added, part.done))
+    return replace(part, added=added, done=done)
+
+
+def amounts(result: Any) -> list[int]:
+    return [json.loads(item.arguments)["amount"] for item in result.interruptions]
+
+
+@pytest.mark.parametrize("second", [1, 1_000_000])
+async def test_an_id_that_comes_again_is_decided_again(second: int) -> None:
+    ran: list[Any] = []
+    model = ScriptedModel([turn(pays(1)), turn(pays(second)), "Done."])
+    payer = Agent(name="A", tools=[gated(ran)], model=model)
+    result = await Runner.run(payer, "go")
+    state = result.to_state()
+    state.approve(result.interruptions[0])
+    state = await RunState.from_string(payer, state.to_string())
+    result = await Runner.run(payer, state)
+    assert ran == [1]
+    assert amounts(result) == [second]
+    state = await RunState.from_string(payer, result.to_state().to_string())
+    state.reject(state.get_interruptions()[0])
+    result = await Runner.run(payer, state)
+    assert ran == [1]
+    assert result.final_output == "Done."
+
+
+async def test_a_call_of_an_agent_as_a_tool_is_not_decided_by_one_outside_with_its_id() -> None:
+    ran: list[Any] = []
+    pay = gated(ran)
+    inner = Agent(name="A", tools=[pay], model=ScriptedModel([turn(pays(1)), "Done."]))
+    script = ScriptedModel([turn(pays(1), asks("o")), "Done."])
+    outer = Agent(name="A", tools=[pay, inner.as_tool("ask", "")], model=script)
+    result = await Runner.run(outer, "go")
+    state = await RunState.from_string(outer, result.to_state().to_string())
+    first, second = state.get_interruptions()
+    state.approve(first, always_approve=True)
+    result = await Runner.run(outer, state)
+    assert ran == [1]
+    assert amounts(result) == [1]
+    assert result.interruptions[0].run_scope == second.run_scope
+
+
+async def test_a_decision_is_not_of_another_run_with_the_same_context() -> None:
+    ran: list[Any] = []
+    payer = Agent(name="A", tools=[gated(ran)], model=ScriptedModel([turn(pays(1)), "Done."]))
+    first = await Runner.run(payer, "go")
+    first.context_wrapper.approve_tool(first.interruptions[0])
+    again = Agent(name="A", tools=[gated(ran)], model=ScriptedModel([turn(pays(1)), "Done."]))
+    second = await Runner.run(again, "go", context=first.context_wrapper)
+    assert ran == []
+    assert amounts(second) == [1]
+
+
+async def test_always_is_about_the_tool_of_one_agent() -> None:
+    ran: list[Any] = []
+    worker = Agent(name="W", tools=[gated(ran)], model=ScriptedModel([turn(pays(2)), "Done."]))
+    script = ScriptedModel([turn(pays(1)), turn(hand_off(worker))])
+    first = Agent(name="A", tools=[gated(ran)], handoffs=[handoff(worker)], model=script)
+    result = await Runner.run(first, "go")
+    state = result.to_state()
+    state.approve(result.interruptions[0], always_approve=True)
+    result = await Runner.run(first, state)
+    assert ran == [1]
+    assert amounts(result) == [2]
+
+
+def _request(server: str, name: str = "pay") -> Any:
+    return McpApprovalRequest(
+        id="r", arguments="{}", name=name, server_label=server, type="mcp_approval_request"
+    )
+
+
+def test_a_tool_is_known_by_its_server_and_its_namespace() -> None:
+    from agentstream import RunContextWrapper
+
+    agent = Agent(name="A")
+    raw = {"type": "function_call", "call_id": "r", "arguments": "{}"}
+    items = [
+        ToolApprovalItem(agent, {**raw, "name": "pay"}),
+        ToolApprovalItem(agent, _request("bank")),
+        ToolApprovalItem(agent, _request("shop")),
+        ToolApprovalItem(agent, {**raw, "name": "admin.pay"}),
+        ToolApprovalItem(agent, {**raw, "name": "pay", "namespace": "admin"}),
+        ToolApprovalItem(Agent(name="B"), {**raw, "name": "pay"}),
+    ]
+    for decided in items:
+        context = RunContextWrapper(None)
+        context.approve_tool(decided, always_approve=True)
+        known = [
+            context.get_approval_status(item.name or "", "r", existing_pending=item)
+            for item in items
+        ]
+        assert known == [True if item is decided else None for item in items]
+
+
+async def test_a_hosted_server_is_not_approved_by_a_local_tool_of_that_name() -> None:
+    ran: list[Any] = []
+    config: Any = {"type": "mcp", "server_label": "bank", "require_approval": "always"}
+    script = ScriptedModel([turn(pays(1)), turn(mcp_approval("bank", "pay")), "Done."])
+    tools = [gated(ran), HostedMCPTool(tool_config=config)]
+    agent = Agent(name="A", tools=tools, model=script)
+    result = await Runner.run(agent, "go")
+    state = result.to_state()
+    state.approve(result.interruptions[0], always_approve=True)
+    result = await Runner.run(agent, state)
+    assert [item.raw_item.server_label for item in result.interruptions] == ["bank"]
+
+
+async def test_a_run_saved_by_an_earlier_version_is_decided_again() -> None:
+    ran: list[Any] = []
+    payer = Agent(name="A", tools=[gated(ran)], model=ScriptedModel([turn(pays(1)), "Done."]))
+    saved = (await Runner.run(payer, "go")).to_state().to_json()
+    decision = {"always": True, "calls": {"c": True}, "rejection_message": None, "messages": {}}
+    saved["context"]["approvals"] = {"pay": decision}
+    saved["schema"] = "agentstream/run-state/1"
+    del saved["scope"]
+    for item in [*saved["items"], *saved["interruptions"]]:
+        item.pop("run_scope", None)
+        item.pop("position", None)
+    with pytest.warns(UserWarning, match="decide on its interruptions again"):
+        state = await RunState.from_json(payer, saved)
+    result = await Runner.run(payer, state)
+    assert ran == []
+    state = result.to_state()
+    state.approve(result.interruptions[0])
+    assert (await Runner.run(payer, state)).final_output == "Done."
+    with pytest.raises(UserError, match="earlier version"):
+        await RunState.from_json(payer, {**saved, "nested": {"o": {}}})
+
+
+_CALL = st.tuples(st.sampled_from(["c", "d"]), st.integers(0, 1), st.booleans())
+_STEP = st.tuples(st.booleans(), _CALL)  # whether an agent that runs as a tool makes the call
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(_STEP, min_size=1, max_size=4), st.booleans(), st.booleans())
+async def test_a_gated_tool_runs_exactly_when_that_very_call_was_approved(
+    steps: list[Any], saved: bool, moved: bool
+) -> None:
+    ran: list[Any] = []
+    pay = gated(ran)
+    inner_script: list[Any] = []
+    script: list[Any] = []
+    for nested, (call_id, amount, _) in steps:
+        if nested:
+            script.append(turn(asks(call_id)))
+            inner_script += [turn(pays(amount, call_id)), "inner"]
+        else:
+            script.append(turn(pays(amount, call_id)))
+    inner = Agent(name="A", tools=[pay], model=ScriptedModel(inner_script))
+    model = ScriptedModel([*script, "Done."])
+    agent: Agent[Any] = Agent(name="A", tools=[pay, inner.as_tool("ask", "")], model=model)
+    if moved:
+        first = ScriptedModel([turn(hand_off(agent))])
+        agent = Agent(name="First", handoffs=[handoff(agent)], model=first)
+    result = await Runner.run(agent, "go")
+    expected = []
+    for _, (_, amount, approved) in steps:
+        assert amounts(result) == [amount]
+        state = result.to_state()
+        (state.approve if approved else state.reject)(result.interruptions[0])
+        if saved:
+            state = await RunState.from_string(agent, state.to_string())
+        expected += [amount] if approved else []
+        result = await Runner.run(agent, state)
+        assert ran == expected
+    assert result.final_output == "Done."
