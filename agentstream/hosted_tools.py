@@ -21,6 +21,7 @@ from typing import (
 
 from typing_extensions import TypedDict
 
+from .redaction import remember
 from .tools import FunctionTool
 from .unprinted import unprinted
 
@@ -220,6 +221,7 @@ class HostedMCPTool:
     on_approval_request: MCPToolApprovalFunction | None = None
 
     def __post_init__(self) -> None:
+        remember(self.tool_config)
         # A copy in which `authorization` and `headers` do not print.
         self.tool_config = unprinted(self.tool_config)
 

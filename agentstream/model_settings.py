@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import core_schema, to_jsonable_python
 
 from .keywords import suggesting_init
+from .redaction import remember
 from .settings_dict import as_settings
 from .unprinted import unprinted
 
@@ -208,6 +209,7 @@ class ModelSettings:
     def __post_init__(self) -> None:
         for name, under in _MAY_HOLD_KEYS.items():
             if isinstance(value := getattr(self, name), dict):
+                remember({name: value})
                 setattr(self, name, unprinted(value, under=under))
 
     def resolve(self, override: ModelSettings | dict[str, Any] | None) -> ModelSettings:

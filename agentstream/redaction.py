@@ -23,6 +23,7 @@ __all__ = [
     "redact_data",
     "redact_error",
     "remember",
+    "remember_request",
     "remember_sent",
     "remember_url",
 ]
@@ -34,31 +35,20 @@ _SECRET_NAME: Final = re.compile(
     r"|headers",
     re.IGNORECASE,
 )
-_NUMBER_NAME: Final = re.compile(r"tokens|cache_key|keywords?|keyboard|author(?!i)", re.IGNORECASE)
+_NUMBER_NAME: Final = re.compile(
+    r"tokens|tokeniz\w+|cache_key|keywords?|keyboard|author(?!i)|.*_(?:type|mode|name|style|format)$",
+    re.IGNORECASE,
+)
+_SENT: Final = re.compile(r"(?:\w+_)?(?:headers|query)", re.IGNORECASE)
+# Below these stand names that the user gives to a tool's parameters, and prompts.
+_NO_SECRETS: Final = frozenset({"input", "messages", "parameters", "properties", "schema"})
 
 _SHORTEST: Final = 8  # characters; less would mask words
 _MOST: Final = 2_000  # values: tokens that are renewed for ever do not fill the memory
 
-# What local servers are given in the place of a key, and what all requests hold.
-_ORDINARY: Final = frozenset(
-    {
-        "anything",
-        "api-key",
-        "api_key",
-        "authorization",
-        "dummy-key",
-        "lm-studio",
-        "llama.cpp",
-        "localhost",
-        "no-key-required",
-        "not-needed",
-        "not-required",
-        "password",
-        "placeholder",
-        "undefined",
-        "unused-key",
-    }
-)
+# What local servers are given in the place of a key ("lm-studio", "not-needed"), and other words:
+# to mask them would eat what a model says.
+_ORDINARY: Final = re.compile(r"(?=.{,15}\Z)[a-z]+(?:[-_. ][a-z]+)*", re.IGNORECASE)
 # Headers and queries whose values every request has, or that say who asks: not secret.
 _HARMLESS: Final = re.compile(
     r"accept.*|api-version|connection|content-.*|helicone-(?!auth).*|host|http-referer|model"
@@ -129,10 +119,11 @@ def redact_error(error: BaseException) -> None:
     if _pattern is None:
         return
     error.args = tuple(redact_data(value) for value in error.args)
-    for name in ("message", "body"):
-        value = getattr(error, name, None)
-        if isinstance(value, (str, dict, list)):
-            setattr(error, name, redact_data(value))
+    for holder in (error, getattr(error, "error", None)):  # MCPError.error has the server's words
+        for name in ("message", "body", "data"):
+            value = getattr(holder, "__dict__", {}).get(name)
+            if isinstance(value, (str, dict, list)):
+                setattr(holder, name, redact_data(value))
 
 
 def remember(value: Any, *, under: str = "") -> None:
@@ -164,15 +155,13 @@ def remember_sent(values: Mapping[str, Any] | None) -> None:
     >>> redact("abc-123-def, My notebook")
     '***, My notebook'
     """
-    found: list[str] = []
-    for name, value in (values or {}).items():
-        if not isinstance(value, str) or _HARMLESS.fullmatch(str(name)):
-            continue
-        if names_secret(str(name)):
-            found += _parts(value)
-        elif not _WORD.fullmatch(value):
-            found += [*_in_urls(value)] if "://" in value else _parts(value)
-    _add(found)
+    _add(_sent_in(values or {}))
+
+
+def remember_request(request: Any) -> None:
+    """Remember what an HTTP request was sent with: its headers, and what its address holds."""
+    remember_sent(getattr(request, "headers", None))
+    remember_url(getattr(request, "url", ""))
 
 
 def remember_url(url: object) -> None:
@@ -198,15 +187,35 @@ def names_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(_NUMBER_NAME.sub("", name)))
 
 
+def _sent_in(values: Mapping[Any, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, (list, tuple)):  # a query may have a name more than once
+            for entry in value:
+                yield from _sent_in({name: entry})
+        if not isinstance(value, str) or _HARMLESS.fullmatch(str(name)):
+            continue
+        if names_secret(str(name)) or not _WORD.fullmatch(value):
+            yield from _parts(value)
+
+
 def _secrets_in(value: Any, secret: bool) -> Iterator[str]:
     if isinstance(value, str):
         yield from _parts(value) if secret else _in_urls(value)
     elif isinstance(value, Mapping):
         for name, entry in value.items():
-            yield from _secrets_in(entry, secret or names_secret(str(name)))
+            if isinstance(entry, Mapping) and _SENT.fullmatch(str(name)):
+                yield from _sent_in(entry)
+            elif name not in _NO_SECRETS:
+                yield from _secrets_in(entry, secret or names_secret(str(name)))
     elif isinstance(value, (list, tuple)):
+        follows = False
         for entry in value:
-            yield from _secrets_in(entry, secret)
+            yield from _secrets_in(entry, secret or follows)
+            follows = False
+            if isinstance(entry, str) and entry.startswith("-"):  # --token=..., or --token ...
+                name, is_pair, text = entry.partition("=")
+                follows = names_secret(name) and not is_pair
+                yield from _secrets_in(text, names_secret(name))
 
 
 def _parts(value: str) -> Iterator[str]:
@@ -255,7 +264,7 @@ def _add(found: Iterable[str]) -> None:
         for form in (value, unquote(value), quote(value, safe=""), quote(value))
         if len(value) >= _SHORTEST
         and len(form) >= _SHORTEST
-        and value.lower() not in _ORDINARY
+        and not _ORDINARY.fullmatch(value)
         and value.strip("*•. ")  # masked already
     }
     if new <= _values.keys():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-__all__ = ["Unprinted", "hide_sent_keys", "unprinted", "without_credentials"]
+__all__ = ["Unprinted", "unprinted", "without_credentials"]
 
 # The names under which configurations hold keys.
 _KEYS: Final = re.compile(r"key|token|secret|passw|auth|credential|cookie|headers", re.IGNORECASE)
@@ -72,51 +72,3 @@ def without_credentials(text: str) -> str:
     "401 for url 'https://***@example.org/mcp?key=***'"
     """
     return _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text))
-
-
-_SENT_AS: Final = ("authorization", "api-key", "x-api-key")
-_SHORTEST_KEY: Final = 8  # characters; less would mask words
-
-
-def hide_sent_keys(error: Exception) -> None:
-    """Mask in an HTTP error what its request was sent with as a key.
-
-    Some servers repeat the key that they refuse ("Incorrect API key provided: sk-..."), and the
-    client's error repeats the server.
-
-    Parameters
-    ----------
-    error : Exception
-        With the `request` that it is about; others are left as they are.
-
-    Examples
-    --------
-    >>> import httpx2
-    >>> request = httpx2.Request("GET", "http://x", headers={"authorization": "Bearer sk-12345"})
-    >>> error = ValueError("The key sk-12345 is wrong.")
-    >>> error.request = request
-    >>> hide_sent_keys(error)
-    >>> error
-    ValueError('The key *** is wrong.')
-    """
-    headers: Any = getattr(getattr(error, "request", None), "headers", None) or {}
-    sent = [str(headers.get(name) or "").split(" ")[-1] for name in _SENT_AS]
-    keys = [key for key in sent if len(key) >= _SHORTEST_KEY]
-    if not keys:
-        return
-    error.args = tuple(_masked(value, keys) for value in error.args)
-    for name in ("message", "body"):
-        if (value := getattr(error, name, None)) is not None:
-            setattr(error, name, _masked(value, keys))
-
-
-def _masked(value: Any, keys: list[str]) -> Any:
-    if isinstance(value, str):
-        for key in keys:
-            value = value.replace(key, "***")
-        return value
-    if isinstance(value, dict):
-        return {name: _masked(entry, keys) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_masked(entry, keys) for entry in value]
-    return value

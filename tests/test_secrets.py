@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import pickle
 import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from agentstream import (
     function_tool,
     load_run,
     recording,
+    redaction,
     set_default_openai_client,
     set_default_openai_key,
     show,
@@ -190,7 +193,8 @@ def defaults_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
 class Leavings:
     """Everything that a run left, as text, by what it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, secret: str = KEY) -> None:
+        self.secret = secret
         self.found: dict[str, str] = {}
 
     def add(self, name: str, make: Callable[[], Any]) -> None:
@@ -198,7 +202,7 @@ class Leavings:
         self.found[name] = value if isinstance(value, str) else repr(value)
 
     def with_the_key(self) -> list[str]:
-        return [name for name, text in self.found.items() if KEY in text]
+        return [name for name, text in self.found.items() if self.secret in text]
 
 
 def own_frames(error: BaseException) -> str:
@@ -389,3 +393,131 @@ async def test_an_mcp_server_that_fails_shows_no_key(
     told = "".join(traceback.format_exception(caught.value)) + own_frames(caught.value)
     told += "\n".join(f"{r.getMessage()} {r.exc_text}" for r in caplog.records)
     assert KEY not in told
+
+
+# -- secrets that a server repeats --
+
+SECRET = "zq7-MARKED-9f8e7d6c5b"
+
+
+def _echoes() -> dict[str, Any]:
+    said = f"Refused: {SECRET}."
+    failed = {"id": "r", "object": "response", "output": [], "status": "failed",
+              "error": {"code": "server_error", "message": said}}  # fmt: skip
+
+    def sse(data: Any, name: str = "") -> bytes:
+        event = f"event: {name}\n" if name else ""
+        return f"{event}data: {json.dumps(data)}\n\n".encode()
+
+    return {
+        "error payload": raw(sse({"error": {"message": said, "param": SECRET}})),
+        "error as a text": raw(sse({"error": said})),
+        "object error": raw(sse({"object": "error", "message": said})),
+        "detail": raw(sse({"detail": said})),
+        "detail list": raw(sse({"detail": [{"msg": said}]})),
+        "named event": raw(sse({"anything": said}, "error")),
+        "error in a choice": raw(sse({"choices": [{"index": 0, "error": {"message": said}}]})),
+        "no object": raw(sse([said])),
+        "type error": raw(
+            sse({"type": "error", "code": SECRET, "message": said, "param": None,
+                 "sequence_number": 0}, "error")
+        ),
+        "response.failed": raw(
+            sse({"type": "response.failed", "response": failed, "sequence_number": 0})
+        ),
+        "JSON error": raw(json.dumps({"error": said}).encode(), content_type="application/json"),
+        "failed response": raw(json.dumps(failed).encode(), content_type="application/json"),
+        "other JSON": raw(json.dumps({"x": said}).encode(), content_type="application/json"),
+        "HTML": raw(f"<html>{said}</html>".encode(), content_type="text/html"),
+        "cut in the middle": raw(
+            f"<html>{'x' * 280}{SECRET}</html>".encode(), content_type="text/html"
+        ),
+        "401": turn(http_error(401, message=said)),
+        "500": turn(http_error(500, message=said)),
+    }  # fmt: skip
+
+
+def _settings(**given: Any) -> dict[str, Any]:
+    return {"settings": ModelSettings(retry=ONCE, **given)}
+
+
+PLACES: dict[str, Callable[[], dict[str, Any]]] = {
+    "the key": lambda: {"client": {"api_key": SECRET}},
+    "a default header": lambda: {"client": {"default_headers": {"X-Goog-Api-Key": SECRET}}},
+    "a cookie": lambda: {"client": {"default_headers": {"Cookie": f"a=b; session={SECRET}"}}},
+    "a default query": lambda: {"client": {"default_query": {"key": SECRET}}},
+    "an own header": lambda: _settings(extra_headers={"X-Mine": SECRET}),
+    "a query": lambda: _settings(extra_query={"code": SECRET}),
+    "extra_args": lambda: _settings(extra_args={"extra_headers": {"X-Mine": SECRET}}),
+    "a body": lambda: _settings(extra_body={"provider": {"access_token": SECRET}}),
+    "a query in the base URL": lambda: {"url": lambda url: f"{url}?key={SECRET}"},
+    "a password in the base URL": lambda: {
+        "url": lambda url: url.replace("http://", f"http://user:{SECRET}@")
+    },
+    "a hosted server's query": lambda: _hosted(server_url=f"https://h.example/mcp?key={SECRET}"),
+    "a hosted server's password": lambda: _hosted(server_url=f"https://u:{SECRET}@h.example/mcp"),
+    "a hosted server's headers": lambda: _hosted(headers={"X-Mine": SECRET}),
+    "a hosted server's authorization": lambda: _hosted(authorization=f"Bearer {SECRET}"),
+}
+
+
+def _hosted(**given: Any) -> dict[str, Any]:
+    config: Any = {"type": "mcp", "server_label": "d", "server_url": "https://h.example/mcp"}
+    return {"tools": [HostedMCPTool(config | given)]}
+
+
+def _sampled() -> list[Any]:
+    """Places x echoes x APIs x streamed: one in 17, all with AGENTSTREAM_ALL_SECRETS."""
+    apis = (OpenAIResponsesModel, OpenAIChatCompletionsModel)
+    every = list(product(PLACES, _echoes(), apis, (True, False)))
+    every = [each for each in every if "hosted" not in each[0] or each[2] is OpenAIResponsesModel]
+    return every if os.environ.get("AGENTSTREAM_ALL_SECRETS") else every[::17]
+
+
+@pytest.fixture
+def nothing_remembered() -> None:
+    redaction.forget_all()
+
+
+@pytest.mark.parametrize(("place", "echo", "api", "streamed"), _sampled())
+def test_a_secret_that_a_server_repeats_is_masked(
+    place: str,
+    echo: str,
+    api: Any,
+    streamed: bool,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    nothing_remembered: None,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="agentstream")
+    path, left = tmp_path / "run.jsonl", Leavings(SECRET)
+    given = PLACES[place]()
+
+    async def main(server: ScriptedServer) -> tuple[Any, Any, Any]:
+        url = given.get("url", str)(server.base_url)
+        async with client(url, **{"api_key": "none", **given.get("client", {})}) as own:
+            _opened.clear()
+            agent: Agent[Any] = Agent(
+                name="Guide",
+                model=api("m", own),
+                model_settings=given.get("settings", ModelSettings(retry=ONCE)),
+                tools=given.get("tools", []),
+            )
+            with recording(path):
+                if streamed:
+                    return agent, *await run_to_its_end(agent, RunConfig(), echo)
+                try:
+                    return agent, await Runner.run(agent, "Go"), None
+                except Exception as error:
+                    return agent, None, error
+
+    with ScriptedServer([_echoes()[echo]] * 2) as server:
+        agent, result, error = asyncio.run(main(server))
+    if result is not None:
+        look_through(left, agent, result, path)
+    left.add("recording", lambda: path.read_text() if path.exists() else "")
+    left.add("agent", lambda: repr(agent))
+    left.add("error", lambda: "".join(traceback.format_exception(error)) if error else "")
+    left.add("error's parts", lambda: repr(error) + repr(getattr(error, "body", "")))
+    left.add("log", lambda: "\n".join(f"{r.getMessage()} {r.exc_text}" for r in caplog.records))
+    assert left.with_the_key() == []

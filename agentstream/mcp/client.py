@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..errors import AgentsException, UserError
+from ..redaction import remember
 from .approval import RequireApprovalSetting
 from .connection import Connection, MCPConnectionError, require_mcp
 from .filters import ToolFilter, filtered
@@ -107,6 +108,7 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
         _check_timeout(client_session_timeout_seconds)
         _check_backoff(retry_backoff_seconds_max)
         _check_pages(max_list_pages)
+        remember(params)
         self.params = params
         self.cache_tools_list = cache_tools_list
         self.client_session_timeout_seconds = client_session_timeout_seconds

@@ -23,6 +23,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UserError
+from ..redaction import redact_error
 from ..unprinted import without_credentials
 
 if TYPE_CHECKING:
@@ -155,6 +156,9 @@ class Connection:
             cause.args = tuple(
                 without_credentials(part) if isinstance(part, str) else part for part in cause.args
             )
+            redact_error(cause)
+            if isinstance(cause, FileNotFoundError):
+                cause.__traceback__ = None  # frames of subprocess, with the whole environment
         failed.__cause__ = cause
         return failed
 
@@ -208,6 +212,7 @@ class Connection:
         try:
             return await request(await asyncio.shield(self._ready))
         except MCPError as error:
+            redact_error(error)
             if error.code == CONNECTION_CLOSED:
                 raise self._lost(error) from error
             if error.code == REQUEST_TIMEOUT:

@@ -16,12 +16,16 @@ from typing_extensions import TypedDict
 
 from ..errors import UserError
 from ..printable import printable
+from ..redaction import redact
+from ..unprinted import unprinted
 from .client import MCPClientServer
 
 if TYPE_CHECKING:
     from mcp import Client
 
 T = TypeVar("T")
+
+_SECRET = "headers"  # all texts of the params: commands have keys among their arguments
 
 _log = logging.getLogger("agentstream.mcp")
 
@@ -139,7 +143,7 @@ class MCPServerStdio(MCPClientServer):
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection: starts the process when entered."""
         self._stderr = _Stderr()
-        return _stdio_streams(dict(self.params), self._stderr)
+        return _stdio_streams(unprinted(dict(self.params), under=_SECRET), self._stderr)
 
     async def _request(self, request: Callable[[Client], Awaitable[T]]) -> T:
         if self._stderr is not None:
@@ -156,7 +160,7 @@ class MCPServerStdio(MCPClientServer):
                     f"there is no command {command!r} (or its cwd is missing). Install it, or "
                     "give its full path."
                 )
-            said = printable(stderr.tail()) if stderr is not None else ""
+            said = redact(printable(stderr.tail())) if stderr is not None else ""
             words = f" It said on stderr:\n{said}" if said else " It said nothing on stderr."
             return _reason(error, timeout, "its process has ended.") + words
 
@@ -206,7 +210,7 @@ class MCPServerStreamableHttp(MCPClientServer):
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection."""
         self._seen = _Seen()
-        return _http_streams(dict(self.params), self._seen)
+        return _http_streams(unprinted(dict(self.params), under=_SECRET), self._seen)
 
     @property
     def session_id(self) -> str | None:
@@ -366,7 +370,7 @@ def _reason(error: BaseException, timeout: float | None, closed: str) -> str:
             return closed
         if error.code == REQUEST_TIMEOUT:
             return f"it did not answer in {timeout:g} s (client_session_timeout_seconds)."
-    return f"{type(error).__name__}: {error}."
+    return redact(f"{type(error).__name__}: {error}.")
 
 
 def _http_explanation(timeout: float | None) -> Callable[[BaseException], str]:

@@ -14,6 +14,7 @@ from openai.types.responses import Response
 
 from ..errors import ModelBehaviorError, ModelStreamError
 from ..items import ModelResponse
+from ..redaction import redact
 from ..usage import usage_of
 from .base import Model, ModelTracing
 from .batches import InBatches, gathered
@@ -416,7 +417,7 @@ def _completion(completion: Any) -> dict[str, Any]:
         else None
     )
     if data is None or not data.get("choices"):
-        error = error_in(data) if data else repr(completion)[:300]
+        error = error_in(data) if data else redact(repr(completion))[:300]
         raise ModelBehaviorError(
             "ChatCompletion response has no choices (possible provider error payload)"
             + (f": {error}" if error else "")

@@ -44,6 +44,7 @@ from openai.types.responses import (
 from openai.types.responses.response import IncompleteDetails
 
 from ..errors import AgentsException, ModelBehaviorError, ModelStreamError, UserError
+from ..redaction import redact, redact_data
 from .chat_calls import CallBook, OpenCall, call_entries, thought_signature
 from .chat_message import MessageFold, delta_event, split_content
 from .chat_reasoning import FAKE_ID, Ledger, ReasoningFold, plain_text, with_origin
@@ -164,8 +165,8 @@ class ChatFold:
             return
         if not isinstance(chunk, Mapping):
             raise ModelBehaviorError(
-                f"The server sent {json.dumps(chunk)[:200]} where a chat completion chunk should "
-                "be. Check that base_url points at an OpenAI-compatible Chat Completions API."
+                f"The server sent {redact(json.dumps(chunk))[:200]} where a chat completion chunk "
+                "should be. Check that base_url points at an OpenAI-compatible Chat API."
             )
         self._raise_error(error_in(chunk, name))
         if not self._started:
@@ -282,6 +283,7 @@ class ChatFold:
     def _raise_error(self, error: Any) -> None:
         if not error:
             return
+        error = redact_data(error)
         message = error.get("message") if isinstance(error, Mapping) else error
         if not isinstance(message, str) or not message:
             message = f"The server reports an error: {json.dumps(error, default=str)}"

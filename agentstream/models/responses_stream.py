@@ -21,6 +21,7 @@ import openai
 from openai.types.responses import Response
 
 from ..errors import ModelBehaviorError, ModelStalledError, ModelStreamError
+from ..redaction import redact
 from .retry_client import ClientRetries
 from .transport import StreamedBody, open_stream
 from .wire import responses_batches
@@ -294,7 +295,7 @@ def response_failure(
     details = "; ".join(f"{name}={_plain(value)}" for name, value in facts if value is not None)
     error = error_type(
         f"Responses stream ended with terminal event `{kind}`."
-        + (f" {details}." if details else "")
+        + (f" {redact(details)}." if details else "")
     )
     known = None if error_type is ModelStreamError else _HINTS.get(kind)
     error.add_note(known or "Try again, or set ModelSettings.retry.")

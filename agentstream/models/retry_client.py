@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import openai
 
 from ..errors import AnswerTooLargeError, ModelStalledError
-from ..unprinted import hide_sent_keys
+from ..redaction import redact_error, remember, remember_request
 from .bounds import bounded, install
 from .clients import refuse_forked
 from .retry_advice import ModelRetryAdviceRequest, advice_for, normalize
@@ -49,6 +49,8 @@ _MADE_OF: Final = (
     "_custom_query",
     "_client",
 )
+
+_SECRETS: Final = ("api_key", "webhook_secret", "admin_api_key")
 
 _off: ContextVar[bool] = ContextVar("client_retries_off", default=False)
 _copies: WeakKeyDictionary[Any, tuple[list[Any], Any]] = WeakKeyDictionary()
@@ -89,6 +91,7 @@ class ClientRetries:
         self.count = 0
         self._limit = 0 if _off.get() else client.max_retries
         self.client = _made_once(client, self.watch.limits)
+        remember_client(client)
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make a request until it succeeds.
@@ -127,7 +130,8 @@ class ClientRetries:
         resumed : bool
             Whether the next one goes on where the last one broke off.
         """
-        hide_sent_keys(error)
+        remember_request(getattr(error, "request", None))
+        redact_error(error)
         if self.count >= self._limit:
             return False
         delay = self._delay(error)
@@ -153,6 +157,14 @@ class ClientRetries:
             return asked
         delay = min(_FIRST_DELAY * 2.0 ** min(self.count, 10), _LONGEST_DELAY)
         return delay * (1 - _JITTER * random.random())
+
+
+def remember_client(client: Any) -> None:
+    """Remember what a client sends with each request, and what else it keeps to itself."""
+    remember({name: getattr(client, name, None) for name in _SECRETS})
+    remember({"headers": getattr(client, "_custom_headers", None)})
+    remember({"query": getattr(client, "_custom_query", None)})
+    remember(str(getattr(client, "base_url", "")))
 
 
 def _made_once(client: Any, limits: Any) -> Any:

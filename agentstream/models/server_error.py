@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..redaction import redact, redact_data
+
 __all__ = ["error_in", "no_stream"]
 
 _ANSWERS: Final = ("choices", "type", "output")
@@ -21,6 +23,8 @@ _SHOWN: Final = 300  # characters of a body
 
 def error_in(payload: Mapping[str, Any], name: str | None = None) -> Any:
     """The error that a payload tells of, as the server wrote it; None where it tells of none.
+
+    Secrets that the server repeats are masked.
 
     Parameters
     ----------
@@ -38,15 +42,15 @@ def error_in(payload: Mapping[str, Any], name: str | None = None) -> Any:
     >>> error_in({"choices": []})
     """
     if payload.get("error"):
-        return payload["error"]
+        return redact_data(payload["error"])
     if payload.get("object") == "error":
-        return payload
+        return redact_data(payload)
     if any(key in payload for key in _ANSWERS):
         return None
     if payload.get("detail"):
         detail = payload["detail"]
-        return {"message": detail if isinstance(detail, str) else repr(detail)}
-    return payload if name == "error" else None
+        return {"message": redact(detail if isinstance(detail, str) else repr(detail))}
+    return redact_data(payload) if name == "error" else None
 
 
 def no_stream(body: bytes) -> str:
@@ -57,7 +61,7 @@ def no_stream(body: bytes) -> str:
     >>> no_stream(b"<html>Sign in</html>")[:75]
     "The server answered with no stream of events, but with '<html>Sign in</html"
     """
-    text = body.decode("utf-8", "replace").strip()
+    text = redact(body.decode("utf-8", "replace").strip())
     return (
         "The server answered with no stream of events, but with "
         f"{text[:_SHOWN] + ('...' if len(text) > _SHOWN else '')!r}. "

@@ -25,6 +25,7 @@ from typing import Any, cast
 import anyio
 from openai import APIConnectionError, APITimeoutError
 
+from ..redaction import remember_request
 from .bounds import bounded, too_large
 from .reading_pace import ReadingPace
 from .retry_watch import READING, Watch
@@ -95,6 +96,7 @@ async def open_stream(
     async with AsyncExitStack() as stack:
         with bounded(watch.limits, stream=True):
             response = await stack.enter_async_context(response_manager)
+        remember_request(response.http_request)
         chunks = await stack.enter_async_context(aclosing(_chunks(response, watch)))
         yield StreamedBody(
             chunks=chunks,

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from ..errors import ModelStreamError
 from ..json_text import read_json
+from ..redaction import redact_data
 from . import validators
 from .bounds import too_large
 from .server_error import error_in, no_stream
@@ -345,6 +346,8 @@ def _whole(body: bytes, failure: Callable[[Any], APIError]) -> list[ResponseStre
         for at, item in enumerate(response["output"])
         for step in ("added", "done")
     ]
+    if end == "failed":
+        response = redact_data(response)
     events.append({"type": f"response.{end}", "response": response})
     return [responses_event({**event, "sequence_number": n}) for n, event in enumerate(events)]
 
@@ -396,6 +399,9 @@ class _Unshown:
         self.value = value
 
 
+_TELL_AN_ERROR: Final = ("error", "response.failed", "response.error")
+
+
 def _failure(request: _Unshown, error: Any) -> APIError:
     return api_error(error, request.value)
 
@@ -405,7 +411,7 @@ def _checked_event(
 ) -> ResponseStreamEvent:
     if (data.get("error") or "type" not in data) and (error := error_in(data, name)):
         raise failure(error)
-    return responses_event(data)
+    return responses_event(redact_data(data) if data.get("type") in _TELL_AN_ERROR else data)
 
 
 def api_error(error: Any, request: Any = None) -> APIError:
@@ -423,6 +429,7 @@ def api_error(error: Any, request: Any = None) -> APIError:
     >>> api_error({"message": "The server is overloaded"}).message
     'The server is overloaded'
     """
+    error = redact_data(error)
     message = error.get("message") if isinstance(error, Mapping) else error
     if not message or not isinstance(message, str):
         message = "An error occurred during streaming"

@@ -12,6 +12,8 @@ from typing import Any, Final
 from pydantic_core import to_jsonable_python
 
 from ...errors import UserError
+from ...redaction import names_secret
+from ...unprinted import without_credentials
 from ..request import ModelRequest
 from ..responses_tools import tool_params, uses_preview_computer
 
@@ -106,7 +108,7 @@ def _tools(request: ModelRequest, model: str) -> list[Any]:
 
 def _settings(settings: Any) -> dict[str, Any]:
     found = {
-        field.name: without_private(plain(getattr(settings, field.name)))
+        field.name: without_secrets(plain(getattr(settings, field.name)))
         for field in fields(settings)
         if field.name not in _UNRECORDED
     }
@@ -127,9 +129,38 @@ def without_private(value: Any) -> Any:
         return value
     # The fields of a tool's parameters are the user's own names, not the API's.
     return {
-        name: entry if name in ("parameters", "schema") else without_private(entry)
+        name: entry if name in ("parameters", "schema") else without_private(_address(name, entry))
         for name, entry in value.items()
         if name not in PRIVATE
+    }
+
+
+def _address(name: str, value: Any) -> Any:
+    is_one = name == "server_url" and isinstance(value, str)
+    return without_credentials(value) if is_one else value
+
+
+def without_secrets(value: Any) -> Any:
+    """Settings as plain data without what their names call secret, and without sent headers.
+
+    Left out by name and not masked by value: a replay is asked for with another key, or with none.
+
+    Examples
+    --------
+    >>> without_secrets({"seed": 1, "api_key": "sk-1", "extra_headers": {"x": "y"}})
+    {'seed': 1}
+    """
+    if isinstance(value, list):
+        return [without_secrets(entry) for entry in value]
+    if isinstance(value, str):
+        return without_credentials(value) if "://" in value else value
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: entry if name in ("parameters", "schema") else without_secrets(entry)
+        for name, entry in value.items()
+        if not (name in PRIVATE or name in _UNRECORDED)
+        and not (names_secret(name) and isinstance(entry, (str, dict, list)))
     }
 
 

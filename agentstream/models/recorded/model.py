@@ -12,9 +12,11 @@ from weakref import WeakValueDictionary
 
 from ...errors import UserError
 from ...model_settings import default_model_name
+from ...redaction import remember
 from ..base import Model, ModelTracing
 from ..request import ModelRequest
 from ..responses_stream import response_failure
+from ..retry_client import remember_client
 from ..retry_watch import current_watch
 from .asked import Asked, asked
 from .events import answer_from_plain, answer_of, event_from_plain, events_of
@@ -261,9 +263,9 @@ class RecordedModel(Model):
         if self._inner is None:
             self._inner = self._find()
         client = getattr(self._inner, "_client", None)
-        names = ("api_key", "organization", "project", "webhook_secret", "admin_api_key")
-        known = [getattr(client, name, None) for name in names]
-        known.append(os.environ.get("OPENAI_API_KEY"))
+        remember_client(client)
+        remember(os.environ.get("OPENAI_API_KEY"), under="api_key")
+        known = [getattr(client, name, None) for name in ("organization", "project")]
         # A placeholder such as "none" would blot out words.
         secrets = {value for value in known if isinstance(value, str) and len(value) >= 8}
         self._recorder.writer.secrets |= secrets - {"no-key-needed"}

@@ -29,6 +29,7 @@ from typing import Any
 
 from ...errors import RecordingError
 from ...json_text import read_json
+from ...redaction import redact
 from .asked import Asked, common_start
 from .events import ENDS, separated, told_whole
 
@@ -325,6 +326,7 @@ class Writer:
         leading = {name: line[name] for name in ("run", "call", "at", "type") if name in line}
         rest = {name: _sorted(line[name]) for name in sorted(line.keys() - leading.keys())}
         text = json.dumps(leading | rest, ensure_ascii=False, separators=(", ", ": "))
+        text = redact(text)
         for secret in self.secrets:
             text = text.replace(secret, "***")
         try:
