@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .errors import AgentsException, ModelBehaviorError, ToolTimeoutError
 from .function_schema import FuncSchema
+from .json_text import read_json
 from .run_context import RunContextWrapper
 from .tool_output import MAX_CHARACTERS, RAISE_IT
 from .tool_thread import Collected, drained, in_thread
@@ -97,6 +98,8 @@ class FunctionInvoker:
     output_adapter: TypeAdapter[Any] | None
     by_default: bool = False
     """Whether the author left `failure_error_function` as it is."""
+    read: Callable[[ToolContext[Any]], dict[str, Any]] | None = None
+    """Gives the checked arguments, where the function takes them from its context."""
 
     async def __call__(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function; an error becomes the answer that its author chose."""
@@ -134,6 +137,15 @@ class FunctionInvoker:
         if self.output_adapter is not None:
             output = self.output_adapter.validate_python(output)
         return output
+
+    def arguments(self, ctx: ToolContext[Any]) -> dict[str, Any]:
+        """The arguments that the function gets: checked, with its defaults."""
+        if self.read is not None:
+            return self.read(ctx)
+        parsed: dict[str, Any] = self.parse(ctx.tool_name, ctx.tool_arguments).model_dump(
+            by_alias=True
+        )
+        return parsed
 
     def parse(self, name: str, arguments: str) -> Any:
         """The model's arguments, checked."""
@@ -209,6 +221,28 @@ def _run_limit(tool: FunctionTool, context: Any) -> float | None:
     limits = getattr(getattr(context, "run_config", None), "limits", None)
     seconds: float | None = getattr(limits, "tool", None)
     return seconds
+
+
+def checked_arguments(tool: FunctionTool, context: ToolContext[Any]) -> dict[str, Any]:
+    """The arguments of a call as its tool gets them.
+
+    Raises
+    ------
+    ModelBehaviorError
+        They are no JSON object, are nested too deep, or do not fit the tool.
+    """
+    if isinstance(tool.on_invoke_tool, FunctionInvoker):
+        return tool.on_invoke_tool.arguments(context)
+    try:
+        arguments = read_json(context.tool_arguments or "{}")
+    except ValueError as error:
+        raise ModelBehaviorError(f"Invalid JSON input for tool {tool.name}: {error}") from error
+    if not isinstance(arguments, dict):
+        raise ModelBehaviorError(
+            f"Invalid JSON input for tool {tool.name}: an object was expected, got "
+            f"{type(arguments).__name__}"
+        )
+    return arguments
 
 
 async def invoke_function_tool(

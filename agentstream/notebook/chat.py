@@ -342,7 +342,7 @@ class Chat:
         waiting = [item.call_id for item in turn.result.interruptions]
         if call_id is not None and call_id not in waiting:
             raise UserError(f"No call {call_id!r} waits for a decision, but {waiting}.")
-        chosen = waiting if call_id is None else [call_id]
+        chosen = list(turn.result.interruptions) if call_id is None else [call_id]
         # Each is decided, and the last tells whether none is left.
         decide = turn.source.decide
         return [decide(one, approve, always=always, reason=reason) for one in chosen][-1]

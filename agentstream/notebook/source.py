@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,10 +12,13 @@ from contextlib import aclosing
 from typing import Any
 
 from ..errors import UserError
+from ..items import ToolApprovalItem
 from ..trace import Trace
 from ..trace.marks import RunCancelled, RunFailed, RunFinished
 from ..tracebacks import mark
 from ..watchers import Watchers
+
+logger = logging.getLogger("agentstream")
 
 _CLOSING_TIME = 5.0  # seconds, as for runs of our own
 _TICK = 0.2  # seconds
@@ -212,7 +216,7 @@ class Source:
 
     def decide(
         self,
-        call_id: str | None,
+        call: str | ToolApprovalItem | None,
         approve: bool,
         *,
         always: bool = False,
@@ -220,7 +224,8 @@ class Source:
     ) -> bool:
         """Approve or reject the call that waits; the run goes on when none is left.
 
-        `always` approves later calls of its tool, too; the model is told the `reason`.
+        `always` approves later calls of its tool, too; the model is told the `reason`. An id at
+        which different calls wait approves none of them: which one was meant is not known.
 
         Returns
         -------
@@ -228,17 +233,36 @@ class Source:
             Whether the run goes on.
         """
         context = self.result.context_wrapper
-        for item in self.result.interruptions:
-            if item.call_id != call_id:
-                continue
+        for item in self._meant(call, approve):
             if approve:
                 context.approve_tool(item, always_approve=always)
             else:
                 context.reject_tool(item, rejection_message=reason)
-        if any(
-            context.get_approval_status(item.name, item.call_id, existing_pending=item) is None
-            for item in self.result.interruptions
-        ):
+        if self._undecided():
             return False
         self.result.resume()
         return True
+
+    def _undecided(self) -> list[ToolApprovalItem]:
+        status = self.result.context_wrapper.get_approval_status
+        return [
+            item
+            for item in self.result.interruptions
+            if status(item.name, item.call_id, existing_pending=item) is None
+        ]
+
+    def _meant(self, call: str | ToolApprovalItem | None, approve: bool) -> list[ToolApprovalItem]:
+        if isinstance(call, ToolApprovalItem):
+            return [call]
+        found = [item for item in self._undecided() if item.call_id == call]
+        if len({(item.agent.name, item.qualified_name, item.arguments) for item in found}) < 2:
+            return found[:1]
+        if not approve:
+            return found
+        logger.warning(
+            "Different calls wait with the id %r, so that none of them was approved. Approve them "
+            "in code: result.context_wrapper.approve_tool(item), for an item of "
+            "result.interruptions.",
+            call,
+        )
+        return []

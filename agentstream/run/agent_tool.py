@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -17,6 +18,7 @@ from ..run_context import RunContextWrapper
 from ..schema import ensure_strict_json_schema
 
 # FunctionTool looks at the annotation when the function is defined.
+from ..tool_call import FunctionInvoker
 from ..tool_context import ToolContext
 from ..tools import FunctionTool, function_tool
 from ..trace.marks import Nested
@@ -89,6 +91,8 @@ def agent_tool(
         strict_mode=False,
     )
     tool = as_tool(run_agent)
+    assert isinstance(tool.on_invoke_tool, FunctionInvoker)
+    tool.on_invoke_tool.read = partial(_arguments, adapter)
     tool.params_json_schema = schema
     tool.strict_json_schema = True
     tool._is_agent_tool, tool._agent_instance = True, agent

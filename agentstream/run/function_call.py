@@ -10,6 +10,7 @@ from typing import Any
 from ..approvals import call_key, nested_scope
 from ..errors import (
     AgentsException,
+    ModelBehaviorError,
     ToolInputGuardrailTripwireTriggered,
     ToolOutputGuardrailTripwireTriggered,
     UserError,
@@ -21,8 +22,7 @@ from ..guardrails import (
     ToolOutputGuardrailResult,
 )
 from ..items import ItemHelpers, RunItem, ToolApprovalItem, ToolCallOutputItem
-from ..json_text import read_json
-from ..tool_call import ToolFailure, failure_answer
+from ..tool_call import ToolFailure, checked_arguments, failure_answer
 from ..tool_context import ToolContext
 from ..tool_output import MAX_CHARACTERS, RAISE_IT, shortened
 from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
@@ -55,6 +55,14 @@ class NestedInterruption(BaseException):
     def __init__(self, state: RunState[Any]) -> None:
         super().__init__("An agent that runs as a tool waits for approvals.")
         self.state = state
+
+
+class _NotArguments(Exception):
+    """The model wrote arguments that the tool does not take."""
+
+    def __init__(self, error: ModelBehaviorError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class FunctionCall:
@@ -146,7 +154,10 @@ class FunctionCall:
             self._over = True
 
     async def _run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
-        approved = await self.approved()
+        try:
+            approved = await self.approved()
+        except _NotArguments as invalid:
+            return self.output(await self.failure(invalid.error))
         if approved is None:
             execution = self.options.config.tool_execution
             early = execution is not None and execution.pre_approval_tool_input_guardrails
@@ -176,8 +187,7 @@ class FunctionCall:
         """What the tool returned, and the item that tells it; it is a failure if nothing can."""
         invoked = invoke_function_tool(self.tool, self.context, self.raw.arguments)
         value = await Watched(invoked, self.tool.name, self.warned)
-        if isinstance(value, ToolFailure) and value.error is not None:
-            value = value.reworded(await self.worded("tool_exception", value, value.error))
+        value = await self.reworded(value)
         try:
             return value, self.declared(value)
         except UserError:
@@ -194,6 +204,7 @@ class FunctionCall:
         decision = self.state.context._approvals.of(self.waiting)
         decided = None if decision is None else decision.approved
         if decided is None and callable(wanted):
+            # What the tool would not take is never decided on, and never run.
             wanted = await call(wanted, self.context, self.arguments(), self.raw.call_id)
             # The turn's other calls are asked about before the first tool is at work.
             await asyncio.sleep(0)
@@ -202,12 +213,23 @@ class FunctionCall:
         return decided
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments as a dict; empty where the model wrote no JSON object."""
+        """The arguments as the tool gets them, for the function that decides on approvals."""
         try:
-            arguments = read_json(self.raw.arguments or "{}")
-        except ValueError:
-            return {}
-        return arguments if isinstance(arguments, dict) else {}
+            return checked_arguments(self.tool, self.context)
+        except ModelBehaviorError as error:
+            raise _NotArguments(error) from error
+
+    async def failure(self, error: Exception) -> Any:
+        """What the model is told of arguments that the tool does not take."""
+        value = await self.reworded(await failure_answer(self.tool, self.context, error))
+        self.options.mark(ToolFinished(self.raw.call_id, str(error), value))
+        return value
+
+    async def reworded(self, value: Any) -> Any:
+        """`value`, or what the run's `tool_error_formatter` makes of a failure."""
+        if isinstance(value, ToolFailure) and value.error is not None:
+            return value.reworded(await self.worded("tool_exception", value, value.error))
+        return value
 
     async def rejection(self) -> str:
         """What the model is told about a rejected call."""

@@ -13,6 +13,7 @@ from openai.types.responses.response_output_item import McpApprovalRequest
 
 from agentstream import (
     Agent,
+    FunctionTool,
     HostedMCPTool,
     Runner,
     RunState,
@@ -21,6 +22,7 @@ from agentstream import (
     function_tool,
     handoff,
 )
+from agentstream.notebook.source import Source
 from agentstream.testing import ScriptedModel, call, hand_off, mcp_approval, turn
 
 
@@ -210,3 +212,80 @@ async def test_a_gated_tool_runs_exactly_when_that_very_call_was_approved(
         result = await Runner.run(agent, state)
         assert ran == expected
     assert result.final_output == "Done."
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"amount": ', "[1]", '{"amount": "many"}', "{}", "[" * 300, '{"a":' * 300]
+)
+@pytest.mark.parametrize("as_function", [True, False])
+async def test_what_is_no_arguments_is_neither_decided_on_nor_run(
+    arguments: str, as_function: bool
+) -> None:
+    asked: list[Any] = []
+    ran: list[Any] = []
+
+    async def policy(_context: Any, given: Any, _call_id: str) -> bool:
+        asked.append(given)
+        return False
+
+    @function_tool(needs_approval=policy)
+    def pay(amount: int) -> str:
+        ran.append(amount)
+        return "paid"
+
+    if not as_function:
+
+        async def invoke(_context: Any, text: str) -> str:
+            ran.append(text)
+            return "paid"
+
+        pay = FunctionTool("pay", "", {"type": "object"}, invoke, False, needs_approval=policy)
+        if arguments.endswith("}"):
+            return  # an object: what is in it is checked by the tool itself
+    model = ScriptedModel([turn(call("pay", arguments)), "Done."])
+    result = await Runner.run(Agent(name="A", tools=[pay], model=model), "go")
+    assert (asked, ran) == ([], [])
+    assert result.final_output == "Done."
+    assert "error" in str(result.new_items[1].output)
+
+
+async def test_the_policy_sees_the_arguments_that_the_tool_gets() -> None:
+    asked: list[Any] = []
+    ran: list[Any] = []
+
+    async def policy(_context: Any, given: Any, _call_id: str) -> bool:
+        asked.append(given)
+        return False
+
+    @function_tool(needs_approval=policy, strict_mode=False)
+    def pay(amount: int, currency: str = "EUR") -> str:
+        ran.append({"amount": amount, "currency": currency})
+        return "paid"
+
+    inner = Agent(name="I", model=ScriptedModel(["inner"]))
+    ask = inner.as_tool("ask", "", needs_approval=policy)
+    model = ScriptedModel([turn(call("pay", '{"amount": "7"}')), turn(asks("o")), "Done."])
+    await Runner.run(Agent(name="A", tools=[pay, ask], model=model), "go")
+    assert ran == [{"amount": 7, "currency": "EUR"}]
+    assert asked == [*ran, {"input": "x"}]
+
+
+async def test_a_button_approves_one_call_of_those_with_its_id_or_none() -> None:
+    ran: list[Any] = []
+    pay = gated(ran)
+    inner = Agent(name="I", tools=[pay], model=ScriptedModel([turn(pays(9)), "Done."]))
+    script = ScriptedModel([turn(pays(1), asks("o")), "Done."])
+    outer = Agent(name="A", tools=[pay, inner.as_tool("ask", "")], model=script)
+    result = Runner.run_streamed(outer, "go")
+    await result.wait()
+    source = Source(result)
+    first, second = result.interruptions
+    assert not source.decide("c", True)
+    status = result.context_wrapper.get_approval_status
+    assert status("pay", "c", existing_pending=first) is None
+    assert status("pay", "c", existing_pending=second) is None
+    assert not source.decide(first, True)
+    assert status("pay", "c", existing_pending=second) is None
+    assert source.decide("c", False)  # the one that is left
+    await result.wait()
+    assert ran == [1]
