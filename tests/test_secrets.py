@@ -14,6 +14,7 @@ import logging
 import os
 import pickle
 import socket
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -521,3 +522,119 @@ def test_a_secret_that_a_server_repeats_is_masked(
     left.add("error's parts", lambda: repr(error) + repr(getattr(error, "body", "")))
     left.add("log", lambda: "\n".join(f"{r.getMessage()} {r.exc_text}" for r in caplog.records))
     assert left.with_the_key() == []
+
+
+# -- recordings, MCP servers, and words --
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("place", [place for place in PLACES if "query in the base" not in place])
+async def test_a_secret_is_not_in_the_recording_of_a_call_that_succeeds(
+    place: str, streamed: bool, tmp_path: Path, nothing_remembered: None
+) -> None:
+    path, given = tmp_path / "run.jsonl", PLACES[place]()
+    with ScriptedServer([turn(f"Your key is {SECRET}, I think.")]) as server:
+        url = given.get("url", str)(server.base_url)
+        async with client(url, **{"api_key": "none", **given.get("client", {})}) as own:
+            _opened.clear()
+            agent: Agent[Any] = Agent(
+                name="Guide",
+                model=OpenAIResponsesModel("m", own),
+                model_settings=given.get("settings", ModelSettings()),
+                tools=given.get("tools", []),
+            )
+            with recording(path):
+                if streamed:
+                    await run_to_its_end(agent, RunConfig(), "")
+                else:
+                    await Runner.run(agent, "Go")
+    assert '"call": 1' in path.read_text()
+    assert SECRET not in path.read_text()
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_no_secret_is_in_the_locals_of_our_frames_while_recording(
+    place: str, tmp_path: Path
+) -> None:
+    given = PLACES[place]()
+    with ScriptedServer([turn(http_error(401))]) as server:
+        url = given.get("url", str)(server.base_url)
+        async with client(url, **{"api_key": "none", **given.get("client", {})}) as own:
+            _opened.clear()
+            agent: Agent[Any] = Agent(
+                name="Guide",
+                model=OpenAIResponsesModel("m", own),
+                model_settings=given.get("settings", ModelSettings(retry=ONCE)),
+                tools=given.get("tools", []),
+            )
+            with recording(tmp_path / "run.jsonl"):
+                _, error = await run_to_its_end(agent, RunConfig(), "")
+    assert error is not None
+    assert SECRET not in own_frames(error)
+
+
+async def test_a_missing_command_of_an_mcp_server_shows_no_environment() -> None:
+    mcp = MCPServerStdio(
+        {
+            "command": "no-such-command-here",
+            "args": [f"--token={SECRET}", "--api-key", SECRET],
+            "env": {"MY_TOKEN": SECRET, "PLAIN": SECRET},
+        }
+    )
+    with pytest.raises(Exception, match="no command") as caught:
+        await mcp.connect()
+    await mcp.cleanup()
+    assert SECRET not in "".join(
+        traceback.TracebackException.from_exception(caught.value.__cause__).format()
+        if caught.value.__cause__
+        else ""
+    )
+    assert SECRET not in own_frames(caught.value) + repr(caught.value)
+
+
+async def test_what_an_mcp_server_says_on_stderr_is_masked(nothing_remembered: None) -> None:
+    script = "import os, sys; print('bad token', os.environ['MY_TOKEN'], file=sys.stderr)"
+    mcp = MCPServerStdio(
+        {"command": sys.executable, "args": ["-c", script], "env": {"MY_TOKEN": SECRET}}
+    )
+    with pytest.raises(Exception, match=r"bad token \*\*\*") as caught:
+        await mcp.connect()
+    await mcp.cleanup()
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["lm-studio", "ollama", "none", "test", "EMPTY", "not-needed", "no-key-required", "sk-1234"],
+)
+def test_words_that_local_servers_take_for_keys_are_left_in_texts(
+    word: str, nothing_remembered: None
+) -> None:
+    redaction.remember(word, under="api_key")
+    assert redaction.redact(f"It says {word}.") == f"It says {word}."
+
+
+def test_harmless_headers_and_names_are_left_in_texts(nothing_remembered: None) -> None:
+    redaction.remember(
+        {
+            "extra_headers": {"User-Agent": "notebook/1.2.3", "Accept": "application/json"},
+            "extra_query": {"api-version": "2024-10-21"},
+            "max_tokens": "100000000",
+            "schema": {"properties": {"token": {"description": "a token of 8 letters"}}},
+        }
+    )
+    text = "notebook/1.2.3 application/json 2024-10-21 100000000 a token of 8 letters"
+    assert redaction.redact(text) == text
+
+
+def test_every_form_of_a_secret_is_masked(nothing_remembered: None) -> None:
+    redaction.remember("p@ss/w0rd+9", under="password")
+    assert redaction.redact("p@ss/w0rd+9 p%40ss%2Fw0rd%2B9 p%40ss/w0rd%2B9") == "*** *** ***"
+
+
+def test_secrets_that_are_renewed_for_ever_do_not_fill_the_memory(nothing_remembered: None) -> None:
+    for number in range(redaction._MOST + 10):
+        redaction._values[f"old-{number}-secret"] = None
+    redaction.remember("the-newest-0001", under="token")
+    assert len(redaction._values) == redaction._MOST
+    assert redaction.redact("the-newest-0001") == "***"
