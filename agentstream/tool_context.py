@@ -75,7 +75,7 @@ class ToolContext(RunContextWrapper[TContext]):
         # For an agent that runs as this tool: its paused run when the call is resumed, who is told
         # its events, and whether somebody watches the run around it.
         self.paused_run: Any = None
-        self.nested_scope: tuple[str, ...] = ()
+        self.nested_scope: Callable[[], tuple[str, ...]] | None = None
         self.observer: Any = None
         self.watched = False
         self.progress_observer: Callable[[str, float | None], None] | None = None

@@ -191,8 +191,8 @@ async def _run(
         options["context"] = None
     state, how_to = prepared(agent, paused or task, **options)
     # As in the SDK the model is asked for one answer, unless somebody watches it being written.
-    if paused is None:
-        state.scope = context.nested_scope
+    if paused is None and context.nested_scope is not None:
+        state.scope = context.nested_scope()
     how_to.nested = True
     how_to.streamed = on_stream is not None or context.watched
     if context.observer is not None:

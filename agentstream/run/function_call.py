@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from functools import cached_property
 from typing import Any
 
 from ..approvals import call_key, nested_scope
@@ -96,17 +97,25 @@ class FunctionCall:
             agent=state.agent,
             run_config=options.config,
         )
-        self.waiting = state.waiting(item, self.context.tool_namespace)
-        """What stands for this call while a person decides."""
-        self.key = call_key(self.waiting)
-        self.context.paused_run = state.nested.get(self.key)
-        self.context.nested_scope = nested_scope(self.waiting)
+        self.item = item
+        self.context.paused_run = state.nested.get(self.key) if state.nested else None
+        self.context.nested_scope = lambda: nested_scope(self.waiting)
         self.context.observer = options.mark
         self.context.watched = options.streamed and bool(state.observers)
         self.context.progress_observer = self.progressed
         self.context.warning_observer = self.warned
         self._home = (asyncio.get_running_loop(), threading.get_ident())
         self._over = False
+
+    @cached_property
+    def waiting(self) -> ToolApprovalItem:
+        """What stands for this call while a person decides; it costs a walk over the run."""
+        return self.state.waiting(self.item, self.context.tool_namespace)
+
+    @property
+    def key(self) -> str:
+        """What tells this call from all others."""
+        return call_key(self.waiting)
 
     def progressed(self, message: str, fraction: float | None) -> None:
         """Mark what the tool reports; a function that is not async does so from a thread."""
@@ -176,7 +185,8 @@ class FunctionCall:
         except NestedInterruption as paused:
             self.state.nested[self.key] = paused.state
             return list(paused.state.interruptions)
-        self.state.nested.pop(self.key, None)
+        if self.state.nested:
+            self.state.nested.pop(self.key, None)
         failed = value.why if isinstance(value, ToolFailure) else None
         self.options.mark(ToolFinished(self.raw.call_id, failed, value))
         item = await self.answer(value, item)
