@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 __all__ = [
+    "is_ordinary",
     "names_secret",
     "redact",
     "redact_data",
@@ -26,6 +27,7 @@ __all__ = [
     "remember_request",
     "remember_sent",
     "remember_url",
+    "remembered",
 ]
 
 MASK: Final = "***"
@@ -262,9 +264,8 @@ def _add(found: Iterable[str]) -> None:
         form
         for value in found
         for form in (value, unquote(value), quote(value, safe=""), quote(value))
-        if len(value) >= _SHORTEST
-        and len(form) >= _SHORTEST
-        and not _ORDINARY.fullmatch(value)
+        if len(form) >= _SHORTEST
+        and not is_ordinary(value)
         and value.strip("*•. ")  # masked already
     }
     if new <= _values.keys():
@@ -275,6 +276,23 @@ def _add(found: Iterable[str]) -> None:
             _values.popitem(last=False)
         longest_first = sorted(_values, key=len, reverse=True)
         _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def is_ordinary(value: str) -> bool:
+    """Whether a key is too short, or too ordinary a word, to be masked wherever it stands.
+
+    Examples
+    --------
+    >>> [is_ordinary(key) for key in ("none", "LM-Studio", "sk-12345678")]
+    [True, True, False]
+    """
+    return len(value) < _SHORTEST or _ORDINARY.fullmatch(value) is not None
+
+
+def remembered() -> tuple[str, ...]:
+    """Every remembered secret, in each form that it may have in a text."""
+    with _lock:
+        return tuple(_values)
 
 
 def forget_all() -> None:

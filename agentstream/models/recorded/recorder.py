@@ -18,6 +18,7 @@ from ...errors import RecordingError, UserError
 from ...items import ModelResponse
 from .asked import Asked, difference, digest, likeness
 from .events import ENDS, Joiner, answer_to_plain, event_to_plain, told_again
+from .masking import Masker, secrets_now
 from .pace import Pace, Speed
 from .tape import RecordedCall, Tape, Writer, read_tape, refuse_special
 
@@ -256,6 +257,7 @@ class CallWriter:
         self._recorder = recorder
         self._request = request
         self._began = time.monotonic()
+        self._masker = Masker(lambda: secrets_now(recorder.writer.secrets))
         self._joiner = Joiner()
         self._number: int | None = None
         self._ended = False
@@ -277,7 +279,11 @@ class CallWriter:
                 self._first = data["response"]
             else:
                 data = told_again(data, self._first)
-        for line in self._joiner.add(time.monotonic() - self._began, data):
+        for at, masked in self._masker.add(time.monotonic() - self._began, data):
+            self._join(at, masked)
+
+    def _join(self, at: float, data: dict[str, Any]) -> None:
+        for line in self._joiner.add(at, data):
             self._write(line)
 
     def answer(self, answer: ModelResponse) -> None:
@@ -287,6 +293,8 @@ class CallWriter:
 
     def close(self, error: BaseException | None) -> None:
         """Write what is left, and how the call ended if it ended early."""
+        for at, masked in self._masker.rest():
+            self._join(at, masked)
         for line in self._joiner.rest():
             self._write(line)
         if self._ended or self._number is None:

@@ -29,9 +29,9 @@ from typing import Any
 
 from ...errors import RecordingError
 from ...json_text import read_json
-from ...redaction import redact
 from .asked import Asked, common_start
 from .events import ENDS, separated, told_whole
+from .masking import masked_line, secrets_now
 
 VERSION = 1
 # Of what one agent asks, turn by turn, this stays.
@@ -323,12 +323,10 @@ class Writer:
         self._put(line)
 
     def _put(self, line: dict[str, Any]) -> None:
+        line = masked_line(line, secrets_now(self.secrets))
         leading = {name: line[name] for name in ("run", "call", "at", "type") if name in line}
         rest = {name: _sorted(line[name]) for name in sorted(line.keys() - leading.keys())}
         text = json.dumps(leading | rest, ensure_ascii=False, separators=(", ", ": "))
-        text = redact(text)
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
         try:
             data = text.encode("utf-8")
         except UnicodeEncodeError:  # half a surrogate pair: models do emit them
