@@ -11,6 +11,7 @@ from pydantic.errors import PydanticUserError
 from typing_extensions import TypedDict
 
 from .errors import ModelBehaviorError, UserError
+from .json_text import encodable_json
 from .schema import ensure_strict_json_schema
 
 _WRAPPER_KEY = "response"
@@ -157,7 +158,7 @@ class AgentOutputSchema(AgentOutputSchemaBase):
         try:
             # A strict schema is kept to the letter: "5" is no int. Any other as pydantic reads it.
             strict = True if self._strict_json_schema else None
-            value = self._type_adapter.validate_json(json_str, strict=strict)
+            value = self._type_adapter.validate_json(encodable_json(json_str), strict=strict)
         except ValidationError as error:
             what = "; ".join(
                 f"{'.'.join(str(part) for part in e['loc']) or 'the answer'}: {e['msg']}"

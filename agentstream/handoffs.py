@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
 from .errors import ModelBehaviorError, UserError
+from .json_text import encodable_json
 from .run_context import RunContextWrapper, TContext
 from .schema import ensure_strict_json_schema
 
@@ -264,7 +265,7 @@ def _parsed(adapter: TypeAdapter[Any], arguments: str | None) -> Any:
     if arguments is None:
         raise ModelBehaviorError("Handoff function expected non-null input, but got None")
     try:
-        return adapter.validate_json(arguments, strict=True)  # its schema is strict
+        return adapter.validate_json(encodable_json(arguments), strict=True)  # its schema is strict
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])

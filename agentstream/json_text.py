@@ -8,15 +8,83 @@ answer could be neither recorded, saved nor sent on.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
-__all__ = ["DEEPEST", "read_json"]
+__all__ = ["DEEPEST", "encodable", "encodable_json", "read_json"]
 
 DEEPEST: Final = 200
 """Levels of lists and objects that are read: as many as jiter reads."""
 
 _TOO_DEEP: Final = f"Nested deeper than {DEEPEST} levels"
 _TOO_LONG: Final = "A number of more digits than are read"
+
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def encodable(value: Any) -> Any:
+    r"""Make a JSON value one that UTF-8 can hold: half a surrogate pair becomes U+FFFD.
+
+    Models emit such halves, and `os.listdir` gives them for names that are not UTF-8. The two
+    halves of one pair become the character that they stand for.
+
+    Parameters
+    ----------
+    value
+        Lists, dicts and texts; whatever else stands in them is left as it is.
+
+    Returns
+    -------
+    object
+        The very value where nothing is to be done, as nearly always; otherwise a repaired copy.
+
+    Examples
+    --------
+    >>> encodable({"name": "caf\udce9"}), encodable("\ud83d\ude00")
+    ({'name': 'caf�'}, '😀')
+    """
+    return value if _is_encodable(value) else _repaired(value)
+
+
+def encodable_json(text: str) -> str:
+    r"""Make the text of some JSON such that pydantic reads it: no half of a surrogate pair.
+
+    Text that is no JSON is given back as it is, for its reader to say so.
+
+    Examples
+    --------
+    >>> encodable_json('{"a": "\\ud83d"}')
+    '{"a": "\\ufffd"}'
+    """
+    if _is_encodable(text) and not _SURROGATE_ESCAPE.search(text):
+        return text
+    try:
+        value = read_json(text)
+    except ValueError:
+        return text
+    return text if _is_encodable(text) and _is_encodable(value) else json.dumps(encodable(value))
+
+
+def _is_encodable(value: Any) -> bool:
+    if isinstance(value, str):
+        if value.isascii():
+            return True
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+    if isinstance(value, dict):
+        return all(map(_is_encodable, value)) and all(map(_is_encodable, value.values()))
+    return not isinstance(value, list) or all(map(_is_encodable, value))
+
+
+def _repaired(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_repaired(name): _repaired(entry) for name, entry in value.items()}
+    return [_repaired(entry) for entry in value] if isinstance(value, list) else value
 
 
 def read_json(text: str | bytes) -> Any:

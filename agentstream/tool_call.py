@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .errors import AgentsException, ModelBehaviorError, ToolTimeoutError
 from .function_schema import FuncSchema
-from .json_text import read_json
+from .json_text import encodable_json, read_json
 from .run_context import RunContextWrapper
 from .tool_output import MAX_CHARACTERS, RAISE_IT
 from .tool_thread import Collected, drained, in_thread
@@ -151,7 +151,9 @@ class FunctionInvoker:
         """The model's arguments, checked."""
         try:
             # No arguments at all: some models send an empty text for a tool without parameters.
-            return self.schema.params_pydantic_model.model_validate_json(arguments or "{}")
+            return self.schema.params_pydantic_model.model_validate_json(
+                encodable_json(arguments or "{}")
+            )
         except ValidationError as error:
             what = "; ".join(
                 f"{'.'.join(str(part) for part in e['loc']) or 'arguments'}: {e['msg']}"

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from ..json_text import encodable
+
 __all__ = ["is_json", "past_the_transformation"]
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
@@ -31,13 +33,15 @@ def past_the_transformation(arguments: dict[str, Any], names: Iterable[str]) -> 
     -------
     dict
         Arguments that make the same request. What the user gave as ``extra_body`` stays, and goes
-        before what is moved, as the client puts it before other arguments.
+        before what is moved, as the client puts it before other arguments. Half a surrogate pair
+        is sent as U+FFFD.
 
     Examples
     --------
     >>> past_the_transformation({"model": "m", "input": [{"role": "user"}]}, ["input"])
     {'model': 'm', 'extra_body': {'input': [{'role': 'user'}]}}
     """
+    arguments = encodable(arguments)  # the client encodes the body strictly
     given = arguments.get("extra_body")
     if given is not None and not isinstance(given, Mapping):
         return arguments  # the client says what is wrong with it

@@ -207,7 +207,8 @@ def _response_format(request: ModelRequest) -> dict[str, Any] | None:
         "type": "json_schema",
         "json_schema": {
             "name": "final_output",
-            "strict": schema.is_strict_json_schema(),
+            # Not strict is the default, and some servers refuse the field.
+            **({"strict": True} if schema.is_strict_json_schema() else {}),
             "schema": schema.json_schema(),
         },
     }

@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from ..errors import ModelBehaviorError, UserError
 from ..handoffs import function_name
+from ..json_text import encodable_json
 from ..run_context import RunContextWrapper
 from ..schema import ensure_strict_json_schema
 
@@ -115,7 +116,7 @@ def _schema(parameters: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
 def _arguments(adapter: TypeAdapter[Any], context: ToolContext[Any]) -> dict[str, Any]:
     """The call's arguments, checked, as plain data."""
     try:
-        value = adapter.validate_json(context.tool_arguments or "{}")
+        value = adapter.validate_json(encodable_json(context.tool_arguments or "{}"))
     except ValueError as error:
         raise ModelBehaviorError(
             f"Invalid JSON input for tool {context.tool_name}: {context.tool_arguments!r:.200}"

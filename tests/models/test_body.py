@@ -13,6 +13,7 @@ from openai.types.responses import ResponseInputTextParam, response_create_param
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
+from agentstream.json_text import encodable_json
 from agentstream.models.body import is_json, past_the_transformation
 from agentstream.testing import ScriptedServer
 
@@ -91,3 +92,32 @@ async def test_the_server_receives_the_same(extra: dict[str, Any], tools: list[A
         await create(**past_the_transformation(asked, ["input", "tools"]))
         plain, ours = (request.body for request in server.requests)
     assert json.dumps(plain, sort_keys=True) == json.dumps(ours, sort_keys=True)
+
+
+def test_half_a_surrogate_pair_is_sent_as_the_replacement_character() -> None:
+    arguments = {
+        "instructions": "a\udce9",
+        "input": [{"content": "\ud83d", "\ud83d": "\ud83d\ude00"}],
+    }
+    assert past_the_transformation(arguments, ["input"]) == {
+        "instructions": "a\ufffd",
+        "extra_body": {"input": [{"content": "\ufffd", "\ufffd": "\U0001f600"}]},
+    }
+
+
+def test_text_that_can_be_sent_is_not_copied() -> None:
+    value = [{"content": "caf\xe9 \U0001f600"}]
+    assert past_the_transformation({"input": value}, ["input"])["extra_body"]["input"] is value
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ('{"a": "\\ud83d"}', '{"a": "\\ufffd"}'),
+        ('{"a": "\ud83d"}', '{"a": "\\ufffd"}'),
+        ('{"a": "\\ud83d\\ude00"}', '{"a": "\\ud83d\\ude00"}'),
+        ('{"a": "\\ud83d', '{"a": "\\ud83d'),
+    ],
+)
+def test_json_with_half_a_surrogate_pair_is_made_readable(text: str, right: str) -> None:
+    assert encodable_json(text) == right

@@ -296,6 +296,9 @@ def _leave_out_what_servers_refuse(body: dict[str, Any]) -> None:
     for tool in body.get("tools") or ():
         if tool["function"].get("strict") is False:
             del tool["function"]["strict"]
+    schema = (body.get("response_format") or {}).get("json_schema", {})
+    if schema.get("strict") is False:
+        del schema["strict"]
     for message in body["messages"]:
         if message["role"] == "tool" and isinstance(message["content"], list):
             message["content"] = "\n".join(part["text"] for part in message["content"])
