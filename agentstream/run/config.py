@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from typing_extensions import TypedDict
@@ -300,7 +301,10 @@ trace_metadata
         What two tools of one name do. "error" unless said otherwise: the model would call one
         and mean the other.
     output_guardrail_blocked_message : str or callable or None
-        Accepted for the SDK's programs; an output that a guardrail refused is in no session.
+        Kept in place of a tool's final output that an output guardrail refused: in the session, the
+        items and the error. A function takes `OutputGuardrailBlockedMessageArgs`; it must not be
+        async. None: "Output withheld by an output guardrail." A message of the model that was
+        refused is in no session.
     limits : TimeLimits or dict
         How long connecting, silence, tools and the whole run may take. Not in the SDK.
 
@@ -363,6 +367,16 @@ trace_metadata
 
     def _check(self) -> None:
         """Tell what is of a wrong type here, and not where it is used."""
+        blocked = self.output_guardrail_blocked_message
+        if blocked is not None and (
+            iscoroutinefunction(blocked)
+            or not (callable(blocked) or isinstance(blocked, str))
+            or blocked == ""
+        ):
+            raise UserError(
+                "RunConfig.output_guardrail_blocked_message must be a text that is not empty, a "
+                f"function that is not async, or None, got {blocked!r}"
+            )
 
         def expect(name: str, fits: Callable[[Any], bool], wanted: str) -> None:
             given = getattr(self, name)

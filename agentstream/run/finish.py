@@ -10,6 +10,7 @@ from ..errors import (
     MaxTurnsExceeded,
     ModelBehaviorError,
     ModelRefusalError,
+    OutputGuardrailTripwireTriggered,
     UserError,
 )
 from ..items import (
@@ -23,12 +24,18 @@ from ..items import (
 from ..tools import FunctionToolResult
 from .ask import output_schema
 from .config import RunErrorData, RunErrorHandlerInput, RunErrorHandlerResult
-from .decide import Finish, Judge
+from .decide import Finish, Judge, Step
 from .guards import check_output
 from .memory import save
 from .options import RunOptions, call, hook_context
 from .state import RunState
 from .toolbox import Toolbox
+from .withheld import withhold
+
+
+def ends_with_tools(step: Step) -> bool:
+    """Whether the outputs of tools are the run's, or may be."""
+    return isinstance(step, Judge) or (isinstance(step, Finish) and step.output is not None)
 
 
 async def conclude(
@@ -36,7 +43,11 @@ async def conclude(
 ) -> tuple[bool, Any]:
     """Whether the run ends with this step, and its final output if it does."""
     if isinstance(step, Judge):
-        return await _judged(state, toolbox, step)
+        try:
+            return await _judged(state, toolbox, step)
+        except BaseException:
+            await save(state, options)  # the tools have run
+            raise
     if step.output is not None:
         return True, _tool_output(state, step.output.output)
     try:
@@ -189,10 +200,26 @@ def _as_json(output: Any, schema: Any) -> str:
     return to_json(output, fallback=str).decode()
 
 
-async def finish(state: RunState[Any], options: RunOptions, output: Any) -> None:
-    """Tell the hooks, check the output, save the session: the run is over."""
-    agent = state.agent
-    await options.tell(agent, "on_agent_end", hook_context(state.context), agent, output)
-    await check_output(state, options, agent, output)
+async def finish(
+    state: RunState[Any], options: RunOptions, output: Any, *, of_tools: bool = False
+) -> None:
+    """Tell the hooks, check the output, save the session: the run is over.
+
+    An output that a guardrail refuses is in no session; where it is that of tools, the session has
+    to know that they ran, and has a message in its place.
+    """
+    agent, results_before = state.agent, len(state.output_guardrail_results)
+    try:
+        await options.tell(agent, "on_agent_end", hook_context(state.context), agent, output)
+        await check_output(state, options, agent, output)
+    except OutputGuardrailTripwireTriggered as error:
+        if of_tools:
+            withhold(state, options, error, results_before)
+            await save(state, options)
+        raise
+    except BaseException as error:
+        if of_tools or isinstance(error, Exception):
+            await save(state, options)
+        raise
     state.final_output = output
     await save(state, options)

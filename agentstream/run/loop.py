@@ -26,7 +26,7 @@ from ..trace.marks import (
 from .act import act
 from .ask import ask, prepare, told
 from .decide import Act, Ask, Finish, Judge, decide, last_turn, open_calls
-from .finish import conclude, finish, give_up_turns, out_of_turns
+from .finish import conclude, ends_with_tools, finish, give_up_turns, out_of_turns
 from .guards import InputGuards
 from .interrupts import Halted, awake_in_a_notebook
 from .memory import load, save
@@ -54,7 +54,9 @@ async def run_loop(
             yield told(outcome.items)
             if state.agent is not agent:
                 yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
-            await save(state, options)
+            ends = ends_with_tools(decide(state.agent, state.new_items))
+            if outcome.interruptions or not ends:
+                await save(state, options)  # else when the output guardrails have seen it
             if outcome.interruptions:
                 state.interruptions = outcome.interruptions
                 for item in outcome.interruptions:
@@ -68,8 +70,9 @@ async def run_loop(
             over, output = await conclude(state, options, toolbox, step)
             if over:
                 await guards.passed()
-                await finish(state, options, output)
+                await finish(state, options, output, of_tools=ends_with_tools(step))
                 return
+            await save(state, options)
         if options.stop_after_turn:
             return
         state.turn += 1

@@ -137,7 +137,9 @@ class RunResultStreaming(RunResultBase):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         _RUNNING.pop(task, None)
-        if task.cancelled():
+        if not task.cancelled():
+            task.exception()  # Known by now: asyncio need not warn that nobody asked for it.
+        else:
             # Before its first step, so that the loop could not tell.
             self._state.observe(RunCancelled())
             self._wake()
@@ -159,8 +161,7 @@ class RunResultStreaming(RunResultBase):
             if self._loop is not None and self._loop.is_closed():
                 return  # Python throws away what was going on there.
             self._error = error
-            if not isinstance(error, Exception):
-                raise
+            raise  # for those who await the task
         finally:
             self._wake()
             # Once more when the task counts as done, for those who look at `is_complete`.

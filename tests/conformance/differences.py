@@ -72,4 +72,13 @@ DIFFERENCES: dict[str, str] = {
         "because the page may have given the model its orders: here nothing is done, and the "
         "UserError says how to acknowledge it."
     ),
+    "the task of a run raises every error": (
+        "Awaited, the SDK's run_loop_task raises most errors of a run, and ends quietly when its "
+        "turns are over. Here it raises whatever the run has failed with."
+    ),
+    "what was said before a withheld output stays": (
+        "Where an output guardrail refuses a tool's output, the SDK also takes the message and the "
+        "reasoning of the same answer from items and session. Here they stay: the reader has seen "
+        "them, and they were written before the tool ran."
+    ),
 }

@@ -205,3 +205,79 @@ async def test_hooks_run_around_guardrails(sdk, server):
     )
     server.play(["Hello."])
     return [await streamed(sdk, agent, "Hi", hooks=hooks(sdk, log)), log]
+
+
+def _plainly(values):
+    return [{key: plain(one[key]) for key in sorted(one) if key != "id"} for one in values]
+
+
+@conforms
+async def test_an_output_of_tools_that_is_refused_is_withheld_from_session_and_error(sdk, server):
+    @sdk.function_tool
+    def look_up(n: int) -> str:
+        return f"secret {n}"
+
+    def no_text(args):
+        raise ValueError(args.default_message)
+
+    told = [None, "Not for you.", no_text]
+    told.append(lambda args: f"{args.guardrail_name} of {args.agent.name}: {args.default_message}")
+    shown = []
+    for behavior in ("stop_on_first_tool", lambda context, results: _final(sdk, results)):
+        for message in told:
+            session = sdk.SQLiteSession(f"s{len(shown)}")
+            agent = server.agent(
+                sdk,
+                tools=[look_up],
+                output_guardrails=[output_guard(sdk, trips=True)],
+                tool_use_behavior=behavior,
+            )
+            config = sdk.RunConfig(output_guardrail_blocked_message=message)
+            server.play([[call("look_up", n=1), call("look_up", n=2)]])
+            result = sdk.Runner.run_streamed(agent, "Hi", session=session, run_config=config)
+            try:
+                async for _ in result.stream_events():
+                    pass
+            except sdk.OutputGuardrailTripwireTriggered as error:
+                refused = error.guardrail_result
+                shown.append([refused.agent_output, refused.output.output_info])
+            shown.append([getattr(item, "output", None) for item in result.new_items])
+            shown.append(_plainly(await session.get_items()))
+            assert "secret" not in str(shown)
+    return shown
+
+
+def _final(sdk, results):
+    return sdk.ToolsToFinalOutputResult(is_final_output=True, final_output=results[0].output)
+
+
+@conforms
+async def test_what_is_stored_when_an_output_guardrail_raises(sdk, server):
+    @sdk.output_guardrail
+    def broken(context, agent, output):
+        raise ValueError("no verdict")
+
+    @sdk.function_tool
+    def look_up() -> str:
+        return "found"
+
+    shown = []
+    for turns, options in (
+        ([call("look_up")], {}),
+        (["Hello."], {}),
+        ([], {"max_turns": 0, "error_handlers": {"max_turns": lambda given: "Out of turns."}}),
+    ):
+        session = sdk.SQLiteSession(f"s{len(shown)}")
+        agent = server.agent(
+            sdk,
+            tools=[look_up],
+            output_guardrails=[broken],
+            tool_use_behavior="stop_on_first_tool",
+        )
+        server.play(turns)
+        try:
+            await sdk.Runner.run(agent, "Hi", session=session, **options)
+        except ValueError as error:
+            shown.append(str(error))
+        shown.append(_plainly(await session.get_items()))
+    return shown

@@ -258,3 +258,45 @@ async def test_run_sync_inside_a_running_loop(sdk, server):
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     return output.decode()
+
+
+@conforms
+async def test_the_task_of_a_run_raises_what_the_run_failed_with(sdk, server):
+    def instructions(context, agent):
+        raise ValueError("no instructions")
+
+    agent = server.agent(sdk, instructions=instructions)
+    result = sdk.Runner.run_streamed(agent, "Hi")
+    shown = []
+    try:
+        async for _ in result.stream_events():
+            pass
+    except ValueError as error:
+        shown.append(str(error))
+    try:
+        await result.run_loop_task
+    except ValueError as error:
+        shown.append(str(error))
+    return shown
+
+
+@differs(
+    "the task of a run raises every error",
+    theirs=["Max turns (0) exceeded"],
+    ours=["Max turns (0) exceeded"] * 2,
+)
+async def test_the_task_of_a_run_raises_that_its_turns_are_over(sdk, server):
+    agent = server.agent(sdk)
+    server.play(["Hello."])
+    result = sdk.Runner.run_streamed(agent, "Hi", max_turns=0)
+    shown = []
+    try:
+        async for _ in result.stream_events():
+            pass
+    except sdk.MaxTurnsExceeded as error:
+        shown.append(str(error))
+    try:
+        await result.run_loop_task
+    except sdk.MaxTurnsExceeded as error:
+        shown.append(str(error))
+    return shown

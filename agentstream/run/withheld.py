@@ -1,0 +1,86 @@
+"""A tool's output that an output guardrail refuses as the run's: what is kept in its place."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any, Final
+
+from ..errors import OutputGuardrailTripwireTriggered
+from ..guardrails import GuardrailFunctionOutput, OutputGuardrailResult
+from ..items import MessageOutputItem, ToolCallItem, ToolCallOutputItem, raw_field
+from .config import OutputGuardrailBlockedMessageArgs
+from .options import RunOptions
+from .state import RunState
+
+logger = logging.getLogger("agentstream")
+
+WITHHELD: Final = "Output withheld by an output guardrail."
+
+_OUTPUTS = ("function_call_output", "custom_tool_call_output")
+
+
+def withhold(
+    state: RunState[Any],
+    options: RunOptions,
+    error: OutputGuardrailTripwireTriggered,
+    results_before: int,
+) -> None:
+    """Replace the outputs of the last step's tools, and what the guardrails kept of them.
+
+    The calls stay: the next run has to see that the tools ran. Session, items, trace and the error
+    have the message instead of the outputs.
+    """
+    message = _message(state, options, error)
+    call_ids = set()
+    for at in range(len(state.new_items) - 1, -1, -1):
+        item = state.new_items[at]
+        if isinstance(item, (ToolCallItem, MessageOutputItem)):
+            break
+        if isinstance(item, ToolCallOutputItem) and raw_field(item.raw_item, "type") in _OUTPUTS:
+            call_ids.add(item.call_id)
+            raw = {**item.raw_item, "output": message}
+            withheld = replace(item, raw_item=raw, output=message, custom_data=None)
+            state.new_items[at] = withheld
+            state.model_items = [withheld if one is item else one for one in state.model_items]
+    for inputs in (state.history, state.unsent):
+        inputs[:] = [_plain(one, call_ids, message) for one in inputs]
+    for call_id in call_ids:
+        for part in state.trace.calls.get(call_id or "", ())[-1:]:
+            part.output = message
+            state.trace.touch(part)
+    checked = state.output_guardrail_results
+    checked[results_before:] = [_result(one, message) for one in checked[results_before:]]
+    error.guardrail_result = _result(error.guardrail_result, message)
+
+
+def _plain(one: Any, call_ids: set[Any], message: str) -> Any:
+    is_output = isinstance(one, dict) and one.get("type") in _OUTPUTS
+    return one | {"output": message} if is_output and one.get("call_id") in call_ids else one
+
+
+def _result(result: OutputGuardrailResult, message: str) -> OutputGuardrailResult:
+    tripped = result.output.tripwire_triggered
+    output = GuardrailFunctionOutput(output_info=None, tripwire_triggered=tripped)
+    return replace(result, agent_output=message, output=output)
+
+
+def _message(
+    state: RunState[Any], options: RunOptions, error: OutputGuardrailTripwireTriggered
+) -> str:
+    """The text to keep: `RunConfig.output_guardrail_blocked_message`, or the usual one."""
+    wanted: Any = options.config.output_guardrail_blocked_message
+    if callable(wanted):
+        name = error.guardrail_result.guardrail.get_name()
+        try:
+            wanted = wanted(
+                OutputGuardrailBlockedMessageArgs(WITHHELD, name, state.agent, state.context)
+            )
+        except Exception as problem:  # noqa: BLE001 - a program's function may raise anything
+            # Its text could hold what is withheld; the guardrail's error is the one to raise.
+            logger.warning(
+                "output_guardrail_blocked_message raised %s; %r is used. Have it return a text.",
+                type(problem).__name__, WITHHELD,
+            )  # fmt: skip
+            return WITHHELD
+    return wanted if isinstance(wanted, str) and wanted else WITHHELD
