@@ -367,7 +367,7 @@ trace_metadata
 
     def _check(self) -> None:
         """Tell what is of a wrong type here, and not where it is used."""
-        blocked = self.output_guardrail_blocked_message
+        blocked: Any = self.output_guardrail_blocked_message
         if blocked is not None and (
             iscoroutinefunction(blocked)
             or not (callable(blocked) or isinstance(blocked, str))
