@@ -118,7 +118,7 @@ def test_an_error_stands_in_its_turn_and_a_call_waits_there_for_approval(talk: T
     talk.ready()
     assert talk.area.locator(".as-exchange [role=alert]").count() == 1
     talk.say("delete it")
-    approve = talk.area.get_by_role("button", name="Approve")
+    approve = talk.area.locator("button.as-approve")
     approve.click()
     talk.hears("You said delete it")
     talk.ready()

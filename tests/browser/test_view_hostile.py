@@ -140,8 +140,13 @@ INSPECT = """area => {
     const attribute = /^on|^(style|name|srcset|action|formaction|background|xlink:href|srcdoc)$/;
     const tags = "script iframe object embed form input textarea link meta base template video";
     const forbidden = new Set([...tags.split(" "), "audio", "mjx-container"]);
+    // The one field that the view makes: nothing of it but its label is anybody's text.
+    const isReason = element => element.matches("input.as-reason[type=text][placeholder]")
+        && [...element.attributes].map(({name}) => name).sort().join()
+            === "aria-label,class,placeholder,type";
     for (const element of area.querySelectorAll("*")) {
-        if (forbidden.has(element.tagName.toLowerCase())) tell("element", element);
+        if (forbidden.has(element.tagName.toLowerCase()) && !isReason(element))
+            tell("element", element);
         for (const {name} of element.attributes) if (attribute.test(name)) tell(name, element);
         if (element.hasAttribute("href") || element.tagName === "A") {
             const target = element.getAttribute("href") ?? "";

@@ -140,15 +140,15 @@ def test_an_interrupt_while_the_last_picture_is_drawn_leaves_the_kernel_well(ker
     """The run is over then: the cell ends well, or with one line; it does not hang or break."""
     kernel.run("""
         moment = "the end"
-        draw = widget_show.snapshot
+        draw = widget_show.snapshot_or_text
         def slowly(*args, **kwargs):
             now()
             time.sleep(0.7)
             return draw(*args, **kwargs)
-        widget_show.snapshot = slowly
+        widget_show.snapshot_or_text = slowly
     """)
     cell = interrupted(kernel, RUNS["await show"])
-    kernel.run("widget_show.snapshot = draw")
+    kernel.run("widget_show.snapshot_or_text = draw")
     assert (cell.status, cell.error) in (("ok", ""), ("error", ONE_LINE))
     assert kernel.run("print(result.final_output, result.trace.status)") == "Done. completed"
 
@@ -238,7 +238,10 @@ def test_a_view_that_is_gone_neither_ends_nor_slows_the_run(gone: str, kernel: K
         shown = await view
         print(shown is result, result.final_output[-3:], time.monotonic() - began < 5)
     """)
-    assert told == "True end True"
+    *logged, last = told.splitlines()
+    assert last == "True end True"
+    fails = "broken" in gone
+    assert sum("which watches a run, failed" in line for line in logged) == fails, "told once"
 
 
 def test_a_kernel_may_be_shut_down_in_the_middle_of_a_run():
