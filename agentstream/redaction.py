@@ -171,8 +171,8 @@ def remember_url(url: object) -> None:
 
     Examples
     --------
-    >>> remember_url("https://me:abcd%20efgh@example.org/mcp?key=ijkl-mnop&api-version=2024-10-21")
-    >>> redact("abcd efgh, abcd%20efgh, ijkl-mnop, 2024-10-21")
+    >>> remember_url("https://me:abcd%20efgh@example.org/mcp?key=ijkl-1234&api-version=2024-10-21")
+    >>> redact("abcd efgh, abcd%20efgh, ijkl-1234, 2024-10-21")
     '***, ***, ***, 2024-10-21'
     """
     _add(_in_urls(str(url)))
