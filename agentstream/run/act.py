@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..approvals import call_key
 from ..errors import AgentsException, ModelBehaviorError, UserError
@@ -36,6 +36,11 @@ from .transfer import transfer
 MULTIPLE_HANDOFFS = "Multiple handoffs detected, ignoring this one."
 
 
+# Answers a call. What it is given is called with an output that is to be on record when the worker
+# fails, because the tool has been at work by then.
+Worker: TypeAlias = Callable[[Callable[[ToolCallOutputItem], None]], Awaitable[Any]]
+
+
 @dataclass
 class Outcome:
     """What came of the open calls.
@@ -58,7 +63,8 @@ async def act(
     """Run the open calls of the last turn and add their outputs to the state.
 
     Calls run concurrently. When one fails for good or the run is cancelled, the others are
-    cancelled and awaited; the outputs that were there by then are kept.
+    cancelled and awaited; the outputs that were there by then are kept, also that of a tool which
+    had been at work before it, or a hook after it, failed: it is not run again with this state.
     """
     workers = [_worker(state, options, toolbox, item) for item in calls]
     answers: list[RunItem | list[ToolApprovalItem] | None] = [None] * len(calls)
@@ -67,12 +73,15 @@ async def act(
     )
     gate = asyncio.Semaphore(limit) if limit else None
 
-    async def work(at: int, run: Callable[[], Awaitable[Any]]) -> None:
+    async def work(at: int, run: Worker) -> None:
+        def keep(item: ToolCallOutputItem) -> None:
+            answers[at] = item
+
         if gate is None:
-            answers[at] = await run()
+            answers[at] = await run(keep)
         else:
             async with gate:
-                answers[at] = await run()
+                answers[at] = await run(keep)
 
     outcome = Outcome()
     try:
@@ -99,20 +108,20 @@ async def act(
 
 def _worker(
     state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
-) -> Callable[[], Awaitable[Any]] | None:
+) -> Worker | None:
     """What answers the call `item`; None for a handoff, which comes after the tools."""
     if isinstance(item, HandoffCallItem):
         return None
     if isinstance(item, MCPApprovalRequestItem):
-        return lambda: _mcp_approval(state, toolbox, item)
+        return lambda keep: _mcp_approval(state, toolbox, item)
     kind = raw_field(item.raw_item, "type")
     if kind == "computer_call":
-        return lambda: run_computer_call(state, options, toolbox, item)
+        return lambda keep: run_computer_call(state, options, toolbox, item, keep)
     if kind == "local_shell_call":
-        return lambda: run_shell_call(state, options, toolbox, item)
+        return lambda keep: run_shell_call(state, options, toolbox, item, keep)
     tool = toolbox.function(item.raw_item)
     if tool is None:
-        return lambda: _unknown_tool(state, options, toolbox, item)
+        return lambda keep: _unknown_tool(state, options, toolbox, item)
     return FunctionCall(state, options, tool, item).run
 
 

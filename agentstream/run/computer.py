@@ -41,7 +41,11 @@ async def _done(options: RunOptions, call_id: str, name: str, work: Coroutine[An
 
 
 async def run_computer_call(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
+    state: RunState[Any],
+    options: RunOptions,
+    toolbox: Toolbox,
+    item: RunItem,
+    keep: Callable[[ToolCallOutputItem], None],
 ) -> ToolCallOutputItem:
     """Do what the model asks of the computer, then show it the screen.
 
@@ -60,7 +64,6 @@ async def run_computer_call(
     computer: Any = tool.computer
     actions = getattr(raw, "actions", None) or ([raw.action] if raw.action else [])
     screen = await _done(options, raw.call_id, tool.name, _do_all(computer, actions))
-    await options.tell(agent, "on_tool_end", context, agent, tool, screen)
     image = f"data:image/png;base64,{screen}" if screen else ""
     output: dict[str, Any] = {
         "call_id": raw.call_id,
@@ -68,6 +71,8 @@ async def run_computer_call(
         "type": "computer_call_output",
         "acknowledged_safety_checks": acknowledged or None,
     }
+    keep(ToolCallOutputItem(agent=agent, raw_item=output, output=image))
+    await options.tell(agent, "on_tool_end", context, agent, tool, screen)
     data = ComputerToolCustomDataContext(context, tool, raw, image, dict(output))
     kept = await custom_data(tool.custom_data_extractor, data)
     return ToolCallOutputItem(agent=agent, raw_item=output, output=image, custom_data=kept)
@@ -152,7 +157,11 @@ def _parameters(method: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 async def run_shell_call(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
+    state: RunState[Any],
+    options: RunOptions,
+    toolbox: Toolbox,
+    item: RunItem,
+    keep: Callable[[ToolCallOutputItem], None],
 ) -> ToolCallOutputItem:
     """Have the user's executor run the command of a local shell call."""
     tool = toolbox.shell()
@@ -163,6 +172,8 @@ async def run_shell_call(
     await options.tell(agent, "on_tool_start", context, agent, tool)
     request = LocalShellCommandRequest(ctx_wrapper=context, data=raw)
     output = await _done(options, raw.call_id, tool.name, call(tool.executor, request))
-    await options.tell(agent, "on_tool_end", context, agent, tool, output)
     answer = {"type": "local_shell_call_output", "id": raw.call_id, "output": output}
-    return ToolCallOutputItem(agent=agent, raw_item=answer, output=output)
+    answered = ToolCallOutputItem(agent=agent, raw_item=answer, output=output)
+    keep(answered)
+    await options.tell(agent, "on_tool_end", context, agent, tool, output)
+    return answered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +46,10 @@ from .watch import Watched
 logger = logging.getLogger("agentstream")
 
 NOT_APPROVED = "Tool execution was not approved."
+
+# What is on record for a tool that was at work where the run failed.
+FAILED = "An error occurred while running the tool. It may have done part of its work."
+WITHHELD = "The tool was run. Its output is withheld, because the run failed before it was checked."
 
 
 class NestedInterruption(BaseException):
@@ -141,8 +146,15 @@ class FunctionCall:
         if not self._over:
             self.options.mark(mark)
 
-    async def run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
+    async def run(
+        self, keep: Callable[[ToolCallOutputItem], None]
+    ) -> ToolCallOutputItem | list[ToolApprovalItem]:
         """The call's output, or the approvals it waits for.
+
+        Parameters
+        ----------
+        keep : callable
+            Given an output where the tool has been at work and something fails after that.
 
         Raises
         ------
@@ -153,7 +165,7 @@ class FunctionCall:
         """
         try:
             with ending_alone(self.tool.name):
-                return await self._run()
+                return await self._run(keep)
         except AgentsException:
             raise
         except Exception as error:
@@ -162,7 +174,9 @@ class FunctionCall:
         finally:
             self._over = True
 
-    async def _run(self) -> ToolCallOutputItem | list[ToolApprovalItem]:
+    async def _run(
+        self, keep: Callable[[ToolCallOutputItem], None]
+    ) -> ToolCallOutputItem | list[ToolApprovalItem]:
         try:
             approved = await self.approved()
         except _NotArguments as invalid:
@@ -185,13 +199,23 @@ class FunctionCall:
         except NestedInterruption as paused:
             self.state.nested[self.key] = paused.state
             return list(paused.state.interruptions)
-        if self.state.nested:
-            self.state.nested.pop(self.key, None)
+        except Exception:
+            self._forget_nested()
+            keep(self.output(FAILED))
+            raise
+        self._forget_nested()
+        keep(self.output(WITHHELD))  # until its guardrails have seen it
         failed = value.why if isinstance(value, ToolFailure) else None
         self.options.mark(ToolFinished(self.raw.call_id, failed, value))
         item = await self.answer(value, item)
+        keep(item)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
         return item
+
+    def _forget_nested(self) -> None:
+        """The run of an agent as this tool waits no longer."""
+        if self.state.nested:  # else the call's key, which walks the run's items, is not needed
+            self.state.nested.pop(self.key, None)
 
     async def called(self) -> tuple[Any, ToolCallOutputItem]:
         """What the tool returned, and the item that tells it; it is a failure if nothing can."""

@@ -50,13 +50,18 @@ async def run_loop(
             await guards.passed()
             if toolbox is None or toolbox.agent is not state.agent:
                 toolbox = await _toolbox(state, options)
-            agent, outcome = state.agent, await act(state, options, toolbox, step.calls)
-            yield told(outcome.items)
-            if state.agent is not agent:
-                yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
+            agent = state.agent
+            try:
+                outcome = await act(state, options, toolbox, step.calls)
+            except BaseException:
+                await save(state, options)  # what was done is not forgotten
+                raise
             ends = ends_with_tools(decide(state.agent, state.new_items))
             if outcome.interruptions or not ends:
                 await save(state, options)  # else when the output guardrails have seen it
+            yield told(outcome.items)
+            if state.agent is not agent:
+                yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
             if outcome.interruptions:
                 state.interruptions = outcome.interruptions
                 for item in outcome.interruptions:
