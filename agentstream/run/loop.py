@@ -23,7 +23,7 @@ from ..trace.marks import (
     RunFinished,
     RunStarted,
 )
-from .act import act
+from .act import Outcome, act
 from .ask import ask, prepare, told
 from .decide import Act, Ask, Finish, Judge, decide, last_turn, open_calls
 from .finish import conclude, ends_with_tools, finish, give_up_turns, out_of_turns
@@ -51,14 +51,7 @@ async def run_loop(
             if toolbox is None or toolbox.agent is not state.agent:
                 toolbox = await _toolbox(state, options)
             agent = state.agent
-            try:
-                outcome = await act(state, options, toolbox, step.calls)
-            except BaseException:
-                await save(state, options)  # what was done is not forgotten
-                raise
-            ends = ends_with_tools(decide(state.agent, state.new_items))
-            if outcome.interruptions or not ends:
-                await save(state, options)  # else when the output guardrails have seen it
+            outcome = await _act_and_save(state, options, toolbox, step)
             yield told(outcome.items)
             if state.agent is not agent:
                 yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
@@ -99,6 +92,20 @@ async def run_loop(
             await guards.passed()
             await finish(state, options, output)
             return
+
+
+async def _act_and_save(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox, step: Act
+) -> Outcome:
+    """Run the calls and store what came of them, also where one fails or the run is stopped."""
+    try:
+        outcome = await act(state, options, toolbox, step.calls)
+    except BaseException:
+        await save(state, options)
+        raise
+    if outcome.interruptions or not ends_with_tools(decide(state.agent, state.new_items)):
+        await save(state, options)  # else when the output guardrails have seen it
+    return outcome
 
 
 def _check_answered(state: RunState[Any], step: Act) -> None:

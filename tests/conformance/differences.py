@@ -81,4 +81,15 @@ DIFFERENCES: dict[str, str] = {
         "reasoning of the same answer from items and session. Here they stay: the reader has seen "
         "them, and they were written before the tool ran."
     ),
+    "strict: false is left out of Chat requests": (
+        "Many servers of Chat Completions refuse the field, and false is what its absence means."
+    ),
+    "text parts of a tool's output are one text over Chat": (
+        "The SDK sends them as a list of parts, which many servers refuse for the role tool. Here "
+        "they are joined by line breaks."
+    ),
+    "an error of an MCP tool has failed": (
+        "Where an MCP server answers isError, the SDK tells the model its content as a result. "
+        "Here the call has failed, with that text, in the view, the items and the tables."
+    ),
 }
