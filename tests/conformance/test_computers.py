@@ -110,7 +110,14 @@ async def test_runs_at_once_have_computers_of_their_own(sdk, server):
     server.play([operates(CLICK), operates(CLICK), "Done.", "Done."])
     runs = [sdk.Runner.run(agent, "Go", context=number) for number in (1, 2)]
     results = await asyncio.gather(*runs)
-    return [sorted(one.final_output for one in results), sorted(log, key=repr)]
+    screens = sorted(
+        str(item["output"])
+        for request in server.requests
+        for item in request.body["input"]
+        if item.get("type") == "computer_call_output"
+    )
+    server.requests.clear()  # whose comes first is anybody's guess
+    return [sorted(one.final_output for one in results), sorted(log, key=repr), screens]
 
 
 @conforms
