@@ -100,6 +100,8 @@ class ReasoningFold:
             plain_text(delta.get("reasoning_content")),
             plain_text(delta.get("reasoning")),
         )
+        if text == summary:
+            text = ""  # some servers send it under both names
         blocks = delta.get("thinking_blocks")
         blocks = blocks if isinstance(blocks, list) else []
         if not (summary or text or blocks):

@@ -82,6 +82,8 @@ _BESIDE_TEXT: Final = (
     "audio",
 )
 
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking_blocks", "reasoning_details")
+
 
 class ChatFold:
     """Fold the chunks of one Chat completion into Responses events.
@@ -135,6 +137,7 @@ class ChatFold:
         self._started = False
         self._warned = False
         self._finish_reason: str | None = None
+        self._came_in_deltas = False
         self.raw_usage: dict[str, Any] | None = None
 
     def feed(self, chunk: Any, name: str | None = None) -> Iterator[ResponseStreamEvent]:
@@ -350,7 +353,11 @@ class ChatFold:
         return mine
 
     def _choice_events(self, choice: Mapping[str, Any]) -> Iterator[ResponseStreamEvent]:
-        delta = choice.get("delta") or choice.get("message")
+        delta = choice.get("delta")
+        if delta:
+            self._came_in_deltas = True
+        else:
+            delta = self._not_repeated(choice.get("message"))
         if not isinstance(delta, Mapping):
             return
         content = delta.get("content")
@@ -369,6 +376,18 @@ class ChatFold:
         if calls:
             for entry in call_entries(delta):
                 yield from self._call_events(entry)
+
+    def _not_repeated(self, message: Any) -> Any:
+        """What a whole message adds to the deltas before it: some servers repeat them in it."""
+        if not self._came_in_deltas or not isinstance(message, Mapping):
+            return message
+        began = (
+            (self._message.output_index is not None, ("content", "refusal")),
+            (bool(self._book.calls), ("tool_calls", "function_call")),
+            (self._reasoning.output_index is not None, _REASONING_FIELDS),
+        )
+        repeated = {field for is_there, fields in began if is_there for field in fields}
+        return {field: value for field, value in message.items() if field not in repeated}
 
     def _call_events(self, entry: Mapping[str, Any]) -> Iterator[ResponseStreamEvent]:
         if entry.get("type") == "custom":

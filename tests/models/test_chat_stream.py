@@ -444,3 +444,30 @@ def test_a_further_piece_of_text_takes_the_short_path_and_nothing_else_does() ->
     spent = chunk({"content": "lo"}, usage=USAGE)
     for other in (chunk({}, "stop"), spent, sound, error, None, []):
         assert fold.short_path(other) is None
+
+
+@pytest.mark.parametrize("finish", ["stop", "tool_calls"])
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_a_last_chunk_that_repeats_the_whole_message_adds_nothing(field: str, finish: str) -> None:
+    pieces = [chunk({field: "Hm"}), chunk({"content": "Hel"}), chunk({"content": "lo"})]
+    whole: dict[str, Any] = {"role": "assistant", "content": "Hello", field: "Hm"}
+    if finish == "tool_calls":
+        pieces.append(chunk(call(0, "a", "f", "{}")))
+        whole |= call(0, "a", "f", "{}")
+    end = chunk({}, finish)
+    expected = output(folded([*pieces, end]))
+    end["choices"][0]["message"] = whole
+    assert output(folded([*pieces, end])) == expected
+
+
+def test_a_whole_message_after_the_reasoning_alone_adds_the_text() -> None:
+    end = chunk({}, "stop")
+    end["choices"][0]["message"] = {"content": "Hello", "reasoning": "Hm"}
+    events = folded([chunk({"reasoning": "Hm"}), end])
+    assert output(events) == [("reasoning", "Hm"), ("output_text", "Hello")]
+
+
+def test_reasoning_under_two_names_at_once_is_told_once() -> None:
+    thoughts = [chunk({"reasoning": text, "reasoning_content": text}) for text in ("Hm", " so")]
+    events = folded([*thoughts, chunk({"content": "Hello"}), chunk({}, "stop")])
+    assert output(events) == [("reasoning", "Hm so"), ("output_text", "Hello")]
