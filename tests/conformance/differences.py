@@ -92,4 +92,8 @@ DIFFERENCES: dict[str, str] = {
         "Where an MCP server answers isError, the SDK tells the model its content as a result. "
         "Here the call has failed, with that text, in the view, the items and the tables."
     ),
+    "reasoning under two names is told once": (
+        "Where a server of Chat Completions sends one text as reasoning_content and as reasoning, "
+        "the SDK tells it as a summary and as content. It is one text, and shown twice it is wrong."
+    ),
 }
