@@ -226,5 +226,5 @@ def test_it_shows_a_run_in_the_view_as_a_table_and_as_a_timeline(path: Path) -> 
     ]
     html = "".join(one.get("text/html", "") for one in data)
     assert 'class="as-run as-snapshot' in html
-    assert 'class="dataframe"' in html
+    assert 'class="dataframe' in html
     assert "Timeline of " in html + "".join(one.get("image/svg+xml", "") for one in data)

@@ -130,7 +130,7 @@ def test_an_interrupt_at_any_moment_ends_the_cell_and_leaves_the_kernel_well(
     if "show" in how:
         assert cell.error == ONE_LINE
         told = kernel.run("print(result.is_complete, result.trace.status, len(result.new_items))")
-        items = {"streaming": 0, "silent": 0, "between turns": 1}.get(moment, 3)
+        items = {"streaming": 0, "silent": 0, "between turns": 2}.get(moment, 3)
         assert told == f"True cancelled {items}"
     else:
         assert "KeyboardInterrupt" in cell.error or "CancelledError" in cell.error
