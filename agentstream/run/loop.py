@@ -101,7 +101,7 @@ async def _act_and_save(
     try:
         outcome = await act(state, options, toolbox, step.calls)
     except BaseException:
-        await save(state, options)
+        await save(state, options, stopped=True)
         raise
     if outcome.interruptions or not ends_with_tools(decide(state.agent, state.new_items)):
         await save(state, options)  # else when the output guardrails have seen it

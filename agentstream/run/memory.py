@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from ..errors import UserError
 from ..items import ItemHelpers
 from .options import RunOptions, call
 from .state import RunState, told_to_model
 
-if TYPE_CHECKING:
-    pass
-
-
+# By type of item: the kind of pair it is half of. What names the pair is its call_id, if not below.
 _CALLS: Final[dict[Any, str]] = {
     f"{kind}_call": kind
     for kind in ("function", "custom_tool", "computer", "shell", "local_shell", "apply_patch")
+} | {"mcp_approval_request": "mcp_approval"}
+_OUTPUTS: Final[dict[Any, str]] = {
+    f"{kind}_call_output": kind for kind in _CALLS.values() if kind != "mcp_approval"
+} | {"mcp_approval_response": "mcp_approval"}
+_NAMED_BY: Final[dict[Any, tuple[str, ...]]] = {
+    "local_shell_call_output": ("call_id", "id"),
+    "mcp_approval_request": ("id",),
+    "mcp_approval_response": ("approval_request_id",),
 }
-_OUTPUTS: Final[dict[Any, str]] = {f"{kind}_call_output": kind for kind in _CALLS.values()}
 
 
 async def load(state: RunState[Any], options: RunOptions) -> None:
@@ -94,37 +99,80 @@ def without_halves(stored: list[Any], news: list[Any]) -> list[Any]:
     >>> without_halves([half, {"role": "user", "content": "Hi"}], [])
     [{'role': 'user', 'content': 'Hi'}]
     """
-    together = [item for item in [*stored, *news] if isinstance(item, dict)]
-    calls, outputs = (
-        {(kind, item.get("call_id")) for item in together if (kind := kinds.get(item.get("type")))}
-        for kinds in (_CALLS, _OUTPUTS)
-    )
-    whole = calls & outputs
-    kept: list[Any] = []
-    left_out = False
-    for item in reversed(stored):  # reasoning stands before what it led to
+    halves = _halves([*stored, *news])
+    return [item for at, item in enumerate(stored) if at not in halves]
+
+
+def _halves(items: Sequence[Any]) -> set[int]:
+    """The places of the halves of pairs among `items`, and of the reasoning that led to them.
+
+    An output belongs to the call before it that it names and that has none yet: models number their
+    calls anew in each answer.
+    """
+    halves: set[int] = set()
+    without_output: dict[Any, list[int]] = {}
+    for at, item in enumerate(items):
         kind = item.get("type") if isinstance(item, dict) else None
-        pair = _CALLS.get(kind) or _OUTPUTS.get(kind)
-        if pair and (pair, item.get("call_id")) not in whole:
-            left_out = left_out or (kind in _CALLS and not (kept and _of_the_model(kept[-1])))
-        elif kind != "reasoning" or not left_out:
-            kept.append(item)
-            left_out = False
-    return kept[::-1]
+        if pair := _CALLS.get(kind):
+            without_output.setdefault(_pair_id(item, pair), []).append(at)
+            halves.add(at)
+        elif pair := _OUTPUTS.get(kind):
+            calls = without_output.get(_pair_id(item, pair))
+            halves.add(at) if not calls else halves.remove(calls.pop())
+    led_to: Any = None  # the next item that stays
+    only_halves = False
+    for at in range(len(items) - 1, -1, -1):  # reasoning stands before what it led to
+        item = items[at]
+        kind = item.get("type") if isinstance(item, dict) else None
+        if at in halves:
+            only_halves = only_halves or (kind in _CALLS and not _of_the_model(led_to))
+        elif kind == "reasoning" and only_halves:
+            halves.add(at)
+        else:
+            led_to, only_halves = item, False
+    return halves
+
+
+def _pair_id(item: dict[str, Any], pair: str) -> tuple[str, str | None]:
+    fields = _NAMED_BY.get(item["type"], ("call_id",))
+    return pair, next((item[name] for name in fields if item.get(name)), None)
 
 
 def _of_the_model(item: Any) -> bool:
     """Whether an item is what reasoning may have led to."""
-    is_item = isinstance(item, dict)
-    return is_item and (item.get("type") in _CALLS or item.get("role") == "assistant")
+    if not isinstance(item, dict):
+        return False
+    return item.get("role") == "assistant" or str(item.get("type")).endswith("_call")
 
 
-async def save(state: RunState[Any], options: RunOptions) -> None:
-    """Append the items that the session does not have yet."""
+async def save(state: RunState[Any], options: RunOptions, *, stopped: bool = False) -> None:
+    """Append the items that the session does not have yet.
+
+    Parameters
+    ----------
+    state : RunState
+        The run.
+    options : RunOptions
+        How it is done.
+    stopped : bool
+        Whether a step has failed or been stopped, so that it is not known if its open calls will
+        ever be run. The session is read by other programs: it is not given calls without an output,
+        until there is one. (Calls that wait for a person are given, as the SDK does.)
+    """
     if options.session is None:
         return
-    items = state.new_items[state.saved_items :]
-    plain = [state.input_item(item) for item in items if told_to_model(item)]
+    places = [*state.unsaved, *range(state.saved_items, len(state.new_items))]
+    halves = _open_places(state) if stopped else ()
+    told = [state.new_items[at] for at in places if at not in halves]
+    plain = [state.input_item(item) for item in told if told_to_model(item)]
     if plain:
         await options.session.add_items(plain)
+    state.unsaved = [at for at in places if at in halves]
     state.saved_items = len(state.new_items)
+
+
+def _open_places(state: RunState[Any]) -> set[int]:
+    """The places of calls among the run's items that have no output."""
+    told = [at for at, item in enumerate(state.new_items) if told_to_model(item)]
+    halves = _halves([state.input_item(state.new_items[at]) for at in told])
+    return {told[at] for at in halves}

@@ -137,7 +137,9 @@ class RunState(Generic[TContext, TAgent]):
         """What the server has not seen yet, when it keeps the conversation itself."""
         self.pending_input: list[TResponseInputItem] = []
         self.saved_items = 0
-        """How many of `new_items` are in the session."""
+        """How many of `new_items` are in the session, but for those in `unsaved`."""
+        self.unsaved: list[int] = []
+        """Places among `new_items` of calls that were stopped: the session has neither half."""
         self.trace = Trace()
         """The run as data; a run that is resumed goes on in it."""
         self.observers = Watchers()

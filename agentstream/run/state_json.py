@@ -58,6 +58,7 @@ def state_to_json(
         "agent_started": state.agent_started,
         "tools_used": sorted(state.tools_used),
         "saved_items": state.saved_items,
+        "unsaved": state.unsaved,
         "history": _plain(state.history),
         "unsent": _plain(state.unsent),
         "pending_input": _plain(state.pending_input),
@@ -267,6 +268,7 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
         "pending_input",
     ):
         setattr(state, name, data[name])
+    state.unsaved = data.get("unsaved", [])
     state.scope = tuple(data["scope"])
     state.agent = _agent(agents, data["agent"])
     state.tools_used = set(data["tools_used"])
@@ -275,6 +277,8 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
         state.new_items[entry] if isinstance(entry, int) else _item_from(entry, agents)
         for entry in data["model_items"]
     ]
+    for at in state.unsaved:
+        state.new_items[at]  # an IndexError here tells of damaged data
     state.responses = [_response_from(plain) for plain in data["responses"]]
     state.interruptions = [_item_from(plain, agents) for plain in data["interruptions"]]
     guardrails_from_json(state, data["guardrails"], agents)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import agentstream
+from agentstream import Agent, Runner, RunState, SQLiteSession, UserError, function_tool
 from agentstream.run.memory import without_halves
-from agentstream.testing import ScriptedModel
+from agentstream.testing import ScriptedModel, think, turn
+from agentstream.testing import call as scripted
 
 
 def call(name: str) -> dict[str, Any]:
@@ -33,6 +37,31 @@ def test_a_half_is_left_out_with_the_thought_that_led_to_it() -> None:
         call("b"),
         output("b"),
     ]
+
+
+def test_an_output_belongs_to_one_call_also_where_ids_come_again() -> None:
+    pair = [call("a"), output("a")]
+    assert without_halves([*pair, USER, call("a")], []) == [*pair, USER]
+    assert without_halves([output("a"), *pair], []) == pair
+    assert without_halves([*pair, output("a")], []) == pair
+
+
+def test_calls_of_every_kind_are_paired_with_their_outputs() -> None:
+    pairs: list[dict[str, Any]] = [
+        {"type": "local_shell_call", "id": "i", "call_id": "a", "action": {}},
+        {"type": "local_shell_call_output", "id": "a", "output": "x"},
+        {"type": "mcp_approval_request", "id": "m", "name": "f", "arguments": "{}"},
+        {"type": "mcp_approval_response", "approval_request_id": "m", "approve": True},
+        {"type": "computer_call", "id": "i", "call_id": "c"},
+        {"type": "computer_call_output", "id": "o", "call_id": "c", "output": {}},
+    ]
+    assert without_halves(pairs, []) == pairs
+    assert without_halves(pairs[::2], []) == without_halves(pairs[1::2], []) == []
+
+
+def test_reasoning_that_led_to_a_hosted_call_beside_a_half_stays() -> None:
+    stored = [THOUGHT, call("a"), {"type": "web_search_call", "id": "w"}]
+    assert without_halves(stored, []) == [stored[0], stored[2]]
 
 
 def test_an_output_in_the_question_makes_a_stored_call_whole() -> None:
@@ -60,3 +89,78 @@ async def test_a_callback_that_repeats_the_history_does_not_make_the_session_gro
         agent = agentstream.Agent(name="a", model=ScriptedModel(["hi"]))
         await agentstream.Runner.run(agent, "q", session=session, run_config=config)
         assert len(await session.get_items()) == count
+
+
+def kinds(items: Any) -> list[Any]:
+    return [item.get("type") or item["role"] for item in items]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("from_json", [False, True])
+@pytest.mark.parametrize(
+    ("siblings", "stops"), [(False, "cancel"), (True, "cancel"), (True, "failure")]
+)
+async def test_a_call_that_was_stopped_is_in_the_session_once_it_has_an_output(
+    siblings: bool, stops: str, from_json: bool, streamed: bool
+) -> None:
+    """The session is whole at any time, and the next run knows that the tool ran."""
+    going, ran = asyncio.Event(), []
+
+    @function_tool
+    async def pay() -> str:
+        going.set()
+        await asyncio.sleep(0 if len(ran) else 60)
+        return "paid"
+
+    @function_tool(failure_error_function=None)
+    async def look() -> str:
+        if stops == "failure" and not ran:
+            await going.wait()
+            raise ValueError("broken")
+        return "seen"
+
+    tools = [pay, look]
+    calls = [scripted("look"), scripted("pay")] if siblings else [scripted("pay")]
+    model = ScriptedModel([turn(think("Hm."), *calls), "Paid."])
+    agent = Agent(name="A", model=model, tools=tools)
+    session = SQLiteSession("s")
+    result = Runner.run_streamed(agent, "go", session=session)
+    if stops == "cancel":
+        await going.wait()
+        await asyncio.sleep(0.01)
+        result.cancel()
+        await result.wait_closed()
+    else:
+        with pytest.raises(UserError):
+            await result.wait()
+    stored = await session.get_items()
+    assert without_halves(stored, []) == stored
+    assert kinds(stored) == (
+        ["user", "reasoning", "function_call", "function_call_output"] if siblings else ["user"]
+    )
+    state = result.to_state()
+    if from_json:
+        state = await RunState.from_string(agent, state.to_string())
+    ran.append("resumed")
+    if streamed:
+        await Runner.run_streamed(agent, state, session=session).wait()
+    else:
+        await Runner.run(agent, state, session=session)
+    stored = await session.get_items()
+    assert without_halves(stored, []) == stored
+    pair = ["function_call", "function_call_output"]
+    assert kinds(stored) == ["user", "reasoning", *pair * len(calls), "message"]
+    sent: Any = model.requests[-1].input
+    assert sorted(map(str, sent)) == sorted(map(str, stored[:-1]))
+    again = ScriptedModel(["Hello."])
+    await Runner.run(Agent(name="A", model=again), "hi", session=session)
+    asked: Any = again.requests[-1].input
+    assert asked[:-1] == stored
+
+
+async def test_a_state_whose_stopped_calls_are_not_among_its_items_is_damaged() -> None:
+    agent = Agent(name="A", model=ScriptedModel(["Hi."]))
+    saved = (await Runner.run(agent, "go")).to_state().to_json()
+    saved["unsaved"] = [7]
+    with pytest.raises(UserError, match="damaged"):
+        await RunState.from_json(agent, saved)
