@@ -4,7 +4,8 @@
 
     AgentsException                                .run_data: what the run had reached
     ├── UserError                                  the program is wrong: fix the call
-    │   └── RecordingError                         a recording does not fit, or is damaged  .diff
+    │   ├── RecordingError                         a recording does not fit, or is damaged  .diff
+    │   └── RedirectError                          a server sends requests elsewhere        .origin
     ├── MaxTurnsExceeded                           the run used up its turns
     ├── ModelBehaviorError                         the model answered what cannot be used
     │   ├── ModelStreamError                       its stream broke off, or was damaged
@@ -147,6 +148,25 @@ class RecordingError(UserError):
     def __init__(self, message: str, *, diff: str | None = None) -> None:
         self.diff = diff
         super().__init__(message)
+
+
+class RedirectError(UserError):
+    """A server redirects a request to another origin, which would get the prompt and the keys.
+
+    It is not followed unless `TimeLimits.redirect_origins` names the origin.
+
+    Attributes
+    ----------
+    origin : str
+        Where the server redirects to, such as ``"https://example.org"``.
+    """
+
+    def __init__(self, message: str, origin: str) -> None:
+        self.origin = origin
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.origin), self.__dict__
 
 
 class MaxTurnsExceeded(AgentsException):

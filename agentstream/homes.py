@@ -25,7 +25,7 @@ _NAMES: Final = {
         "MCPToolCancellationError "
         "MaxTurnsExceeded ModelBehaviorError ModelRefusalError ModelStalledError "
         "ModelStreamError ModelTimeoutError OutputGuardrailTripwireTriggered RecordingError "
-        "RunErrorDetails RunTimeoutError ToolInputGuardrailTripwireTriggered "
+        "RedirectError RunErrorDetails RunTimeoutError ToolInputGuardrailTripwireTriggered "
         "ToolOutputGuardrailTripwireTriggered ToolTimeoutError UserError"
     ),
     "events": "AgentUpdatedStreamEvent RawResponsesStreamEvent RunItemStreamEvent StreamEvent",

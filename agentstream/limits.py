@@ -1,14 +1,16 @@
-"""How long things may take, and how large answers may be: `TimeLimits`, for the whole of a run."""
+"""How long things may take, and what servers may do: `TimeLimits`, for the whole of a run."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from .errors import UserError
 
-__all__ = ["TimeLimits"]
+__all__ = ["TimeLimits", "origin_of"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class TimeLimits:
         Bytes of a whole streamed answer, 1 GiB by default.
     error_bytes : int or None
         Bytes of an error's body that are read, 1 MiB by default; the rest is left out.
+    redirect_origins : collection of str
+        Other origins, such as ``"https://eu.example.org"``, that a model's server may redirect
+        requests to, with all that is in them: the conversation, and keys in headers. None by
+        default: a redirect elsewhere is a `RedirectError`. Within an origin, and from http to https
+        on one host, redirects are followed.
 
     Examples
     --------
@@ -60,9 +67,13 @@ class TimeLimits:
     event_bytes: int | None = 64 * 1024**2
     answer_bytes: int | None = 1024**3
     error_bytes: int | None = 1024**2
+    redirect_origins: Collection[str] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "redirect_origins", _origins(self.redirect_origins))
         for field in fields(self):
+            if field.name == "redirect_origins":
+                continue
             seconds: Any = getattr(self, field.name)
             number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
             if seconds is not None and not (number and math.isfinite(seconds) and seconds > 0):
@@ -71,3 +82,34 @@ class TimeLimits:
                     f"TimeLimits.{field.name} must be a positive number of {unit}, or None for "
                     f"no limit, got {seconds!r}"
                 )
+
+
+def _origins(given: Any) -> frozenset[str]:
+    listed = [] if isinstance(given, str) or not isinstance(given, Collection) else list(given)
+    origins = [origin_of(each) if isinstance(each, str) else None for each in listed]
+    if None in origins or (not listed and given != () and given != frozenset()):
+        raise UserError(
+            "TimeLimits.redirect_origins must be a list of origins such as "
+            f"'https://eu.example.org', got {given!r}"
+        )
+    return frozenset(origin for origin in origins if origin is not None)
+
+
+def origin_of(url: str) -> str | None:
+    """The origin of an address: its scheme, host and port; None where it has none.
+
+    Examples
+    --------
+    >>> origin_of("HTTPS://me@Example.org:443/v1?key=1")
+    'https://example.org'
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not parts.scheme or not host:
+        return None
+    host = f"[{host}]" if ":" in host else host
+    known = port is None or port == {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + ("" if known else f":{port}")

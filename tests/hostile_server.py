@@ -16,7 +16,7 @@ import asyncio
 import json
 import sys
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -117,10 +117,16 @@ def _loris(chat: bool) -> Body:
         yield 0.2
 
 
-def _redirect(chat: bool) -> Body:
-    place = "http://127.0.0.1:9/v1/responses"
-    yield f"HTTP/1.1 307 Temporary Redirect\r\nlocation: {place}\r\n".encode()
-    yield b"content-length: 0\r\nconnection: close\r\n\r\n"
+_ELSEWHERE = b"{elsewhere}"
+"""Stands for the host and port of another server, which is there to be redirected to."""
+
+
+def _redirect(status: int, place: str = "http://{elsewhere}/v1") -> Callable[[bool], Body]:
+    def body(chat: bool) -> Body:
+        yield f"HTTP/1.1 {status} Moved\r\nlocation: {place}\r\n".encode()
+        yield b"content-length: 0\r\nconnection: close\r\n\r\n"
+
+    return body
 
 
 def _digits(chat: bool) -> Body:
@@ -150,7 +156,17 @@ FAULTS: dict[str, Callable[[bool], Body]] = {
     "huge-error": _huge_error,
     "huge-json": _huge_json,
     "loris": _loris,
-    "redirect": _redirect,
+    "redirect": _redirect(307),
+    "redirect-301": _redirect(301),
+    "redirect-302": _redirect(302),
+    "redirect-303": _redirect(303),
+    "redirect-308": _redirect(308),
+    "redirect-no-scheme": _redirect(307, "//{elsewhere}/v1"),
+    "redirect-with-user": _redirect(307, "http://127.0.0.1@{elsewhere}/v1"),
+    "redirect-twice": _redirect(307, "/redirect/v1"),
+    "redirect-within": _redirect(307, "/digits/v1/completions"),
+    "redirect-nowhere": _redirect(307, "http://[::1"),
+    "redirect-file": _redirect(307, "file:///etc/passwd"),
     "digits": _digits,
     "retry-after-year": _retry_after("Fri, 31 Dec 99999 23:59:59 GMT"),
     "retry-after-digits": _retry_after("9" * 5_000),
@@ -170,6 +186,10 @@ class HostileServer:
     requests: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     """What the client said it would unpack."""
+    elsewhere: int = 0
+    """The port of the other server."""
+    received: list[str] = field(default_factory=list)
+    """The requests that the other server got."""
 
     def url(self, fault: str) -> str:
         """The base URL at which it does this."""
@@ -190,9 +210,20 @@ class HostileServer:
                 if isinstance(piece, float):
                     await asyncio.sleep(piece)
                     continue
-                writer.write(piece)
+                place = f"127.0.0.1:{self.elsewhere}".encode()
+                writer.write(piece.replace(_ELSEWHERE, place) if len(piece) < 1_000 else piece)
                 await writer.drain()
                 self.sent += len(piece)
+        writer.close()
+
+    async def receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take in a request that was meant for the first server."""
+        with suppress(OSError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.received.append(head)
+            writer.write(f"HTTP/1.1 200 OK\r\n{_EVENT_STREAM}connection: close\r\n\r\n".encode())
+            writer.write(_beginning("completions" in head))
+            await writer.drain()
         writer.close()
 
 
@@ -202,22 +233,28 @@ async def hostile_server(port: int = 0) -> AsyncIterator[HostileServer]:
     hostile = HostileServer(port)
     tasks: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await hostile.answer(reader, writer)
-        finally:
-            tasks.discard(task)
-            writer.close()
+    def connected(answer: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.add(task)
+            try:
+                await answer(reader, writer)
+            finally:
+                tasks.discard(task)
+                writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", port)
+        return connected
+
+    server = await asyncio.start_server(connected(hostile.answer), "127.0.0.1", port)
+    other = await asyncio.start_server(connected(hostile.receive), "127.0.0.1", 0)
     hostile.port = server.sockets[0].getsockname()[1]
+    hostile.elsewhere = other.sockets[0].getsockname()[1]
     try:
         yield hostile
     finally:
         server.close()
+        other.close()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

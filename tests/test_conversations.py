@@ -10,9 +10,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from openai import AsyncOpenAI, AuthenticationError
 
-from agentstream.errors import UserError
-from agentstream.sessions import OpenAIConversationsSession, Session
+from agentstream.errors import AnswerTooLargeError, RedirectError, UserError
+from agentstream.limits import TimeLimits
+from agentstream.sessions import OpenAIConversationsSession, Session, conversations
+from tests.hostile_server import hostile_server
+
+KEY = "sk-MARKED-0123456789abcdef"
 
 
 class ConversationServer:
@@ -54,7 +59,7 @@ class ConversationServer:
 
     def reply(self, method: str, path: str, query: Any, body: Any) -> tuple[int, Any]:
         if self.failures and (status := self.failures.pop(0)):
-            return status, {"error": {"message": "failed on purpose"}}
+            return status, {"error": {"message": f"failed on purpose, with {KEY}"}}
         _, _, *rest = path.strip("/").split("/")
         self.count += 1
         if not rest:
@@ -205,3 +210,42 @@ async def test_without_a_client_it_takes_the_one_a_run_would_take(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UserError, match="set a key"):
         OpenAIConversationsSession()
+
+
+async def test_a_server_of_conversations_gets_no_key_into_an_error(server: ConversationServer):
+    async with AsyncOpenAI(base_url=server.url, api_key=KEY, max_retries=0) as client:
+        session = OpenAIConversationsSession(openai_client=client)
+        for call in (session.get_items, lambda: session.add_items(messages("a"))):
+            server.failures = [401]
+            with pytest.raises(
+                AuthenticationError, match=r"failed on purpose, with \*\*\*"
+            ) as caught:
+                await call()
+            assert KEY not in repr(caught.value) + repr(caught.value.body)
+
+
+async def test_a_server_of_conversations_cannot_send_a_request_to_another_origin():
+    async with hostile_server() as server:
+        client = AsyncOpenAI(base_url=server.url("redirect"), api_key=KEY, max_retries=0)
+        async with client:
+            session = OpenAIConversationsSession(conversation_id="c", openai_client=client)
+            for call in (
+                session.get_items,
+                session.pop_item,
+                session.clear_session,
+                lambda: session.add_items(messages("a")),
+            ):
+                with pytest.raises(RedirectError):
+                    await call()
+    assert len(server.requests) == 4
+    assert server.received == []
+
+
+async def test_what_a_server_of_conversations_answers_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(conversations, "_LIMITS", TimeLimits(event_bytes=100_000))
+    async with hostile_server() as server:
+        client = AsyncOpenAI(base_url=server.url("bomb-json"), api_key=KEY, max_retries=0)
+        async with client:
+            session = OpenAIConversationsSession(conversation_id="c", openai_client=client)
+            with pytest.raises(AnswerTooLargeError):
+                await session.get_items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,6 +18,7 @@ from ..printable import printable
 from ..redaction import redact
 from ..unprinted import unprinted
 from .client import MCPClientServer
+from .http_client import Seen, http_streams, sse_streams
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SECRET = "headers"  # all texts of the params: commands have keys among their arguments
-
-_log = logging.getLogger("agentstream.mcp")
 
 HttpClientFactory: TypeAlias = Callable[..., Any]
 """``(headers=, timeout=, auth=) -> httpx2.AsyncClient``."""
@@ -77,6 +75,9 @@ class MCPServerSseParams(TypedDict):
         Signs the requests.
     httpx_client_factory : callable
         Makes the HTTP client.
+    max_message_bytes : int or None
+        Bytes of one answer, counted after it was decompressed; 64 MiB by default, None for no
+        limit. Of an event, mcp takes no more than 1 MiB.
     """
 
     url: str
@@ -85,6 +86,7 @@ class MCPServerSseParams(TypedDict):
     sse_read_timeout: NotRequired[float]
     auth: NotRequired[Any]
     httpx_client_factory: NotRequired[HttpClientFactory]
+    max_message_bytes: NotRequired[int | None]
 
 
 class MCPServerStreamableHttpParams(TypedDict):
@@ -108,6 +110,9 @@ class MCPServerStreamableHttpParams(TypedDict):
         Signs the requests.
     ignore_initialized_notification_failure : bool
         Whether a server may refuse the notice that the client is ready.
+    max_message_bytes : int or None
+        Bytes of one message of the server, counted after it was decompressed; 64 MiB by default,
+        None for no limit.
     """
 
     url: str
@@ -118,6 +123,7 @@ class MCPServerStreamableHttpParams(TypedDict):
     httpx_client_factory: NotRequired[HttpClientFactory]
     auth: NotRequired[Any]
     ignore_initialized_notification_failure: NotRequired[bool]
+    max_message_bytes: NotRequired[int | None]
 
 
 class MCPServerStdio(MCPClientServer):
@@ -178,17 +184,18 @@ class MCPServerSse(MCPClientServer):
             agent = Agent(name="Clock", mcp_servers=[server])
     """
 
+    _seen: Seen | None = None
+
     def _default_name(self) -> str:
         return f"sse: {without_secrets(_given(self.params, 'url'))}"
 
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection: sends the first request when entered."""
-        from mcp.client.sse import sse_client
-
-        return sse_client(**self.params)
+        self._seen = Seen()
+        return sse_streams(unprinted(dict(self.params), under=_SECRET), self._seen)
 
     def _explain(self) -> Callable[[BaseException], str]:
-        return _http_explanation(self.client_session_timeout_seconds)
+        return _http_explanation(self.client_session_timeout_seconds, self._seen)
 
 
 class MCPServerStreamableHttp(MCPClientServer):
@@ -202,15 +209,15 @@ class MCPServerStreamableHttp(MCPClientServer):
             agent = Agent(name="Clock", mcp_servers=[server])
     """
 
-    _seen: _Seen | None = None
+    _seen: Seen | None = None
 
     def _default_name(self) -> str:
         return f"streamable_http: {without_secrets(_given(self.params, 'url'))}"
 
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection."""
-        self._seen = _Seen()
-        return _http_streams(unprinted(dict(self.params), under=_SECRET), self._seen)
+        self._seen = Seen()
+        return http_streams(unprinted(dict(self.params), under=_SECRET), self._seen)
 
     @property
     def session_id(self) -> str | None:
@@ -218,29 +225,7 @@ class MCPServerStreamableHttp(MCPClientServer):
         return self._seen.session_id if self._seen is not None else None
 
     def _explain(self) -> Callable[[BaseException], str]:
-        seen = self._seen
-        explain = _http_explanation(self.client_session_timeout_seconds)
-
-        def with_status(error: BaseException) -> str:
-            # mcp makes "Server returned an error response" of every HTTP status.
-            return seen.refusal if seen is not None and seen.refusal else explain(error)
-
-        return with_status
-
-
-class _Seen:
-    """What the HTTP responses of one connection told beside their contents."""
-
-    session_id: str | None = None
-    refusal: str = ""
-
-    async def __call__(self, response: Any) -> None:
-        self.session_id = response.headers.get("mcp-session-id") or self.session_id
-        is_probe = response.request.method != "POST"  # A server need not offer the GET stream.
-        if response.is_error and not is_probe:
-            self.refusal = f"HTTP error {response.status_code} ({response.reason_phrase})."
-        elif not is_probe:
-            self.refusal = ""
+        return _http_explanation(self.client_session_timeout_seconds, self._seen)
 
 
 def _given(params: Any, key: str) -> str:
@@ -304,86 +289,32 @@ async def _stdio_streams(params: dict[str, Any], stderr: _Stderr) -> AsyncIterat
         stderr.close()
 
 
-@asynccontextmanager
-async def _http_streams(params: dict[str, Any], seen: _Seen) -> AsyncIterator[Any]:
-    import httpx2
-    from mcp.client.streamable_http import streamable_http_client
-
-    make = params.get("httpx_client_factory") or httpx2.AsyncClient
-    timeout = httpx2.Timeout(
-        _seconds(params.get("timeout", 5)), read=_seconds(params.get("sse_read_timeout", 300))
-    )
-    client = make(headers=params.get("headers"), timeout=timeout, auth=params.get("auth"))
-
-    hooks = client.event_hooks
-    client.event_hooks = {**hooks, "response": [*hooks.get("response", []), seen]}
-    if params.get("ignore_initialized_notification_failure"):
-        client.send = _forgiving(client.send)  # type: ignore[method-assign]
-    async with (
-        client,
-        streamable_http_client(
-            params["url"],
-            http_client=client,
-            terminate_on_close=params.get("terminate_on_close", True),
-        ) as streams,
-    ):
-        yield streams
-
-
-def _forgiving(send: Callable[..., Any]) -> Callable[..., Any]:
-    """Make the "initialized" notification succeed whatever becomes of it.
-
-    Some servers refuse it, and mcp ends the connection then.
-    """
-
-    async def forgiving_send(request: Any, **options: Any) -> Any:
-        import httpx2
-
-        if b'"notifications/initialized"' not in request.content:
-            return await send(request, **options)
-        try:
-            response = await send(request, **options)
-        except httpx2.HTTPError as error:
-            _log.warning("The server did not take the initialized notification: %r", error)
-            return httpx2.Response(202, request=request)
-        if response.is_error:
-            await response.aclose()
-            _log.warning(
-                "The server refused the initialized notification: HTTP %d", response.status_code
-            )
-            return httpx2.Response(202, request=request)
-        return response
-
-    return forgiving_send
-
-
-def _seconds(value: timedelta | float) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else value
-
-
 def _reason(error: BaseException, timeout: float | None, closed: str) -> str:
     from mcp import MCPError
     from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT
 
     if isinstance(error, MCPError):
-        if error.code == CONNECTION_CLOSED:
+        if error.code == CONNECTION_CLOSED and not error.error.message.startswith("SSE"):
             return closed
         if error.code == REQUEST_TIMEOUT:
             return f"it did not answer in {timeout:g} s (client_session_timeout_seconds)."
-    return redact(f"{type(error).__name__}: {error}.")
+    return redact(f"{type(error).__name__}: {error}".rstrip(".")) + "."
 
 
-def _http_explanation(timeout: float | None) -> Callable[[BaseException], str]:
+def _http_explanation(timeout: float | None, seen: Seen | None) -> Callable[[BaseException], str]:
     def explain(error: BaseException) -> str:
         import httpx2
 
+        # mcp makes "Server returned an error response" of every HTTP status.
+        if seen is not None and seen.refusal:
+            return seen.refusal
         # Not str(error): it holds the URL, which may hold a key.
         if isinstance(error, httpx2.HTTPStatusError):
             response = error.response
             return f"HTTP error {response.status_code} ({response.reason_phrase})."
         if isinstance(error, httpx2.TimeoutException):
             return f"no answer in time ({type(error).__name__})."
-        if isinstance(error, httpx2.TransportError):
+        if isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.SSEError):
             return "Could not reach the server. See that it runs, and that the URL is right."
         return _reason(error, timeout, "the server closed it.")
 

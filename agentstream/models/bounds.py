@@ -1,11 +1,16 @@
-"""How much of an answer is taken in: what a server sends is counted after it has been unpacked.
+"""What a server may do with a request: how much it answers, and where it sends it on to.
+
+What it sends is counted after it has been unpacked.
 
 Half a megabyte of gzip unpacks to half a gigabyte, and the HTTP library unpacks a piece as a whole.
 So the packed body of an answer is unpacked here, in small steps, and counted; the bodies of errors
 and of answers in one piece, which the client reads by itself, are counted here as well. A streamed
 answer that is not packed, as nearly all are, goes past: it is counted where it is read.
 
-It is done in a hook of the HTTP client, for requests of a model's only, so that it holds for every
+A redirect to another origin would hand on the conversation, and every key but the one in
+``Authorization``; it is refused before it is followed.
+
+It is done in a hook of the HTTP client, for requests of ours only, so that it holds for every
 transport and for clients that a program makes.
 """
 
@@ -19,18 +24,31 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import AnswerTooLargeError
+import openai
+
+from ..errors import AnswerTooLargeError, RedirectError
+from ..limits import origin_of
+from ..printable import printable_line
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from ..limits import TimeLimits
 
-__all__ = ["bounded", "install", "too_large"]
+__all__ = [
+    "ACCEPTED",
+    "bound_body",
+    "bounded",
+    "install",
+    "redirect_origins",
+    "too_large",
+    "unpacked_here",
+]
 
 _STEP: Final = 65_536  # bytes that are unpacked at once
 _UNPACKED_HERE: Final = ("gzip", "x-gzip", "deflate")
-_ACCEPTED: Final = "gzip, deflate"
+ACCEPTED: Final = "gzip, deflate"
+"""The header ``accept-encoding`` of requests whose answers are bounded."""
 # A server may send what the client's libraries unpack without a bound; nobody asked for it.
 _UNBOUNDED: Final = ("br", "zstd")
 
@@ -47,10 +65,19 @@ def bounded(limits: TimeLimits, *, stream: bool = False) -> Iterator[None]:
         Their sizes.
     stream : bool
         Whether the answer is streamed.
+
+    Raises
+    ------
+    AnswerTooLargeError, RedirectError
+        They were not held to. The client makes connection errors of what is raised in a hook.
     """
     token = _bounds.set((limits, stream))
     try:
         yield
+    except openai.APIConnectionError as error:
+        if isinstance(error.__cause__, (AnswerTooLargeError, RedirectError)):
+            raise error.__cause__ from None
+        raise
     finally:
         _bounds.reset(token)
 
@@ -79,7 +106,7 @@ def too_large(what: str, limit: int, setting: str) -> AnswerTooLargeError:
 
 async def _on_request(request: Any) -> None:
     if _bounds.get() is not None:
-        request.headers["accept-encoding"] = _ACCEPTED
+        request.headers["accept-encoding"] = ACCEPTED
 
 
 async def _on_response(response: Any) -> None:
@@ -87,25 +114,94 @@ async def _on_response(response: Any) -> None:
     if bounds is None:
         return
     limits, stream = bounds
+    if response.has_redirect_location:
+        _check_redirect(response, limits)
+    if not response.is_success:
+        bound_body(response, limits.error_bytes)
+    elif not stream:
+        limit = limits.event_bytes
+        bound_body(response, limit, too_large("an answer", limit or 0, "event_bytes"))
+    elif unpacked_here(response):
+        limit = limits.answer_bytes
+        bound_body(response, limit, too_large("an answer", limit or 0, "answer_bytes"))
+
+
+def unpacked_here(response: Any) -> list[str]:
+    """The encodings of a response's body that `bound_body` undoes.
+
+    Raises
+    ------
+    httpx2.DecodingError
+        The body is packed in a way that nobody asked for, and that would be unpacked as a whole.
+    """
     given = response.headers.get("content-encoding", "")
     encodings = [name.strip().lower() for name in given.split(",") if name.strip()]
-    packed = [name for name in encodings if name in _UNPACKED_HERE]
-    library = sys.modules[type(response).__module__.partition(".")[0]]
     if any(name in _UNBOUNDED for name in encodings):
-        raise library.DecodingError(f"The server sent {given!r}, which was not asked for")
-    if stream and not packed and response.is_success:
-        return
+        what = f"The server sent {given!r}, which was not asked for"
+        raise _library_of(response).DecodingError(what)
+    return [name for name in encodings if name in _UNPACKED_HERE]
+
+
+def bound_body(response: Any, limit: int | None, error: Exception | None = None) -> None:
+    """Bound the body of a response that has not been read yet, counted after it was unpacked.
+
+    Parameters
+    ----------
+    response : httpx2.Response
+        As the hook of an HTTP client gets it, or that of the older httpx.
+    limit : int or None
+        In bytes.
+    error : Exception, optional
+        What reading more raises; without one the body ends there.
+    """
+    packed = unpacked_here(response)
     if packed:
         # Names that the HTTP library does not know either, such as "utf-8", change nothing.
         response.headers.pop("content-encoding")
-    limit = limits.event_bytes
-    fail: Exception | None = too_large("an answer", limit or 0, "event_bytes")
-    if not response.is_success:
-        limit, fail = limits.error_bytes, None
-    elif stream:
-        limit = limits.answer_bytes
-        fail = too_large("an answer", limit or 0, "answer_bytes")
-    response.stream = _stream_class(library)(response.stream, packed, limit, fail)
+    response.stream = _stream_class(_library_of(response))(response.stream, packed, limit, error)
+
+
+def redirect_origins(response: Any) -> tuple[str | None, str | None]:
+    """The origin that a request was sent to, and that its response redirects it to."""
+    sent = response.request.url
+    try:
+        url = sent.join(response.headers["location"])
+        if url.scheme and not url.host:  # the HTTP library goes to the host that it has
+            url = url.copy_with(host=sent.host)
+    except (_library_of(response).InvalidURL, ValueError):
+        url = None  # no address: the HTTP library has an error of its own for it
+    return _origin(sent), _origin(url)
+
+
+def _origin(url: Any) -> str | None:
+    return None if url is None else origin_of(f"{url.scheme}://{url.netloc.decode()}")
+
+
+def _library_of(response: Any) -> Any:
+    """The HTTP library in use: httpx2 or the older httpx."""
+    return sys.modules[type(response).__module__.partition(".")[0]]
+
+
+def _check_redirect(response: Any, limits: TimeLimits) -> None:
+    """Refuse a redirect to another origin.
+
+    Raises
+    ------
+    RedirectError
+        It leads there.
+    """
+    here, there = redirect_origins(response)
+    if here is None or there is None or there == here or there in limits.redirect_origins:
+        return
+    if there == here.replace("http://", "https://", 1):
+        return  # the same host, over TLS
+    raise RedirectError(
+        f"The server at {here} redirects to another origin, {printable_line(there)}, which would "
+        "get the conversation and the keys in its headers. Give that as the base URL if it is the "
+        "server that you mean; or allow it with "
+        f"RunConfig(limits=TimeLimits(redirect_origins=[{printable_line(there)!r}])).",
+        there,
+    )
 
 
 @lru_cache(maxsize=4)

@@ -216,7 +216,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        hidden = error.__suppress_context__  # "raise ... from None": it came of something else
+        error = error.__cause__ or (None if hidden else error.__context__)
 
 
 def _of_type(error: BaseException, name: str, kind: type) -> Any:

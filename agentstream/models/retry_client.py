@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import openai
 
-from ..errors import AnswerTooLargeError, ModelStalledError
+from ..errors import ModelStalledError
 from ..redaction import redact_error, remember, remember_request
 from .bounds import bounded, install
 from .clients import refuse_forked
@@ -28,7 +28,9 @@ from .retry_watch import current_watch
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["ClientRetries", "client_retries"]
+    from ..limits import TimeLimits
+
+__all__ = ["ClientRetries", "client_retries", "guarded_requests"]
 
 # The openai client's rules, in seconds (3.54, `_constants.py`).
 _FIRST_DELAY: Final = 0.5
@@ -68,6 +70,30 @@ def client_retries(*, off: bool) -> Iterator[None]:
         _off.reset(token)
 
 
+@contextmanager
+def guarded_requests(client: AsyncOpenAI, limits: TimeLimits) -> Iterator[None]:
+    """Guard the requests that are made outside of a model call, as those of sessions are.
+
+    What is sent is remembered as secret, what comes back is bounded, and errors do not repeat keys.
+
+    Parameters
+    ----------
+    client : openai.AsyncOpenAI
+        Makes the requests of this block.
+    limits : TimeLimits
+        The sizes of answers, and where they may redirect to.
+    """
+    install(client)
+    remember_client(client)
+    try:
+        with bounded(limits):
+            yield
+    except openai.APIError as error:
+        remember_request(getattr(error, "request", None))
+        redact_error(error)
+        raise
+
+
 class ClientRetries:
     """The retries of one model call that the openai client would make by itself.
 
@@ -100,14 +126,14 @@ class ClientRetries:
         ------
         openai.APIError
             The last attempt failed.
+        AnswerTooLargeError, RedirectError
+            The server did what the limits do not allow.
         """
         while True:
             try:
                 with bounded(self.watch.limits):
                     return await make()
             except openai.APIError as error:
-                if isinstance(error.__cause__, AnswerTooLargeError):
-                    raise error.__cause__ from None
                 if not await self.again(error):
                     raise
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
 
+from ..limits import TimeLimits
 from .base import SessionABC, SessionSettings, settings_from
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 # https://platform.openai.com/docs/api-reference/conversations/create-item: "up to 20 items at a
 # time".
 _ITEMS_PER_REQUEST = 20
+# A page of items may hold a picture in each.
+_LIMITS: Final = TimeLimits(event_bytes=TimeLimits.answer_bytes)
 
 
 class OpenAIConversationsSession(SessionABC):
@@ -95,27 +99,35 @@ class OpenAIConversationsSession(SessionABC):
 
         return self._own_client or default_openai_client()
 
-    def _lock(self) -> asyncio.Lock:
-        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    @contextlib.asynccontextmanager
+    async def _requests(self) -> AsyncIterator[AsyncOpenAI]:
+        """The client for the requests of one call, which waits for the call before."""
+        from ..models.retry_client import guarded_requests
 
-    async def _conversation(self) -> str:
+        client = self._openai_client
+        lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with lock:
+            with guarded_requests(client, _LIMITS):
+                yield client
+
+    async def _conversation(self, client: AsyncOpenAI) -> str:
         if self._session_id is None:
-            conversation = await self._openai_client.conversations.create(items=[])
+            conversation = await client.conversations.create(items=[])
             self._session_id = conversation.id
         return self._session_id
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Read the items in order; with `limit` (or the settings' limit) the latest of them."""
-        async with self._lock():
-            return await self._get_items(self._limit(limit))
+        async with self._requests() as client:
+            return await self._get_items(client, self._limit(limit))
 
-    async def _get_items(self, limit: int | None) -> list[Any]:
+    async def _get_items(self, client: AsyncOpenAI, limit: int | None) -> list[Any]:
         if limit == 0:
             return []
-        conversation_id = await self._conversation()
+        conversation_id = await self._conversation(client)
         order = "asc" if limit is None else "desc"
         items: list[Any] = []
-        pages = self._openai_client.conversations.items.list(conversation_id, order=order)  # type: ignore[arg-type]
+        pages = client.conversations.items.list(conversation_id, order=order)  # type: ignore[arg-type]
         async with contextlib.aclosing(aiter(pages)) as found:  # type: ignore[type-var]
             async for item in found:
                 items.append(item.model_dump(exclude_unset=True))
@@ -134,9 +146,8 @@ class OpenAIConversationsSession(SessionABC):
             return
         # The server gives items ids of its own and refuses those that it has seen.
         items = [_without_id(item) for item in items]
-        async with self._lock():
-            conversation_id = await self._conversation()
-            client = self._openai_client
+        async with self._requests() as client:
+            conversation_id = await self._conversation(client)
             if len(items) > _ITEMS_PER_REQUEST:
                 client = client.with_options(max_retries=0)
             for start in range(0, len(items), _ITEMS_PER_REQUEST):
@@ -162,21 +173,21 @@ class OpenAIConversationsSession(SessionABC):
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove and return the latest item; None when there is none."""
-        async with self._lock():
-            latest = await self._get_items(1)
+        async with self._requests() as client:
+            latest = await self._get_items(client, 1)
             if not latest:
                 return None
-            await self._openai_client.conversations.items.delete(
-                str(latest[0]["id"]), conversation_id=await self._conversation()
+            await client.conversations.items.delete(
+                str(latest[0]["id"]), conversation_id=await self._conversation(client)
             )
             return latest[0]
 
     async def clear_session(self) -> None:
         """Delete the conversation; the next call makes a new one."""
-        async with self._lock():
+        async with self._requests() as client:
             if self._session_id is None:
                 return
-            await self._openai_client.conversations.delete(self._session_id)
+            await client.conversations.delete(self._session_id)
             self._session_id = None
 
 

@@ -8,6 +8,8 @@ import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
+import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI, DefaultAioHttpClient
@@ -15,15 +17,21 @@ from openai import AsyncOpenAI, DefaultAioHttpClient
 from agentstream import (
     Agent,
     AnswerTooLargeError,
+    ModelRetrySettings,
+    ModelSettings,
     ModelStalledError,
     ModelStreamError,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
+    RedirectError,
     RunConfig,
     Runner,
     TimeLimits,
     UserError,
+    retry_policies,
 )
+from agentstream.mcp import MCPConnectionError, MCPServerSse, MCPServerStreamableHttp
+from agentstream.models import bounds
 from agentstream.models.wire import SSESplitter
 from tests.hostile_server import FAULTS, HostileServer, hostile_server
 
@@ -240,3 +248,178 @@ async def test_without_limits_nothing_is_counted(server: HostileServer) -> None:
     error, _, _ = await failure(model(server, "digits", "responses", "httpx2"), limits=limits)
     assert not isinstance(error, AnswerTooLargeError)
     await asyncio.sleep(0)
+
+
+LEADS_ELSEWHERE = [
+    fault
+    for fault in FAULTS
+    if fault.startswith("redirect") and fault not in ("redirect-within", "redirect-nowhere")
+]
+
+
+@BOTH
+@TRANSPORTS
+@pytest.mark.parametrize("fault", LEADS_ELSEWHERE)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_redirect_to_another_origin_is_an_error_that_names_it_and_gets_nothing(
+    server: HostileServer, fault: str, api: str, transport: str, stream: bool
+) -> None:
+    asked = model(server, fault, api, transport, max_retries=2)
+    error, _, _ = await failure(asked, stream=stream)
+    if fault == "redirect-file":
+        assert isinstance(error, RedirectError | openai.APIConnectionError)
+        return
+    assert type(error) is RedirectError
+    assert error.origin == f"http://127.0.0.1:{server.elsewhere}"
+    assert f"redirect_origins=['{error.origin}']" in str(error)
+    assert error.run_data is not None
+    assert server.received == []
+    assert len(server.requests) == (2 if fault == "redirect-twice" else 1)
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_redirect_is_no_network_error_to_a_retry_policy(
+    server: HostileServer, api: str, stream: bool
+) -> None:
+    retry = ModelRetrySettings(max_retries=3, policy=retry_policies.network_error())
+    agent = Agent(
+        name="A",
+        model=model(server, "redirect", api, "httpx2"),
+        model_settings=ModelSettings(retry=retry),
+    )
+    with pytest.raises(RedirectError):
+        if stream:
+            async for _ in Runner.run_streamed(agent, "go").stream_events():
+                pass
+        else:
+            await Runner.run(agent, "go")
+    assert len(server.requests) == 1
+
+
+@BOTH
+@TRANSPORTS
+@pytest.mark.parametrize("fault", ["redirect", "redirect-twice"])
+async def test_a_redirect_to_an_origin_that_is_allowed_is_followed(
+    server: HostileServer, fault: str, api: str, transport: str
+) -> None:
+    allowed = TimeLimits(redirect_origins=[f"http://127.0.0.1:{server.elsewhere}/"])
+    error, _, _ = await failure(model(server, fault, api, transport), limits=allowed)
+    assert not isinstance(error, RedirectError)
+    assert len(server.received) == 1
+
+
+@BOTH
+@TRANSPORTS
+async def test_a_redirect_within_an_origin_is_followed(
+    server: HostileServer, api: str, transport: str
+) -> None:
+    error, _, _ = await failure(model(server, "redirect-within", api, transport))
+    assert type(error) is ModelStreamError
+    assert len(server.requests) == 2
+
+
+async def test_a_redirect_to_no_address_is_the_clients_error(server: HostileServer) -> None:
+    error, _, _ = await failure(model(server, "redirect-nowhere", "chat", "httpx2"))
+    assert type(error) is openai.APIConnectionError
+
+
+def _redirect(given: str, place: str) -> httpx.Response:
+    return httpx.Response(307, headers={"location": place}, request=httpx.Request("POST", given))
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ("http://h.example/v1", "https://h.example/v2"),
+        ("http://h.example/v1", "http://H.example:80/v2"),
+        ("https://h.example/v1", "/v2"),
+        ("https://h.example/v1", "https:///v2"),
+        ("https://me:key@h.example/v1", "https://h.example:443/v2"),
+        ("https://b\xfccher.example/v1", "https://xn--bcher-kva.example/v2"),
+    ],
+)
+def test_these_are_one_origin(given: str, place: str) -> None:
+    bounds._check_redirect(_redirect(given, place), TimeLimits())
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ("https://h.example/v1", "http://h.example/v1"),
+        ("https://h.example/v1", "https://h.example:8443/v1"),
+        ("https://h.example/v1", "//h.example.evil.example/v1"),
+        ("https://h.example/v1", "https://h.example@evil.example/v1"),
+        ("http://h.example:8080/v1", "http://:9999/v1"),
+        ("https://h.example/v1", "https://sub.h.example/v1"),
+    ],
+)
+def test_these_are_two_origins(given: str, place: str) -> None:
+    with pytest.raises(RedirectError):
+        bounds._check_redirect(_redirect(given, place), TimeLimits())
+
+
+@pytest.mark.parametrize("given", ["https://x.example", ["x.example"], [3], None, 5, [None]])
+def test_origins_that_are_none_are_refused(given: Any) -> None:
+    with pytest.raises(UserError, match="list of origins such as"):
+        TimeLimits(redirect_origins=given)
+
+
+def test_an_error_about_a_redirect_can_be_pickled() -> None:
+    error = pickle.loads(pickle.dumps(RedirectError("elsewhere", "https://b.example")))
+    assert (error.origin, error.message) == ("https://b.example", "elsewhere")
+
+
+MCP = pytest.mark.parametrize("kind", [MCPServerSse, MCPServerStreamableHttp])
+
+
+def _following(**given: Any) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(**given, follow_redirects=True)
+
+
+@MCP
+@pytest.mark.parametrize("fault", ["redirect", "redirect-twice", "redirect-302", "redirect-303"])
+async def test_an_mcp_server_cannot_send_requests_to_another_origin(
+    server: HostileServer, fault: str, kind: Any
+) -> None:
+    params = {"url": server.url(fault), "headers": {"X-Key": "abcdefgh-1"}}
+    for more in ({}, {"httpx_client_factory": _following}):
+        with pytest.raises(MCPConnectionError, match="redirects to http://127.0.0.1:") as caught:
+            await kind({**params, **more}).connect()
+        assert f":{server.elsewhere}, which was not followed" in str(caught.value)
+    assert server.received == []
+
+
+@MCP
+@pytest.mark.parametrize(
+    "fault", ["huge-json", "bomb-json", "huge-error", "bomb-error", "bomb-gzip", "endless-line"]
+)
+async def test_what_an_mcp_server_answers_over_http_is_bounded(
+    server: HostileServer, fault: str, kind: Any
+) -> None:
+    most = 256 * KIB
+    asked = kind({"url": server.url(fault), "max_message_bytes": most})
+    tracemalloc.start()
+    try:
+        with pytest.raises(MCPConnectionError) as caught:
+            await asked.connect()
+        assert tracemalloc.get_traced_memory()[1] < ROOM
+    finally:
+        tracemalloc.stop()
+    assert server.sent < 2 * IN_FLIGHT
+    expected = {
+        "huge-json": "more than 262,144 bytes",
+        "bomb-json": "more than 262,144 bytes",
+        "bomb-gzip": "exceeded the 262144 byte limit",
+        "endless-line": "exceeded the 262144 byte limit",
+    }
+    if kind is MCPServerStreamableHttp:
+        assert expected.get(fault, "HTTP error 400") in str(caught.value)
+
+
+@MCP
+@pytest.mark.parametrize("given", [0, -1, "1", True, 1.5])
+async def test_a_limit_of_messages_that_is_none_is_refused(kind: Any, given: Any) -> None:
+    asked = kind({"url": "http://127.0.0.1:9/mcp", "max_message_bytes": given})
+    with pytest.raises(UserError, match="max_message_bytes"):
+        await asked.connect()
