@@ -9,34 +9,57 @@ from typing import NoReturn
 
 _PARTS = {
     "sandboxes": ("sandbox", "SandboxRunConfig"),
-    "realtime and voice": ("realtime", "voice", "speech_span", "speech_group_span"),
-    "hosted tracing": (
-        "add_trace_processor",
-        "agent_span",
-        "custom_span",
-        "flush_traces",
-        "function_span",
-        "gen_span_id",
-        "gen_trace_id",
-        "generation_span",
-        "get_current_span",
-        "get_current_trace",
-        "guardrail_span",
-        "handoff_span",
-        "set_trace_processors",
-        "set_trace_provider",
-        "set_tracing_export_api_key",
-        "TracingProcessor",
-    ),
-    "WebSocket transport": (
+    "realtime and voice": ("realtime", "voice"),
+    "a tracing provider of your own": ("set_trace_provider", "get_trace_provider"),
+    "the WebSocket transport": (
         "OpenAIResponsesWSModel",
+        "OpenAIResponsesWebSocketOptions",
         "ResponsesWebSocketSession",
         "responses_websocket_session",
         "set_default_openai_responses_transport",
     ),
-    "shell and patch tools": ("ApplyPatchTool", "ShellTool", "apply_diff"),
-    "programmatic tool calling": ("ProgrammaticToolCallingTool", "CustomTool"),
-    "prompt-cache harnesses": ("set_default_openai_harness",),
+    "shell and patch tools": (
+        "ApplyPatchEditor",
+        "ApplyPatchOperation",
+        "ApplyPatchResult",
+        "ApplyPatchTool",
+        "ApplyPatchToolCustomDataContext",
+        "ApplyPatchToolCustomDataExtractor",
+        "ShellActionRequest",
+        "ShellCallData",
+        "ShellCallOutcome",
+        "ShellCommandOutput",
+        "ShellCommandRequest",
+        "ShellExecutor",
+        "ShellResult",
+        "ShellTool",
+        "ShellToolContainerAutoEnvironment",
+        "ShellToolContainerNetworkPolicy",
+        "ShellToolContainerNetworkPolicyAllowlist",
+        "ShellToolContainerNetworkPolicyDisabled",
+        "ShellToolContainerNetworkPolicyDomainSecret",
+        "ShellToolContainerReferenceEnvironment",
+        "ShellToolContainerSkill",
+        "ShellToolEnvironment",
+        "ShellToolHostedEnvironment",
+        "ShellToolInlineSkill",
+        "ShellToolInlineSkillSource",
+        "ShellToolLocalEnvironment",
+        "ShellToolLocalSkill",
+        "ShellToolSkillReference",
+        "apply_diff",
+    ),
+    "programmatic tool calling": (
+        "CustomTool",
+        "CustomToolCustomDataContext",
+        "CustomToolCustomDataExtractor",
+        "ProgrammaticToolCallingTool",
+    ),
+    "registering an agent with OpenAI": (
+        "OpenAIAgentRegistrationConfig",
+        "set_default_openai_agent_registration",
+        "set_default_openai_harness",
+    ),
 }
 
 _PART_OF = {name: part for part, names in _PARTS.items() for name in names}
@@ -44,7 +67,7 @@ _PART_OF = {name: part for part, names in _PARTS.items() for name in names}
 
 def refuse(name: str, part: str) -> NoReturn:
     """Raise the ImportError for `name`, which belongs to `part`."""
-    verb = "are" if part.endswith("s") or " and " in part else "is"
+    verb = "are" if part.endswith(("sandboxes", "tools", "voice")) else "is"
     raise ImportError(
         f"agentstream has no {name!r}: {part} {verb} left to the OpenAI Agents SDK. "
         "Install it with `pip install openai-agents` and import it from `agents`."

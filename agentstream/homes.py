@@ -42,12 +42,13 @@ _NAMES: Final = {
     ),
     "handoffs": "Handoff HandoffInputData HandoffInputFilter handoff",
     "hosted_tools": (
-        "AsyncComputer CodeInterpreterTool Computer ComputerProvider ComputerTool "
+        "AsyncComputer Button CodeInterpreterTool Computer ComputerProvider ComputerTool "
         "ComputerToolCustomDataContext ComputerToolCustomDataExtractor ComputerToolSafetyCheckData "
-        "FileSearchTool HostedMCPTool "
-        "ImageGenerationTool LocalShellCommandRequest LocalShellExecutor LocalShellTool "
+        "Environment FileSearchTool HostedMCPTool "
+        "ImageGenerationTool ImageGenerationToolConfig LocalShellCommandRequest "
+        "LocalShellExecutor LocalShellTool "
         "MCPToolApprovalFunction MCPToolApprovalFunctionResult MCPToolApprovalRequest Tool "
-        "ToolSearchTool WebSearchTool"
+        "ToolSearchTool WebSearchTool WebSearchToolImageSettings"
     ),
     "items": (
         "CompactionItem HandoffCallItem HandoffOutputItem InputItem ItemHelpers "
@@ -56,6 +57,7 @@ _NAMES: Final = {
         "ToolCallOutputItem ToolSearchCallItem ToolSearchOutputItem"
     ),
     "limits": "TimeLimits",
+    "logger": "enable_verbose_stdout_logging",
     "model_settings": "ModelRetryBackoffSettings ModelRetrySettings ModelSettings",
     "models.base": "Model ModelProvider ModelTracing",
     "models.chat": "OpenAIChatCompletionsModel",
@@ -76,9 +78,11 @@ _NAMES: Final = {
     "recorded_run": "RecordedRun load_run",
     "recording": "recording",
     "run.config": (
-        "CallModelData ModelInputData RunConfig RunErrorData RunErrorHandlerInput "
-        "RunErrorHandlerResult RunErrorHandlers ToolErrorFormatter ToolErrorFormatterArgs "
-        "ToolExecutionConfig"
+        "CallModelData ModelInputData OutputGuardrailBlockedMessageArgs "
+        "OutputGuardrailBlockedMessageFormatter ReasoningItemIdPolicy RunConfig RunErrorData "
+        "RunErrorHandler RunErrorHandlerInput RunErrorHandlerResult RunErrorHandlers "
+        "ToolErrorFormatter ToolErrorFormatterArgs ToolExecutionConfig ToolNameCollisionPolicy "
+        "ToolNotFoundBehavior"
     ),
     "run.hooks": "AgentHooks RunHooks",
     "run.repl": "run_demo_loop",
@@ -93,9 +97,19 @@ _NAMES: Final = {
         "ToolOutputText ToolOutputTextDict"
     ),
     "tools": (
-        "FunctionTool FunctionToolResult default_tool_error_function function_tool tool_namespace"
+        "FunctionTool FunctionToolCustomDataContext FunctionToolCustomDataExtractor "
+        "FunctionToolResult ToolCaller default_tool_error_function function_tool tool_namespace"
     ),
-    "tracing": "enable_verbose_stdout_logging set_tracing_disabled trace",
+    "tracing": (
+        "AgentSpanData CustomSpanData FunctionSpanData GenerationSpanData GuardrailSpanData "
+        "HandoffSpanData MCPListToolsSpanData ResponseSpanData Span SpanData SpanError "
+        "SpeechGroupSpanData SpeechSpanData TaskSpanData Trace TracingProcessor "
+        "TranscriptionSpanData TurnSpanData add_trace_processor agent_span custom_span "
+        "flush_traces function_span gen_span_id gen_trace_id generation_span get_current_span "
+        "get_current_trace guardrail_span handoff_span mcp_tools_span response_span "
+        "set_trace_processors set_tracing_disabled set_tracing_export_api_key speech_group_span "
+        "speech_span task_span trace transcription_span turn_span"
+    ),
     "usage": "Usage",
 }
 

@@ -15,6 +15,7 @@ from typing import (
     Literal,
     NotRequired,
     Protocol,
+    Required,
     TypeAlias,
     TypeVar,
 )
@@ -41,6 +42,30 @@ if TYPE_CHECKING:
 
 Environment: TypeAlias = Literal["mac", "windows", "ubuntu", "browser"]
 Button: TypeAlias = Literal["left", "right", "wheel", "back", "forward"]
+
+
+class WebSearchToolImageSettings(TypedDict, total=False):
+    """Images among what `WebSearchTool` finds: `max_results`, and whether with a `caption`."""
+
+    max_results: int
+    caption: bool
+
+
+class ImageGenerationToolConfig(TypedDict, total=False):
+    """As `ImageGenerationTool` takes it, and the API; ``type`` is required."""
+
+    type: Required[Literal["image_generation"]]
+    action: Literal["generate", "edit", "auto"]
+    background: Literal["transparent", "opaque", "auto"]
+    input_fidelity: Literal["high", "low"] | None
+    input_image_mask: dict[str, str]
+    model: str
+    moderation: Literal["auto", "low"]
+    output_compression: int
+    output_format: Literal["png", "webp", "jpeg"]
+    partial_images: int
+    quality: Literal["low", "medium", "high", "xhigh", "max", "auto"]
+    size: str
 
 
 @dataclass
@@ -73,7 +98,7 @@ class WebSearchTool:
     search_context_size: Literal["low", "medium", "high"] = "medium"
     external_web_access: bool | None = None
     search_content_types: list[Literal["text", "image"]] | None = None
-    image_settings: dict[str, Any] | None = None
+    image_settings: WebSearchToolImageSettings | None = None
 
     @property
     def name(self) -> str:
@@ -154,7 +179,7 @@ class ImageGenerationTool:
     'image_generation'
     """
 
-    tool_config: ImageGeneration
+    tool_config: ImageGenerationToolConfig | ImageGeneration
 
     @property
     def name(self) -> str:

@@ -119,7 +119,19 @@ class FunctionToolResult:
 
 @dataclass
 class FunctionToolCustomDataContext:
-    """What `FunctionTool.custom_data_extractor` may look at."""
+    """What `FunctionTool.custom_data_extractor` may look at.
+
+    Attributes
+    ----------
+    tool_context : ToolContext
+        The context of the call.
+    tool : FunctionTool
+        The tool.
+    output
+        What it returned.
+    raw_item : dict
+        The output as the model is sent it.
+    """
 
     tool_context: ToolContext[Any]
     tool: FunctionTool

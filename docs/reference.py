@@ -35,7 +35,7 @@ GROUPS = {
     "Models": ("models", "model_settings"),
     "Sessions": ("sessions",),
     "Errors": ("errors",),
-    "Accepted, without effect": ("tracing",),
+    "Traces and spans of your program": ("tracing", "logger"),
 }
 """Titles, and the modules below ``agentstream`` whose names stand there."""
 

@@ -23,6 +23,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "sandbox",
         "voice",
         "tracing",
+        "logger",
         "json_text",
         "settings_dict",
         "unprinted",
@@ -58,6 +59,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("batch",),
     ("testing",),
     ("homes", "__init__"),
+    ("compat",),
     ("__main__",),
 )
 """Lowest first. A name is a module of the package, or a folder with all that is in it."""
@@ -73,6 +75,7 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("notebook.show", "__init__"): "show(agent, input) starts a run, by the public name",
     ("testing.notebooks_template", "__init__"): "the template's run is recorded as a reader would",
     ("notebook.chat", "__init__"): "each turn of chat(agent) is a run, by the public name",
+    ("notebook.magic", "compat"): "%agentstream_compat installs the import hook, from above",
     ("run.config", "sessions.base"): "a name that is no setting is told where it is written",
     ("run.state", "run.state_json"): "RunState.to_json() is the SDK's name; its format is a module",
 }

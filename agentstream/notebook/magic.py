@@ -119,6 +119,17 @@ def _one_line(error: Exception) -> str:
     return f"{said} ({hint}{'; ' * bool(hint)}%tb shows the traceback)"
 
 
+def _agentstream_compat(line: str) -> None:
+    """Let ``import agents`` find agentstream in this kernel, from now on.
+
+    Run it before the first cell that imports ``agents``. ``agentstream.compat.uninstall()`` takes
+    it back.
+    """
+    from ..compat import install
+
+    install()
+
+
 class AgentMagic:
     """The magics of one shell, and the sessions of its agents."""
 
@@ -137,6 +148,7 @@ class AgentMagic:
         agent.__doc__ = HELP
         for kind in ("line", "cell"):
             self.shell.register_magic_function(no_var_expand(agent), kind, "agent")
+        self.shell.register_magic_function(_agentstream_compat, "line", "agentstream_compat")
         self.shell.input_transformers_post.append(self.awaited)
         self.shell.Completer.custom_matchers.append(self.matcher)
 
@@ -144,6 +156,7 @@ class AgentMagic:
         """Take the magics away."""
         for kind in ("line", "cell"):
             self.shell.magics_manager.magics[kind].pop("agent", None)
+        self.shell.magics_manager.magics["line"].pop("agentstream_compat", None)
         self.shell.input_transformers_post.remove(self.awaited)
         self.shell.Completer.custom_matchers.remove(self.matcher)
 

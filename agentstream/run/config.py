@@ -111,12 +111,29 @@ ToolErrorFormatter: TypeAlias = Callable[[ToolErrorFormatterArgs[Any]], Any]
 
 @dataclass
 class OutputGuardrailBlockedMessageArgs(Generic[TContext]):
-    """What a function given as `output_guardrail_blocked_message` is given."""
+    """What a function given as `output_guardrail_blocked_message` is given.
+
+    Attributes
+    ----------
+    default_message : str
+        What is kept if the function returns None.
+    guardrail_name : str
+        Which guardrail refused the output.
+    agent : Agent
+        Whose output it was.
+    run_context : RunContextWrapper
+        The run's context.
+    """
 
     default_message: str
     guardrail_name: str
     agent: Agent[Any]
     run_context: RunContextWrapper[TContext]
+
+
+OutputGuardrailBlockedMessageFormatter: TypeAlias = Callable[
+    [OutputGuardrailBlockedMessageArgs[Any]], str | None
+]
 
 
 @dataclass
@@ -342,7 +359,7 @@ trace_metadata
     tool_execution: ToolExecutionConfig | None = None
     tool_not_found_behavior: ToolNotFoundBehavior = "raise_error"
     tool_name_collision_policy: ToolNameCollisionPolicy = "error"
-    output_guardrail_blocked_message: str | Callable[..., Any] | None = None
+    output_guardrail_blocked_message: str | OutputGuardrailBlockedMessageFormatter | None = None
     limits: TimeLimits = field(default_factory=TimeLimits)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,88 @@
+"""Which module of ours answers for which of the SDK's."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TWINS: Final[dict[str, tuple[str, ...]]] = {
+    "agent": ("agent",),
+    "agent_output": ("agent_output",),
+    "computer": ("hosted_tools",),
+    "decorators": ("decorators",),
+    "exceptions": ("errors",),
+    "extensions": ("extensions",),
+    "extensions.handoff_filters": ("extensions.handoff_filters",),
+    "extensions.handoff_prompt": ("extensions.handoff_prompt",),
+    "function_schema": ("function_schema",),
+    "guardrail": ("guardrails",),
+    "handoffs": ("handoffs", "extensions.handoff_history"),
+    "handoffs.history": ("extensions.handoff_history",),
+    "items": ("items",),
+    "lifecycle": ("run.hooks",),
+    "logger": ("logger",),
+    "mcp": ("mcp",),
+    "mcp.server": ("mcp",),
+    "mcp.util": ("mcp",),
+    "memory": ("sessions",),
+    "memory.openai_conversations_session": ("sessions",),
+    "memory.session": ("sessions",),
+    "memory.session_settings": ("sessions",),
+    "memory.sqlite_session": ("sessions",),
+    "model_settings": ("model_settings",),
+    "models": ("models.base",),
+    "models.interface": ("models.base",),
+    "models.multi_provider": ("models.provider",),
+    "models.openai_chatcompletions": ("models.chat",),
+    "models.openai_provider": ("models.provider",),
+    "models.openai_responses": ("models.responses",),
+    "prompts": ("prompts",),
+    "repl": ("run.repl",),
+    "result": ("run.result",),
+    "retry": ("models.retry",),
+    "run": ("run.runner", "run.config"),
+    "run_config": ("run.config",),
+    "run_context": ("run_context",),
+    "run_error_handlers": ("run.config",),
+    "run_state": ("run.state",),
+    "stream_events": ("events",),
+    "strict_schema": ("schema",),
+    "tool": ("tools", "hosted_tools", "tool_output"),
+    "tool_context": ("tool_context",),
+    "tool_guardrails": ("guardrails",),
+    "tracing": ("tracing",),
+    "tracing.create": ("tracing",),
+    "tracing.processor_interface": ("tracing",),
+    "tracing.span_data": ("tracing",),
+    "tracing.spans": ("tracing",),
+    "tracing.traces": ("tracing",),
+    "usage": ("usage",),
+    "version": ("",),
+}
+"""Module below ``agents`` to those below ``agentstream`` that have its names."""
+
+LEFT_OUT: Final[dict[str, str]] = {
+    "apply_diff": "shell and patch tools",
+    "editor": "shell and patch tools",
+    "extensions.experimental": "experimental extensions",
+    "extensions.sandbox": "sandboxes",
+    "realtime": "realtime and voice",
+    "responses_websocket_session": "the WebSocket transport",
+    "sandbox": "sandboxes",
+    "voice": "realtime and voice",
+}
+"""Module below ``agents``, with all that is in it, to what it is a part of."""
+
+
+def part_of(module: str) -> str | None:
+    """The part that is left to the SDK and has this module; None if there is no such part.
+
+    Examples
+    --------
+    >>> part_of("voice.pipeline")
+    'realtime and voice'
+    >>> part_of("tool") is None
+    True
+    """
+    names = module.split(".")
+    outer = [".".join(names[:length]) for length in range(1, len(names) + 1)]
+    return next((LEFT_OUT[one] for one in outer if one in LEFT_OUT), None)
