@@ -186,6 +186,9 @@ class ToolCallOutputItem(RunItemBase[Any]):
     ----------
     output
         The value that the tool returned, as it is; `raw_item` has it as the model sees it.
+    display : list of dict or None
+        What the view shows of a figure, an image or a frame, as plain data; None for what is text.
+        Not in the SDK.
     """
 
     raw_item: Any
@@ -193,6 +196,7 @@ class ToolCallOutputItem(RunItemBase[Any]):
     type: Literal["tool_call_output_item"] = "tool_call_output_item"
     tool_origin: Any = None
     custom_data: dict[str, Any] | None = None
+    display: list[dict[str, Any]] | None = field(default=None, repr=False)
 
     @property
     def call_id(self) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import BaseModel, TypeAdapter, ValidationError, model_validator
 from typing_extensions import TypedDict
 
+from .displays import Displayed, content_of, displayed, is_displayable, pixels_of
 from .errors import UserError
 
 
@@ -81,6 +82,43 @@ class ToolOutputImage(BaseModel):
         if self.image_url is None and self.file_id is None:
             raise ValueError("At least one of image_url or file_id must be provided")
         return self
+
+    @classmethod
+    def of(
+        cls, value: Any, *, detail: Literal["low", "high", "auto"] | None = None
+    ) -> ToolOutputImage:
+        r"""Make the image of a figure, an image, a chart, or anything that draws itself.
+
+        Not in the SDK. A tool need not call it: a figure that it returns is shown to the model as
+        it is. It is for `detail`, and for tools that run with the SDK as well.
+
+        Parameters
+        ----------
+        value
+            A figure of matplotlib (or its axes), plotly or altair; an image of Pillow; the bytes of
+            a PNG, JPEG, GIF or WebP; an array of pixels; a frame; any object with a
+            ``_repr_png_``.
+        detail : {"low", "high", "auto"}, optional
+            How closely the model looks at it.
+
+        Raises
+        ------
+        UserError
+            There is no picture of it.
+
+        Examples
+        --------
+        >>> ToolOutputImage.of(b"GIF89a\x01\x00\x01\x00").image_url
+        'data:image/gif;base64,R0lGODlhAQABAA=='
+        """
+        picture = pixels_of(value)
+        why = "it is no figure, image or chart, and has no _repr_png_"
+        if picture is None and is_displayable(value):
+            content = content_of(value)
+            picture, why = content.picture, content.text
+        if picture is None:
+            raise UserError(f"There is no picture of this {type(value).__name__}: {why[:500]}")
+        return cls(image_url=picture.url, detail=detail)
 
 
 class ToolOutputImageDict(TypedDict, total=False):
@@ -236,6 +274,24 @@ def tool_output_param(
     if parts and all(part is not None for part in parts):
         return [_part_param(part) for part in parts if part is not None]
     return str(output)
+
+
+def displayed_output(value: Any, budget: int) -> Displayed | None:
+    """What an output with figures, images or frames in it comes to; None for all others.
+
+    Parameters
+    ----------
+    value
+        What the tool returned.
+    budget : int
+        Characters of the text of one frame.
+    """
+
+    def as_part(one: Any) -> dict[str, Any] | None:
+        part = _part(one)
+        return None if part is None else _part_param(part)
+
+    return displayed(value, as_part=as_part, budget=budget)
 
 
 def _part(value: Any) -> ToolOutputPart | None:

@@ -33,6 +33,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "redaction",
         "watchers",
     ),
+    ("displays",),
     ("errors", "usage", "tool_output", "items", "events"),
     ("approvals", "run_context", "tool_context"),
     ("model_settings", "limits"),

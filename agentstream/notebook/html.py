@@ -33,7 +33,7 @@ import nh3
 
 from ..printable import clean_text
 
-__all__ = ["escape", "host_of", "image", "link", "one_block", "safe_url", "sanitise"]
+__all__ = ["escape", "host_of", "image", "link", "one_block", "safe_url", "sanitise", "svg_image"]
 
 _PROSE = frozenset(
     "a abbr b bdi blockquote br caption cite code col colgroup dd del details dfn div dl dt em h1"
@@ -277,6 +277,55 @@ def link(url: str, text: str) -> str:
         return escape(text)
     attributes = "".join(f' {name}="{value}"' for name, value in _SET_ON_LINKS.items())
     return f'<a href="{escape(target)}"{attributes}>{escape(text)}</a>'
+
+
+# An entity that stands for ten others, nine times over, is a billion of them.
+_ENTITIES = re.compile(r"<!ENTITY|<!DOCTYPE[^>]*\[", re.IGNORECASE)
+_SVG = re.compile(
+    r"\A\ufeff?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE[^>\[]*>\s*)*<svg\b", re.DOTALL
+)
+_LONGEST_SVG = 1_000_000
+
+
+def svg_image(svg: str, alt: str = "") -> str:
+    """Build an image of an SVG drawing.
+
+    A browser runs no script of what an ``<img>`` embeds, follows no link and loads nothing for it;
+    so a drawing that holds some is shown without.
+
+    Parameters
+    ----------
+    svg : str
+        The drawing's text.
+    alt : str
+        Text for those who do not see the image.
+
+    Returns
+    -------
+    str
+        An ``<img>`` element, or an escaped note where it is no drawing, is too long, or defines
+        entities.
+
+    Examples
+    --------
+    >>> svg_image("<p>")
+    '[image not shown: it is no SVG drawing]'
+    """
+    svg = clean_text(svg)
+    beginning = _SVG.match(svg[:10_000])
+    if len(svg) > _LONGEST_SVG:
+        note = f"image not shown: its SVG has {len(svg):,} characters"
+    elif beginning is None:
+        note = "image not shown: it is no SVG drawing"
+    elif _ENTITIES.search(svg):
+        note = "image not shown: its SVG defines entities"
+    else:
+        if "http://www.w3.org/2000/svg" not in svg[:10_000]:  # a page needs no name of the language
+            at = beginning.end()
+            svg = f'{svg[:at]} xmlns="http://www.w3.org/2000/svg"{svg[at:]}'
+        data = base64.b64encode(svg.encode()).decode()
+        return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">'
+    return escape(f"[{alt}: {note}]" if alt else f"[{note}]")
 
 
 _DATA_URI = re.compile(r"data:image/(png|jpeg|gif|webp);base64,([A-Za-z0-9+/]+={0,2})\Z")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
+from ..displays import MOST_CHARACTERS
 from ..errors import (
     MaxTurnsExceeded,
     ModelBehaviorError,
@@ -149,6 +150,9 @@ class ToolExecutionConfig:
     max_output_characters : int or None
         How much of one output the model is told; of a longer one the middle is left out, which
         the text says. A generator is stopped there. None: all. Not in the SDK.
+    max_frame_characters : int
+        How much of one frame or array the model is told: its shape and types, as many rows as fit,
+        and a summary of its columns. Not in the SDK.
 
     Examples
     --------
@@ -159,11 +163,16 @@ class ToolExecutionConfig:
     max_function_tool_concurrency: int | None = None
     pre_approval_tool_input_guardrails: bool = False
     max_output_characters: int | None = MAX_CHARACTERS
+    max_frame_characters: int = MOST_CHARACTERS
 
     def __post_init__(self) -> None:
         most = self.max_output_characters
         if most is not None and most < 1:
             raise UserError(f"max_output_characters must be at least 1 or None, got {most}")
+        if self.max_frame_characters < 100:
+            raise UserError(
+                f"max_frame_characters must be at least 100, got {self.max_frame_characters}"
+            )
         limit = self.max_function_tool_concurrency
         if limit is not None and limit < 1:
             raise UserError(

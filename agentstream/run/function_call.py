@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from ..approvals import call_key, nested_scope
+from ..displays import Displayed, is_displayed
 from ..errors import (
     AgentsException,
     ModelBehaviorError,
@@ -26,7 +27,8 @@ from ..guardrails import (
 from ..items import ItemHelpers, RunItem, ToolApprovalItem, ToolCallOutputItem
 from ..tool_call import ToolFailure, checked_arguments, failure_answer
 from ..tool_context import ToolContext
-from ..tool_output import MAX_CHARACTERS, RAISE_IT, shortened
+from ..tool_output import MAX_CHARACTERS, RAISE_IT, displayed_output, shortened
+from ..tool_thread import Collected, in_thread
 from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
 from ..trace.marks import (
     GuardrailFinished,
@@ -37,6 +39,7 @@ from ..trace.marks import (
     ToolStarted,
     ToolWarned,
 )
+from .config import ToolExecutionConfig
 from .error_text import error_text
 from .interrupts import ending_alone, failed
 from .options import RunOptions, call, custom_data
@@ -50,6 +53,10 @@ NOT_APPROVED = "Tool execution was not approved."
 # What is on record for a tool that was at work where the run failed.
 FAILED = "An error occurred while running the tool. It may have done part of its work."
 WITHHELD = "The tool was run. Its output is withheld, because the run failed before it was checked."
+
+
+DRAWING_SECONDS = 60.0
+"""How long what a tool returned may take to be drawn."""
 
 
 class NestedInterruption(BaseException):
@@ -206,7 +213,7 @@ class FunctionCall:
         self._forget_nested()
         keep(self.output(WITHHELD))  # until its guardrails have seen it
         failed = value.why if isinstance(value, ToolFailure) else None
-        self.options.mark(ToolFinished(self.raw.call_id, failed, value))
+        self.options.mark(ToolFinished(self.raw.call_id, failed, value, item.display))
         item = await self.answer(value, item)
         keep(item)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
@@ -223,7 +230,7 @@ class FunctionCall:
         value = await Watched(invoked, self.tool.name, self.warned)
         value = await self.reworded(value)
         try:
-            return value, self.declared(value)
+            return value, self.declared(value, await self.displayed(value))
         except UserError:
             raise  # It is not what its tool declares.
         except Exception as error:  # noqa: BLE001 - whatever the value's own __str__ raises
@@ -335,10 +342,29 @@ class FunctionCall:
             item.custom_data = await custom_data(tool.custom_data_extractor, context)
         return item
 
-    def declared(self, value: Any) -> ToolCallOutputItem:
+    async def displayed(self, value: Any) -> Displayed | None:
+        """What is shown of a figure or a frame; drawn in a thread, as it takes a while."""
+        declares = self.tool.output_json_schema is not None or self.tool._output_type_adapter
+        if declares or not is_displayed(value):
+            return None
+        execution = self.options.config.tool_execution or ToolExecutionConfig()
+        try:
+            async with asyncio.timeout(DRAWING_SECONDS):
+                return await in_thread(
+                    displayed_output, [value, execution.max_frame_characters], {}, Collected(None)
+                )
+        except TimeoutError:
+            self.warned(f"returned what could not be drawn within {DRAWING_SECONDS:g} s")
+            return Displayed([{"type": "input_text", "text": f"{type(value).__name__}: not drawn"}])
+
+    def declared(self, value: Any, shown: Displayed | None) -> ToolCallOutputItem:
         """The item with what the function returned, in the form that its tool declares."""
         if isinstance(value, ToolFailure):
             return self.output(value)
+        if shown is not None:
+            call_id, kind = self.raw.call_id, "function_call_output"
+            raw = {"call_id": call_id, "output": shown.parts, "type": kind}
+            return ToolCallOutputItem(self.agent, raw, output=value, display=shown.blocks)
         schema, adapter = self.tool.output_json_schema, self.tool._output_type_adapter
         return self.output(value, output_json_schema=schema, output_type_adapter=adapter)
 

@@ -82,6 +82,14 @@ def arguments(part: Part) -> dict[str, Any] | None:
     return parse_arguments(part.arguments) if part.input else None
 
 
+def told_texts(told: Any) -> list[str]:
+    """Return the texts in what a model was told of an output."""
+    if isinstance(told, str):
+        return [told]
+    parts = told if isinstance(told, list) else []
+    return [str(get(one, "text")) for one in parts if get(one, "text")]
+
+
 def output(part: Part) -> str | None:
     """Return what came back as text: a tool's output, a search's pages, an interpreter's logs."""
     if part.kind == "web_search":
@@ -97,4 +105,6 @@ def output(part: Part) -> str | None:
         return json.dumps(names, ensure_ascii=False) if names else None
     if part.kind == "image_generation":
         return None
+    if part.display and part.told is not None:
+        return "\n".join(told_texts(part.told))
     return output_text(part.output) if part.has_output and part.output is not None else None

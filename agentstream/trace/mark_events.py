@@ -99,7 +99,7 @@ def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
     part.error = mark.error
     if mark.output is not None and not part.has_output:
         # The item with the output comes when all calls of the turn have ended.
-        part.output, part.has_output = mark.output, True
+        part.output, part.has_output, part.display = mark.output, True, get(mark, "display")
     if part.is_open:
         trace.end_part(part, t, "completed" if mark.error is None else "failed")
     trace.touch(part)

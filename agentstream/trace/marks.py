@@ -101,11 +101,15 @@ class ToolWarned:
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    """The function behind a call returned ``output``, or failed with ``error``."""
+    """The function behind a call returned ``output``, or failed with ``error``.
+
+    ``display`` is what is shown of an output that is a figure or a frame.
+    """
 
     call_id: str
     error: str | None = None
     output: Any = None
+    display: list[dict[str, Any]] | None = None
     type: Literal["mark.tool_finished"] = "mark.tool_finished"
 
 

@@ -248,6 +248,11 @@ class Part:
         The step a hosted tool reported last, such as ``"searching"``.
     output
         What a tool returned, as the run gave it.
+    display
+        What is shown of an output that is a figure, an image or a frame: blocks of plain data.
+        Empty for what is text, None where nobody has looked yet.
+    told
+        What the model is told of an output: text or content parts.
     nested
         The trace of the agent that runs as this tool.
     warnings
@@ -277,6 +282,8 @@ class Part:
     image: str | None = None
     output: Any = None
     has_output: bool = False
+    display: list[dict[str, Any]] | None = None
+    told: Any = None
     error: str | None = None
     progress: tuple[str, float | None] | None = None
     approval: Approval | None = None

@@ -121,6 +121,7 @@ def _output(trace: Trace, item: Any, item_type: str, raw: Any, t: float) -> Part
     given = get(item, "output")
     part.output = given if given is not None else get(raw, "output", get(raw, "tools"))
     part.has_output = True
+    part.display, part.told = get(item, "display"), get(raw, "output")
     if item_type == "mcp_approval_response_item":
         approved = bool(get(raw, "approve", False))
         if part.approval is not None:

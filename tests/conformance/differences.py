@@ -56,6 +56,11 @@ DIFFERENCES: dict[str, str] = {
         "The SDK tells the model '<generator object ...>'. Here the pieces are the output, and an "
         "endless generator is stopped."
     ),
+    "a frame is told by its head and summary, a figure is seen": (
+        "The SDK tells the model str(output): of a frame what pandas prints, of a figure "
+        "'Figure(640x480)'. Here a frame is told by its shape, types, head and summary, and a "
+        "figure, an image or a chart is an image part beside a text that says what it is."
+    ),
     "a huge output is cut for the model": (
         "The SDK sends it whole, and the server refuses it. Here the middle of what is longer than "
         "a million characters is left out, which the text says; RunConfig's tool_execution sets "

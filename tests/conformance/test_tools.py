@@ -725,6 +725,32 @@ async def test_a_tool_may_be_a_generator(sdk, server):
     return await told(sdk, server, words) == "one two"
 
 
+@differs(
+    "a frame is told by its head and summary, a figure is seen",
+    theirs=["str", "str"],
+    ours=["input_text", "input_text", "input_image"],
+)
+async def test_a_tool_may_return_a_frame_and_a_figure(sdk, server):
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    @sdk.function_tool
+    def frame() -> Any:
+        """Load the data."""
+        return DataFrame({"a": range(3)})
+
+    @sdk.function_tool
+    def figure() -> Any:
+        """Draw the data."""
+        return Figure()
+
+    found = []
+    for tool in (frame, figure):
+        output = await told(sdk, server, tool)
+        found += ["str"] if isinstance(output, str) else [part["type"] for part in output]
+    return found
+
+
 @differs("a huge output is cut for the model", theirs=[False, True], ours=[True, False])
 async def test_a_huge_output_is_bounded(sdk, server):
     @sdk.function_tool

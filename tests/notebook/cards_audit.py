@@ -121,7 +121,7 @@ def part(kind: str, item_type: str | None = None, **fields: Any) -> Part:
     made.body, made.input = Text(body), Text(given)
     for name, value in fields.items():
         setattr(made, name, value)
-    made.has_output = made.output is not None
+    made.has_output = made.output is not None or bool(made.display)
     return made
 
 
@@ -156,6 +156,7 @@ def every_kind(text: str, *, url: str | None = None) -> dict[str, Part]:
                 {"type": "image", "file_id": text},
             ]
         ),
+        "tool, displayed": tool(display=hostile_blocks(text, url), told=hostile_told(text, url)),
         "tool, writing": tool(arguments=text, status="in_progress", called=None, ended=None),
         "tool, waiting": tool(name=text, call_id=text, status="awaiting_approval", ended=None),
         "tool, progress": tool(status="running", ended=None, progress=(text, 0.3)),
@@ -201,6 +202,39 @@ def every_kind(text: str, *, url: str | None = None) -> dict[str, Part]:
         "compaction": part("compaction", item={"encrypted_content": text}),
         "custom": part("custom", "new_call", name=text, item={"type": "new_call", text: text}),
     }
+
+
+def hostile_blocks(text: str, url: str) -> list[Any]:
+    """Return a block of each kind, with `text` in each place."""
+    return [
+        {"type": "text", "text": text},
+        {"type": "markdown", "text": text},
+        {"type": "html", "html": text, "text": text},
+        {"type": "svg", "svg": text, "text": text},
+        {"type": "svg", "svg": f"<svg><title>{text}</title></svg>", "text": text},
+        {"type": "image", "url": url, "text": text},
+        {"type": "image", "url": PNG_URI, "text": text},
+        {"type": "part", "part": {"type": "input_image", "image_url": url}},
+        {"type": text, "text": text},
+        {
+            "type": "table",
+            "columns": [text],
+            "rows": [[text], text, [1.5]],
+            "rows_in_all": 9,
+            "columns_in_all": 1,
+        },
+        text,
+    ]
+
+
+def hostile_told(text: str, url: str) -> list[Any]:
+    """Return what a model may have been told, with `text` in each place."""
+    return [
+        {"type": "input_text", "text": text},
+        {"type": "input_image", "image_url": url},
+        {"type": "input_file", "filename": text},
+        text,
+    ]
 
 
 def quoted(text: str) -> str:

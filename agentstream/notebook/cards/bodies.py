@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...displays import displayed
 from ...trace import content
 from ...trace.parts import Part, get, parse_arguments, plain
 from ..html import escape
+from .displays import display_brief, display_html, is_picture_or_table, told_html
 from .prose import source_links
 from .shell import Body
 from .values import (
@@ -126,8 +128,11 @@ def arguments_brief(given: dict[str, Any] | None, text: str) -> str:
 
 def output(part: Part, limit: int, *, label: str = "Output") -> str:
     """Show what a call returned."""
-    if not part.has_output or part.output is None:
+    if not part.has_output or (part.output is None and not part.display):
         return ""
+    if blocks := _blocks(part):
+        html = display_html(blocks, limit)
+        return labelled(label, html + told_html(part.told, limit), "output")
     html = value_html(part.output, limit)
     return labelled(label, html or '<p class="as-more">Nothing</p>', "output")
 
@@ -135,7 +140,23 @@ def output(part: Part, limit: int, *, label: str = "Output") -> str:
 def _asked_and_got(part: Part, given: dict[str, Any] | None) -> tuple[str, str]:
     asked = arguments_brief(given, part.arguments[:1_000]) if part.called is not None else ""
     ended = part.has_output and not part.is_open and part.output is not None
-    return asked, value_brief(part.output) if ended else ""
+    if not ended:
+        return asked, ""
+    blocks = _blocks(part)
+    return asked, display_brief(blocks) if blocks else value_brief(part.output)
+
+
+def _is_shown_open(part: Part) -> bool:
+    blocks = _blocks(part)
+    return is_picture_or_table(blocks) if blocks else is_shown_open(part.output)
+
+
+def _blocks(part: Part) -> list[dict[str, Any]]:
+    """What is shown of a figure or a frame; of a run of the SDK it is drawn when looked at."""
+    if part.display is None:
+        shown = displayed(part.output)
+        part.display = [] if shown is None else shown.blocks
+    return part.display
 
 
 # -- one function a kind --
@@ -145,7 +166,7 @@ def _tool(part: Part, limit: int) -> Body:
     free = part.item_type == "custom_tool_call"
     given = None if free else parse_arguments(part.arguments[: 10 * limit])
     shown = arguments(part, limit, "Input" if free else "Arguments")
-    unfold = part.has_output and is_shown_open(part.output)
+    unfold = part.has_output and _is_shown_open(part)
     return Body(shown + output(part, limit), *_asked_and_got(part, given), unfold)
 
 
@@ -235,7 +256,7 @@ def _mcp_call(part: Part, limit: int) -> Body:
     shown = arguments(part, limit) + output(part, limit)
     asked, got = _asked_and_got(part, given)
     asked = _on(server, asked)
-    return Body(shown, asked, got, part.has_output and is_shown_open(part.output))
+    return Body(shown, asked, got, part.has_output and _is_shown_open(part))
 
 
 def _on(server: Any, asked: str) -> str:
@@ -283,7 +304,7 @@ def _computer(part: Part, limit: int) -> Body:
     shown += labelled("Safety checks", listed(items, "checks"), "input")
     shown += output(part, limit, label="Screen")
     brief = ", ".join(str(get(one, "type", "")) for one in done[:4])
-    return Body(shown if done else output(part, limit), brief, "", is_shown_open(part.output))
+    return Body(shown if done else output(part, limit), brief, "", _is_shown_open(part))
 
 
 def _shell(part: Part, limit: int) -> Body:

@@ -6,9 +6,7 @@ how much was left out.
 
 from __future__ import annotations
 
-import base64
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -185,22 +183,6 @@ def _cell(value: Any) -> str:
     return f'<td class="as-number">{escape(text)}</td>'
 
 
-def _is_frame(value: Any) -> bool:
-    # A value can only be a DataFrame if someone has loaded pandas.
-    frame = getattr(sys.modules.get("pandas"), "DataFrame", None)
-    return frame is not None and isinstance(value, frame)
-
-
-def _frame_html(frame: Any) -> str:
-    shown = frame.iloc[:_ROWS, :_COLUMNS]
-    index = [str(one) for one in shown.index]
-    numbered = index == [str(at) for at in range(len(index))]
-    columns = [str(name) for name in shown.columns]
-    rows = list(shown.itertuples(index=not numbered, name=None))
-    names = columns if numbered else [str(frame.index.name or ""), *columns]
-    return table(names, rows, rows_in_all=len(frame), columns_in_all=len(frame.columns))
-
-
 def _is_records(value: Any) -> bool:
     """Whether a list is a table: dicts of plain values."""
     return isinstance(value, list) and all(
@@ -241,24 +223,6 @@ def picture(source: str, alt: str) -> str:
     else:
         note = "[image that cannot be shown]"
     return f'<p class="as-image">{escape(note)}</p>'
-
-
-def _picture_of(value: Any) -> str | None:
-    """Return the ``data:`` URI of an object that is a picture, such as Pillow's."""
-    if isinstance(value, (bytes, bytearray)):
-        data: Any = bytes(value)
-    else:
-        draw = getattr(type(value), "_repr_png_", None)
-        if not callable(draw):
-            return None
-        try:
-            data = draw(value)
-        except (OSError, ValueError, TypeError, AttributeError, RuntimeError):
-            return None
-    if not isinstance(data, bytes) or len(data) > _LONGEST_IMAGE:
-        return None
-    encoded = base64.b64encode(data).decode()
-    return as_data_uri(encoded) if encoded.startswith(tuple(_FORMATS)) else None
 
 
 # -- content parts --
@@ -314,12 +278,8 @@ def value_html(value: Any, limit: int = LIMIT) -> str:
     """
     if isinstance(value, str):
         return text_or_json(value, limit)
-    if _is_frame(value):
-        return _frame_html(value)
     if parts := _content_parts(value):
         return parts_html(parts, limit)
-    if (drawn := _picture_of(value)) is not None:
-        return picture(drawn, "Output")
     if _is_records(value) and value:
         return _records_html(value)
     value = plain(value)
@@ -335,9 +295,7 @@ def is_shown_open(value: Any) -> bool:
     parts = _content_parts(value)
     if parts:
         return any(one["type"] in _IMAGES for one in parts)
-    return (
-        _is_frame(value) or _picture_of(value) is not None or (_is_records(value) and bool(value))
-    )
+    return _is_records(value) and bool(value)
 
 
 def value_brief(value: Any, longest: int = 60) -> str:
@@ -346,14 +304,10 @@ def value_brief(value: Any, longest: int = 60) -> str:
         if value.startswith("data:image/"):
             return "image"
         return one_line(value, longest)
-    if _is_frame(value):
-        return f"{len(value):,} rows \N{MULTIPLICATION SIGN} {len(value.columns):,} columns"
     if parts := _content_parts(value):
         texts = [str(one.get("text", "")) for one in parts if one["type"] in _TEXTS]
         kind = str(parts[0]["type"]).removeprefix("input_")
         return one_line(", ".join(texts), longest) if texts else kind
-    if _picture_of(value) is not None:
-        return "image"
     if _is_records(value) and value:
         return f"{len(value):,} row{'s' * (len(value) != 1)}"
     value = plain(value)

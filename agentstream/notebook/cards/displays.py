@@ -1,0 +1,124 @@
+"""Figures, images and frames in a card: the picture or table, and what the model got of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from ...displays import picture_of_url
+from ..html import escape, sanitise, svg_image
+from ..markdown import rendered
+from .values import LIMIT, more, one_line, parts_html, picture, preformatted, table, text_or_json
+
+__all__ = ["display_brief", "display_html", "is_picture_or_table", "told_html"]
+
+_MOST_BLOCKS = 60
+_LONGEST_HTML = 200_000
+_LEAST = 200
+
+
+def display_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
+    """Show blocks of an output, of a question, or of what a tool displayed.
+
+    Parameters
+    ----------
+    blocks : sequence of dict
+        As `agentstream.displays` makes them, or a recording holds them.
+    limit : int
+        Characters of one text.
+
+    Examples
+    --------
+    >>> display_html([{"type": "html", "html": "<b onclick='x()'>bold</b>"}])
+    '<div class="as-html"><b>bold</b></div>'
+    """
+    shown, left = [], limit
+    for block in blocks[:_MOST_BLOCKS]:
+        if isinstance(block, dict):
+            shown.append(_block(block, max(left, _LEAST)))
+            left -= len(str(block.get("text") or ""))
+    return "".join(shown) + more(len(blocks) - _MOST_BLOCKS, "part")
+
+
+def _block(block: dict[str, Any], limit: int) -> str:
+    kind, text = block.get("type"), str(block.get("text") or "")
+    if kind == "image":
+        return picture(str(block.get("url") or ""), text or "Image")
+    if kind == "svg":
+        alt = one_line(text, 120)
+        return f'<div class="as-image">{svg_image(str(block.get("svg") or ""), alt)}</div>'
+    if kind == "table":
+        return _table(block)
+    if kind == "html":
+        return (
+            f'<div class="as-html">{_sanitised(str(block.get("html") or "")[:_LONGEST_HTML])}</div>'
+        )
+    if kind == "markdown":
+        return f'<div class="as-text">{rendered(text[:limit])}</div>{more(len(text) - limit)}'
+    if kind == "part" and isinstance(block.get("part"), dict):
+        return parts_html([block["part"]], limit)
+    return text_or_json(text, limit)
+
+
+# A card is made again with each change of it.
+@lru_cache(maxsize=32)
+def _sanitised(html: str) -> str:
+    return sanitise(html)
+
+
+def _table(block: dict[str, Any]) -> str:
+    columns = [str(name) for name in block.get("columns") or []]
+    rows = [list(row) for row in block.get("rows") or [] if isinstance(row, (list, tuple))]
+    counts = (int(block.get("rows_in_all") or 0), int(block.get("columns_in_all") or 0))
+    return table(columns, rows, rows_in_all=counts[0], columns_in_all=counts[1])
+
+
+def is_picture_or_table(blocks: Sequence[Any]) -> bool:
+    """Whether there is something that nobody should have to unfold."""
+    kinds = {block.get("type") for block in blocks if isinstance(block, dict)}
+    return bool(kinds - {"text"})
+
+
+def display_brief(blocks: Sequence[Any], longest: int = 60) -> str:
+    """Return blocks in a few words, for a line of text."""
+    words = []
+    for block in blocks[:_MOST_BLOCKS]:
+        if not isinstance(block, dict):
+            continue
+        if block.get("type") == "table":
+            rows, columns = block.get("rows_in_all"), block.get("columns_in_all")
+            words.append(f"{rows} rows \N{MULTIPLICATION SIGN} {columns} columns")
+        else:
+            words.append(str(block.get("text") or block.get("type") or ""))
+    return one_line(", ".join(words), longest)
+
+
+def told_html(told: Any, limit: int = LIMIT) -> str:
+    """What the model got of an output that is shown as a picture or a table, folded."""
+    if isinstance(told, str):
+        told = [{"type": "input_text", "text": told}]
+    if not isinstance(told, list) or not told:
+        return ""
+    limit = max(limit // len(told[:_MOST_BLOCKS]), _LEAST)
+    shown = "".join(_told_part(part, limit) for part in told[:_MOST_BLOCKS])
+    return (
+        '<details class="as-fold as-told"><summary>What the model got</summary>'
+        f"{shown}{more(len(told) - _MOST_BLOCKS, 'part')}</details>"
+    )
+
+
+def _told_part(part: Any, limit: int) -> str:
+    if not isinstance(part, dict):
+        return ""
+    if part.get("type") == "input_text":
+        return preformatted(str(part.get("text") or ""), limit, label="What the model got")
+    if part.get("type") != "input_image":
+        return parts_html([part], limit) if part.get("type") == "input_file" else ""
+    # The picture stands above: its bytes are not put on the page twice.
+    sent = picture_of_url(str(part.get("image_url") or ""))
+    facts = ["Image"]
+    if sent is not None:
+        facts += [fact for fact in (sent.kind.upper(), sent.measure) if fact]
+        facts.append(f"{len(sent.data) / 1000:,.0f} kB")
+    return f'<p class="as-more">{escape(", ".join(facts))}</p>'
