@@ -149,6 +149,10 @@ if TYPE_CHECKING:
     from .models.chat import (
         OpenAIChatCompletionsModel,
     )
+    from .models.gate.gate import (
+        Gate,
+        shared_gate,
+    )
     from .models.provider import (
         MultiProvider,
         OpenAIProvider,
@@ -344,6 +348,7 @@ __all__ = [
     "FunctionToolCustomDataContext",
     "FunctionToolCustomDataExtractor",
     "FunctionToolResult",
+    "Gate",
     "GenerateDynamicPromptData",
     "GenerationSpanData",
     "GuardrailFunctionOutput",
@@ -525,6 +530,7 @@ __all__ = [
     "set_trace_processors",
     "set_tracing_disabled",
     "set_tracing_export_api_key",
+    "shared_gate",
     "show",
     "speech_group_span",
     "speech_span",

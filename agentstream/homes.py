@@ -61,6 +61,7 @@ _NAMES: Final = {
     "model_settings": "ModelRetryBackoffSettings ModelRetrySettings ModelSettings",
     "models.base": "Model ModelProvider ModelTracing",
     "models.chat": "OpenAIChatCompletionsModel",
+    "models.gate.gate": "Gate shared_gate",
     "models.provider": (
         "MultiProvider OpenAIProvider set_default_openai_api set_default_openai_client "
         "set_default_openai_key"

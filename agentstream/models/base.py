@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import enum
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from openai.types.responses.response_prompt_param import ResponsePromptParam
@@ -58,6 +58,10 @@ class Model(abc.ABC):
     >>> asyncio.run(Runner.run(Agent(name="Guide", model=Slow()), "Hello")).final_output
     'Well ...'
     """
+
+    passes_gate: ClassVar[bool] = False
+    """Whether its requests go through `RunConfig.gate` one by one, or not at all. If not, each
+    call goes through it as a whole."""
 
     @abc.abstractmethod
     async def get_response(

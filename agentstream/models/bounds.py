@@ -29,6 +29,7 @@ import openai
 from ..errors import AnswerTooLargeError, RedirectError
 from ..limits import origin_of
 from ..printable import printable_line
+from .gate.response_headers import note_response
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -110,6 +111,7 @@ async def _on_request(request: Any) -> None:
 
 
 async def _on_response(response: Any) -> None:
+    note_response(response)
     bounds = _bounds.get()
     if bounds is None:
         return

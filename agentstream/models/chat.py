@@ -79,6 +79,8 @@ class OpenAIChatCompletionsModel(Model):
     'qwen3'
     """
 
+    passes_gate = True
+
     def __init__(
         self,
         model: str,
@@ -137,7 +139,7 @@ class OpenAIChatCompletionsModel(Model):
         arguments = self._arguments(request, stream=False)
         retries = ClientRetries(self._client)
         create = retries.client.chat.completions.create
-        completion = await retries.call(lambda: create(**retries.extra(arguments)))
+        completion = await retries.call(lambda: create(**retries.extra(arguments)), arguments)
         fold = self._fold(request, arguments)
         for _ in (*fold.feed(_completion(completion)), *fold.finish(complete=True)):
             pass
@@ -212,8 +214,12 @@ class OpenAIChatCompletionsModel(Model):
             reading = _Reading(self._fold(request, arguments), retries.watch.limits.event_bytes)
             fold = reading.fold
             try:
-                asked = create(**retries.extra(arguments))
-                async with open_stream(asked, retries.watch) as body:
+                async with (
+                    retries.admission(arguments) as admission,
+                    open_stream(
+                        create(**retries.extra(arguments)), retries.watch, admission
+                    ) as body,
+                ):
                     fold.request = body.request
                     async with aclosing(reading.batches(body.chunks)) as batches:
                         async for batch in batches:
@@ -222,6 +228,7 @@ class OpenAIChatCompletionsModel(Model):
                     if broken and not fold.has_begun and await retries.again(broken):
                         continue
                     batch = list(reading.finish(request.settings, body.request_id))
+                    admission.spent(fold.usage())
                     yield batch
                     if broken:
                         raise response_failure(batch[-1].type, batch[-1], ModelStreamError)

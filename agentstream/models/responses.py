@@ -51,6 +51,8 @@ class OpenAIResponsesModel(Model):
     'gpt-oss-20b'
     """
 
+    passes_gate = True
+
     def __init__(
         self, model: str, openai_client: AsyncOpenAI, *, model_is_explicit: bool = True
     ) -> None:
@@ -96,7 +98,7 @@ class OpenAIResponsesModel(Model):
         arguments = self._arguments(request)
         retries = ClientRetries(self._client)
         create = retries.client.responses.create
-        response = await retries.call(lambda: create(**retries.extra(arguments)))
+        response = await retries.call(lambda: create(**retries.extra(arguments)), arguments)
         response = await when_made(response, retries)
         _check_response(response)
         usage = response.usage

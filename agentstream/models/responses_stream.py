@@ -22,6 +22,7 @@ from openai.types.responses import Response
 
 from ..errors import ModelBehaviorError, ModelStalledError, ModelStreamError
 from ..redaction import redact
+from .gate.admission import Admission
 from .retry_client import ClientRetries
 from .transport import StreamedBody, open_stream
 from .wire import responses_batches
@@ -106,7 +107,10 @@ class AnswerStream:
         self._background = _is_background(self._arguments)
         while True:
             try:
-                async with open_stream(self._request(), self._retries.watch) as body:
+                async with (
+                    self._admission() as admission,
+                    open_stream(self._request(), self._retries.watch, admission) as body,
+                ):
                     async with aclosing(self._events(body)) as batches:
                         async for batch in batches:
                             taken = self._take(batch, body)
@@ -116,6 +120,7 @@ class AnswerStream:
                                 continue
                             if not self._ended:
                                 raise response_failure(self._last.type, self._last)
+                            admission.spent(self._last.response.usage)
                             late = await self._after_the_end(batch, batches)
                             if late:
                                 yield late
@@ -180,6 +185,10 @@ class AnswerStream:
     def _is_new(self, event: Any) -> bool:
         number = event.__dict__.get("sequence_number")
         return not isinstance(number, int) or number >= self._next
+
+    def _admission(self) -> Admission:
+        """The way of the request through the gate; what is read on has been let through."""
+        return self._retries.admission(None if self._resumed else self._arguments)
 
     def _request(self) -> Any:
         """Make the request, or that for the rest of the answer."""

@@ -28,6 +28,7 @@ from ..errors import ModelTimeoutError
 from ..model_settings import ModelRetryBackoffSettings
 from ..usage import RequestUsage, Usage, no_input_details, no_output_details
 from .batches import batches_of
+from .gate.admission import Admission
 from .retry_advice import (
     ModelRetryAdvice,
     ModelRetryAdviceRequest,
@@ -43,13 +44,14 @@ from .retry_policy import (
     ask_policy,
     retry_policies,
 )
-from .retry_watch import READING, WATCH, Listener, Watch
+from .retry_watch import READING, WATCH, Listener, Watch, pausable
 
 if TYPE_CHECKING:
     from ..items import ModelResponse, TResponseStreamEvent
     from ..limits import TimeLimits
     from ..model_settings import ModelSettings
     from .base import Model
+    from .gate.gate import Gate
 
 __all__ = [
     "Listener",
@@ -89,6 +91,7 @@ async def call_with_retry(
     conversation_id: str | None = None,
     limits: TimeLimits | None = None,
     listener: Listener | None = None,
+    gate: Gate | None = None,
 ) -> ModelResponse:
     """Make a model call, and again after failures as the settings allow.
 
@@ -106,6 +109,8 @@ async def call_with_retry(
         Only `TimeLimits.connect` counts for an answer in one piece.
     listener
         Told of each retry.
+    gate
+        What the requests go through.
 
     Returns
     -------
@@ -120,7 +125,7 @@ async def call_with_retry(
         What the last attempt raised.
     """
     memory = (previous_response_id, conversation_id)
-    state = _Attempts(settings, model, False, memory, Watch(limits, listener))
+    state = _Attempts(settings, model, False, memory, Watch(limits, listener, gate))
     while True:
         try:
             response = await state.call(make_call, _deadline(settings.timeout))
@@ -142,6 +147,7 @@ async def stream_with_retry(
     failures: list[Exception] | None = None,
     limits: TimeLimits | None = None,
     listener: Listener | None = None,
+    gate: Gate | None = None,
 ) -> AsyncGenerator[list[TResponseStreamEvent], None]:
     """Stream a model call, from its start again after failures as the settings allow.
 
@@ -157,6 +163,8 @@ async def stream_with_retry(
         How long the model may be silent.
     listener
         Told of each retry and of silence.
+    gate
+        What the requests go through.
 
     Yields
     ------
@@ -171,7 +179,7 @@ async def stream_with_retry(
     Exception
         What the last attempt raised, or its `ModelTimeoutError`.
     """
-    watch = Watch(limits, listener)
+    watch = Watch(limits, listener, gate)
     memory = (previous_response_id, conversation_id)
     state = _Attempts(settings, model, True, memory, watch)
     watch.start()
@@ -266,6 +274,7 @@ class _Attempts:
     ) -> None:
         self.attempt = 1
         self._deadline: float | None = None
+        self._waited = 0.0
         self._timeout = settings.timeout
         self._settings = settings.retry
         self._model = model
@@ -274,26 +283,43 @@ class _Attempts:
         self._watch = watch
         self._locked = 0
         """How often the server's conversation was locked by another request."""
+        self._again = 0
+        """How often a rate limit refused it: these are no tries."""
 
     def first(self, stream: AsyncIterator[T]) -> Callable[[], Awaitable[T]]:
         """How the events of an attempt are awaited until the first is there: it is begun so."""
         self._deadline = deadline = _deadline(self._timeout)
+        self._waited = self._watch.waited
         return lambda: self.call(stream.__anext__, deadline)
 
     def later(self, stream: AsyncIterator[T]) -> Callable[[], Awaitable[T]] | None:
         """How the other events are awaited; None: just so, as the request has been made."""
         if self._deadline is None:
             return None
-        return lambda: self._in_time(stream.__anext__, self._deadline)
+        # What was spent in the gate's line is not held against the model.
+        deadline = self._deadline + self._watch.waited - self._waited
+        return lambda: self._in_time(stream.__anext__, deadline)
 
     async def call(self, make_call: Callable[[], Awaitable[T]], deadline: float | None) -> T:
         """Await the call of this attempt, until the deadline on the loop's clock."""
         watched = WATCH.set(self._watch)
         try:
             with client_retries(off=self._client_retries_off()):
-                return await self._in_time(make_call, deadline)
+                before = self._watch.waited
+                async with self._admission():
+                    if deadline is not None:
+                        deadline += self._watch.waited - before
+                    return await self._in_time(make_call, deadline)
         finally:
             WATCH.reset(watched)
+
+    def _admission(self) -> Admission:
+        """The way through the gate of a call of a model that knows of none."""
+        gate, model = self._watch.gate, self._model
+        if gate is None or getattr(model, "passes_gate", False):
+            return Admission(None, self._watch)
+        line = gate.line("", type(model).__qualname__, str(getattr(model, "model", "")))
+        return Admission(line, self._watch, line.amounts(0.0))
 
     async def _in_time(self, make_call: Callable[[], Awaitable[T]], deadline: float | None) -> T:
         if self._timeout is None:
@@ -301,7 +327,8 @@ class _Attempts:
         scope = asyncio.timeout_at(deadline)
         try:
             async with scope:
-                return await make_call()
+                with pausable(scope):
+                    return await make_call()
         except TimeoutError:
             if scope.expired():
                 raise ModelTimeoutError(self._timeout) from None
@@ -319,6 +346,10 @@ class _Attempts:
     async def try_again(self, error: Exception) -> bool:
         """Decide on another attempt and, if there is one, wait for its time."""
         retry = self._settings
+        if self._watch.returns_to_line(error):
+            self._again += 1
+            self.attempt += 1
+            return True
         if await self._try_unlocked(error):
             return True
         if retry is None or (self._watch.begun and not retry.replace_partial):
@@ -327,7 +358,7 @@ class _Attempts:
         if retry.replace_partial:
             policy = policy or _WORTH_IT
             limit = _MAX_RETRIES if retry.max_retries is None else limit
-        attempt = self.attempt - self._locked
+        attempt = self.attempt - self._locked - self._again
         if policy is None or attempt > limit:
             return False
         advice = self._model.get_retry_advice(

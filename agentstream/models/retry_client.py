@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,6 +22,8 @@ from ..errors import ModelStalledError
 from ..redaction import redact_error, remember, remember_request
 from .bounds import bounded, install
 from .clients import refuse_forked
+from .gate.admission import Admission, input_tokens
+from .gate.refusals import is_fatal
 from .retry_advice import ModelRetryAdviceRequest, advice_for, normalize
 from .retry_watch import current_watch
 
@@ -115,12 +117,22 @@ class ClientRetries:
         install(client)
         self.watch = current_watch()
         self.count = 0
+        self._refused = False
         self._limit = 0 if _off.get() else client.max_retries
         self.client = _made_once(client, self.watch.limits)
         remember_client(client)
 
-    async def call(self, make: Callable[[], Awaitable[T]]) -> T:
+    async def call(
+        self, make: Callable[[], Awaitable[T]], arguments: Mapping[str, Any] | None = None
+    ) -> T:
         """Make a request until it succeeds.
+
+        Parameters
+        ----------
+        make : callable
+            Makes it.
+        arguments : mapping, optional
+            Those of a request to the model, which goes through the gate; others do not.
 
         Raises
         ------
@@ -131,11 +143,26 @@ class ClientRetries:
         """
         while True:
             try:
-                with bounded(self.watch.limits):
-                    return await make()
+                async with self.admission(arguments) as admission:
+                    with bounded(self.watch.limits), admission.listening():
+                        answer = await make()
+                    admission.spent(getattr(answer, "usage", None))
+                return answer
             except openai.APIError as error:
                 if not await self.again(error):
                     raise
+
+    def admission(self, arguments: Mapping[str, Any] | None) -> Admission:
+        """The way of a request through the run's gate; where there is none, it is free."""
+        gate = self.watch.gate
+        if gate is None or arguments is None:
+            return Admission(None, self.watch)
+        client, limit = self.client, arguments.get("max_output_tokens")
+        if limit is None:
+            limit = arguments.get("max_completion_tokens") or arguments.get("max_tokens")
+        line = gate.line(str(client.base_url), client.api_key, str(arguments.get("model")))
+        amounts = line.amounts(input_tokens(arguments), limit if isinstance(limit, int) else None)
+        return Admission(line, self.watch, amounts, again=self._refused)
 
     def extra(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a request, with the number of the attempt as the client tells it."""
@@ -158,6 +185,12 @@ class ClientRetries:
         """
         remember_request(getattr(error, "request", None))
         redact_error(error)
+        self._refused = self.watch.returns_to_line(error)
+        if self._refused:
+            return True
+        refused = normalize(error).status_code == 429
+        if self.watch.gate is not None and (refused or is_fatal(error)):
+            return False  # a rate limit that will pass has been dealt with above
         if self.count >= self._limit:
             return False
         delay = self._delay(error)

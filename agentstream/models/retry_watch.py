@@ -11,13 +11,18 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ModelStalledError
 from ..limits import TimeLimits
 
-__all__ = ["WATCH", "Listener", "Watch", "connection_error", "current_watch"]
+if TYPE_CHECKING:
+    from .gate.gate import Gate
+
+__all__ = ["WATCH", "Listener", "Watch", "connection_error", "current_watch", "pausable"]
 
 READING: Final = math.inf
 """In place of the time at which waiting began: the model is not waited for."""
@@ -60,6 +65,12 @@ class Watch:
         Whether the listener was told of a silence that is not over.
     attempts : int
         How often the call was tried again, or resumed.
+    gate : Gate or None
+        What the requests of the call go through.
+    may_return : bool
+        Whether the last request was refused for now, and stands in the gate's line again.
+    waited : float
+        Seconds that requests stood in line.
     """
 
     __slots__ = (
@@ -71,13 +82,24 @@ class Watch:
         "_timer",
         "attempts",
         "begun",
+        "gate",
         "is_silent",
         "limits",
+        "may_return",
         "since",
+        "waited",
     )
 
-    def __init__(self, limits: TimeLimits | None = None, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        limits: TimeLimits | None = None,
+        listener: Listener | None = None,
+        gate: Gate | None = None,
+    ) -> None:
         self.limits = limits or TimeLimits()
+        self.gate = gate
+        self.may_return = False
+        self.waited = 0.0
         self.since = READING
         self.begun = False
         self.is_silent = False
@@ -163,6 +185,37 @@ class Watch:
         self._look()
         return error
 
+    @contextmanager
+    def in_line(self) -> Iterator[None]:
+        """Hold the time in this block against nobody: not the model, nor `pausable` time limits."""
+        since, began = self.since, time.monotonic()
+        self.since = READING
+        left: list[tuple[asyncio.Timeout, float]] = []
+        now = asyncio.get_running_loop().time()
+        for scope in _TIMEOUTS.get():
+            when = scope.when()
+            if when is not None and not scope.expired():
+                left.append((scope, when - now))
+                scope.reschedule(None)
+        try:
+            yield
+        finally:
+            ended = time.monotonic()
+            self.waited += ended - began
+            self.since = since if since == READING else ended
+            now = asyncio.get_running_loop().time()
+            for scope, seconds in left:
+                if not scope.expired():
+                    scope.reschedule(now + seconds)
+
+    def returns_to_line(self, error: Exception) -> bool:
+        """Whether a request that failed stands in the gate's line again; it is told of."""
+        if not self.may_return:
+            return False
+        self.may_return = False
+        self._note_retry(0.0, error, resumed=False)
+        return True
+
     async def pause(self, delay: float, error: Exception, *, resumed: bool = False) -> None:
         """Tell that the call is made again after `delay` seconds, and wait for them.
 
@@ -175,16 +228,19 @@ class Watch:
         resumed : bool
             Whether the stream goes on where it broke off.
         """
+        self._note_retry(delay, error, resumed=resumed)
+        self.since = READING
+        if delay > 0:
+            await asyncio.sleep(delay)
+        self.since = time.monotonic()
+
+    def _note_retry(self, delay: float, error: Exception, *, resumed: bool) -> None:
         self.attempts += 1
         self.is_silent = False
         if not resumed:
             self.begun = False
         if self._listener is not None:
             self._listener.retried(self.attempts, delay, error, resumed=resumed)
-        self.since = READING
-        if delay > 0:
-            await asyncio.sleep(delay)
-        self.since = time.monotonic()
 
 
 def connection_error(error: BaseException, watch: Watch) -> Exception:
@@ -201,6 +257,19 @@ def connection_error(error: BaseException, watch: Watch) -> Exception:
     if stalled is None:
         raise error
     return stalled
+
+
+_TIMEOUTS: Final = ContextVar[tuple[asyncio.Timeout, ...]]("agentstream_timeouts", default=())
+
+
+@contextmanager
+def pausable(scope: asyncio.Timeout) -> Iterator[None]:
+    """Let a time limit stand still in this block while a request waits in the gate's line."""
+    token = _TIMEOUTS.set((*_TIMEOUTS.get(), scope))
+    try:
+        yield
+    finally:
+        _TIMEOUTS.reset(token)
 
 
 WATCH: Final = ContextVar[Watch | None]("agentstream_watch", default=None)

@@ -72,6 +72,8 @@ class ScriptedModel(Model):
      'response.content_part.added']
     """
 
+    passes_gate = True  # there is no service behind it
+
     def __init__(
         self,
         turns: Any,

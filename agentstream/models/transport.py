@@ -20,7 +20,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from openai import APIConnectionError, APITimeoutError
@@ -29,6 +29,9 @@ from ..redaction import remember_request
 from .bounds import bounded, too_large
 from .reading_pace import ReadingPace
 from .retry_watch import READING, Watch
+
+if TYPE_CHECKING:
+    from .gate.admission import Admission
 
 __all__ = ["StreamedBody", "http_errors", "open_stream"]
 
@@ -69,6 +72,7 @@ class StreamedBody:
 async def open_stream(
     response_manager: AbstractAsyncContextManager[Any],
     watch: Watch,
+    admission: Admission,
 ) -> AsyncGenerator[StreamedBody, None]:
     """Make the request and hold its response open; close it however the block is left.
 
@@ -83,6 +87,8 @@ async def open_stream(
         like for Chat Completions.
     watch : Watch
         Of the model call: pauses in the reading are not held against the model.
+    admission : Admission
+        Of the request, which has been let through.
 
     Yields
     ------
@@ -94,7 +100,7 @@ async def open_stream(
         The request failed, as the client raises it.
     """
     async with AsyncExitStack() as stack:
-        with bounded(watch.limits, stream=True):
+        with bounded(watch.limits, stream=True), admission.listening():
             response = await stack.enter_async_context(response_manager)
         remember_request(response.http_request)
         chunks = await stack.enter_async_context(aclosing(_chunks(response, watch)))

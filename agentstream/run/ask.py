@@ -229,6 +229,7 @@ async def _call(request: Request, marks: ModelMarks) -> ModelResponse:
         conversation_id=request.conversation_id,
         limits=marks.limits,
         listener=marks,
+        gate=marks.gate,
     )
 
 
@@ -252,6 +253,7 @@ def _stream(
         failures=failures,
         limits=marks.limits,
         listener=marks,
+        gate=marks.gate,
     )
 
 
@@ -260,6 +262,7 @@ class ModelMarks:
 
     def __init__(self, options: RunOptions, ending: Ending) -> None:
         self.limits = options.config.limits
+        self.gate: Any = options.config.gate
         self._options = options
         self._ending = ending
 

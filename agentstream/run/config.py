@@ -19,6 +19,7 @@ from ..errors import (
 from ..keywords import suggesting_init
 from ..limits import TimeLimits
 from ..model_settings import ModelSettings
+from ..models.gate.gate import Gate, shared_gate
 from ..models.provider import MultiProvider
 from ..run_context import RunContextWrapper, TContext
 from ..settings_dict import as_settings
@@ -333,6 +334,9 @@ trace_metadata
         refused is in no session.
     limits : TimeLimits or dict
         How long connecting, silence, tools and the whole run may take. Not in the SDK.
+    gate : Gate or bool or None
+        Lets the requests to models through as fast as the services' rate limits allow. True: the
+        one that all of this process shares. Not in the SDK.
 
     Examples
     --------
@@ -370,8 +374,11 @@ trace_metadata
     tool_name_collision_policy: ToolNameCollisionPolicy = "error"
     output_guardrail_blocked_message: str | OutputGuardrailBlockedMessageFormatter | None = None
     limits: TimeLimits = field(default_factory=TimeLimits)
+    gate: Gate | bool | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.gate, bool):
+            self.gate = shared_gate() if self.gate else None
         # Programs give dicts, too, whatever the annotation says.
         self.model_settings = as_settings(ModelSettings, self.model_settings, "model")
         self.tool_execution = as_settings(
@@ -424,6 +431,7 @@ trace_metadata
         expect("model_settings", lambda given: isinstance(given, ModelSettings), settings)
         expect("tool_execution", lambda given: isinstance(given, ToolExecutionConfig), execution)
         expect("limits", lambda given: isinstance(given, TimeLimits), "a TimeLimits or a dict")
+        expect("gate", lambda given: isinstance(given, Gate), "a Gate, True or None")
 
     @classmethod
     def of(cls, given: RunConfig | dict[str, Any] | None) -> RunConfig:

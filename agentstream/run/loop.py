@@ -14,6 +14,7 @@ from ..computers import dispose_resolved_computers
 from ..errors import ModelBehaviorError, RunTimeoutError, UserError
 from ..events import AgentUpdatedStreamEvent, StreamEvent
 from ..items import ItemHelpers
+from ..models.retry_watch import pausable
 from ..trace.marks import (
     ApprovalDecided,
     ApprovalRequested,
@@ -200,7 +201,8 @@ async def _drain_in_time(
     seconds = options.config.limits.run
     try:
         async with asyncio.timeout(seconds) as limit:
-            await _drain(state, options, observe)
+            with pausable(limit):
+                await _drain(state, options, observe)
     except TimeoutError:
         if seconds is None or not limit.expired():
             raise  # somebody else's

@@ -41,18 +41,22 @@ from .http import RecordedRequest
 from .lessons import is_live, stand_in
 from .notebooks import NotebookError, check_notebook, save_notebook
 from .notebooks_normal import normalised
+from .rate_limits import RateLimits
 from .server import ScriptedServer
+from .virtual_time import VirtualService, run_in_virtual_time
 
 __all__ = [
     "Call",
     "NotebookError",
     "Pace",
     "Part",
+    "RateLimits",
     "RecordedRequest",
     "ScriptRequest",
     "ScriptedModel",
     "ScriptedServer",
     "Turn",
+    "VirtualService",
     "answer",
     "call",
     "check_notebook",
@@ -73,6 +77,7 @@ __all__ = [
     "refuse",
     "reset",
     "run_code",
+    "run_in_virtual_time",
     "save_notebook",
     "say",
     "search_files",

@@ -61,6 +61,8 @@ class Connection:
     writer: asyncio.StreamWriter
     ahead: bytes = b""  # read while watching for the end of the connection
     chunked: bool = field(default=False, init=False)
+    always: Mapping[str, str] = field(default_factory=dict, init=False)
+    """Headers of every response from now on."""
 
     async def request(self) -> RecordedRequest | None:
         """The next request; None when the client has gone."""
@@ -100,7 +102,7 @@ class Connection:
         self.chunked = length is None
         size = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", size]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"{name}: {value}" for name, value in {**self.always, **headers}.items()]
         await self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     async def write(self, data: bytes) -> None:

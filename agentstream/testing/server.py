@@ -10,11 +10,13 @@ from typing import Any, Self
 import openai
 
 from ..errors import UserError
+from ..models.provider import OpenAIProvider
 from ..models.script.shapes import Pace
 from ..models.script.turns import Script, as_pace
 from .answers import Answer, Broken, Call
 from .conversations import Conversations
 from .http import Connection, RecordedRequest
+from .rate_limits import RateLimits
 
 STARTING = 10.0  # seconds until a server that has not started is given up
 MODEL_ENDPOINTS = ("/responses", "/chat/completions")
@@ -31,6 +33,8 @@ class ScriptedServer:
         How fast it streams; None: at once.
     loop : bool
         Whether to begin again after the last turn.
+    limits : RateLimits, optional
+        Rate limits that requests to the model are held to; beyond them they are refused with 429.
 
     Attributes
     ----------
@@ -55,9 +59,15 @@ class ScriptedServer:
     """
 
     def __init__(
-        self, turns: Any = (), *, pace: Pace | float | None = None, loop: bool = False
+        self,
+        turns: Any = (),
+        *,
+        pace: Pace | float | None = None,
+        loop: bool = False,
+        limits: RateLimits | None = None,
     ) -> None:
         self.pace = as_pace(pace)
+        self.limits = limits
         self.requests: list[RecordedRequest] = []
         self.calls: list[Call] = []
         self.conversations = Conversations()
@@ -100,6 +110,10 @@ class ScriptedServer:
         client = openai.AsyncOpenAI(**settings)
         self._clients.append(client)
         return client
+
+    def provider(self, **options: Any) -> OpenAIProvider:
+        """A provider of models of this server by their names; options are those of `client`."""
+        return OpenAIProvider(openai_client=self.client(**options))
 
     def start(self) -> Self:
         """Listen, on a port that is free.
@@ -197,6 +211,12 @@ class ScriptedServer:
 
     async def _call(self, request: RecordedRequest, connection: Connection) -> bool:
         """Answer one request to the model; whether the connection can go on."""
+        if self.limits is not None:
+            verdict = self.limits.decide_for(request.body)
+            connection.always = verdict.headers
+            if not verdict.allowed:
+                await connection.error(verdict.message, 429, code="rate_limit_exceeded")
+                return True
         call = Call(request, time.monotonic())
         self.calls.append(call)
         self._script.asked += 1

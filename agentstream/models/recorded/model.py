@@ -73,6 +73,8 @@ class RecordedModel(Model):
     'Rain on the roof.'
     """
 
+    passes_gate = True  # a replay goes past it; what is recorded goes through by its own model
+
     def __init__(
         self,
         model: Model | str | None,

@@ -1,0 +1,128 @@
+"""One request on its way through the gate: it waits in line, leaves, and is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+from ..retry_advice import normalize
+from .headers import read_limits
+from .refusals import is_fatal, is_rate_limit
+from .response_headers import listening
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..retry_watch import Watch
+    from .gate import Line
+    from .limiter import Ticket
+
+__all__ = ["Admission", "input_tokens"]
+
+_CHARACTERS: Final = 4
+"""Characters of a token, about."""
+
+_A_FILE: Final = 4_000
+"""Characters that a picture or a file counts as: its length says nothing of its tokens."""
+
+
+class Admission:
+    """A request to a model, as a context manager around all that it takes; also without a gate.
+
+    Parameters
+    ----------
+    line : Line or None
+        Where it stands in line; None: there is no gate.
+    watch : Watch
+        Of the model call: the waiting is not held against the model, nor against time limits.
+    amounts : mapping
+        What it is thought to take.
+    again : bool
+        Whether it was refused before, and so stands at the head of the line.
+    """
+
+    def __init__(
+        self,
+        line: Line | None,
+        watch: Watch,
+        amounts: Mapping[str, float] | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        self._line = line
+        self._watch = watch
+        self._amounts = amounts or {}
+        self._again = again
+        self._ticket: Ticket | None = None
+        self._used: dict[str, float] = {}
+
+    async def __aenter__(self) -> Admission:
+        if self._line is not None:
+            with self._watch.in_line():
+                self._ticket = await self._line.enter(self._amounts, first=self._again)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        line, ticket = self._line, self._ticket
+        if line is None or ticket is None:
+            return
+        if error is None:
+            line.succeeded(ticket, self._used)
+        elif not isinstance(error, Exception):
+            line.withdrawn(ticket)
+        elif is_fatal(error):
+            line.stop(error)
+            line.failed(ticket, server_error=False)
+        elif is_rate_limit(error):
+            self._watch.may_return = line.refused(ticket, normalize(error).retry_after, error)
+        else:
+            status = normalize(error).status_code
+            line.failed(ticket, server_error=status is None or status >= 500)
+
+    def listening(self) -> AbstractContextManager[None]:
+        """Take in the headers of the responses to requests that are made in this block."""
+        return nullcontext() if self._line is None else listening(self.respond)
+
+    def respond(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take in the headers of the response; what an error means is known only with its body."""
+        if self._line is not None and self._ticket is not None:
+            self._line.heard(self._ticket, read_limits(headers), is_error=status >= 400)
+
+    def spent(self, usage: Any) -> None:
+        """Note what the answer took: an object with `input_tokens` and `output_tokens`, or None."""
+        taken = getattr(usage, "input_tokens", None)
+        written = getattr(usage, "output_tokens", None)
+        if self._line is not None and (taken or written):
+            taken, written = float(taken or 0), float(written or 0)
+            self._used = {
+                "tokens": taken + written,
+                "input-tokens": taken,
+                "output-tokens": written,
+            }
+
+
+def input_tokens(arguments: Mapping[str, Any]) -> float:
+    """Estimate the tokens of a request: four characters each.
+
+    Examples
+    --------
+    >>> input_tokens({"input": "Four words of text", "model": "m"})
+    4.75
+    """
+    return _characters(arguments) / _CHARACTERS
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return _A_FILE if value.startswith("data:") else len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_characters, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_characters, value))
+    return 0
