@@ -110,7 +110,13 @@ class RateLimits:
         }
 
     def decide_for(self, body: Any) -> Verdict:
-        """Decide on a request by its body."""
+        """Decide on a request by what `charge` says of it.
+
+        Parameters
+        ----------
+        body : dict
+            That of the request.
+        """
         return self.decide(self._charge(body) if "tokens" in self._buckets else 0.0)
 
     def decide(self, tokens: float = 0.0) -> Verdict:

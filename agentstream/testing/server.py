@@ -112,7 +112,13 @@ class ScriptedServer:
         return client
 
     def provider(self, **options: Any) -> OpenAIProvider:
-        """A provider of models of this server by their names; options are those of `client`."""
+        """A provider of models of this server by their names.
+
+        Parameters
+        ----------
+        **options
+            Those of `client`.
+        """
         return OpenAIProvider(openai_client=self.client(**options))
 
     def start(self) -> Self:

@@ -119,13 +119,25 @@ class VirtualService:
         self._fault = fault or (lambda number: None)
 
     def client(self, **options: Any) -> openai.AsyncOpenAI:
-        """An openai client of this service, with a key that is none."""
+        """An openai client of this service, with a key that is none.
+
+        Parameters
+        ----------
+        **options
+            Of `openai.AsyncOpenAI`.
+        """
         http_client = httpx2.AsyncClient(transport=_Transport(self))
         settings = {"base_url": "http://virtual/v1", "api_key": "virtual", **options}
         return openai.AsyncOpenAI(http_client=http_client, **settings)
 
     async def answer(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer a request to the model."""
+        """Answer a request to the model.
+
+        Parameters
+        ----------
+        request : httpx2.Request
+            Of the Responses API or Chat Completions.
+        """
         self.asked += 1
         number = self.asked
         body = json.loads(await request.aread())

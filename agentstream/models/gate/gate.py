@@ -289,7 +289,15 @@ class Gate:
         self._lock = threading.Lock()
 
     def line(self, base_url: str, key: str, model: str) -> Line:
-        """The line of one base URL, key and model; the key is kept as a digest only."""
+        """The line of the requests to one model of one account.
+
+        Parameters
+        ----------
+        base_url, model : str
+            Where requests go, and the model's name.
+        key : str
+            Kept as a digest only.
+        """
         name = (base_url, hashlib.sha256(key.encode()).hexdigest(), model)
         with self._lock:
             line = self._lines.get(name)
