@@ -21,6 +21,7 @@ from .model_settings import ModelSettings, default_model_settings
 from .prompts import DynamicPromptFunction, Prompt, resolve_prompt
 from .run_context import RunContextWrapper, TContext
 from .settings_dict import as_settings
+from .short_repr import short_repr
 from .together import together
 from .tools import FunctionTool, FunctionToolResult, default_tool_error_function
 
@@ -281,6 +282,21 @@ class Agent(AgentBase[TContext]):
             self.model_settings = (
                 default_model_settings(self.model) if named else ModelSettings()  # type: ignore[arg-type]
             )
+
+    def __repr__(self) -> str:
+        return short_repr(self, leave_out=() if self._has_own_settings else ("model_settings",))
+
+    @property
+    def _has_own_settings(self) -> bool:
+        """Whether somebody chose the model's settings; else they follow the model."""
+        named = self.model if isinstance(self.model, str) else None
+        return self.model_settings not in (default_model_settings(named), ModelSettings())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Left as a cell's last expression, it shows what it has, and its graph."""
+        from .notebook.agent_card import agent_bundle
+
+        return agent_bundle(self)
 
     def clone(self, **kwargs: Any) -> Agent[TContext]:
         """A copy with some attributes changed; lists are shared unless given anew.

@@ -19,6 +19,7 @@ from .errors import ModelBehaviorError, UserError
 from .json_text import encodable_json
 from .run_context import RunContextWrapper, TContext
 from .schema import ensure_strict_json_schema
+from .short_repr import short_repr
 
 if TYPE_CHECKING:
     from .agent import Agent, AgentBase
@@ -127,6 +128,11 @@ class Handoff(Generic[TContext, TAgent]):
     _agent_ref: weakref.ref[AgentBase[Any]] | None = field(
         default=None, init=False, repr=False, compare=False
     )
+
+    def __repr__(self) -> str:
+        return short_repr(
+            self, leave_out=("tool_description", "input_json_schema", "on_invoke_handoff")
+        )
 
     def get_transfer_message(self, agent: AgentBase[Any]) -> str:
         """What the conversation says about the handoff: the name of `agent`, as JSON."""

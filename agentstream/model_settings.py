@@ -20,6 +20,7 @@ from pydantic_core import core_schema, to_jsonable_python
 from .keywords import suggesting_init
 from .redaction import remember
 from .settings_dict import as_settings
+from .short_repr import short_repr
 from .unprinted import unprinted
 
 # A setting, and the name under which its texts count: all of a header, in a body only keys.
@@ -211,6 +212,9 @@ class ModelSettings:
             if isinstance(value := getattr(self, name), dict):
                 remember({name: value})
                 setattr(self, name, unprinted(value, under=under))
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def resolve(self, override: ModelSettings | dict[str, Any] | None) -> ModelSettings:
         """These settings with those of `override` that are set laid over them.

@@ -21,6 +21,7 @@ from .errors import UserError
 from .function_schema import function_schema
 from .run_context import RunContextWrapper
 from .schema import ensure_strict_json_schema
+from .short_repr import short_repr, signature_of
 from .tool_call import (
     FunctionInvoker,
     ToolErrorFunction,
@@ -90,6 +91,9 @@ _CALLERS = ("direct", "programmatic")
 _TIMEOUT_BEHAVIORS = ("error_as_result", "raise_exception")
 # Tells "not given" from None, which means: raise.
 _DEFAULT_ERROR_FUNCTION: Any = object()
+
+
+_IN_SIGNATURE = ("name", "description", "params_json_schema", "on_invoke_tool")
 
 
 @dataclass
@@ -229,6 +233,13 @@ class FunctionTool:
         if self._tool_namespace:
             return f"{self._tool_namespace}.{self.name}"
         return self.name
+
+    def __repr__(self) -> str:
+        about = " ".join(self.description.split()) if isinstance(self.description, str) else ""
+        about = about[:97] + "…" if len(about) > 98 else about
+        chosen = short_repr(self, leave_out=_IN_SIGNATURE).partition("(")[2][:-1]
+        facts = [f": {about}"] * bool(about) + [f" ({chosen})"] * bool(chosen)
+        return f"<{type(self).__name__} {signature_of(self)}{''.join(facts)}>"
 
     def _check_timeout(self) -> None:
         seconds = self.timeout_seconds

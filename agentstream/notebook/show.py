@@ -59,8 +59,9 @@ def show(
 
     Parameters
     ----------
-    run : RunResultStreaming or Agent
-        A run, of agentstream or of the OpenAI Agents SDK; or an agent to start with `input`.
+    run : RunResultStreaming or RunResult or Agent
+        A run, of agentstream or of the OpenAI Agents SDK; or an agent to start with `input`. One
+        that has ended (`Runner.run`) is shown as it is.
     input : str or list of dict or RunState, optional
         What to ask, if `run` is an agent.
     table : bool
@@ -112,6 +113,8 @@ def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
         # A recorded run is data; what is watched is its playing.
         play = getattr(run, "play", None)
         return run if play is None else play()
+    if hasattr(run, "new_items") and input is None and not options:
+        return run  # of Runner.run: it has ended
     if not hasattr(run, "get_system_prompt"):
         raise UserError(
             f"show() watches a run or an agent, not {type(run).__name__}: write "

@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..items import ToolApprovalItem
 from ..trace import Trace
 from ..trace.marks import RunCancelled, RunFailed, RunFinished
+from ..trace.sources import as_trace
 from ..tracebacks import mark
 from ..watchers import Watchers
 
@@ -87,8 +88,9 @@ class Source:
     def __init__(self, result: Any) -> None:
         self.result = result
         own = getattr(result, "trace", None)
+        self.has_ended = not hasattr(result, "stream_events")  # of Runner.run, or the SDK's
         self.foreign = not isinstance(own, Trace)
-        self.trace: Trace = own if isinstance(own, Trace) else Trace()
+        self.trace: Trace = as_trace(result) if self.has_ended or not self.foreign else Trace()
         self._watchers = Watchers()
         self._reading: asyncio.Task[None] | None = None
         self._unread: deque[Any] | None = deque()  # None: nobody wants them
@@ -99,6 +101,8 @@ class Source:
     @property
     def is_complete(self) -> bool:
         """Whether the run has ended, and all of it has been folded."""
+        if self.has_ended:
+            return True
         if self.foreign:
             return self._done
         task = self.result.run_loop_task
@@ -119,6 +123,8 @@ class Source:
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have `watcher` called whenever the run has gone on."""
+        if self.has_ended:
+            return
         if self.foreign:
             self._watchers.append(watcher)
         else:
@@ -126,7 +132,7 @@ class Source:
 
     def start(self) -> None:
         """See to it that the run is followed although nobody reads its events."""
-        if self.foreign and self._reading is None:
+        if self.foreign and not self.has_ended and self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read(), name="show")
 
     async def _read(self) -> None:
@@ -149,6 +155,8 @@ class Source:
 
     async def events(self) -> AsyncIterator[Any]:
         """The run's events; leaving early stops the run."""
+        if self.has_ended:
+            return
         if not self.foreign:
             async with aclosing(self.result.stream_events()) as events:
                 async for event in events:
@@ -173,6 +181,8 @@ class Source:
 
     async def ended(self) -> None:
         """Wait until the run has ended; cheaper than reading events that nobody wants."""
+        if self.has_ended:
+            return
         if not self.foreign:
             await self.result.wait()
             await self.result.wait_closed()
@@ -193,6 +203,8 @@ class Source:
         UserError
             If the run is not one of agentstream, whose loop cannot be driven from here.
         """
+        if self.has_ended:
+            return iter(())
         if self.foreign:
             raise UserError(
                 "A run of the OpenAI Agents SDK cannot be iterated without async: write "
@@ -202,6 +214,8 @@ class Source:
 
     async def closed(self) -> None:
         """Wait until a stopped run has closed what it held."""
+        if self.has_ended:
+            return
         if not self.foreign:
             await self.result.wait_closed()
         elif self._reading is not None:
@@ -209,6 +223,8 @@ class Source:
 
     def cancel(self) -> None:
         """Stop the run, also one that waits for approvals; what arrived stays."""
+        if self.has_ended:
+            return
         waited = self.waits
         self.result.cancel()
         if waited or (self.foreign and self.trace.status == "running"):

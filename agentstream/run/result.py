@@ -59,6 +59,13 @@ class RunResult(RunResultBase):
     def __repr__(self) -> str:
         return described(self, "RunResult")
 
+    def _ipython_display_(self) -> None:
+        """Nothing more where the cell shows the run already, as ``await show(result)`` does."""
+        from ..notebook.show import is_shown_here
+
+        if not is_shown_here(self):
+            raise NotImplementedError  # IPython goes on with the bundle
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Left as a cell's last expression, it shows what `show` leaves of a run."""
         from ..notebook.show import result_bundle

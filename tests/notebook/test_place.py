@@ -91,6 +91,21 @@ def test_a_result_of_run_shows_what_a_streamed_one_leaves() -> None:
     assert text_of(once) == text_of(streamed)
 
 
+def test_a_result_of_run_can_be_shown() -> None:
+    run = "r = await Runner.run(poet, 'x')"
+    for way in ("show(r)", "await show(r)", "show(r, table=True);", "view = show(r)\nawait view"):
+        _, shown = executed(run, way)
+        (output,) = shown.outputs
+        assert "theend" in output["data"]["text/plain"], way
+        assert sorted(output["data"]) == ["text/html", "text/markdown", "text/plain"]
+
+
+def test_an_agent_that_is_a_cells_last_expression_shows_itself() -> None:
+    (cell,) = executed("poet")
+    assert "Poet" in text_of(cell)
+    assert "<strong>Poet</strong>" in cell.outputs[0]["data"]["text/html"]
+
+
 def test_a_cell_that_shows_a_run_and_ends_with_its_result_shows_it_once() -> None:
     for cell in executed("r = await show(poet, 'A poem')\nr", "await show(poet, 'A poem')"):
         assert text_of(cell).count("theend") == 1

@@ -117,3 +117,16 @@ async def typed(agent: Agent[Any], result: RunResultStreaming) -> None:
     assert_type(await show(result), RunResultStreaming)
     assert_type(show(agent, "x").result, RunResultStreaming)
     assert_type(await chat(agent).send("x"), RunResultStreaming)
+
+
+async def test_a_result_of_run_is_shown_in_a_terminal_and_given_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = await Runner.run(poet(), "x")
+    assert await show(result) is result
+    assert [event async for event in show(result)] == []
+    assert list(show(result)) == []
+    assert capsys.readouterr().out == "Poet\nIt rains.\n" * 3
+    view = show(result)
+    view.cancel()  # there is nothing to stop
+    assert view.trace.status == "completed"
