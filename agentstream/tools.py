@@ -235,7 +235,7 @@ class FunctionTool:
         return self.name
 
     def __repr__(self) -> str:
-        about = " ".join(self.description.split()) if isinstance(self.description, str) else ""
+        about = " ".join(str(self.description or "").split())
         about = about[:97] + "…" if len(about) > 98 else about
         chosen = short_repr(self, leave_out=_IN_SIGNATURE).partition("(")[2][:-1]
         facts = [f": {about}"] * bool(about) + [f" ({chosen})"] * bool(chosen)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import UserError
 from ..sessions import SQLiteSession
 from ..together import loop_here
+from ..watchers import log_failure
 from .chat_terminal import ChatTerminal
 from .chat_turn import ChatTurn, PastTurn
 from .show import check_options, in_a_notebook
@@ -121,7 +122,7 @@ class Chat:
         self.turns: list[ChatTurn] = []
         self.past: list[PastTurn] = []
         self._options = options
-        self._closed = False
+        self._closed = self._view_has_failed = False
         self._decisions = Bell()
         self._tasks: set[asyncio.Task[None]] = set()
         self._remembering: asyncio.Task[None] | None = None
@@ -189,8 +190,17 @@ class Chat:
         result: RunResultStreaming = turn.result
         return result
 
-    async def approve(self, call_id: str | None = None) -> RunResultStreaming:
+    async def approve(
+        self, call_id: str | None = None, *, always_approve: bool = False
+    ) -> RunResultStreaming:
         """Approve the call with this `call_id`, every one that waits if none is named, and go on.
+
+        Parameters
+        ----------
+        call_id : str, optional
+            Of the call.
+        always_approve : bool
+            Whether later calls of its tool in this turn are approved, too.
 
         Returns
         -------
@@ -202,11 +212,23 @@ class Chat:
         UserError
             If nothing waits.
         """
-        return await self._decide(call_id, approve=True)
+        return await self._decide(call_id, approve=True, always=always_approve)
 
-    async def reject(self, call_id: str | None = None) -> RunResultStreaming:
-        """Reject the call that waits, all of them if none is named; otherwise as `approve`."""
-        return await self._decide(call_id, approve=False)
+    async def reject(
+        self,
+        call_id: str | None = None,
+        *,
+        always_reject: bool = False,
+        rejection_message: str | None = None,
+    ) -> RunResultStreaming:
+        """Reject the call that waits, all of them if none is named; otherwise as `approve`.
+
+        `always_reject` holds for later calls of its tool in this turn, too; the model is told the
+        `rejection_message`.
+        """
+        return await self._decide(
+            call_id, approve=False, always=always_reject, reason=rejection_message
+        )
 
     def stop(self) -> None:
         """Stop the answer; what arrived stays. Calls that wait for an approval are rejected.
@@ -252,7 +274,7 @@ class Chat:
         from .chat_history import past_turns
 
         self.past = past_turns(await self.session.get_items(), self.agent.name)
-        self._view.remember(self.past)
+        self._tell_view(lambda: self._view.remember(self.past))
 
     def _begin(self, text: str) -> ChatTurn:
         self._check(text)
@@ -261,8 +283,7 @@ class Chat:
         result = Runner.run_streamed(self.agent, text, session=self.session, **self._options)
         turn = ChatTurn(text, Source(result))
         self.turns.append(turn)
-        self._view.begin(turn)
-        self._view.changed(self.state)
+        self._tell_view(lambda: self._view.begin(turn))
         turn.source.watch(lambda: self._changed(turn))
         return turn
 
@@ -311,20 +332,29 @@ class Chat:
             return
         turn.is_over = source.is_complete and not source.waits
         if not turn.is_over:
-            self._view.update(turn, at_once=source.waits)
+            self._tell_view(lambda: self._view.update(turn, at_once=source.waits))
         else:
             if turn.trace.status == "completed":
                 self.agent = source.result.last_agent
-            self._view.end(turn)
+            self._tell_view(lambda: self._view.end(turn))
+
+    def _tell_view(self, tell: Callable[[], None]) -> None:
+        """Have the view show something; what it raises is logged once, and fails no turn."""
+        try:
+            tell()
+        except Exception:  # noqa: BLE001 - it is logged
+            if not self._view_has_failed:
+                self._view_has_failed = True
+                log_failure(type(self._view))
         self._view.changed(self.state)
 
     # -- decisions --
 
-    async def _decide(self, call_id: str | None, *, approve: bool) -> Any:
+    async def _decide(self, call_id: str | None, *, approve: bool, **how: Any) -> Any:
         if self.state != "waiting":
             raise UserError("No call waits for a decision.")
         turn = self.turns[-1]
-        if self._settle(turn, call_id, approve=approve):
+        if self._settle(turn, call_id, approve=approve, **how):
             self._decisions.ring()
         await self._watched(turn)
         return turn.result

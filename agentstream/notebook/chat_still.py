@@ -8,7 +8,7 @@ from ..printable import clean_text
 from . import cards
 from .chat_turn import Turn
 from .html import escape, one_block
-from .snapshot import style
+from .snapshot import said_in, style, text_bundle
 from .still import harmless, markdown_of, text_of
 
 PAST_SHOWN = 20
@@ -68,6 +68,12 @@ def conversation(
         "text/markdown": conversation_markdown(turns) or f"*{_nothing(name)}*\n",
         "text/plain": conversation_text(turns) or _nothing(name),
     }
+
+
+def unshown(turns: Sequence[Turn], error: Exception) -> dict[str, str]:
+    """Return a conversation as its text alone, where `conversation` failed."""
+    said = [f"> {shown(turn.asked)}\n\n{said_in(turn.trace)}" for turn in turns]
+    return text_bundle("\n\n".join(said), error, "conversation")
 
 
 def _nothing(name: str) -> str:

@@ -16,9 +16,10 @@ import traitlets
 
 from ..together import loop_here
 from ..trace import Trace
+from ..watchers import log_failure
 from .board import Board
 from .cells import OfCells, count, remember_shown
-from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html
+from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html, unshown
 from .chat_turn import ChatTurn, PastTurn
 from .panels import Panels
 from .place import Place, call_on, is_inside_another, show_in_time
@@ -124,6 +125,7 @@ class ChatView(AgentView):
         self._shown_in: int | None = None  # the number of the cell
         self._place: Place | None = None
         self._home = loop_here()
+        self._has_failed = False
         super().__init__(
             Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
         )
@@ -157,7 +159,13 @@ class ChatView(AgentView):
 
     def _still(self) -> dict[str, str]:
         chat = self._chat
-        return conversation(chat.turns, past=chat.past, name=chat.agent.name, id=self.chat_id)
+        try:
+            return conversation(chat.turns, past=chat.past, name=chat.agent.name, id=self.chat_id)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            if not self._has_failed:
+                self._has_failed = True
+                log_failure(type(self))
+            return unshown([*chat.past[-PAST_SHOWN:], *chat.turns], error)
 
     def _show_in_time(self) -> None:
         if self._shown_in is None and not is_inside_another(self):
@@ -196,8 +204,11 @@ class ChatView(AgentView):
 
     def end(self, turn: ChatTurn) -> None:
         """The turn is over: its buttons go, and the still picture has it, too."""
-        self.close_run()
-        self._picture()
+        try:
+            self.close_run()
+        finally:
+            # Also of a turn that the live view cannot show, as of a run.
+            self._picture()
 
     def changed(self, state: str) -> None:
         """Say whether it can be asked, and who answers."""

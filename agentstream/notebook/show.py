@@ -16,7 +16,8 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from ..errors import UserError
 from ..keywords import check_keywords, named_keywords
 from ..tracebacks import mark
-from .cells import is_shown_here, remember_shown, shell
+from .cells import is_shown_here as is_shown_here
+from .cells import remember_shown, shell
 from .shown import Result, Shown
 from .source import Source
 from .terminal import TerminalView

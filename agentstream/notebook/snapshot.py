@@ -82,16 +82,25 @@ def snapshot_or_text(
         return snapshot(trace, table=table, timeline=timeline)
     except Exception as error:
         logger.exception("The run's snapshot could not be made; its text is shown instead.")
-        said = clean_text("\n\n".join(part.text for part in trace.parts if part.kind == "text"))
-        why = clean_text(
-            f"The view failed ({type(error).__name__}: {error}). This is the run's text."
-        )
-        # No empty line inside: Markdown would take what follows one for its own.
-        html = escape(said).replace("\n", "<br>")
-        return {
-            "text/html": f"<div><p><em>{escape(why)}</em></p><p>{html}</p></div>",
-            "text/plain": f"{why}\n\n{said}",
-        }
+        return text_bundle(said_in(trace), error, "run")
+
+
+def said_in(trace: Trace) -> str:
+    """The texts of a run, as they were written."""
+    return "\n\n".join(part.text for part in trace.parts if part.kind == "text")
+
+
+def text_bundle(text: str, error: Exception, what: str) -> dict[str, str]:
+    """Return text as a MIME bundle, with why there is nothing better of `what` it is."""
+    said = clean_text(text)
+    failed = f"The view failed ({type(error).__name__}: {error})."
+    why = clean_text(f"{failed} This is the {what}'s text.")
+    # No empty line inside: Markdown would take what follows one for its own.
+    html = escape(said).replace("\n", "<br>")
+    return {
+        "text/html": f"<div><p><em>{escape(why)}</em></p><p>{html}</p></div>",
+        "text/plain": f"{why}\n\n{said}",
+    }
 
 
 @lru_cache

@@ -240,7 +240,7 @@ class Source:
     ) -> bool:
         """Approve or reject the call that waits; the run goes on when none is left.
 
-        `always` approves later calls of its tool, too; the model is told the `reason`. An id at
+        `always` holds for later calls of its tool, too; the model is told the `reason`. An id at
         which different calls wait approves none of them: which one was meant is not known.
 
         Returns
@@ -253,7 +253,7 @@ class Source:
             if approve:
                 context.approve_tool(item, always_approve=always)
             else:
-                context.reject_tool(item, rejection_message=reason)
+                context.reject_tool(item, always_reject=always, rejection_message=reason)
         if self._undecided():
             return False
         self.result.resume()

@@ -162,6 +162,26 @@ async def test_of_two_calls_that_wait_one_is_approved_and_the_other_rejected() -
     assert [part.status for part in result.trace.parts[:2]] == ["completed", "rejected"]
 
 
+async def test_a_rejection_from_code_tells_the_model_why() -> None:
+    agent = cleaner("I left it.")
+    c = chat(agent)
+    await c.send("Tidy up")
+    await c.reject(rejection_message="Keep the old one.")
+    assert agent.model.requests[-1].input[-1]["output"] == "Keep the old one."
+
+
+@pytest.mark.parametrize("how", ["approve", "reject"])
+async def test_a_decision_from_code_can_hold_for_later_calls_of_the_tool(how: str) -> None:
+    calls = [call("delete_file", name="a"), call("delete_file", name="b")]
+    c = chat(tutor(*calls, "Done.", tools=[delete_file]))
+    await c.send("Both")
+    result = await getattr(c, how)(**{f"always_{how}": True})
+    assert result.final_output == "Done."
+    refused = ["Tool execution was not approved."] * 2
+    outputs = {"approve": ["a is gone", "b is gone"], "reject": refused}
+    assert [part.output for part in result.trace.parts[:2]] == outputs[how]
+
+
 @pytest.mark.parametrize("how", ["stop", "close"])
 async def test_stopping_while_a_call_waits_leaves_no_call_open_in_the_session(how: str) -> None:
     c = chat(cleaner("Not asked for."))
@@ -458,3 +478,37 @@ async def test_a_session_that_cannot_be_read_is_told() -> None:
             await asyncio.sleep(0.01)
     assert page.refused == [("Hello", "the disk is gone")]
     assert c.turns == []
+
+
+# -- a view that fails --
+
+
+@pytest.mark.parametrize("broken", ["conversation", "scene"])
+async def test_a_view_that_fails_leaves_the_conversation_as_text(
+    broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from agentstream.notebook import chat as module
+    from agentstream.notebook import chat_view, place
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise KeyError("an older renderer")
+
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr(place, "publish", lambda data, **_: shown.append(data))
+    monkeypatch.setattr(module, "in_a_notebook", lambda: True)
+    c = chat(tutor("Four <script>it</script>\n\n.", "Because."))
+    c._ipython_display_()
+    if broken == "conversation":
+        monkeypatch.setattr(chat_view, "conversation", fail)
+    else:
+        monkeypatch.setattr(chat_view.Scene, "update", fail)
+    first = await c.send("What is 2 + 2?")
+    second = await c.send("Why?")
+    assert (first.final_output, second.final_output) == ("Four <script>it</script>\n\n.", "Because.")
+    for form in ("text/html", "text/plain"):
+        saved = shown[-1][form]
+        for said in ("What is 2 + 2?", "Four", "Why?", "Because."):
+            assert said in saved
+    assert "<script" not in shown[-1]["text/html"]
+    assert "\n\n" not in shown[-1]["text/html"]
+    assert len([one for one in caplog.records if "ChatView" in one.message]) == 1
