@@ -504,7 +504,10 @@ async def test_a_view_that_fails_leaves_the_conversation_as_text(
         monkeypatch.setattr(chat_view.Scene, "update", fail)
     first = await c.send("What is 2 + 2?")
     second = await c.send("Why?")
-    assert (first.final_output, second.final_output) == ("Four <script>it</script>\n\n.", "Because.")
+    assert (first.final_output, second.final_output) == (
+        "Four <script>it</script>\n\n.",
+        "Because.",
+    )
     for form in ("text/html", "text/plain"):
         saved = shown[-1][form]
         for said in ("What is 2 + 2?", "Four", "Why?", "Because."):
