@@ -28,7 +28,6 @@ from functools import cache
 from . import answers, markdown
 from .techniques import END
 
-TICK = 0.02  # seconds, at most, between two writes of a paced answer
 STAMP = b" " + b"@" * 18
 """A token in whose place the time is sent."""
 
@@ -98,7 +97,7 @@ async def pace(writer: asyncio.StreamWriter, events: list[bytes], rate: float) -
         due = min(len(events), int((loop.time() - start) * rate) + 1)
         writer.write(b"".join(map(chunk, map(stamped, events[sent:due]))))
         sent = due
-        await asyncio.sleep(min(TICK, 1 / rate))
+        await asyncio.sleep(max(0, start + sent / rate - loop.time()))
 
 
 def stamped(event: bytes) -> bytes:

@@ -15,6 +15,9 @@ T = TypeVar("T")
 _ENDED: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """How many cells each shell has ended since we began to count."""
 
+_AT_WORK: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+"""Whether a shell executes a cell, since we began to look."""
+
 _SHOWN_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """The cell that shows a run, by the run's result."""
 
@@ -41,6 +44,25 @@ def count() -> int:
 
         here.events.register("post_run_cell", ended)
     return _ENDED[here]
+
+
+def is_at_work() -> bool:
+    """Whether a cell is being executed: so it is taken to be where that is not known."""
+    here = shell()
+    if here is None:
+        return True
+    if here not in _AT_WORK:
+        _AT_WORK[here] = True
+
+        def begun(info: Any = None) -> None:
+            _AT_WORK[here] = True
+
+        def ended(result: Any = None) -> None:
+            _AT_WORK[here] = False
+
+        here.events.register("pre_run_cell", begun)
+        here.events.register("post_run_cell", ended)
+    return _AT_WORK[here]
 
 
 def identity() -> tuple[object, int]:

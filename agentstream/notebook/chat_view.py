@@ -26,7 +26,7 @@ from .place import Place, call_on, is_inside_another, show_in_time
 from .scene import Scene
 from .snapshot import style
 from .source import RunInterrupted
-from .view import _STATIC, AgentView
+from .view import _STATIC, AgentView, script
 
 if TYPE_CHECKING:
     from .chat import Chat
@@ -39,9 +39,8 @@ _OPEN: OfCells[ChatView] = OfCells()
 @lru_cache(maxsize=1)
 def _module() -> str:
     """The page's code: that of a run, and around it the conversation's."""
-    view = (_STATIC / "view.js").read_text(encoding="utf-8")
     form = (_STATIC / "chat.js").read_text(encoding="utf-8")
-    before, default, after = view.partition("export default ")
+    before, default, after = script().partition("export default ")
     assert default, "view.js has no default export"
     return f"{before}const board = {after}\n{form}"
 

@@ -55,8 +55,8 @@ class FrameBudget:
         return min(max(views * self._cost / _SHARE, 1 / _MOST), 1 / _LEAST)
 
     def is_used_up(self) -> bool:
-        """Whether frames have held the loop for long enough since it last came round."""
-        return self._held >= _HOLD
+        """Whether one more frame would hold the loop for too long before it comes round."""
+        return self._held > 0 and self._held + self._cost > _HOLD
 
     def note(self, view: object, began: float, loop: asyncio.AbstractEventLoop) -> None:
         """Note that `view` made a frame; `began` is `time.thread_time` before it."""

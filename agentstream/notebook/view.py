@@ -1,7 +1,8 @@
 """The live view: a widget that a run fills, frame by frame.
 
 The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
-thirty times a second, as one numbered frame; how often is paid from a budget that all views share.
+thirty times a second, as one numbered frame; how often is paid from a budget that all views share,
+and a view that no page shows sends nothing until it comes into sight.
 A keyframe, the whole page, is kept in the widget's state whenever the page has grown fourfold, and
 at the end where no still picture takes its place; a page that opens late or has missed a frame asks
 for one. All bytes together stay linear in the text.
@@ -27,6 +28,7 @@ from .panels import Panels
 from .place import call_on
 from .scene import Scene
 from .snapshot import style
+from .visibility import Visibility
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -37,6 +39,12 @@ _LONGEST_REASON = 4_000
 # stay below a third more than the last one.
 _KEY_GROWTH = 4
 _KEY_FROM = 8_000
+
+
+def script() -> str:
+    """The page's code, which is one module there."""
+    names = ("growth.js", "view.js")
+    return "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in names)
 
 
 class AgentView(anywidget.AnyWidget):
@@ -57,12 +65,10 @@ class AgentView(anywidget.AnyWidget):
     ----------
     live : bool
         Whether the run goes on: clocks tick, buttons are there.
-    seen : bool
-        Whether a page has asked for the run: somebody may be there to press a button.
     """
 
     # Its text: with a file, anywidget has each widget listen to it, and keeps them all for good.
-    _esm: Any = (_STATIC / "view.js").read_text(encoding="utf-8")
+    _esm: Any = script()
     _css = style(live=True)
 
     run_id = traitlets.Unicode().tag(sync=True)
@@ -84,7 +90,7 @@ class AgentView(anywidget.AnyWidget):
             run_id=uuid.uuid4().hex,
             **traits,
         )
-        self.seen = False
+        self._visibility = Visibility()
         self._board = Board()
         self._lay_out(trace, table=table, timeline=timeline)
         self._on_press = on_press
@@ -93,6 +99,7 @@ class AgentView(anywidget.AnyWidget):
         self._due: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._last = 0.0
+        self._behind = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_msg(self._hear)
 
@@ -107,10 +114,13 @@ class AgentView(anywidget.AnyWidget):
         return self._due is not None
 
     def nudge(self) -> None:
-        """Say that the run has changed; the page is told with the next frame."""
+        """Say that the run has changed; the page is told with the next frame, if it is in sight."""
         if self._due is not None:
             return
         self._loop = asyncio.get_running_loop()
+        if self._visibility.is_hidden():
+            self._behind = True
+            return
         wait = self._last + FrameBudget.of_loop(self._loop).interval() - time.monotonic()
         self._due = self._loop.call_later(max(0.0, wait), self._send_due, self._loop)
 
@@ -129,7 +139,7 @@ class AgentView(anywidget.AnyWidget):
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        self._last = time.monotonic()
+        self._last, self._behind = time.monotonic(), False
         self._scene.update()
         self._panels.update()
         self._look_again()
@@ -148,7 +158,7 @@ class AgentView(anywidget.AnyWidget):
             self._later = None
         wait, loop = self._panels.wait, self._loop
         if wait is not None and loop is not None and loop.is_running():
-            self._later = loop.call_later(wait, self.flush)
+            self._later = loop.call_later(wait, self.nudge)
 
     def close_run(self, *, keep: bool = True) -> None:
         """The run is over: show its end.
@@ -174,9 +184,10 @@ class AgentView(anywidget.AnyWidget):
     async def somebody_is_there(self) -> bool:
         """Whether a page shows the run; one that is still loading has two seconds to say so."""
         until = time.monotonic() + 2
-        while not self.seen and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
+        seen = self._visibility
+        while not seen.is_loaded and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
             await asyncio.sleep(0.05)
-        return self.seen
+        return seen.is_loaded
 
     def _set_keyframe(self) -> None:
         self._key_size = max(self._board.size, _KEY_FROM)
@@ -189,11 +200,19 @@ class AgentView(anywidget.AnyWidget):
         """Hear the page; on another thread where its messages come over a subshell."""
         kind = message.get("kind") if isinstance(message, dict) else None
         if kind == "keyframe":
-            self.seen = True
+            self._visibility.note(str(message.get("page")), True)
             call_on(self._loop, self._answer)
+        elif kind == "visible":
+            self._visibility.note(str(message.get("page")), bool(message.get("visible")))
+            call_on(self._loop, self._catch_up)
         elif kind in ("stop", "approve", "always", "reject") and self._on_press is not None:
             reason = str(message.get("reason") or "").strip()[:_LONGEST_REASON]
             self._on_press(kind, message.get("call_id"), reason or None)
+
+    def _catch_up(self) -> None:
+        """Send all that a page has missed while it was out of sight."""
+        if self._behind and not self._visibility.is_hidden():
+            self.flush()
 
     def _answer(self) -> None:
         self.flush()

@@ -6,8 +6,9 @@ import { readFile } from "node:fs/promises";
 import test from "node:test";
 
 const folder = new URL("../../agentstream/notebook/static/", import.meta.url);
-const view = await readFile(new URL("view.js", folder), "utf8");
-const form = await readFile(new URL("chat.js", folder), "utf8");
+const read = (name) => readFile(new URL(name, folder), "utf8");
+const [growth, board, form] = await Promise.all(["growth.js", "view.js", "chat.js"].map(read));
+const view = `${growth}\n${board}`;
 const source = `${view.replace("export default ", "const board = ")}\n${form}`;
 const chat = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 

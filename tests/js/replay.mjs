@@ -2,8 +2,9 @@
 
 import { readFileSync } from "node:fs";
 
-const path = new URL("../../agentstream/notebook/static/view.js", import.meta.url);
-const source = encodeURIComponent(readFileSync(path, "utf8"));
+const folder = new URL("../../agentstream/notebook/static/", import.meta.url);
+const parts = ["growth.js", "view.js"].map((name) => readFileSync(new URL(name, folder), "utf8"));
+const source = encodeURIComponent(parts.join("\n"));
 const { applyFrame, emptyPage } = await import(`data:text/javascript,${source}`);
 
 const page = emptyPage();

@@ -5,9 +5,11 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import test from "node:test";
 
-const path = new URL("../../agentstream/notebook/static/view.js", import.meta.url);
+const folder = new URL("../../agentstream/notebook/static/", import.meta.url);
 // By its text: an older Node takes a .js file without a package.json for CommonJS.
-const source = encodeURIComponent(await readFile(path, "utf8"));
+const names = ["growth.js", "view.js"];
+const parts = await Promise.all(names.map((name) => readFile(new URL(name, folder), "utf8")));
+const source = encodeURIComponent(parts.join("\n"));
 const view = await import(`data:text/javascript,${source}`);
 const { applyFrame, applyOp, emptyPage, formatSeconds } = view;
 
@@ -114,4 +116,31 @@ test("seconds read as people write them", () => {
 test("a minute is never written as sixty seconds", () => {
   assert.equal(formatSeconds(59.94), "59.9 s");
   assert.notEqual(formatSeconds(59.97), "60.0 s");
+});
+
+test("new text comes into sight evenly, all of it one frame of the display before the next", () => {
+  const at = (elapsed) => view.shownOf(30, elapsed, 100);
+  assert.deepEqual([2, 22, 42, 62, 80, 84, 1000].map(at), [6, 12, 18, 24, 29, 30, 30]);
+});
+
+test("nothing is held back longer than the interval between frames, whatever it is", () => {
+  for (const interval of [0, 5, 16, 33, 50, 250]) {
+    for (const count of [1, 7, 2000]) {
+      assert.equal(view.shownOf(count, interval, interval), count);
+      for (let elapsed = 0; elapsed < interval; elapsed += 1) {
+        assert.ok(view.shownOf(count, elapsed, interval) >= 1);
+        assert.ok(view.shownOf(count, elapsed, interval) <= view.shownOf(count, elapsed + 1, interval));
+      }
+    }
+  }
+});
+
+test("words come whole, and no character is cut in two", () => {
+  const rest = (text, at) => text.slice(view.wordEnd(text, at));
+  assert.equal(rest("one two three", 5), " three");
+  assert.equal(rest("one two three", 3), " two three");
+  assert.equal(rest("一二三四", 2), "三四");
+  assert.equal(rest(`${"x".repeat(100)} y`, 40), `${"x".repeat(60)} y`);
+  const clefs = "\u{1d11e}".repeat(60);
+  assert.ok([0, 1].every((at) => /^[\ud800-\udbff]/.test(rest(clefs, at + 20))));
 });

@@ -2,7 +2,8 @@
 //
 // The kernel sends frames, each a list of operations on named nodes (agentstream/notebook/board.py
 // has their table). Frames are numbered: a page that misses one asks for a keyframe, the whole page.
-// All HTML was escaped or sanitised in the kernel; nothing here makes HTML of text.
+// All HTML was escaped or sanitised in the kernel; nothing here makes HTML of text. growth.js, which
+// stands before this text, lets new text come into sight evenly.
 
 /** A page without anything on it. */
 export function emptyPage() {
@@ -79,6 +80,8 @@ export function formatSeconds(seconds) {
 
 const BUSY_AFTER = 2000; // milliseconds
 const FIRST_PATIENCE = 1000;
+const HIDDEN_AFTER = 500; // a view that is scrolled past, or rendered anew, is no news
+const NEARLY_IN_SIGHT = "200px";
 
 /**
  * The page's data of each run, shared by all views of it.
@@ -97,12 +100,25 @@ class Store {
     this.again = undefined;
     this.runTime = 0;
     this.heardAt = performance.now();
+    this.id = Math.random().toString(36).slice(2);
+    this.isVisible = undefined;
+    this.hiding = undefined;
+    this.look = () => this.tellWhetherVisible();
+    this.leave = () => this.tell(false);
+    this.endGrowth = () => {
+      if (!model.get("live")) for (const view of this.views) view.growth.finish();
+    };
     this.takeKeyframe = () => this.take({ ...model.get("keyframe"), key: true });
     this.hear = (message) => message?.ops && this.take(message);
     model.on("change:keyframe", this.takeKeyframe);
     model.on("msg:custom", this.hear);
+    model.on("change:live", this.endGrowth);
+    document.addEventListener("visibilitychange", this.look);
+    window.addEventListener("pagehide", this.leave);
+    window.addEventListener("pageshow", this.look);
     this.takeKeyframe();
     this.ask();
+    this.look();
   }
 
   take(frame) {
@@ -124,7 +140,7 @@ class Store {
     const now = performance.now();
     if (this.asked && now - this.asked < 500) return;
     this.asked = now;
-    this.model.send({ kind: "keyframe" });
+    this.model.send({ kind: "keyframe", page: this.id });
     clearTimeout(this.again);
     // An answer may be long in coming: a kernel that works hears nothing before its cell ends.
     this.again = setTimeout(() => this.ask(), this.patience);
@@ -136,10 +152,30 @@ class Store {
     this.patience = FIRST_PATIENCE;
   }
 
+  /** Tell the kernel at once that a view is in sight, and a little later that none is any more. */
+  tellWhetherVisible() {
+    clearTimeout(this.hiding);
+    const visible = !document.hidden && [...this.views].some((view) => view.isInSight);
+    if (visible) this.tell(true);
+    else this.hiding = setTimeout(() => this.tell(false), HIDDEN_AFTER);
+  }
+
+  tell(visible) {
+    clearTimeout(this.hiding);
+    if (visible === this.isVisible) return;
+    this.isVisible = visible;
+    this.model.send({ kind: "visible", page: this.id, visible });
+  }
+
   close() {
     this.stopAsking();
+    clearTimeout(this.hiding);
+    document.removeEventListener("visibilitychange", this.look);
+    window.removeEventListener("pagehide", this.leave);
+    window.removeEventListener("pageshow", this.look);
     this.model.off("change:keyframe", this.takeKeyframe);
     this.model.off("msg:custom", this.hear);
+    this.model.off("change:live", this.endGrowth);
   }
 
   /** Seconds since the start of the run, as the kernel's clock has it. */
@@ -155,6 +191,13 @@ class View {
     this.root.className = "as-run as-live";
     el.appendChild(this.root);
     this.elements = new Map();
+    this.growth = new Growth();
+    this.isInSight = true;
+    this.observer = new IntersectionObserver((seen) => {
+      this.isInSight = seen[seen.length - 1].isIntersecting;
+      store.look();
+    }, { rootMargin: NEARLY_IN_SIGHT, scrollMargin: NEARLY_IN_SIGHT });
+    this.observer.observe(this.root);
     this.press = (event) => this.onPress(event);
     this.root.addEventListener("click", this.press);
     // What is written into a field is no shortcut of the notebook's.
@@ -166,6 +209,7 @@ class View {
   }
 
   rebuild() {
+    this.growth.finish();
     const open = openDetails(this.root);
     this.elements.clear();
     this.root.replaceChildren();
@@ -195,6 +239,7 @@ class View {
   /** Take a frame that the page has taken already: each element becomes what its node is now. */
   apply(ops) {
     const made = new Set();
+    this.growth.begin();
     for (const [kind, id, more] of ops) {
       const node = this.store.page.nodes.get(id);
       const element = this.elements.get(id);
@@ -206,28 +251,42 @@ class View {
       } else if (kind === "+") {
         if (element) this.drop(element);
         this.add(id, made);
+        this.grow(this.elements.get(id), 0);
       } else if (!element) {
         continue;
       } else if (kind === "=" || kind === "~") {
         const open = openDetails(element);
+        const before = element.textContent.length;
         this.fill(element, node);
+        this.grow(element, before);
         restoreDetails(element, open);
         made.add(id);
       } else if (kind === "t") {
         this.write(element, node, more);
+        this.growth.add(element, more.length);
       } else if (kind === "@") {
         dress(element, node.attributes);
       }
+    }
+    this.growth.start();
+  }
+
+  /** Let a text come into sight that had `before` characters; a card has its place at once. */
+  grow(element, before) {
+    if (element?.parentElement?.matches(".as-text, .as-reasoning-body")) {
+      this.growth.add(element, element.textContent.length - before);
     }
   }
 
   /** Put a node's HTML and text into its element, before the nodes that are in it. */
   fill(element, node) {
     const inner = node.children.map((id) => this.elements.get(id)).filter(Boolean);
-    element.innerHTML = node.html;
-    for (const details of element.querySelectorAll("details")) details.asMade = details.open;
-    if (node.tail) this.write(element, node, node.tail);
-    element.append(...inner);
+    const made = inner.length || !element.firstChild ? element : element.cloneNode(false);
+    made.innerHTML = node.html;
+    for (const details of made.querySelectorAll("details")) details.asMade = details.open;
+    if (node.tail) this.write(made, node, node.tail);
+    if (made === element) element.append(...inner);
+    else patch(element, made);
   }
 
   write(element, node, text) {
@@ -281,9 +340,45 @@ class View {
 
   close() {
     clearInterval(this.clock);
+    this.observer.disconnect();
+    this.growth.finish();
     this.root.removeEventListener("click", this.press);
     this.root.remove();
   }
+}
+
+/** Make an element's inside that of `made`. What is the same stays, and a selection in it. */
+function patch(element, made) {
+  let old = element.firstChild;
+  for (let next, one = made.firstChild; one; one = next) {
+    next = one.nextSibling;
+    if (!old) {
+      element.append(one);
+    } else if (old.isEqualNode(one)) {
+      old = old.nextSibling;
+    } else if (old.nodeType === Node.TEXT_NODE && one.nodeType === Node.TEXT_NODE) {
+      const stays = commonStart(old.data, one.data);
+      old.replaceData(stays, old.length - stays, one.data.slice(stays));
+      old = old.nextSibling;
+    } else if (old.firstChild && old.cloneNode(false).isEqualNode(one.cloneNode(false))) {
+      patch(old, one);
+      old = old.nextSibling;
+    } else {
+      old.replaceWith(one);
+      old = one.nextSibling;
+    }
+  }
+  for (let next; old; old = next) {
+    next = old.nextSibling;
+    old.remove();
+  }
+}
+
+function commonStart(a, b) {
+  if (b.startsWith(a)) return a.length;
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at += 1;
+  return at;
 }
 
 function dress(element, attributes) {
@@ -323,6 +418,7 @@ export default {
     return () => {
       store.views.delete(view);
       view.close();
+      store.look();
     };
   },
 };
