@@ -88,6 +88,16 @@ def call_key(item: ToolApprovalItem) -> str:
     return json.dumps([*item.run_scope, _call(item)])
 
 
+def approval_id(item: ToolApprovalItem) -> str:
+    """A short name for the call of `item` and no other: what marks and buttons name it by."""
+    return hashlib.sha256(call_key(item).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def call_path(item: ToolApprovalItem) -> tuple[str, ...]:
+    """The ids of the calls of agents as tools that lead to the run of `item`, outermost first."""
+    return tuple(json.loads(outer)[4] for outer in item.run_scope[1:])
+
+
 def nested_scope(item: ToolApprovalItem) -> tuple[str, ...]:
     """The scope of the run that the call of `item` starts: an agent that runs as a tool."""
     return (*item.run_scope, json.dumps(_call(item)))

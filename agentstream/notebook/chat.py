@@ -11,7 +11,9 @@ import contextvars
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..approvals import approval_id
 from ..errors import UserError
+from ..items import ToolApprovalItem
 from ..sessions import SQLiteSession
 from ..together import loop_here
 from ..watchers import log_failure
@@ -191,14 +193,14 @@ class Chat:
         return result
 
     async def approve(
-        self, call_id: str | None = None, *, always_approve: bool = False
+        self, call: str | ToolApprovalItem | None = None, *, always_approve: bool = False
     ) -> RunResultStreaming:
-        """Approve the call with this `call_id`, every one that waits if none is named, and go on.
+        """Approve a call that waits, every one if none is named, and go on.
 
         Parameters
         ----------
-        call_id : str, optional
-            Of the call.
+        call : str or ToolApprovalItem, optional
+            The call's id, or one of the turn's `interruptions`.
         always_approve : bool
             Whether later calls of its tool in this turn are approved, too.
 
@@ -210,24 +212,24 @@ class Chat:
         Raises
         ------
         UserError
-            If nothing waits.
+            If nothing waits, or different calls wait with the id.
         """
-        return await self._decide(call_id, approve=True, always=always_approve)
+        return await self._decide(call, approve=True, always=always_approve)
 
     async def reject(
         self,
-        call_id: str | None = None,
+        call: str | ToolApprovalItem | None = None,
         *,
         always_reject: bool = False,
         rejection_message: str | None = None,
     ) -> RunResultStreaming:
-        """Reject the call that waits, all of them if none is named; otherwise as `approve`.
+        """Reject a call that waits, every one if none is named; otherwise as `approve`.
 
         `always_reject` holds for later calls of its tool in this turn, too; the model is told the
         `rejection_message`.
         """
         return await self._decide(
-            call_id, approve=False, always=always_reject, reason=rejection_message
+            call, approve=False, always=always_reject, reason=rejection_message
         )
 
     def stop(self) -> None:
@@ -350,32 +352,16 @@ class Chat:
 
     # -- decisions --
 
-    async def _decide(self, call_id: str | None, *, approve: bool, **how: Any) -> Any:
+    async def _decide(
+        self, call: str | ToolApprovalItem | None, *, approve: bool, **how: Any
+    ) -> Any:
         if self.state != "waiting":
             raise UserError("No call waits for a decision.")
         turn = self.turns[-1]
-        if self._settle(turn, call_id, approve=approve, **how):
+        if turn.source.decide(_chosen(turn, call), approve, **how):
             self._decisions.ring()
         await self._watched(turn)
         return turn.result
-
-    def _settle(
-        self,
-        turn: ChatTurn,
-        call_id: str | None,
-        *,
-        approve: bool,
-        always: bool = False,
-        reason: str | None = None,
-    ) -> bool:
-        """Decide on a call, on all if none is named; whether the turn goes on."""
-        waiting = [item.call_id for item in turn.result.interruptions]
-        if call_id is not None and call_id not in waiting:
-            raise UserError(f"No call {call_id!r} waits for a decision, but {waiting}.")
-        chosen = list(turn.result.interruptions) if call_id is None else [call_id]
-        # Each is decided, and the last tells whether none is left.
-        decide = turn.source.decide
-        return [decide(one, approve, always=always, reason=reason) for one in chosen][-1]
 
     def _stop(self) -> None:
         if self.state == "running":
@@ -386,7 +372,7 @@ class Chat:
 
     def _refuse_all(self, turn: ChatTurn) -> None:
         """Answer the calls that wait, and stop: the session must not keep a call unanswered."""
-        self._settle(turn, None, approve=False)
+        turn.source.decide(turn.source.undecided(), approve=False)
         turn.result.cancel("after_turn")
 
     async def _give_up(self, turn: ChatTurn) -> None:
@@ -409,7 +395,7 @@ class Chat:
         kind : {"say", "stop", "approve", "always", "reject"}
             What was done.
         said : str or None
-            The message, or the call's id.
+            The message, or the `approval_id` of the call.
         reason : str or None
             What the model is told about a call that is rejected.
         """
@@ -417,9 +403,7 @@ class Chat:
             self._in_background(self._say(said or ""))
         elif kind == "stop":
             self._stop()
-        elif self.state == "waiting" and self._settle(
-            self.turns[-1], said, approve=kind != "reject", always=kind == "always", reason=reason
-        ):
+        elif self.state == "waiting" and self.turns[-1].source.press(kind, said, reason):
             self._wake()
 
     async def _say(self, text: str) -> None:
@@ -445,3 +429,24 @@ class Chat:
         task = loop.create_task(done(), name="chat", context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _chosen(turn: ChatTurn, call: str | ToolApprovalItem | None) -> list[ToolApprovalItem]:
+    """The calls that `call` means: those that nobody has decided on if none is named."""
+    if call is None:
+        return turn.source.undecided()
+    waiting = turn.source.undecided()
+    if isinstance(call, ToolApprovalItem):
+        found = [item for item in waiting if approval_id(item) == approval_id(call)]
+    else:
+        found = [item for item in waiting if item.call_id == call]
+    if len(found) == 1:
+        return found
+    if found:
+        raise UserError(
+            f"{len(found)} calls wait with the id {call!r}; give the one that is meant, out of the "
+            "turn's result.interruptions."
+        )
+    ids = [item.call_id for item in waiting]
+    call = call.call_id if isinstance(call, ToolApprovalItem) else call
+    raise UserError(f"No call {call!r} waits for a decision, but {ids}.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from ..approvals import approval_id
 from ..errors import UserError
 from ..items import ToolApprovalItem
 from ..trace import Trace
@@ -18,8 +18,6 @@ from ..trace.marks import RunCancelled, RunFailed, RunFinished
 from ..trace.sources import as_trace
 from ..tracebacks import mark
 from ..watchers import Watchers
-
-logger = logging.getLogger("agentstream")
 
 _CLOSING_TIME = 5.0  # seconds, as for runs of our own
 _TICK = 0.2  # seconds
@@ -232,16 +230,15 @@ class Source:
 
     def decide(
         self,
-        call: str | ToolApprovalItem | None,
+        calls: Sequence[ToolApprovalItem],
         approve: bool,
         *,
         always: bool = False,
         reason: str | None = None,
     ) -> bool:
-        """Approve or reject the call that waits; the run goes on when none is left.
+        """Approve or reject calls that wait; the run goes on when none is left.
 
-        `always` holds for later calls of its tool, too; the model is told the `reason`. An id at
-        which different calls wait approves none of them: which one was meant is not known.
+        `always` holds for later calls of their tools, too; the model is told the `reason`.
 
         Returns
         -------
@@ -249,36 +246,38 @@ class Source:
             Whether the run goes on.
         """
         context = self.result.context_wrapper
-        for item in self._meant(call, approve):
+        for item in calls:
             if approve:
                 context.approve_tool(item, always_approve=always)
             else:
                 context.reject_tool(item, always_reject=always, rejection_message=reason)
-        if self._undecided():
+        if self.undecided():
             return False
         self.result.resume()
         return True
 
-    def _undecided(self) -> list[ToolApprovalItem]:
+    def press(self, kind: str, id: str | None, reason: str | None = None) -> bool:
+        """Decide on the call that a button stands at; whether the run goes on.
+
+        Parameters
+        ----------
+        kind : {"approve", "always", "reject"}
+            What the button does.
+        id : str or None
+            The call's `approval_id`. One that is not waiting any more is decided on already.
+        reason : str or None
+            What the model is told about a call that is rejected.
+        """
+        calls = [item for item in self.undecided() if approval_id(item) == id]
+        if not calls:
+            return False
+        return self.decide(calls, kind != "reject", always=kind == "always", reason=reason)
+
+    def undecided(self) -> list[ToolApprovalItem]:
+        """The calls that wait and that nobody has decided on."""
         status = self.result.context_wrapper.get_approval_status
         return [
             item
             for item in self.result.interruptions
             if status(item.name, item.call_id, existing_pending=item) is None
         ]
-
-    def _meant(self, call: str | ToolApprovalItem | None, approve: bool) -> list[ToolApprovalItem]:
-        if isinstance(call, ToolApprovalItem):
-            return [call]
-        found = [item for item in self._undecided() if item.call_id == call]
-        if len({(item.agent.name, item.qualified_name, item.arguments) for item in found}) < 2:
-            return found[:1]
-        if not approve:
-            return found
-        logger.warning(
-            "Different calls wait with the id %r, so that none of them was approved. Approve them "
-            "in code: result.context_wrapper.approve_tool(item), for an item of "
-            "result.interruptions.",
-            call,
-        )
-        return []

@@ -32,6 +32,8 @@ from .visibility import Visibility
 
 _STATIC = Path(__file__).parent / "static"
 
+# Characters. A reason goes into the conversation, and is sent with each later request: a few
+# paragraphs are one, a file that was pasted into the field by mistake is none.
 _LONGEST_REASON = 4_000
 
 # How much the page grows between two keyframes in the widget's state. They are for a page that
@@ -207,7 +209,7 @@ class AgentView(anywidget.AnyWidget):
             call_on(self._loop, self._catch_up)
         elif kind in ("stop", "approve", "always", "reject") and self._on_press is not None:
             reason = str(message.get("reason") or "").strip()[:_LONGEST_REASON]
-            self._on_press(kind, message.get("call_id"), reason or None)
+            self._on_press(kind, message.get("approval_id"), reason or None)
 
     def _catch_up(self) -> None:
         """Send all that a page has missed while it was out of sight."""

@@ -134,15 +134,13 @@ class ShownWidget(Shown[Result], AgentView):
 
     # -- what is pressed --
 
-    def _press(self, kind: str, call_id: str | None, reason: str | None = None) -> None:
-        place.call_on(self._home, lambda: self._obey(kind, call_id, reason))
+    def _press(self, kind: str, approval_id: str | None, reason: str | None = None) -> None:
+        place.call_on(self._home, lambda: self._obey(kind, approval_id, reason))
 
-    def _obey(self, kind: str, call_id: str | None, reason: str | None) -> None:
+    def _obey(self, kind: str, approval_id: str | None, reason: str | None) -> None:
         if kind == "stop":
             self._stop()
-        elif self.source.waits and self.source.decide(
-            call_id, kind != "reject", always=kind == "always", reason=reason
-        ):
+        elif self.source.waits and self.source.press(kind, approval_id, reason):
             self._decisions.ring()
 
     def _stop(self) -> None:

@@ -10,15 +10,17 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
+from ..approvals import approval_id, call_path
 from ..computers import dispose_resolved_computers
 from ..errors import ModelBehaviorError, RunTimeoutError, UserError
 from ..events import AgentUpdatedStreamEvent, StreamEvent
-from ..items import ItemHelpers
+from ..items import ItemHelpers, ToolApprovalItem
 from ..models.retry_watch import pausable
 from ..trace.marks import (
     ApprovalDecided,
     ApprovalRequested,
     ModelCalled,
+    Nested,
     RunCancelled,
     RunFailed,
     RunFinished,
@@ -58,8 +60,7 @@ async def run_loop(
                 yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
             if outcome.interruptions:
                 state.interruptions = outcome.interruptions
-                for item in outcome.interruptions:
-                    options.mark(ApprovalRequested(item.call_id or "", item.name))
+                _mark_requests(state, options)
                 return
             _check_answered(state, step)
             continue
@@ -109,6 +110,21 @@ async def _act_and_save(
     return outcome
 
 
+def _mark_requests(state: RunState[Any], options: RunOptions) -> None:
+    """Tell which calls wait.
+
+    The run of an agent as a tool tells that its calls wait; by which id they are decided on, the
+    outermost run, when it has paused: nothing could be done with a decision before.
+    """
+    for item in state.interruptions:
+        path = call_path(item)
+        if options.nested and item.run_scope != state.scope:
+            continue
+        id = None if options.nested else approval_id(item)
+        mark = ApprovalRequested(item.call_id or "", item.name, id, item.arguments)
+        options.mark(mark if options.nested or not path else Nested(path, mark))
+
+
 def _check_answered(state: RunState[Any], step: Act) -> None:
     """See that a call is not run again because its output does not name it: that has no end.
 
@@ -149,13 +165,17 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
 def _mark_start(state: RunState[Any]) -> None:
     asked = state.input if isinstance(state.input, str) else None
     state.observe(RunStarted(agent=state.agent.name, input=asked))
+    undecided = {
+        part.item_id if part.kind == "mcp_approval" else part.call_id
+        for part, approval in state.trace.approvals
+        if approval.decided is None
+    }
     # The last of an id: models number their calls anew in each answer.
-    waiting = {item.call_id: item for item in state.approval_items()}
-    for part, approval in state.trace.approvals:
-        item = waiting.get(part.item_id if part.kind == "mcp_approval" else part.call_id)
-        decision = None if item is None else state.context._approvals.of(item)
-        if decision is not None and approval.decided is None:
-            state.observe(ApprovalDecided(part.call_id or "", decision.approved))
+    waited = [item for item in state.new_items if isinstance(item, ToolApprovalItem)]
+    for item in {item.call_id: item for item in waited if item.call_id in undecided}.values():
+        decision = state.context._approvals.of(item)
+        if decision is not None:
+            state.observe(ApprovalDecided(item.call_id or "", decision.approved, approval_id(item)))
 
 
 async def drive(

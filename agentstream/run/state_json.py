@@ -236,6 +236,7 @@ def _upgraded(data: Any) -> Any:
     return {
         **data,
         "schema": SCHEMA,
+        "unsaved": [],
         "scope": scope,
         "context": {**context, "approvals": approvals},
     }
@@ -268,7 +269,7 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
         "pending_input",
     ):
         setattr(state, name, data[name])
-    state.unsaved = data.get("unsaved", [])
+    state.unsaved = data["unsaved"]
     state.scope = tuple(data["scope"])
     state.agent = _agent(agents, data["agent"])
     state.tools_used = set(data["tools_used"])

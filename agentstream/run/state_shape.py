@@ -134,7 +134,7 @@ class SavedRun(TypedDict):
     agent_started: bool
     tools_used: list[str]
     saved_items: Count
-    unsaved: NotRequired[list[Count]]
+    unsaved: list[Count]
     history: list[Json]
     unsent: list[Json]
     pending_input: list[Json]

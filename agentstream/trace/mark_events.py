@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .parts import Guardrail, Part, Retry, Silence, get
 from .raw_events import usage_of
-from .run_items import request_approval
+from .run_items import request_approval, waiting_call
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -131,13 +131,18 @@ def _guardrail_finished(trace: Trace, mark: Any, t: float) -> None:
 
 
 def _approval_requested(trace: Trace, mark: Any, t: float) -> Part:
-    return request_approval(trace, mark.call_id, t, mark.name)
+    part = waiting_call(trace, mark.call_id, mark.name, t)
+    if not part.input and mark.arguments:
+        part.input.append(mark.arguments)
+    return request_approval(trace, part, t, mark.approval_id)
 
 
 def _approval_decided(trace: Trace, mark: Any, t: float) -> Part:
-    part = trace.find_call(mark.call_id, t=t)
+    named = (part for part, approval in trace.approvals if approval.id == mark.approval_id)
+    part = next(named, None) if mark.approval_id else None
+    part = part or waiting_call(trace, mark.call_id, None, t)
     if part.approval is None:
-        request_approval(trace, mark.call_id, t)
+        request_approval(trace, part, t)
     assert part.approval is not None
     part.approval.decided, part.approval.approved = t, mark.approved
     part.status = "running" if mark.approved else "rejected"

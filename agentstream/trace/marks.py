@@ -138,10 +138,17 @@ class GuardrailFinished:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequested:
-    """A call waits for a person."""
+    """A call waits for a person.
+
+    ``approval_id`` names this call and no other, as `agentstream.approvals.approval_id` gives it,
+    once a decision can be made; ``arguments`` are there for a run that goes on elsewhere, where its
+    call was not seen.
+    """
 
     call_id: str
     name: str | None = None
+    approval_id: str | None = None
+    arguments: str | None = None
     type: Literal["mark.approval_requested"] = "mark.approval_requested"
 
 
@@ -151,6 +158,7 @@ class ApprovalDecided:
 
     call_id: str
     approved: bool
+    approval_id: str | None = None
     type: Literal["mark.approval_decided"] = "mark.approval_decided"
 
 

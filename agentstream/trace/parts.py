@@ -192,11 +192,12 @@ class Guardrail:
 
 @dataclass(slots=True)
 class Approval:
-    """The wait of one call for a person's decision."""
+    """The wait of one call for a person's decision; ``id`` names the call and no other."""
 
     requested: float
     decided: float | None = None
     approved: bool | None = None
+    id: str | None = None
 
 
 @dataclass(slots=True)

@@ -41,7 +41,8 @@ def fold_item(trace: Trace, event: Any, t: float) -> Part | None:
     if item_type in OUTPUTS:
         part = _output(trace, item, item_type, raw, t)
     elif item_type == "tool_approval_item":
-        return request_approval(trace, get(raw, "call_id") or get(raw, "id", ""), t)
+        call_id = get(raw, "call_id") or get(raw, "id", "")
+        return request_approval(trace, waiting_call(trace, call_id, None, t), t)
     else:
         part = _claim(trace, raw, t)
         if event.name == "handoff_requested" and part.kind != "handoff":
@@ -158,11 +159,20 @@ def _handed_off(trace: Trace, part: Part, item: Any, t: float) -> None:
     trace.handoffs.append(Handoff(source, target, t, part.call_id))
 
 
-def request_approval(trace: Trace, call_id: str, t: float, name: str | None = None) -> Part:
+def waiting_call(trace: Trace, call_id: str, name: str | None, t: float) -> Part:
+    """Return the newest call of this id without an output; begin it if need be."""
+    for part in reversed(trace.parts):
+        found = part.item_id if part.kind == "mcp_approval" else part.call_id
+        if found == call_id and not part.has_output and part.status != "superseded":
+            return part
+    return trace.find_call(call_id, name=name, t=t)
+
+
+def request_approval(trace: Trace, part: Part, t: float, id: str | None = None) -> Part:
     """Let a call wait for a person."""
-    part = trace.find_call(call_id, name=name, t=t)
     if part.approval is None or part.approval.decided is not None:
         part.approval = Approval(t)
+    part.approval.id = id or part.approval.id
     part.status, part.ended = "awaiting_approval", None
     trace.touch(part)
     return part

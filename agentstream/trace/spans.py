@@ -218,7 +218,8 @@ class _Fill:
             start = part.ended  # broken off while it was written
         parent = self.stint(part.agent, part.started)
         self.approval(part, parent)
-        if start is None or part.status in ("awaiting_approval", "rejected"):
+        has_run = part.nested is not None  # and it is that run which waits
+        if start is None or (not has_run and part.status in ("awaiting_approval", "rejected")):
             return
         span = self.put("tool", part.name or "tool", parent, start, part.ended, part.status)
         span.turn, span.call_id, span.detail = part.turn, part.call_id, part.error

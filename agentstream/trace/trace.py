@@ -392,8 +392,14 @@ class Trace:
         self.close_turn(t, fate, error)
         waiting = False
         for part in self.parts:
-            if part.nested is not None and part.is_open and part.nested.status == "running":
-                part.nested.finish(t, status, error)
+            inner = part.nested
+            if inner is not None and part.is_open:
+                waits = inner.status == "paused"
+                if inner.status == "running" or (waits and status != "completed"):
+                    inner.finish(t, status, error)
+                elif waits:
+                    part.status = "awaiting_approval"
+                    self.touch(part)
             if part.status == "awaiting_approval" and status == "completed":
                 waiting = True
             elif part.is_open:
@@ -420,6 +426,15 @@ class Trace:
     def approvals(self) -> list[tuple[Part, Approval]]:
         """The calls that waited, or wait, for a person."""
         return [(part, part.approval) for part in self.parts if part.approval is not None]
+
+    @property
+    def waiting(self) -> list[Part]:
+        """The calls that wait for a person now, those of nested agents included."""
+        found = []
+        for part in self.parts:
+            inner = part.nested.waiting if part.nested is not None and part.is_open else []
+            found += inner or ([part] if part.status == "awaiting_approval" else [])
+        return found
 
     @property
     def usage(self) -> dict[str, int]:

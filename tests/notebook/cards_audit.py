@@ -26,7 +26,7 @@ RULES: dict[str, str] = {
     "class": r"(as-[a-z_-]+|output|highlight|[a-z][a-z0-9]{0,2})( as-[a-z_-]+| tex2jax_ignore| mathjax_ignore)*",
     "data-status": STATUSES,
     "data-since": r"\d+\.\d{3}",
-    "data-call": r"[\s\S]*",
+    "data-approval": r"[\s\S]*",
     "data-language": r"[A-Za-z0-9_+#./-]{1,32}",
     "aria-label": r"[\s\S]*",
     "role": "status|alert|group|note|region|timer",
@@ -138,7 +138,7 @@ def every_kind(text: str, *, url: str | None = None) -> dict[str, Part]:
     action = {"type": "search", "queries": [text, text], "sources": [{"url": url}]}
     note = {"type": "url_citation", "url": url, "title": text}
     file_note = {"type": "file_citation", "filename": text}
-    asked = {"approve": Approval(1.0, 2.0, True)}
+    asked = {"approve": Approval(1.0, 2.0, True), "waits": Approval(1.0, id=text)}
     mcp_tool = {"name": text, "description": text}
     outputs = [{"type": "logs", "logs": text}, {"type": "image", "url": url}]
     return {
@@ -158,7 +158,9 @@ def every_kind(text: str, *, url: str | None = None) -> dict[str, Part]:
         ),
         "tool, displayed": tool(display=hostile_blocks(text, url), told=hostile_told(text, url)),
         "tool, writing": tool(arguments=text, status="in_progress", called=None, ended=None),
-        "tool, waiting": tool(name=text, call_id=text, status="awaiting_approval", ended=None),
+        "tool, waiting": tool(
+            name=text, approval=asked["waits"], status="awaiting_approval", ended=None
+        ),
         "tool, progress": tool(status="running", ended=None, progress=(text, 0.3)),
         "tool, approved": tool(text, approval=asked["approve"]),
         "custom tool": part("tool", "custom_tool_call", name=text, arguments=text, output=text),

@@ -291,20 +291,25 @@ def test_a_state_is_said_in_words(status: str, word: str) -> None:
 
 
 def test_a_waiting_call_has_buttons_while_someone_can_press_them() -> None:
-    made = tool(status="awaiting_approval", ended=None, call_id='c"1', name="delete")
+    waits = Approval(1.0, id='c"1')
+    made = tool(status="awaiting_approval", ended=None, approval=waits, name="delete")
     html = cards.card(made)
-    assert 'class="as-approve" data-call="c&quot;1" aria-label="Approve delete"' in html
-    assert 'class="as-reject" data-call="c&quot;1" aria-label="Reject delete"' in html
+    assert 'class="as-approve" data-approval="c&quot;1" aria-label="Approve delete"' in html
+    assert 'class="as-reject" data-approval="c&quot;1" aria-label="Reject delete"' in html
     still = cards.card(made, live=False)
     assert "<button" not in still
     assert "Waiting for approval" in still
+    waits.id = None  # not paused yet, or a run of other code
+    assert "<button" not in cards.card(made)
+    assert "Waiting for approval" in cards.card(made)
 
 
-def test_an_approval_of_an_mcp_call_names_the_request() -> None:
+def test_an_approval_of_an_mcp_call_can_be_given_for_one_call() -> None:
+    waits = Approval(1.0, id="a1")
     html = cards.card(
-        part("mcp_approval", name="search", item_id="mcpr_1", status="awaiting_approval")
+        part("mcp_approval", name="search", approval=waits, status="awaiting_approval")
     )
-    assert html.count('data-call="mcpr_1"') == 2
+    assert html.count('data-approval="a1"') == 2
 
 
 def test_a_decision_stays_to_be_read() -> None:
@@ -375,9 +380,10 @@ def test_a_nested_run_is_shown_inside_the_card() -> None:
 
 
 def test_a_nested_call_can_be_approved_while_the_run_is_live() -> None:
-    inner = trace_of(tool(status="awaiting_approval", call_id="inner"), status="running")
+    waits = Approval(1.0, id="inner")
+    inner = trace_of(tool(status="awaiting_approval", approval=waits), status="running")
     outer = tool(status="running", nested=inner, ended=None)
-    assert 'data-call="inner"' in cards.card(outer)
+    assert 'data-approval="inner"' in cards.card(outer)
     assert "<button" not in cards.card(outer, live=False)
 
 

@@ -10,6 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from agentstream import Agent, SQLiteSession, UserError, chat, function_tool, handoff, recording
+from agentstream.approvals import approval_id
 from agentstream.notebook.chat_history import past_turns
 from agentstream.notebook.chat_still import LONGEST_QUESTION, PAST_SHOWN, conversation
 from agentstream.testing import Pace, ScriptedModel, call, fail, hand_off, turn
@@ -180,6 +181,21 @@ async def test_a_decision_from_code_can_hold_for_later_calls_of_the_tool(how: st
     refused = ["Tool execution was not approved."] * 2
     outputs = {"approve": ["a is gone", "b is gone"], "reject": refused}
     assert [part.output for part in result.trace.parts[:2]] == outputs[how]
+
+
+async def test_of_two_calls_with_one_id_code_has_to_say_which_is_meant() -> None:
+    inner = tutor(call("delete_file", name="a"), "Done.", tools=[delete_file])
+    calls = turn(call("delete_file", name="b"), call("ask", input="x"))
+    c = chat(tutor(calls, "Half of it.", tools=[delete_file, inner.as_tool("ask", "")]))
+    first, second = (await c.send("Both")).interruptions
+    first.raw_item.call_id = second.raw_item.call_id = "c"
+    with pytest.raises(UserError, match="2 calls wait with the id 'c'"):
+        await c.approve("c")
+    await c.reject(first)
+    with pytest.raises(UserError, match="No call 'c' waits"):
+        await c.approve(first)
+    result = await c.approve("c")
+    assert result.final_output == "Half of it."
 
 
 @pytest.mark.parametrize("how", ["stop", "close"])
@@ -372,12 +388,12 @@ async def test_the_page_asks_decides_and_stops() -> None:
     c, page = at_a_page(cleaner("Tidy.", call("delete_file", name="b"), "Left it.", "word " * 500))
     c.hear("say", "Tidy up")
     await settled(c, 1, "waiting")
-    c.hear("approve", c.turns[0].result.interruptions[0].call_id)
+    c.hear("approve", approval_id(c.turns[0].result.interruptions[0]))
     await settled(c, 1)
     assert c.turns[0].result.final_output == "Tidy."
     c.hear("say", "And b")
     await settled(c, 2, "waiting")
-    c.hear("reject", c.turns[1].result.interruptions[0].call_id)
+    c.hear("reject", approval_id(c.turns[1].result.interruptions[0]))
     await settled(c, 2)
     assert c.turns[1].result.final_output == "Left it."
     assert page.refused == []
@@ -389,7 +405,7 @@ async def test_the_page_decides_while_code_waits_for_the_turn() -> None:
     await settled(c, 1, "waiting")
     await asyncio.sleep(0.05)
     assert not speaking.done()
-    c.hear("approve", c.turns[0].result.interruptions[0].call_id)
+    c.hear("approve", approval_id(c.turns[0].result.interruptions[0]))
     assert (await speaking).final_output == "Tidy."
 
 
@@ -397,7 +413,7 @@ async def test_the_page_decides_before_the_code_knows_that_somebody_is_there() -
     c, page = at_a_page(cleaner("Tidy."))
 
     async def somebody_presses() -> bool:
-        c.hear("approve", c.turns[0].result.interruptions[0].call_id)
+        c.hear("approve", approval_id(c.turns[0].result.interruptions[0]))
         return True
 
     page.somebody_is_there = somebody_presses

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, RunResultStreaming, function_tool
+from agentstream.approvals import approval_id
 from agentstream.notebook import cards, place
 from agentstream.notebook.source import RunInterrupted, Source
 from agentstream.notebook.widget_show import ShownWidget
@@ -39,7 +40,7 @@ def press(widget: ShownWidget, kind: str) -> None:
     """Press the button of the call that waits, at a page that has just asked for the run."""
     (waiting,) = widget.source.result.interruptions
     widget._hear(widget, {"kind": "keyframe"}, [])
-    widget._hear(widget, {"kind": kind, "call_id": waiting.call_id}, [])
+    widget._hear(widget, {"kind": kind, "approval_id": approval_id(waiting)}, [])
 
 
 async def waits(widget: ShownWidget) -> None:
@@ -164,9 +165,9 @@ async def test_the_reason_of_a_rejection_is_what_the_model_is_told(
     result, widget = asking()
     cell = asyncio.create_task(watch(widget))
     await waits(widget)
-    call_id = result.interruptions[0].call_id
+    id = approval_id(result.interruptions[0])
     widget._hear(widget, {"kind": "keyframe"}, [])
-    widget._hear(widget, {"kind": "reject", "call_id": call_id, "reason": " Keep a. "}, [])
+    widget._hear(widget, {"kind": "reject", "approval_id": id, "reason": " Keep a. "}, [])
     async with asyncio.timeout(20):
         await cell
     outputs = [item.output for item in result.new_items if item.type == "tool_call_output_item"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -22,8 +23,12 @@ from agentstream import (
     function_tool,
     handoff,
 )
+from agentstream.notebook.board import Board
+from agentstream.notebook.scene import Scene
 from agentstream.notebook.source import Source
 from agentstream.testing import ScriptedModel, call, hand_off, mcp_approval, turn
+from agentstream.trace import Trace
+from agentstream.trace.parts import Part
 
 
 def gated(ran: list[Any], name: str = "pay") -> Any:
@@ -270,22 +275,122 @@ async def test_the_policy_sees_the_arguments_that_the_tool_gets() -> None:
     assert asked == [*ran, {"input": "x"}]
 
 
-async def test_a_button_approves_one_call_of_those_with_its_id_or_none() -> None:
+def parts_of(trace: Trace) -> list[Part]:
+    """The calls of a run and of the agents that run as its tools."""
+    nested = [part for outer in trace.parts if outer.nested for part in parts_of(outer.nested)]
+    return nested + [part for part in trace.parts if part.kind in ("tool", "mcp_approval")]
+
+
+def buttons(trace: Trace) -> dict[str, str]:
+    """What the cards of the live view can decide: the id that a button sends, by the arguments."""
+    board = Board()
+    Scene(trace, board).update()
+    shown = str(board.keyframe())
+    found = {}
+    for part in parts_of(trace):
+        id = part.approval.id if part.approval is not None else None
+        if id is not None and f'data-approval="{id}"' in shown:
+            assert shown.count(f'class="as-approve" data-approval="{id}"') == 1
+            found[f"{part.name}{part.arguments}"] = id
+    return found
+
+
+@pytest.mark.parametrize("from_json", [False, True])
+@pytest.mark.parametrize("chosen", range(4))
+async def test_a_button_decides_the_call_that_it_stands_at(chosen: int, from_json: bool) -> None:
+    """Two tools, an outer call and two nested agents wait with one id."""
     ran: list[Any] = []
-    pay = gated(ran)
-    inner = Agent(name="I", tools=[pay], model=ScriptedModel([turn(pays(9)), "Done."]))
-    script = ScriptedModel([turn(pays(1), asks("o")), "Done."])
-    outer = Agent(name="A", tools=[pay, inner.as_tool("ask", "")], model=script)
+    pay, peek = gated(ran), gated(ran, "peek")
+    one = Agent(name="One", tools=[pay], model=ScriptedModel([turn(pays(1)), *["Done."] * 2]))
+    two = Agent(name="Two", tools=[pay], model=ScriptedModel([turn(pays(2)), *["Done."] * 2]))
+    last = Agent(
+        name="Last", tools=[peek], model=ScriptedModel([turn(pays(4, name="peek")), *["Done."] * 2])
+    )
+    tools = [pay, *(agent.as_tool(f"ask_{agent.name}", "") for agent in (one, two, last))]
+    calls = [asks(f"o{name}", f"ask_{name}") for name in ("One", "Two", "Last")]
+    script = ScriptedModel([turn(pays(3), *calls), "Done."])
+    outer = Agent(name="A", tools=tools, model=script)
     result = Runner.run_streamed(outer, "go")
     await result.wait()
-    source = Source(result)
-    first, second = result.interruptions
-    assert not source.decide("c", True)
-    status = result.context_wrapper.get_approval_status
-    assert status("pay", "c", existing_pending=first) is None
-    assert status("pay", "c", existing_pending=second) is None
-    assert not source.decide(first, True)
-    assert status("pay", "c", existing_pending=second) is None
-    assert source.decide("c", False)  # the one that is left
+    if from_json:
+        state = await RunState.from_string(outer, result.to_state().to_string())
+        result = Runner.run_streamed(outer, state)
+        await result.wait()
+    source, shown = Source(result), buttons(result.trace)
+    assert len(set(shown.values())) == 4
+    meant = sorted(shown, key=lambda name: name[-2])[chosen]
+    assert not source.press("approve", shown.pop(meant))
+    assert not source.press("approve", "another")
+    left = list(shown.values())
+    assert [source.press("reject", id) for id in left] == [False, False, True]
     await result.wait()
-    assert ran == [1]
+    assert ran == [chosen + 1]
+    assert not source.waits
+
+
+async def test_a_nested_call_and_the_outer_one_with_its_id_are_two_cards() -> None:
+    ran: list[Any] = []
+    inner = Agent(name="I", tools=[gated(ran)], model=ScriptedModel([turn(pays(1)), "Done."]))
+    outer = Agent(
+        name="A", tools=[inner.as_tool("ask", "")], model=ScriptedModel([turn(asks("c")), "Done."])
+    )
+    result = Runner.run_streamed(outer, "go")
+    await result.wait()
+    assert [(part.name, part.status) for part in parts_of(result.trace)] == [
+        ("pay", "awaiting_approval"),
+        ("ask", "awaiting_approval"),
+    ]
+    assert [part.name for part in result.trace.waiting] == ["pay"]
+    assert result.trace.status == "paused"
+    assert len(buttons(result.trace)) == 1
+    result.context_wrapper.approve_tool(result.interruptions[0])
+    result.resume()
+    await result.wait()
+    assert [(part.name, part.output) for part in parts_of(result.trace)] == [
+        ("pay", "paid"),
+        ("ask", "Done."),
+    ]
+    assert result.trace.status == "completed"
+    names = {(span.kind, span.name) for span in result.timeline().spans}
+    assert {("approval", "pay"), ("tool", "ask"), ("tool", "pay")} <= names
+
+
+async def test_a_nested_call_can_be_decided_on_only_when_the_whole_run_has_paused() -> None:
+    """A decision made before that had no effect, and left buttons that do nothing."""
+    go = asyncio.Event()
+
+    @function_tool
+    async def slow() -> str:
+        await go.wait()
+        return "slow"
+
+    inner = Agent(name="I", tools=[gated([])], model=ScriptedModel([turn(pays(1)), "Done."]))
+    calls = turn(asks("o"), call("slow", call_id="s"))
+    tools = [inner.as_tool("ask", ""), slow]
+    result = Runner.run_streamed(Agent(name="A", tools=tools, model=ScriptedModel([calls])), "go")
+    while not result.trace.waiting:
+        await asyncio.sleep(0.005)
+    assert buttons(result.trace) == {}
+    go.set()
+    await result.wait()
+    assert len(buttons(result.trace)) == 1
+
+
+async def test_stopping_a_run_that_waits_in_a_nested_agent_leaves_nothing_to_press() -> None:
+    inner = Agent(name="I", tools=[gated([])], model=ScriptedModel([turn(pays(1)), "Done."]))
+    script = ScriptedModel([turn(asks("o"))])
+    outer = Agent(name="A", tools=[inner.as_tool("ask", "")], model=script)
+    result = Runner.run_streamed(outer, "go")
+    await result.wait()
+    Source(result).cancel()
+    assert result.trace.status == "cancelled"
+    assert buttons(result.trace) == {}
+
+
+async def test_a_hosted_call_that_waits_is_one_card_with_its_own_buttons() -> None:
+    tool = HostedMCPTool(tool_config={"type": "mcp", "server_label": "s", "server_url": "http://s"})
+    script = ScriptedModel([turn(mcp_approval("s", "look", q=1)), "Done."])
+    result = Runner.run_streamed(Agent(name="A", tools=[tool], model=script), "go")
+    await result.wait()
+    assert [part.kind for part in result.trace.parts] == ["mcp_approval"]
+    assert len(buttons(result.trace)) == 1

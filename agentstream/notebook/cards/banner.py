@@ -207,11 +207,7 @@ def ending(trace: Trace) -> str:
         after = f" after {length}" if length else ""
         return _line("stopped", f"<strong>Stopped</strong>{after}{reason}")
     if trace.status == "paused":
-        names = [
-            one_line(part.name or part.kind, 60)
-            for part in trace.parts
-            if part.status == "awaiting_approval"
-        ]
+        names = [one_line(part.name or part.kind, 60) for part in trace.waiting]
         shown = ", ".join(f"<code>{escape(name)}</code>" for name in names[:10])
         over = f" and {len(names) - 10} more" if len(names) > 10 else ""
         return _line(

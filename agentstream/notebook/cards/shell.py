@@ -40,7 +40,7 @@ _STATES = {
     "rejected": "rejected",
     "superseded": "replaced",
 }
-_LONGEST_ID = 1_000
+_LONGEST_ID = 1_000  # ours have 32 characters; a recording may hold anything
 _WRITTEN = frozenset({"tool", "mcp_call", "code_interpreter", "handoff"})
 
 
@@ -184,13 +184,13 @@ def _progress(part: Part) -> str:
 
 def _approval(part: Part, *, live: bool) -> str:
     if part.status == "awaiting_approval":
-        call_id = part.item_id if part.kind == "mcp_approval" else part.call_id
-        # An id is an address: it cannot be cut, and one of this length is not one.
-        if not live or not call_id or len(call_id) > _LONGEST_ID:
+        id = part.approval.id if part.approval is not None else None
+        # Without an id nobody here can decide: a run of other code, or one that is not paused yet.
+        if not live or not id or len(id) > _LONGEST_ID:
             return '<p class="as-approval">Waiting for approval</p>'
         name = escape(one_line(part.name or kind_label(part), 80))
         buttons = "".join(
-            f'<button type="button" class="as-{word}" data-call="{escape(call_id)}" '
+            f'<button type="button" class="as-{word}" data-approval="{escape(id)}" '
             f'aria-label="{shown} {name}">{shown}</button>'
             for word, shown in (
                 ("approve", "Approve"),

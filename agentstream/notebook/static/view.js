@@ -318,7 +318,8 @@ class View {
     const group = kind === "stop" ? [button] : button.parentElement.querySelectorAll("button");
     for (const one of group) one.disabled = true;
     const reason = kind === "reject" ? button.parentElement.querySelector(".as-reason")?.value : "";
-    this.store.model.send({ kind, call_id: button.dataset.call ?? null, reason: reason || null });
+    const approval = button.dataset.approval ?? null;
+    this.store.model.send({ kind, approval_id: approval, reason: reason || null });
     if (kind === "stop") setTimeout(() => this.sayBusy(button), BUSY_AFTER);
   }
 
