@@ -15,6 +15,7 @@ from .agent import Agent
 from .errors import AgentsException, RecordingError
 from .events import RawResponsesStreamEvent, StreamEvent
 from .models.recorded.events import answer_from_plain, answer_of, event_from_plain
+from .models.recorded.failures import failure_from_plain
 from .models.recorded.pace import Pace, Speed
 from .models.recorded.tape import RecordedCall, Tape, read_tape
 from .recorded_items import Cast, news_from_plain
@@ -318,13 +319,17 @@ def _ending(tape: Tape, number: int, ended: bool) -> Exception | None:
             f"The recording of this run has no end: {where}. What is whole is in the result; to "
             "record it again, run its cell with a key and mode='refresh'."
         )
-    failure = next(
-        (
-            line["mark"]["error"]
-            for line in reversed(tape.runs[number])
-            if line.get("mark", {}).get("type") in _ENDS and not line.get("path")
-            if "error" in line["mark"]
-        ),
-        None,
-    )
-    return None if failure is None else AgentsException(f"The recorded run failed: {failure}")
+    for line in reversed(tape.runs[number]):
+        told = line.get("mark", {})
+        if told.get("type") in _ENDS and "error" in told and not line.get("path"):
+            return _failure(told["error"], line.get("raised", {}))
+    return None
+
+
+def _failure(told: str, raised: dict[str, Any]) -> Exception:
+    """What the run failed with; of a class that is not known here, what was told of it."""
+    error: Exception = AgentsException(f"The recorded run failed: {told}")
+    if "type" in raised and "name" not in raised:
+        error = failure_from_plain(raised)
+        error.add_note("The recorded run failed with this.")
+    return error

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from .models.base import Model
 from .models.recorded.active import set_everywhere, set_here
 from .models.recorded.asked import plain
+from .models.recorded.failures import failure_to_plain
 from .models.recorded.model import RecordedModel
 from .models.recorded.pace import Speed
 from .models.recorded.recorder import TICKET, Mode, Recorder, Ticket
@@ -261,6 +262,8 @@ class Follower:
             self._tickets[path].valid = False
         if event.type == "mark.run_finished" and not path:
             found["final_output"] = plain(self._state.final_output)
+        elif self._state.failure is not None and not path:
+            found["raised"] = failure_to_plain(self._state.failure)
         self._lines.add(_line(self._state.trace.now, path, found))
         if not path and event.type in (
             "mark.run_finished",

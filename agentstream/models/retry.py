@@ -325,6 +325,7 @@ class _Attempts:
         if self._timeout is None:
             return await make_call()
         scope = asyncio.timeout_at(deadline)
+        self._watch.timeout = self._timeout, scope
         try:
             async with scope:
                 with pausable(scope):

@@ -22,6 +22,7 @@ __all__ = [
     "ModelRetryAdviceRequest",
     "ModelRetryNormalizedError",
     "advice_for",
+    "causes",
     "normalize",
 ]
 
@@ -157,7 +158,7 @@ def normalize(error: Exception) -> ModelRetryNormalizedError:
     >>> normalize(TimeoutError()).is_timeout
     True
     """
-    chain = list(_causes(error))
+    chain = list(causes(error))
     timeouts = (APITimeoutError, TimeoutError, *http_errors("TimeoutException"))
     network = (APIConnectionError, ModelStreamError, TimeoutError, *http_errors("RequestError"))
     return ModelRetryNormalizedError(
@@ -211,7 +212,8 @@ def advice_for(request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
     )
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and one after another what it came of."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..errors import ModelStalledError
+from ..errors import ModelStalledError, ModelTimeoutError
 from ..limits import TimeLimits
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ class Watch:
         Whether the last request was refused for now, and stands in the gate's line again.
     waited : float
         Seconds that requests stood in line.
+    timeout : tuple of float and asyncio.Timeout, or None
+        How many seconds the attempt under way may take, and what ends it then.
+    sleep : callable
+        Waits for some seconds; a replay has its own pace.
     """
 
     __slots__ = (
@@ -88,6 +92,8 @@ class Watch:
         "may_return",
         "since",
         "waited",
+        "sleep",
+        "timeout",
     )
 
     def __init__(
@@ -104,6 +110,8 @@ class Watch:
         self.begun = False
         self.is_silent = False
         self.attempts = 0
+        self.timeout: tuple[float, asyncio.Timeout] | None = None
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._listener = listener
         self._error: ModelStalledError | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -215,6 +223,17 @@ class Watch:
         self.may_return = False
         self._note_retry(0.0, error, resumed=False)
         return True
+    def reason(self, error: BaseException) -> BaseException:
+        """What a cancellation stands for that a limit brought about; else the error itself."""
+        if not isinstance(error, asyncio.CancelledError):
+            return error
+        if self._error is not None:
+            return self._error
+        if self.timeout is None or not self.timeout[1].expired():
+            return error
+        late = ModelTimeoutError(self.timeout[0])
+        late.__cause__ = TimeoutError()  # as where it is raised
+        return late
 
     async def pause(self, delay: float, error: Exception, *, resumed: bool = False) -> None:
         """Tell that the call is made again after `delay` seconds, and wait for them.
@@ -231,7 +250,7 @@ class Watch:
         self._note_retry(delay, error, resumed=resumed)
         self.since = READING
         if delay > 0:
-            await asyncio.sleep(delay)
+            await self.sleep(delay)
         self.since = time.monotonic()
 
     def _note_retry(self, delay: float, error: Exception, *, resumed: bool) -> None:

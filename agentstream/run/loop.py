@@ -207,11 +207,12 @@ async def drive(
         halted.error.run_data = state.details()  # type: ignore[attr-defined]
         raise halted from None
     except Exception as error:
+        state.failure = error
         state.observe(RunFailed(f"{type(error).__name__}: {error}"))
         error.run_data = state.details()  # type: ignore[attr-defined]
         raise
     finally:
-        state.running = False
+        state.running, state.failure = False, None
         await dispose_resolved_computers(run_context=state.context)
 
 

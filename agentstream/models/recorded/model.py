@@ -16,6 +16,7 @@ from ...redaction import remember
 from ..base import Model, ModelTracing
 from ..request import ModelRequest
 from ..responses_stream import response_failure
+from ..retry_advice import advice_for
 from ..retry_client import remember_client
 from ..retry_watch import current_watch
 from .asked import Asked, asked
@@ -158,7 +159,12 @@ class RecordedModel(Model):
         positional, named = _arguments(request, tracing)
         model = self._called()
         writer = self._recorder.begin(found)
-        answer = await model.get_response(*positional, **named)
+        watch = current_watch()
+        try:
+            answer = await model.get_response(*positional, **named)
+        except BaseException as error:
+            writer.close(watch.reason(error))
+            raise
         writer.answer(answer)
         return answer
 
@@ -208,6 +214,7 @@ class RecordedModel(Model):
         positional, named = _arguments(request, tracing)
         model = self._called()
         writer: CallWriter = self._recorder.begin(found)
+        watch = current_watch()
         ending: BaseException | None = None
         async with AsyncExitStack() as stack:
             events = model.stream_response(*positional, **named)
@@ -218,14 +225,13 @@ class RecordedModel(Model):
                     writer.event(event)
                     yield event
             except BaseException as error:
-                ending = error
+                ending = watch.reason(error)
                 raise
             finally:
                 writer.close(ending)
 
     async def _replay(self, call: RecordedCall) -> AsyncGenerator[Any, None]:
         self._note(call)
-        current_watch().stop()  # the pauses are those of the recording, or a person's
         pace, began = self._recorder.pace, asyncio.get_running_loop().time()
         if call.answer is not None:
             await pace.wait(call.seconds, began)
@@ -239,23 +245,27 @@ class RecordedModel(Model):
             with self._recorder.reading(call):
                 event = event_from_plain(data)
             yield event
-            if event.type in FAILURES:
+            if event.type in FAILURES and call.raised is None:
                 raise response_failure(event.type, event)
-        if not call.is_whole:
-            raise self._recorder.stopped(call)
+        if call.raised is not None or not call.is_whole:
+            await pace.wait(call.seconds, began)
+            raise self._recorder.failure(call)
 
     async def _answer(self, call: RecordedCall, *, raw_usage: bool) -> ModelResponse:
         self._note(call)
         await self._recorder.pace.wait(call.seconds, asyncio.get_running_loop().time())
-        if not call.is_whole:
-            raise self._recorder.stopped(call)
+        if call.raised is not None or not call.is_whole:
+            raise self._recorder.failure(call)
         with self._recorder.reading(call):
             if call.answer is not None:
                 return answer_from_plain(call.answer)
             return answer_of([data for _, data in call.events()], raw_usage=raw_usage)
 
     def _note(self, call: RecordedCall) -> None:
-        """Tell the run that is recorded that this call of it was replayed."""
+        """Tell the run that this call of it is replayed, at the recording's pace."""
+        watch = current_watch()
+        watch.stop()  # the pauses are those of the recording, or a person's
+        watch.sleep = self._recorder.pace.sleep
         ticket = self._recorder.ticket()
         if ticket is not None:
             ticket.lines.replayed(call.number, ticket)
@@ -281,7 +291,8 @@ class RecordedModel(Model):
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """What the model itself knows about trying again after an error."""
-        return None if self._inner is None else self._inner.get_retry_advice(request)
+        # In a replay a model given by name is not there: what it would say is in the error.
+        return advice_for(request) if self._inner is None else self._inner.get_retry_advice(request)
 
 
 def _arguments(request: ModelRequest, tracing: ModelTracing) -> tuple[list[Any], dict[str, Any]]:

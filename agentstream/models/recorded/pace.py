@@ -74,6 +74,10 @@ class Pace:
         # Also where nothing is waited for, other tasks get their turn between two events.
         await asyncio.sleep(max(0.0, due - loop.time()))
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait for a pause within what is played."""
+        await self.wait(seconds, asyncio.get_running_loop().time())
+
 
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():

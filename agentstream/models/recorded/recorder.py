@@ -18,6 +18,7 @@ from ...errors import RecordingError, UserError
 from ...items import ModelResponse
 from .asked import Asked, difference, digest, likeness
 from .events import ENDS, Joiner, answer_to_plain, event_to_plain, told_again
+from .failures import failure_from_plain, failure_to_plain, says_nothing_of_the_request
 from .masking import Masker, secrets_now
 from .pace import Pace, Speed
 from .tape import RecordedCall, Tape, Writer, read_tape, refuse_special
@@ -95,6 +96,9 @@ class Recorder:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._has_failed = False
+        self._replaces = anew and there
+        self._waiting: list[dict[str, Any]] | None = []
+        """Lines of calls that failed before anything was recorded; None from then on."""
         self._takes: dict[str, list[RecordedCall]] = defaultdict(list)
         if self.replays:
             for call in self.tape.calls.values():
@@ -105,7 +109,8 @@ class Recorder:
         """The recorded call of this request: the next of equal ones, in order of recording.
 
         Where nothing is recorded, the first comes after the last, so that a cell can be run again.
-        None where the request is to be made and recorded.
+        A call that failed is played where none of its request was answered later. None where the
+        request is to be made and recorded.
 
         Raises
         ------
@@ -115,11 +120,11 @@ class Recorder:
         key = digest(request)
         with self._lock:
             takes = self._takes.get(key, [])
-            whole = [call for call in takes if call.is_whole]
+            usable = [call for call in takes if call.is_answered] if self.writes else _final(takes)
             count = self._played[key]
-            if whole and (count < len(whole) or not self.writes):
+            if usable and (count < len(usable) or not self.writes):
                 self._played[key] += 1
-                return whole[count % len(whole)]
+                return usable[count % len(usable)]
             if self.writes:
                 return None
             if takes:
@@ -170,8 +175,17 @@ class Recorder:
                 "another version of agentstream. Record it again with mode='refresh'."
             ) from error
 
-    def stopped(self, call: RecordedCall) -> RecordingError:
-        """What a call comes to whose answer was not recorded to its end."""
+    def failure(self, call: RecordedCall) -> Exception:
+        """The error that a call came to whose answer was not recorded to its end."""
+        if call.raised is not None:
+            with self.reading(call):
+                error = failure_from_plain(call.raised)
+            error.add_note(
+                f"This error was recorded: call {call.number} of {str(self.path)!r} (line "
+                f"{call.line}). To ask again, with a key: recording({str(self.path)!r}, "
+                "mode='record')."
+            )
+            return error
         why = call.error or self.tape.damage or "the recording ends in it"
         return RecordingError(
             f"Call {call.number} of the recording {str(self.path)!r} (line {call.line}) has no "
@@ -231,18 +245,38 @@ class Recorder:
             If the file cannot be begun.
         """
         with self._lock:
-            if self._has_failed:
+            if self._waiting is not None:
+                self._waiting.append(line)
+            else:
+                self._append(line)
+
+    def keep(self, failure: Exception | None = None) -> None:
+        """Write from now on what is recorded: an answer has come, or an error that is one.
+
+        A wrong key or a missing connection makes no recording, and replaces none.
+        """
+        with self._lock:
+            if self._waiting is None or (
+                failure is not None and (self._replaces or says_nothing_of_the_request(failure))
+            ):
                 return
-            try:
-                self.writer.write(line)
-            except OSError as error:
-                self._has_failed = True
-                logger.warning(
-                    "The recording %r is incomplete: it could not be written any further (%s). "
-                    "What was recorded before is whole, and the run goes on without. Make room, "
-                    "then run it again with recording(%r, mode='record') to record the rest.",
-                    str(self.path), error.strerror or error, str(self.path),
-                )  # fmt: skip
+            waiting, self._waiting = self._waiting, None
+            for line in waiting:
+                self._append(line)
+
+    def _append(self, line: dict[str, Any]) -> None:
+        if self._has_failed:
+            return
+        try:
+            self.writer.write(line)
+        except OSError as error:
+            self._has_failed = True
+            logger.warning(
+                "The recording %r is incomplete: it could not be written any further (%s). "
+                "What was recorded before is whole, and the run goes on without. Make room, "
+                "then run it again with recording(%r, mode='record') to record the rest.",
+                str(self.path), error.strerror or error, str(self.path),
+            )  # fmt: skip
 
     def close(self) -> None:
         """Close the file."""
@@ -264,7 +298,8 @@ class CallWriter:
         self._first: dict[str, Any] | None = None
         self._ticket = recorder.ticket()
 
-    def _write(self, line: dict[str, Any]) -> None:
+    def _write(self, line: dict[str, Any], failure: Exception | None = None) -> None:
+        self._recorder.keep(failure)
         if self._number is None:
             at = None if self._ticket is None else self._began - self._ticket.began
             self._number = self._recorder.open_call(self._request, at, self._ticket)
@@ -297,10 +332,22 @@ class CallWriter:
             self._join(at, masked)
         for line in self._joiner.rest():
             self._write(line)
-        if self._ended or self._number is None:
-            return
+        at = round(time.monotonic() - self._began, 6)
         if isinstance(error, Exception):
-            told = f"{type(error).__name__}: {error}"
-        else:
+            # One that the program is to be blamed for, before anything came, is no answer.
+            if self._number is not None or not isinstance(error, UserError):
+                told = {"error": f"{type(error).__name__}: {error}"}
+                self._write({"at": at, **told, "raised": failure_to_plain(error)}, error)
+        elif not self._ended and self._number is not None:
             told = "it was stopped" if error is not None else "its stream ended without an answer"
-        self._write({"at": round(time.monotonic() - self._began, 6), "error": told})
+            self._write({"at": at, "error": told})
+
+
+def _final(takes: list[RecordedCall]) -> list[RecordedCall]:
+    """The calls of one request that a replay plays: those answered, and failures after them."""
+    last = max((at for at, call in enumerate(takes) if call.is_answered), default=-1)
+    return [
+        call
+        for at, call in enumerate(takes)
+        if call.is_answered or (at > last and (call.is_whole or call.raised is not None))
+    ]

@@ -9,7 +9,7 @@
 | `{"call": 1, ..., "response_again": true}`               | its response as in the first, but for |
 |                                                          | the fields that it has                |
 | `{"call": 1, "at": 0.9, "answer": {...}}`                | its answer in one piece               |
-| `{"call": 1, "at": 0.5, "error": ...}`                   | it ended early                        |
+| `{"call": 1, "at": 0.5, "error": ..., "raised": {...}}`  | it ended early, with this error       |
 | `{"run": 1, "at": 0.1, "call": 1}`                       | a run makes the call                  |
 | `{"run": 1, "at": 0.7, "item"/"agent"/"mark": ...}`      | what a run tells beside its calls     |
 
@@ -65,6 +65,7 @@ class RecordedCall:
     answer: dict[str, Any] | None = None
     seconds: float = 0.0
     error: str | None = None
+    raised: dict[str, Any] | None = None
     first_response: dict[str, Any] | None = None
 
     def take(self, line: dict[str, Any]) -> None:
@@ -74,6 +75,8 @@ class RecordedCall:
             self.answer = dict(line["answer"])
         elif "type" not in line:
             self.error = str(line["error"])
+            if "raised" in line:
+                self.raised = dict(line["raised"])
         else:
             pieces = line.get("pieces")
             if pieces is not None:
@@ -90,6 +93,12 @@ class RecordedCall:
         """Whether the answer is there to its end."""
         last = self.lines[-1]["type"] if self.lines else None
         return self.answer is not None or last in ENDS
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it ended with an answer, and with no error."""
+        completed = bool(self.lines) and self.lines[-1]["type"] == "response.completed"
+        return (self.answer is not None or completed) and self.raised is None
 
     def events(self) -> Iterator[tuple[float, dict[str, Any]]]:
         """The events with their times; an answer in one piece has none."""
