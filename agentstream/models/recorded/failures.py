@@ -38,7 +38,7 @@ _OPENAI: Final[dict[str, type[openai.APIError]]] = {
         openai.UnprocessableEntityError,
     )
 }
-_OURS: Final[dict[str, type[Exception]]] = {
+_OURS: Final[dict[str, type[errors.AgentsException]]] = {
     kind.__name__: kind
     for kind in (
         errors.MaxTurnsExceeded,
@@ -75,11 +75,8 @@ _DEPTH: Final = 4
 
 def says_nothing_of_the_request(error: Exception) -> bool:
     """Whether a call failed for want of a key or a connection: the server never answered it."""
-    unreached = (
-        ConnectionRefusedError,
-        *http_errors("ConnectError"),
-        *http_errors("ConnectTimeout"),
-    )
+    connecting = http_errors("ConnectError") + http_errors("ConnectTimeout")
+    unreached: tuple[type[Exception], ...] = (ConnectionRefusedError, *connecting)
     refused = (openai.AuthenticationError, openai.PermissionDeniedError)
     return isinstance(error, refused) or any(isinstance(e, unreached) for e in causes(error))
 
@@ -171,7 +168,7 @@ def _made(data: dict[str, Any]) -> Exception:
     return errors.ModelBehaviorError(f"{data.get('name') or 'Exception'}: {message}")
 
 
-def _our_error(kind: type[Exception], message: str, data: dict[str, Any]) -> Exception:
+def _our_error(kind: type[errors.AgentsException], message: str, data: dict[str, Any]) -> Exception:
     # Their texts are those of the version that recorded them, so they are not worded again here.
     error = kind.__new__(kind)
     errors.AgentsException.__init__(error, message)

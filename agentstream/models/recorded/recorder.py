@@ -336,8 +336,9 @@ class CallWriter:
         if isinstance(error, Exception):
             # One that the program is to be blamed for, before anything came, is no answer.
             if self._number is not None or not isinstance(error, UserError):
-                told = {"error": f"{type(error).__name__}: {error}"}
-                self._write({"at": at, **told, "raised": failure_to_plain(error)}, error)
+                told = f"{type(error).__name__}: {error}"
+                line = {"at": at, "error": told, "raised": failure_to_plain(error)}
+                self._write(line, error)
         elif not self._ended and self._number is not None:
             told = "it was stopped" if error is not None else "its stream ended without an answer"
             self._write({"at": at, "error": told})
