@@ -6,15 +6,10 @@ conversation begun with one goes on with the other.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import Counter
 from collections.abc import Collection, Sequence
-from itertools import count
 from typing import NamedTuple
 
-MAX_LENGTH = 64
-"""Longest name of a function in OpenAI's API, in characters."""
+from ..models.tool_names import distinct_names, safe_name
 
 
 class Named(NamedTuple):
@@ -34,27 +29,5 @@ def prefixed(tools: Sequence[Named], taken: Collection[str] = ()) -> list[str]:
     >>> prefixed([Named("a", "x"), Named("a", "x")])
     ['mcp_a__x_c0d67a9d', 'mcp_a__x_e82367ad']
     """
-    plain = [f"mcp_{_safe(t.server, 'server')}__{_safe(t.tool, 'tool')}" for t in tools]
-    often = Counter(plain)
-    used = set(taken)
-    names = []
-    for tool, base in zip(tools, plain, strict=True):
-        clash = often[base] > 1 or base in used
-        name = _hashed(base, tool, 0) if clash or len(base) > MAX_LENGTH else base
-        for attempt in count(1):
-            if name not in used:
-                break
-            name = _hashed(base, tool, attempt)
-        used.add(name)
-        names.append(name)
-    return names
-
-
-def _safe(name: str, otherwise: str) -> str:
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", name).strip("_") or otherwise
-
-
-def _hashed(base: str, tool: Named, attempt: int) -> str:
-    seed = "\0".join([*tool, str(attempt)] if attempt else tool)
-    digest = hashlib.sha1(seed.encode(), usedforsecurity=False).hexdigest()[:8]
-    return f"{base[: MAX_LENGTH - 9]}_{digest}"
+    plain = [f"mcp_{safe_name(t.server, 'server')}__{safe_name(t.tool, 'tool')}" for t in tools]
+    return distinct_names(plain, ["\0".join(tool) for tool in tools], taken)

@@ -20,7 +20,7 @@ from .base import Model, ModelTracing
 from .batches import InBatches, gathered
 from .bounds import too_large
 from .chat_input import ReplayPolicy
-from .chat_request import chat_arguments, response_tool_choice, tool_names
+from .chat_request import chat_arguments, response_tool_choice
 from .chat_stream import BROKE_OFF, FAKE_ID, ChatFold
 from .reasoning_content_replay import ShouldReplayReasoningContent
 from .request import ModelRequest
@@ -144,7 +144,7 @@ class OpenAIChatCompletionsModel(Model):
         for _ in (*fold.feed(_completion(completion)), *fold.finish(complete=True)):
             pass
         return ModelResponse(
-            output=fold.output(),
+            output=request.names.items(fold.output()),
             usage=usage_of(fold.usage()),
             response_id=None,
             request_id=getattr(completion, "_request_id", None),
@@ -198,7 +198,7 @@ class OpenAIChatCompletionsModel(Model):
             conversation_id,
             prompt,
         )
-        return InBatches(self._batches(request))
+        return InBatches(request.names.batches(self._batches(request)))
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """Say what the error's status and headers tell about trying again."""
@@ -298,7 +298,7 @@ class OpenAIChatCompletionsModel(Model):
         )
         return ChatFold(
             response,
-            tool_names=tool_names(request),
+            tool_names=request.names.all_sent(),
             strict=self._strict,
             buffer_tool_calls=self._buffer,
         )

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from ..hosted_tools import Tool
     from ..model_settings import ModelSettings
     from .request import ModelRequest
+    from .tool_names import ToolNames
 
-__all__ = ["chat_arguments", "is_openai", "response_tool_choice", "tool_names"]
+__all__ = ["chat_arguments", "is_openai", "response_tool_choice"]
 
 # Settings that go to the API under their own names.
 _SETTINGS: Final = (
@@ -87,12 +88,12 @@ def chat_arguments(
             "ModelSettings.extra_args cannot contain 'stream'. "
             "Call Runner.run_streamed() to stream, Runner.run() for the whole answer."
         )
-    tools = _tools(request.tools, request.handoffs)
+    tools = _named(_tools(request.tools, request.handoffs), request.names)
     given: dict[str, Any] = {
         "model": model,
-        "messages": chat_messages(request, policy),
+        "messages": _named_messages(chat_messages(request, policy), request.names),
         "tools": tools or None,
-        "tool_choice": _tool_choice(settings.tool_choice),
+        "tool_choice": _tool_choice(settings.tool_choice, request.names),
         "parallel_tool_calls": settings.parallel_tool_calls if tools else None,
         "response_format": _response_format(request),
         "store": _store(settings, client),
@@ -117,12 +118,6 @@ def is_openai(client: AsyncOpenAI) -> bool:
     """Whether the client talks to OpenAI itself, not to a service that resembles it."""
     url = urlsplit(str(client.base_url))
     return url.scheme == "https" and url.hostname == "api.openai.com"
-
-
-def tool_names(request: ModelRequest) -> frozenset[str]:
-    """The names that the model may call."""
-    tools = (tool.name for tool in request.tools)
-    return frozenset([*tools, *(handoff.tool_name for handoff in request.handoffs)])
 
 
 def response_tool_choice(settings: ModelSettings) -> Any:
@@ -188,7 +183,24 @@ def _function(name: str, description: str, schema: dict[str, Any], strict: bool)
     }
 
 
-def _tool_choice(choice: Any) -> Any:
+def _named(functions: list[Any], names: ToolNames) -> list[Any]:
+    """Tools, or the calls of a message, with their names as they are sent."""
+    return [
+        each | {"function": names.function(each["function"])} if "function" in each else each
+        for each in functions
+    ]
+
+
+def _named_messages(messages: list[Any], names: ToolNames) -> list[Any]:
+    return [
+        message | {"tool_calls": _named(message["tool_calls"], names)}
+        if message.get("tool_calls")
+        else message
+        for message in messages
+    ]
+
+
+def _tool_choice(choice: Any, names: ToolNames) -> Any:
     if isinstance(choice, MCPToolChoice):
         raise UserError(
             "MCPToolChoice is not supported for Chat Completions models. "
@@ -196,7 +208,7 @@ def _tool_choice(choice: Any) -> Any:
         )
     if choice is None or choice in ("auto", "required", "none"):
         return choice
-    return {"type": "function", "function": {"name": choice}}
+    return {"type": "function", "function": {"name": names.choice(choice)}}
 
 
 def _response_format(request: ModelRequest) -> dict[str, Any] | None:

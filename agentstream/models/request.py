@@ -7,6 +7,7 @@ obvious were observed on it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from .body import past_the_transformation
@@ -17,6 +18,7 @@ from .responses_tools import (
     tool_params,
     uses_preview_computer,
 )
+from .tool_names import ToolNames
 
 if TYPE_CHECKING:
     from openai.types.responses.response_prompt_param import ResponsePromptParam
@@ -64,6 +66,11 @@ class ModelRequest:
     conversation_id: str | None = None
     prompt: ResponsePromptParam | None = None
 
+    @cached_property
+    def names(self) -> ToolNames:
+        """The names of its tools and handoffs, as they are sent."""
+        return ToolNames.of(self)
+
 
 def responses_arguments(
     request: ModelRequest, model: str, *, model_is_explicit: bool = True
@@ -106,7 +113,7 @@ def responses_arguments(
         **_tools(request, sent_model),
     }
     arguments = {name: value for name, value in given.items() if value is not None}
-    arguments["input"] = _input(request.input)
+    arguments["input"] = request.names.input(_input(request.input))
     arguments["include"] = _include(request)
     extra = settings.extra_args or {}
     if twice := sorted(arguments.keys() & extra.keys()):
@@ -125,11 +132,12 @@ def _tools(request: ModelRequest, model: str | None) -> dict[str, Any]:
     tools = tool_params(request.tools, request.handoffs, preview_computer=preview, prompt=prompt)
     given: dict[str, Any] = {}
     if tools or not prompt:
-        given["tools"] = tools
+        given["tools"] = request.names.tools(tools)
     if tools or not prompt or is_plain_choice(choice):
-        given["tool_choice"] = choice_param(
-            choice, request.tools, request.handoffs, preview_computer=preview
-        )
+        chosen = choice_param(choice, request.tools, request.handoffs, preview_computer=preview)
+        if isinstance(chosen, dict) and chosen["type"] == "function":
+            chosen["name"] = request.names.choice(chosen["name"])
+        given["tool_choice"] = chosen
     if tools or prompt:
         given["parallel_tool_calls"] = request.settings.parallel_tool_calls
     return given

@@ -103,7 +103,7 @@ class OpenAIResponsesModel(Model):
         _check_response(response)
         usage = response.usage
         return ModelResponse(
-            output=response.output,
+            output=request.names.items(response.output),
             usage=usage_of(usage),
             response_id=response.id,
             request_id=getattr(response, "_request_id", None),
@@ -157,7 +157,8 @@ class OpenAIResponsesModel(Model):
             prompt,
         )
         validators.begin()
-        return InBatches(AnswerStream(self._client, lambda: self._arguments(request)).batches())
+        batches = AnswerStream(self._client, lambda: self._arguments(request)).batches()
+        return InBatches(request.names.batches(batches))
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """Say what the error's status and headers tell about trying again."""

@@ -86,6 +86,9 @@ class RunState(Generic[TContext, TAgent]):
     'Your room is booked.'
     """
 
+    failure: Exception | None = None
+    """What the run fails with, while that is told."""
+
     def __init__(
         self,
         context: RunContextWrapper[TContext],
@@ -108,8 +111,6 @@ class RunState(Generic[TContext, TAgent]):
         self.turn = 0
         self.running = False
         """Whether a run is at work on this state."""
-        self.failure: Exception | None = None
-        """What the run fails with, while that is told."""
         self.input_checked = False
         """Whether the input guardrails have let the input pass."""
         self.new_items: list[RunItem] = []
