@@ -91,9 +91,9 @@ class Watch:
         "limits",
         "may_return",
         "since",
-        "waited",
         "sleep",
         "timeout",
+        "waited",
     )
 
     def __init__(
@@ -223,6 +223,7 @@ class Watch:
         self.may_return = False
         self._note_retry(0.0, error, resumed=False)
         return True
+
     def reason(self, error: BaseException) -> BaseException:
         """What a cancellation stands for that a limit brought about; else the error itself."""
         if not isinstance(error, asyncio.CancelledError):
@@ -231,9 +232,7 @@ class Watch:
             return self._error
         if self.timeout is None or not self.timeout[1].expired():
             return error
-        late = ModelTimeoutError(self.timeout[0])
-        late.__cause__ = TimeoutError()  # as where it is raised
-        return late
+        return ModelTimeoutError(self.timeout[0])
 
     async def pause(self, delay: float, error: Exception, *, resumed: bool = False) -> None:
         """Tell that the call is made again after `delay` seconds, and wait for them.
