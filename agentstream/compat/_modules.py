@@ -46,6 +46,8 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
     "run_state": ("run.state",),
     "stream_events": ("events",),
     "strict_schema": ("schema",),
+    "testing": ("compat.testing",),
+    "testing.model": ("compat.testing",),
     "tool": ("tools", "hosted_tools", "tool_output"),
     "tool_context": ("tool_context",),
     "tool_guardrails": ("guardrails",),
@@ -68,6 +70,7 @@ LEFT_OUT: Final[dict[str, str]] = {
     "realtime": "realtime and voice",
     "responses_websocket_session": "the WebSocket transport",
     "sandbox": "sandboxes",
+    "testing.sandbox": "sandboxes",
     "voice": "realtime and voice",
 }
 """Module below ``agents``, with all that is in it, to what it is a part of."""

@@ -1,0 +1,97 @@
+"""The events that stream a step of the SDK's scripted model: one delta for each text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .testing import ModelStep
+
+_MODEL: Final = "scripted-model"
+
+
+def step_events(step: ModelStep) -> Iterator[dict[str, Any]]:
+    """The events that stream a step, from `response.created` to `response.completed`."""
+    items = [_plain(item) for item in step.output]
+    for kind in ("response.created", "response.in_progress"):
+        yield {"type": kind, "response": _response(step, [], "in_progress")}
+    for index, item in enumerate(items):
+        where = {"output_index": index}
+        yield {"type": "response.output_item.added", "item": _begun(item), **where}
+        for event in _deltas(item):
+            yield {**event, "item_id": item.get("id") or "", **where}
+        yield {"type": "response.output_item.done", "item": item, **where}
+    yield {"type": "response.completed", "response": _response(step, items, "completed")}
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    if isinstance(item, Mapping):
+        return dict(item)
+    plain: dict[str, Any] = item.model_dump(exclude_unset=True)
+    return plain
+
+
+def _begun(item: dict[str, Any]) -> dict[str, Any]:
+    """An item as it is announced: without what streams."""
+    empty: dict[str, dict[str, Any]] = {
+        "message": {"content": [], "status": "in_progress"},
+        "function_call": {"arguments": "", "status": "in_progress"},
+        "reasoning": {"summary": []},
+    }
+    return {**item, **empty.get(item.get("type", ""), {})}
+
+
+def _deltas(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    kind = item.get("type")
+    if kind == "function_call":
+        text = item.get("arguments", "")
+        yield {"type": "response.function_call_arguments.delta", "delta": text}
+        yield {
+            "type": "response.function_call_arguments.done",
+            "arguments": text,
+            "name": item.get("name"),
+        }
+    for index, part in enumerate(item.get("content") or () if kind == "message" else ()):
+        yield from _content(part, {"content_index": index})
+    for index, part in enumerate(item.get("summary") or () if kind == "reasoning" else ()):
+        where = {"summary_index": index}
+        name = "response.reasoning_summary"
+        yield {"type": f"{name}_part.added", "part": {**part, "text": ""}, **where}
+        yield {"type": f"{name}_text.delta", "delta": part.get("text", ""), **where}
+        yield {"type": f"{name}_text.done", "text": part.get("text", ""), **where}
+        yield {"type": f"{name}_part.done", "part": part, **where}
+
+
+def _content(part: dict[str, Any], where: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    key = "refusal" if part.get("type") == "refusal" else "text"
+    name = "response.refusal" if key == "refusal" else "response.output_text"
+    extra: dict[str, Any] = {} if key == "refusal" else {"logprobs": part.get("logprobs") or []}
+    text = part.get(key, "")
+    yield {"type": "response.content_part.added", "part": {**part, key: ""}, **where}
+    yield {"type": f"{name}.delta", "delta": text, **extra, **where}
+    yield {"type": f"{name}.done", key: text, **extra, **where}
+    yield {"type": "response.content_part.done", "part": part, **where}
+
+
+def _response(step: ModelStep, items: list[dict[str, Any]], status: str) -> dict[str, Any]:
+    usage = step.usage
+    counted = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "input_tokens_details": usage.input_tokens_details.model_dump(),
+        "output_tokens_details": usage.output_tokens_details.model_dump(),
+    }
+    return {
+        "id": step.response_id or "",
+        "created_at": 0.0,
+        "model": _MODEL,
+        "object": "response",
+        "output": items,
+        "parallel_tool_calls": False,
+        "tool_choice": "none",
+        "tools": [],
+        "status": status,
+        "usage": counted if status == "completed" else None,
+    }
