@@ -41,6 +41,9 @@ from agentstream.testing import (
 
 MIXED = turn(think("Hm."), "Let me look.", call("look", place="sea"), call("look", place="sky"))
 
+# Early releases of the openai client let its HTTP library's error out of a stream.
+BROKEN_OFF = (openai.APIConnectionError, httpx2.RemoteProtocolError, httpx2.ReadError)
+
 
 def test_all_names_are_there_and_sorted() -> None:
     assert testing.__all__ == sorted(testing.__all__)
@@ -113,7 +116,7 @@ async def test_what_chat_completions_cannot_say_is_refused_in_words() -> None:
         with pytest.raises(openai.InternalServerError, match="web_search_call, which Chat"):
             await client.chat.completions.create(model="m", messages=messages)
         stream = await client.chat.completions.create(model="m", messages=messages, stream=True)
-        with pytest.raises(openai.APIConnectionError):
+        with pytest.raises(BROKEN_OFF):
             async for _ in stream:
                 pass
 
@@ -185,7 +188,7 @@ async def test_faults_reach_the_client(stream: bool) -> None:
         with pytest.raises(openai.RateLimitError) as caught:
             await ask(http_error(429, retry_after=2))
         assert caught.value.response.headers["retry-after"] == "2"
-        with pytest.raises(openai.APIConnectionError):
+        with pytest.raises(BROKEN_OFF if stream else openai.APIConnectionError):
             await ask(reset())
         if stream:
             assert (await ask(cut()))[-1] == "response.output_item.done"

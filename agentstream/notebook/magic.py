@@ -150,7 +150,8 @@ class AgentMagic:
             self.shell.register_magic_function(no_var_expand(agent), kind, "agent")
         self.shell.register_magic_function(_agentstream_compat, "line", "agentstream_compat")
         self.shell.input_transformers_post.append(self.awaited)
-        self.shell.Completer.custom_matchers.append(self.matcher)
+        if self.matcher is not None:
+            self.shell.Completer.custom_matchers.append(self.matcher)
 
     def unregister(self) -> None:
         """Take the magics away."""
@@ -158,7 +159,8 @@ class AgentMagic:
             self.shell.magics_manager.magics[kind].pop("agent", None)
         self.shell.magics_manager.magics["line"].pop("agentstream_compat", None)
         self.shell.input_transformers_post.remove(self.awaited)
-        self.shell.Completer.custom_matchers.remove(self.matcher)
+        if self.matcher is not None:
+            self.shell.Completer.custom_matchers.remove(self.matcher)
 
     # -- asking --
 
@@ -302,8 +304,14 @@ class AgentMagic:
 
 
 def _matcher(complete: Callable[[str], tuple[str, list[str]]]) -> Any:
-    """Make a completion known to IPython; where it fits, nothing else is offered."""
-    from IPython.core.completer import SimpleCompletion, context_matcher
+    """Make a completion known to IPython; where it fits, nothing else is offered.
+
+    None where IPython is older than 8.6, as on Colab: there the magics work without completion.
+    """
+    try:
+        from IPython.core.completer import SimpleCompletion, context_matcher
+    except ImportError:
+        return None
 
     def matcher(context: Any) -> Any:
         typed, fits = complete(context.text_until_cursor)

@@ -16,6 +16,8 @@ than 100,000 signs
 nesting deeper than    plain text
 40, raw tags: 20
 footnotes              none; ``[^1]: https://...`` is a link definition, as in CommonMark
+a link definition of   text
+more than 32 lines
 =====================  ===========================================================================
 """
 
@@ -30,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import unescapeAll
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import reference
 from markdown_it.rules_core import StateCore, text_join
 from markdown_it.token import Token
 
@@ -55,6 +58,8 @@ __all__ = [
 
 _LONGEST_INLINE = 100_000
 _DEEPEST = 40
+# Lines of one link definition. The parser of markdown-it-py 3 reads the whole paragraph for each.
+_LONGEST_DEFINITION = 32
 # Tokens that one <details> may hold; the sanitiser's time grows faster than their depth.
 _LARGEST_DETAILS = 2_000
 
@@ -71,6 +76,7 @@ def parser() -> MarkdownIt:
     add_maths(md)
     add_flanking(md)
     md.block.ruler.before("table", "too_deep", _too_deep)
+    md.block.ruler.at("reference", _definition)
     # A link is always parsed as one; whether it becomes clickable is for the renderer and the
     # sanitiser.
     md.validateLink = lambda url: True  # type: ignore[method-assign]
@@ -86,6 +92,16 @@ def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     token.map = [start, end]
     state.line = end
     return True
+
+
+def _definition(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Read a link definition within a few lines, so that many take time that grows as the text."""
+    whole = state.lineMax
+    state.lineMax = min(whole, start + _LONGEST_DEFINITION)
+    try:
+        return reference(state, start, end, silent)
+    finally:
+        state.lineMax = whole
 
 
 # -- link definitions --

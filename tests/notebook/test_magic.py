@@ -10,11 +10,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import IPython
 import pytest
 
 from agentstream import UserError
 from agentstream.notebook.magic_line import parse
 from tests.notebook.kernel import REPOSITORY, Cell, Kernel, until
+
+COMPLETES = IPython.version_info >= (8, 6)
+"""Whether IPython takes completions that know the line."""
 
 SETUP = '''
 %load_ext agentstream
@@ -236,6 +240,7 @@ def complete(kernel: Kernel, code: str) -> list[str]:
     raise AssertionError("no completion came")
 
 
+@pytest.mark.skipif(not COMPLETES, reason="IPython before 8.6 completes no magic's line")
 @pytest.mark.parametrize(
     ("code", "offered"),
     [
@@ -271,7 +276,7 @@ def test_it_is_loaded_twice_and_unloaded_without_a_trace() -> None:
             shell = get_ipython()
             print(len(shell.input_transformers_post), len(shell.Completer.custom_matchers))
         """)
-        assert told == "1 1"
+        assert told == f"1 {int(COMPLETES)}"
         told = kernel.run("""
             %unload_ext agentstream
             print(len(shell.input_transformers_post), len(shell.Completer.custom_matchers))
