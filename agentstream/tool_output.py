@@ -272,7 +272,7 @@ def tool_output_param(
     items = output if isinstance(output, list | tuple) else [output]
     parts = [_part(item) for item in items]
     if parts and all(part is not None for part in parts):
-        return [_part_param(part) for part in parts if part is not None]
+        return [part_param(part) for part in parts if part is not None]
     return str(output)
 
 
@@ -287,9 +287,12 @@ def displayed_output(value: Any, budget: int) -> Displayed | None:
         Characters of the text of one frame.
     """
 
-    def as_part(one: Any) -> dict[str, Any] | None:
+    def as_part(one: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         part = _part(one)
-        return None if part is None else _part_param(part)
+        if part is None:
+            return None
+        param = part_param(part)
+        return param, {"type": "part", "part": param}
 
     return displayed(value, as_part=as_part, budget=budget)
 
@@ -308,7 +311,7 @@ def _part(value: Any) -> ToolOutputPart | None:
     return None
 
 
-def _part_param(part: ToolOutputPart) -> dict[str, Any]:
+def part_param(part: ToolOutputPart) -> dict[str, Any]:
     """A content part, as the Responses API takes it."""
     return {**part.model_dump(exclude_none=True), "type": f"input_{part.type}"}
 

@@ -10,22 +10,27 @@ from __future__ import annotations
 from .content import Block, Content
 from .frames import MOST_CHARACTERS
 from .makers import content_of, is_displayable
-from .pictures import Picture, picture_of, picture_of_url, thumbnail
+from .messages import message_blocks, part_block
+from .pictures import Picture, picture_of, picture_of_url, picture_within, thumbnail
 from .pixels import pixels_of
-from .values import Displayed, displayed, is_displayed
+from .values import Displayed, MixedContent, displayed, is_displayed
 
 __all__ = [
     "MOST_CHARACTERS",
     "Block",
     "Content",
     "Displayed",
+    "MixedContent",
     "Picture",
     "content_of",
     "displayed",
     "is_displayable",
     "is_displayed",
+    "message_blocks",
+    "part_block",
     "picture_of",
     "picture_of_url",
+    "picture_within",
     "pixels_of",
     "thumbnail",
 ]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from .content import Block, Content, library_of
-from .pictures import LONGEST_SIDE, MOST_BYTES, Picture, encoded, fitting
+from .pictures import LONGEST_SIDE, MOST_BYTES, Picture, encoded, picture_within
 
 __all__ = ["altair_content", "close_figure", "figure_of", "matplotlib_content", "pillow_content"]
 
@@ -90,7 +90,7 @@ def _drawn(figure: Any) -> Picture | None:
                 if not how:
                     raise
                 break  # Tight around something far away: larger than any picture.
-            found = fitting(buffer.getvalue())
+            found = picture_within(buffer.getvalue())
             drawn = found.size if found is not None else None
             if drawn is not None and buffer.tell() <= MOST_BYTES and max(drawn) <= LONGEST_SIDE:
                 return found
@@ -159,7 +159,7 @@ def plotly_content(figure: Any, budget: int) -> Content:
     picture, why = None, ": plotly draws a still picture with kaleido, which is not installed"
     if importlib.util.find_spec("kaleido") is not None:
         try:
-            picture = fitting(figure.to_image(format="png"))
+            picture = picture_within(figure.to_image(format="png"))
         except Exception as error:  # noqa: BLE001 - without a browser, kaleido raises various errors
             why = f": {type(error).__name__}: {str(error)[:300]}"
     rows = [_trace_row(trace) for trace in list(figure.data)[:_MOST_TRACES]]
@@ -214,7 +214,7 @@ def altair_content(chart: Any, budget: int) -> Content:
     buffer = io.BytesIO()
     try:
         chart.save(buffer, format="png")
-        picture = fitting(buffer.getvalue())
+        picture = picture_within(buffer.getvalue())
     except Exception as error:  # noqa: BLE001 - without vl-convert ImportError or ValueError
         why += f" ({type(error).__name__})"
     said = []

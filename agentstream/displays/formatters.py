@@ -11,7 +11,7 @@ import sys
 from typing import Any, Final
 
 from .content import Block, Content
-from .pictures import Picture, fitting
+from .pictures import Picture, picture_within
 
 __all__ = ["bundle_of", "content_of_bundle", "general_content", "has_formatter"]
 
@@ -153,7 +153,7 @@ def _picture(form: Any) -> Picture | None:
             form = base64.b64decode(form)
         except ValueError:
             return None
-    return fitting(bytes(form)) if isinstance(form, (bytes, bytearray)) else None
+    return picture_within(bytes(form)) if isinstance(form, (bytes, bytearray)) else None
 
 
 def _block(mime: str, source: str, name: str) -> Block:

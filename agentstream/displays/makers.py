@@ -8,7 +8,7 @@ from typing import Any
 from . import figures, frames
 from .content import Content, library_of
 from .formatters import general_content, has_formatter
-from .pictures import fitting, picture_of
+from .pictures import picture_of, picture_within
 
 __all__ = ["content_of", "is_displayable"]
 
@@ -93,7 +93,7 @@ def _made(value: Any, maker: str | None, budget: int) -> Content:
     if maker == "numpy":
         return frames.array_content(value, budget)
     if maker == "bytes":
-        picture = fitting(bytes(value))
+        picture = picture_within(bytes(value))
         return figures.content_with_picture("Image", [], picture, [])
     if maker is None or maker == "general":
         return general_content(value, budget)

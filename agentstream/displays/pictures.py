@@ -17,6 +17,7 @@ __all__ = [
     "encode_png",
     "picture_of",
     "picture_of_url",
+    "picture_within",
     "thumbnail",
 ]
 
@@ -120,7 +121,9 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def fitting(data: bytes, longest: int = LONGEST_SIDE, most: int = MOST_BYTES) -> Picture | None:
+def picture_within(
+    data: bytes, longest: int = LONGEST_SIDE, most: int = MOST_BYTES
+) -> Picture | None:
     """Return the picture within the budget; None if it is none, or nothing can make it fit.
 
     Pillow makes it smaller where it is loaded: matplotlib loads it.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .content import library_of
 from .makers import content_of
-from .pictures import Picture, encode_png, fitting
+from .pictures import Picture, encode_png, picture_within
 
 __all__ = ["pixels_of"]
 
@@ -51,7 +51,7 @@ def _array(array: Any) -> Picture | None:
         pixels = pixels.round().astype("uint8")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     height, width = pixels.shape[:2]
-    return fitting(encode_png(width, height, channels, pixels.tobytes()))
+    return picture_within(encode_png(width, height, channels, pixels.tobytes()))
 
 
 def _drawn_text(text: str) -> Picture | None:
@@ -69,4 +69,4 @@ def _drawn_text(text: str) -> Picture | None:
     ImageDraw.Draw(image).multiline_text((_MARGIN, _MARGIN), "\n".join(lines), fill=0, font=font)
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return fitting(buffer.getvalue())
+    return picture_within(buffer.getvalue())

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .content import Block, Content
 from .figures import close_figure
 from .frames import MOST_CHARACTERS
 from .makers import content_of, is_displayable
 
-__all__ = ["Displayed", "displayed", "is_displayed"]
+__all__ = ["AsPart", "Displayed", "MixedContent", "displayed", "is_displayed"]
 
 _DEEPEST: Final = 6
 _MOST_VALUES: Final = 2_000
 _MOST_SHOWN: Final = 20
 """Values of one output that are displayed; more stand in the text alone."""
+
+
+AsPart: TypeAlias = Callable[[Any], tuple[dict[str, Any], Block] | None]
 
 
 @dataclass
@@ -61,7 +64,7 @@ def is_displayed(value: Any) -> bool:
 def displayed(
     value: Any,
     *,
-    as_part: Callable[[Any], dict[str, Any] | None] | None = None,
+    as_part: AsPart | None = None,
     budget: int = MOST_CHARACTERS,
     close: bool = True,
 ) -> Displayed | None:
@@ -72,7 +75,8 @@ def displayed(
     value
         What a tool returned.
     as_part : callable, optional
-        The part that an entry of a list is already, such as a `ToolOutputImage`; None for others.
+        The part that an entry of a list is already, such as a `ToolOutputImage`, and the block that
+        shows it; None for others.
     budget : int
         Characters of the text of one frame.
     close : bool
@@ -86,40 +90,50 @@ def displayed(
     """
     if not is_displayed(value):
         return None
-    walk = _Walk(as_part or (lambda _: None), budget)
+    walk = MixedContent(as_part, budget)
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         for entry in value:
             walk.add(entry)
     else:
         walk.add(value)
     if close:
-        for one in walk.shown:
-            close_figure(one)
+        walk.close_figures()
     return walk.found
 
 
-class _Walk:
-    """Takes in the entries of a value."""
+class MixedContent:
+    """Takes in entries one after the other: texts, parts, and values to look at.
 
-    def __init__(self, as_part: Callable[[Any], dict[str, Any] | None], budget: int) -> None:
+    Parameters
+    ----------
+    as_part, budget
+        As for `displayed`.
+
+    Attributes
+    ----------
+    found : Displayed
+        What has come of them.
+    """
+
+    def __init__(self, as_part: AsPart | None, budget: int) -> None:
         self.found = Displayed()
         self.shown: list[Any] = []
-        self._as_part = as_part
+        self._as_part = as_part or (lambda _: None)
         self._budget = budget
 
     def add(self, entry: Any) -> None:
         """Take in an entry at the top: told by itself."""
         part = self._as_part(entry)
         if part is not None:
-            self._text_or_part(part)
+            self.found.parts.append(part[0])
+            self.found.blocks.append(part[1])
         elif isinstance(entry, str):
-            self._text_or_part({"type": "input_text", "text": entry})
+            self._text(entry)
         elif not isinstance(entry, (list, tuple, dict)) and is_displayable(entry):
             self._content(self._display(entry))
         else:
             later: list[tuple[str, Content]] = []
-            text = _words(self._replaced(entry, later, 0))
-            self._text_or_part({"type": "input_text", "text": text})
+            self._text(_words(self._replaced(entry, later, 0)))
             for label, content in later:
                 self._content(content, label)
 
@@ -131,13 +145,15 @@ class _Walk:
             return Content(name, text, None, [{"type": "text", "text": text}])
         return content_of(value, self._budget)
 
-    def _text_or_part(self, part: dict[str, Any]) -> None:
-        self.found.parts.append(part)
-        kind = part["type"]
-        if kind == "input_text":
-            self.found.blocks.append({"type": "text", "text": part["text"]})
-        else:
-            self.found.blocks.append({"type": "part", "part": part})
+    def close_figures(self) -> None:
+        """Close the figures that were drawn."""
+        for one in self.shown:
+            close_figure(one)
+        self.shown = [None] * len(self.shown)
+
+    def _text(self, text: str) -> None:
+        self.found.parts.append({"type": "input_text", "text": text})
+        self.found.blocks.append({"type": "text", "text": text})
 
     def _content(self, content: Content, label: str = "") -> None:
         first, *rest = content.parts

@@ -21,6 +21,7 @@ from .chat_terminal import ChatTerminal
 from .chat_turn import ChatTurn, PastTurn
 from .show import check_options, in_a_notebook
 from .source import Bell, Source
+from .still import question_lines
 
 if TYPE_CHECKING:
     from ..run.result import RunResultStreaming
@@ -166,13 +167,14 @@ class Chat:
             raise UserError("chat(agent).widget is for notebooks; here, await chat.send('...').")
         return self._view
 
-    async def send(self, text: str) -> RunResultStreaming:
+    async def send(self, text: str | list[Any]) -> RunResultStreaming:
         """Say something, and wait for the answer, which is shown in the conversation.
 
         Parameters
         ----------
-        text : str
-            The message.
+        text : str or list
+            The message; or what it consists of: texts, figures, images, frames and files
+            (`pathlib.Path`).
 
         Returns
         -------
@@ -278,20 +280,25 @@ class Chat:
         self.past = past_turns(await self.session.get_items(), self.agent.name)
         self._tell_view(lambda: self._view.remember(self.past))
 
-    def _begin(self, text: str) -> ChatTurn:
+    def _begin(self, text: str | list[Any]) -> ChatTurn:
         self._check(text)
         from .. import Runner
 
         result = Runner.run_streamed(self.agent, text, session=self.session, **self._options)
-        turn = ChatTurn(text, Source(result))
+        question = result.trace.question
+        asked = text if isinstance(text, str) else "\n".join(question_lines(question))
+        turn = ChatTurn(asked, Source(result), question=question)
         self.turns.append(turn)
         self._tell_view(lambda: self._view.begin(turn))
         turn.source.watch(lambda: self._changed(turn))
         return turn
 
     def _check(self, text: Any) -> None:
-        if not isinstance(text, str) or not text.strip():
-            raise UserError(f"A message is a text, such as 'Hello', not {text!r}.")
+        if not (text.strip() if isinstance(text, str) else text and isinstance(text, list)):
+            raise UserError(
+                "A message is a text, such as 'Hello', or a list such as "
+                f"['What is this?', figure], not {text!r}."
+            )
         if self.state == "closed":
             raise UserError("This conversation is closed: run its cell again, or make a new one.")
         if self.state == "running":

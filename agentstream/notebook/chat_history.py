@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from ..displays import message_blocks
 from ..trace import Trace
 from ..trace.marks import RunFinished
 from .chat_turn import PastTurn
@@ -33,8 +34,8 @@ def past_turns(items: Iterable[Any], agent: str) -> list[PastTurn]:
     return [_turn(asked, answer, agent) for asked, answer in _grouped(items)]
 
 
-def _grouped(items: Iterable[Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    asked: str | None = None
+def _grouped(items: Iterable[Any]) -> Iterator[tuple[Any, list[Mapping[str, Any]]]]:
+    asked: Any = None
     answer: list[Mapping[str, Any]] = []
     for item in items:
         if not isinstance(item, Mapping) or item.get("role") in _SKIPPED:
@@ -44,7 +45,7 @@ def _grouped(items: Iterable[Any]) -> Iterator[tuple[str, list[Mapping[str, Any]
             continue
         if asked is not None or answer:
             yield asked or "", answer
-        asked, answer = _said(item.get("content")), []
+        asked, answer = item.get("content") or "", []
     if asked is not None or answer:
         yield asked or "", answer
 
@@ -61,7 +62,7 @@ def _said(content: Any) -> str:
     return "\n".join(texts)
 
 
-def _turn(asked: str, answer: list[Mapping[str, Any]], agent: str) -> PastTurn:
+def _turn(asked: Any, answer: list[Mapping[str, Any]], agent: str) -> PastTurn:
     trace = Trace()
     trace.timed = False
     trace.set_agent(agent)
@@ -71,7 +72,7 @@ def _turn(asked: str, answer: list[Mapping[str, Any]], agent: str) -> PastTurn:
         told = SimpleNamespace(type=kind, raw_item=raw, agent=speaker, output=raw.get("output"))
         trace.add(SimpleNamespace(type="run_item_stream_event", name=kind, item=told), 0.0)
     trace.add(RunFinished(), 0.0)
-    return PastTurn(asked, trace)
+    return PastTurn(_said(asked), trace, message_blocks(asked))
 
 
 def _whole(item: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..printable import clean_text
 from . import cards
@@ -25,8 +26,10 @@ def shown(text: str) -> str:
     return text if rest <= 0 else f"{text[:LONGEST_QUESTION]}… ({rest:,} more characters)"
 
 
-def asked_html(text: str) -> str:
-    """Return a message as it stands in the conversation."""
+def asked_html(text: str, question: Sequence[Any] = ()) -> str:
+    """Return a message as it stands in the conversation; `question` where it is more than text."""
+    if question:
+        return f'<strong class="as-you">You</strong>{cards.said_html(question, LONGEST_QUESTION)}'
     return f'<strong class="as-you">You</strong><p dir="auto">{_lines(escape(shown(text)))}</p>'
 
 
@@ -83,7 +86,11 @@ def _nothing(name: str) -> str:
 def past_html(turn: Turn) -> str:
     """Return a turn whose answer has ended, and where nothing can be pressed."""
     trace = turn.trace
-    asked = f'<div class="as-question">{asked_html(turn.asked)}</div>' if turn.asked else ""
+    asked = (
+        f'<div class="as-question">{asked_html(turn.asked, turn.question)}</div>'
+        if turn.asked
+        else ""
+    )
     return (
         f"{asked}{cards.header(trace, live=False)}"
         f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}'

@@ -32,7 +32,7 @@ class ChatTerminal:
         from .chat_still import shown
 
         write_text("".join(f"> {line}".rstrip() + "\n" for line in shown(turn.asked).splitlines()))
-        self._answer = TerminalView(turn.trace)
+        self._answer = TerminalView(turn.trace, asks=False)
 
     def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:
         """Write what is new; where the turn waits, that as well."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .source import Source
@@ -21,10 +21,13 @@ class PastTurn:
         The message.
     trace : Trace
         The run as data; it has no times.
+    question : list of dict
+        How the message is shown, where it is more than text.
     """
 
     asked: str
     trace: Trace
+    question: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -41,12 +44,15 @@ class ChatTurn:
         Whether the answer has ended: finished, failed or stopped.
     error : Exception or None
         What it failed with.
+    question : list of dict
+        How the message is shown, where it is more than text.
     """
 
     asked: str
     source: Source
     is_over: bool = False
     error: Exception | None = None
+    question: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def result(self) -> Any:

@@ -59,7 +59,11 @@ class Talk:
         home = self._place()
         asked = {"class": "as-question"}
         self._board.put(
-            f"{home}/asked", "div", asked_html(turn.asked), parent=home, attributes=asked
+            f"{home}/asked",
+            "div",
+            asked_html(turn.asked, turn.question),
+            parent=home,
+            attributes=asked,
         )
         self._scene = Scene(turn.trace, self._board, home=home)
 

@@ -164,6 +164,9 @@ class Scene:
         """Bring the board up to date with the trace."""
         trace = self.trace
         if trace.version != self._version:
+            if trace.question and not self._home and "question" not in self.board:
+                asked = cards.question_html(trace.question)
+                self.board.put("question", "div", asked, parent="body")
             for part in trace.changed_since(self._version):
                 self._tell_retries(part.started)
                 self._speak(part.agent)

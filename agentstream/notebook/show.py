@@ -24,7 +24,6 @@ from .terminal import TerminalView
 
 if TYPE_CHECKING:
     from ..agent import Agent
-    from ..items import TResponseInputItem
     from ..recorded_run import RecordedRun
     from ..run.result import RunResultStreaming
     from ..run.state import RunState
@@ -35,7 +34,7 @@ Run = TypeVar("Run")
 @overload
 def show(
     run: Agent[Any],
-    input: str | list[TResponseInputItem] | RunState[Any],
+    input: str | list[Any] | RunState[Any],
     *,
     table: bool = False,
     timeline: bool = False,
@@ -63,8 +62,9 @@ def show(
     run : RunResultStreaming or RunResult or Agent
         A run, of agentstream or of the OpenAI Agents SDK; or an agent to start with `input`. One
         that has ended (`Runner.run`) is shown as it is.
-    input : str or list of dict or RunState, optional
-        What to ask, if `run` is an agent.
+    input : str or list or RunState, optional
+        What to ask, if `run` is an agent: a text; or a list of texts, figures, images, frames and
+        files (`pathlib.Path`), which are shown above the answer; or as in `Runner.run`.
     table : bool
         Whether to keep a table of the run's items under the answer, the newest of a long run; all
         of them are in ``result.to_frame()``.

@@ -65,7 +65,8 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
     html = (
         f'<div class="as-run as-snapshot {untyped}" role="region" aria-label="Agent run">'
         f"<style>{style()}</style>{cards.header(trace, live=False)}"
-        f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}{added}</div>'
+        f'<div class="as-body">{cards.question_html(trace.question)}{cards.run_body(trace)}</div>'
+        f"{cards.ending(trace)}{added}</div>"
     )
     plain += panels_text(trace, table=table, timeline=timeline)
     return {"text/html": one_block(html), "text/markdown": markdown_of(trace), "text/plain": plain}

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from markdown_it.token import Token
 
@@ -19,6 +20,7 @@ from ..printable import clean_text, printable
 from ..trace.parts import Part
 from ..trace.scale import length_label
 from .cards.bodies import body_of
+from .cards.displays import display_brief
 from .cards.shell import duration, kind_label, label_of, state_of
 from .cards.values import one_line
 from .highlight import is_language
@@ -38,6 +40,7 @@ LONGEST_TEXT = 50_000
 """Characters of one text of it."""
 
 _DEEPEST = 6
+_MOST_ASKED = 60
 _TAG = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?:|mailto:)[^\s<>]+>)")
 _IMAGE = re.compile(r"!(?=\[)")
 _ADDRESS = re.compile(r"(\]\(\s*<?|\]:\s*<?|<)(?=[^\s<>()]*[:&]|[/\\])([^\s<>()]*)")
@@ -51,7 +54,26 @@ _PART = "\u200b"
 
 def markdown_of(trace: Trace) -> str:
     """Return a run as Markdown: the texts as they were written, calls as quoted lines."""
-    return _bounded(_markdown_blocks(trace, 0))
+    return _bounded(chain(_question_markdown(trace.question), _markdown_blocks(trace, 0)))
+
+
+def _question_markdown(blocks: list[Any]) -> Iterator[str]:
+    """What was asked with more than text in it, quoted."""
+    if lines := question_lines(blocks):
+        yield "\n".join(f"> {_code(line)}  " for line in lines)
+
+
+def question_lines(blocks: list[Any]) -> list[str]:
+    """Return the lines of a question; of a figure or a frame, what it is."""
+    lines: list[str] = []
+    for block in blocks[:_MOST_ASKED]:
+        if isinstance(block, dict):
+            words = display_brief([block], 400)
+            text = str(block.get("text") or "")
+            lines += (
+                text[:LONGEST_TEXT].splitlines() if block.get("type") == "text" else [f"[{words}]"]
+            )
+    return lines
 
 
 def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
@@ -151,7 +173,8 @@ def _checked(match: re.Match[str]) -> str:
 
 def text_of(trace: Trace) -> str:
     """Return a run as text for a terminal."""
-    return printable(_bounded(_text_blocks(trace, 0)))
+    asked = "\n".join(f"> {line}".rstrip() for line in question_lines(trace.question))
+    return printable(_bounded(chain([asked] * bool(asked), _text_blocks(trace, 0))))
 
 
 def _text_blocks(trace: Trace, depth: int) -> Iterator[str]:

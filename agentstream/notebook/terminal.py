@@ -27,9 +27,11 @@ class TerminalView:
         The run; call `update` when it has changed.
     out : file, optional
         Where to write; standard output where not given.
+    asks : bool
+        Whether to write what was asked, where it is more than text.
     """
 
-    def __init__(self, trace: Trace, out: TextIO | None = None) -> None:
+    def __init__(self, trace: Trace, out: TextIO | None = None, *, asks: bool = True) -> None:
         self.trace = trace
         self.out = out or sys.stdout
         self.colour = self.out.isatty()
@@ -41,6 +43,7 @@ class TerminalView:
         self._has_failed = False
         self._last: int | None = None
         self._retries = self._silences = 0
+        self._asked = not asks
 
     def update(self) -> None:
         """Write what is new."""
@@ -71,6 +74,12 @@ class TerminalView:
     def _update(self) -> None:
         if self.trace.version == self._version:
             return
+        if self.trace.question and self._version < 0 and not self._asked:
+            from .still import question_lines
+
+            self._asked = True
+            for line in question_lines(self.trace.question):
+                self._write(f"> {line}\n")
         for part in self.trace.changed_since(self._version):
             self._tell_retries(part.started)
             if part.status == "superseded":
@@ -147,7 +156,7 @@ class TerminalView:
             self._told[part.index] = "called"
         if part.has_output and self._told.get(part.index) != "answered" and not part.is_open:
             self._line()
-            text = printable(output_text(part.output))
+            text = printable(_said(part))
             more = len(text) - _OUTPUT_SHOWN
             shown = text[:_OUTPUT_SHOWN] + (f"… ({more} more characters)" if more > 0 else "")
             self._write(f"← {shown}", _CYAN, line=True)
@@ -170,3 +179,12 @@ class TerminalView:
         if line:
             self.out.write("\n")
         self._at_line_start = line or text.endswith("\n")
+
+
+def _said(part: Part) -> str:
+    """A tool's output as text; of a figure or a frame, what it is."""
+    if not part.display:
+        return output_text(part.output)
+    from .cards.displays import display_brief
+
+    return display_brief(part.display, _OUTPUT_SHOWN)

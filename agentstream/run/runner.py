@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..agent import Agent
+from ..displays import is_displayed
 from ..errors import UserError
 from ..keywords import suggesting
 from ..run_context import RunContextWrapper
 from .ask import output_schema
-from .config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers
+from .config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers, ToolExecutionConfig
 from .hooks import RunHooksBase
+from .input_parts import as_input
 from .interrupts import Halted
 from .loop import drive
 from .options import RunOptions
@@ -22,7 +25,6 @@ from .state import RunState
 from .sync import run_until_done, running_loop
 
 if TYPE_CHECKING:
-    from ..items import TResponseInputItem
     from ..run_context import TContext
     from ..sessions import Session
 
@@ -48,7 +50,7 @@ class Runner:
     async def run(
         cls,
         starting_agent: Agent[TContext],
-        input: str | list[TResponseInputItem] | RunState[TContext],
+        input: str | list[Any] | RunState[TContext],
         *,
         context: TContext | None = None,
         max_turns: int | None = DEFAULT_MAX_TURNS,
@@ -66,8 +68,10 @@ class Runner:
         ----------
         starting_agent : Agent
             The agent to start with.
-        input : str or list of dict or RunState
-            A message, a conversation in the Responses API's form, or a state to go on from.
+        input : str or list or RunState
+            A message; a list of what it consists of (texts, figures, images, frames, and files as
+            `pathlib.Path`), a conversation in the Responses API's form, or both; or a state to go
+            on from.
         context : object, optional
             Your own object for tools, hooks and guardrails; the model does not see it.
         max_turns : int or None
@@ -135,7 +139,7 @@ class Runner:
     def run_sync(
         cls,
         starting_agent: Agent[TContext],
-        input: str | list[TResponseInputItem] | RunState[TContext],
+        input: str | list[Any] | RunState[TContext],
         *,
         context: TContext | None = None,
         max_turns: int | None = DEFAULT_MAX_TURNS,
@@ -172,7 +176,7 @@ class Runner:
     def run_streamed(
         cls,
         starting_agent: Agent[TContext],
-        input: str | list[TResponseInputItem] | RunState[TContext],
+        input: str | list[Any] | RunState[TContext],
         context: TContext | None = None,
         max_turns: int | None = DEFAULT_MAX_TURNS,
         hooks: RunHooksBase[TContext, Any] | None = None,
@@ -274,16 +278,21 @@ def prepared(
     )
     if isinstance(input, RunState):
         return _resumed(input, agent, context), options
+    asked, question = input, list[Any]()
+    if not isinstance(input, str):
+        execution = config.tool_execution or ToolExecutionConfig()
+        asked, question = as_input(input, execution.max_frame_characters)
     wrapper = context if isinstance(context, RunContextWrapper) else RunContextWrapper(context)
     state = RunState(
         wrapper,
-        input if isinstance(input, str) else list(input),
+        asked,
         agent,
         max_turns,
         conversation_id=conversation_id,
         previous_response_id=previous_response_id,
         auto_previous_response_id=auto_previous_response_id,
     )
+    state.question = state.trace.question = question
     state.reasoning_item_id_policy = config.reasoning_item_id_policy
     try:
         output_schema(agent)
@@ -315,9 +324,12 @@ def _check(agent: Any, input: Any, hooks: Any) -> None:
             "for example Runner.run(Agent(name='Helper'), 'Hello')."
         )
     if not isinstance(input, (str, list, RunState)):
+        hint = ""
+        if isinstance(input, (tuple, Path)) or is_displayed(input):
+            hint = " Put it in a list, beside what you ask: ['What is this?', ...]."
         raise UserError(
             f"The input must be a string, a list of input items or a RunState, "
-            f"got {type(input).__name__}."
+            f"got {type(input).__name__}.{hint}"
         )
     # By shape, so that hooks written for the SDK serve, too.
     fits = hasattr(hooks, "on_agent_start") and not isinstance(hooks, type)

@@ -37,6 +37,7 @@ class Item(TypedDict):
     position: NotRequired[Count]
     input_id: NotRequired[str]
     custom_data: NotRequired[Json | None]
+    display: NotRequired[list[Json]]
 
 
 @_CHECKED
@@ -122,6 +123,7 @@ class SavedRun(TypedDict):
     """A whole state, as `RunState.to_json` gives it."""
 
     input: str | list[Json]
+    question: NotRequired[list[Json]]
     starting_agent: str
     agent: str
     turn: Count

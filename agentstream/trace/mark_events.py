@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def _run_started(trace: Trace, mark: Any, _t: float) -> None:
     trace.status, trace.error, trace.ended = "running", None, None
     trace.input = mark.input if mark.input is not None else trace.input
+    trace.question = get(mark, "question") or trace.question
     if mark.agent is not None:
         trace.set_agent(mark.agent)
     trace.touch()

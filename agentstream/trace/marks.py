@@ -16,10 +16,14 @@ GuardrailStage: TypeAlias = Literal["input", "output", "tool_input", "tool_outpu
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The run began, or went on after an approval."""
+    """The run began, or went on after an approval.
+
+    ``question`` is what is shown of an input with figures, images, frames or files in it.
+    """
 
     agent: str | None = None
     input: str | None = None
+    question: list[dict[str, Any]] | None = None
     type: Literal["mark.run_started"] = "mark.run_started"
 
 

@@ -97,6 +97,7 @@ class Trace:
         self.started = 0.0
         self.ended: float | None = None
         self.input: str | None = None
+        self.question: list[dict[str, Any]] = []
         self.agent: str | None = None
         self.agents: list[str] = []
         self.stints: list[tuple[float, str]] = []

@@ -221,7 +221,7 @@ async def test_a_closed_conversation_takes_no_message() -> None:
         await c.send("Hello")
 
 
-@pytest.mark.parametrize("text", ["", " \n", None, ["Hello"]])
+@pytest.mark.parametrize("text", ["", " \n", None, [], ("Hello",)])
 async def test_a_message_is_a_text(text: Any) -> None:
     c = chat(tutor("Never."))
     with pytest.raises(UserError, match="A message is a text"):

@@ -7,11 +7,19 @@ from functools import lru_cache
 from typing import Any
 
 from ...displays import picture_of_url
+from ...printable import clean_text
 from ..html import escape, sanitise, svg_image
 from ..markdown import rendered
 from .values import LIMIT, more, one_line, parts_html, picture, preformatted, table, text_or_json
 
-__all__ = ["display_brief", "display_html", "is_picture_or_table", "told_html"]
+__all__ = [
+    "display_brief",
+    "display_html",
+    "is_picture_or_table",
+    "question_html",
+    "said_html",
+    "told_html",
+]
 
 _MOST_BLOCKS = 60
 _LONGEST_HTML = 200_000
@@ -56,6 +64,8 @@ def _block(block: dict[str, Any], limit: int) -> str:
         )
     if kind == "markdown":
         return f'<div class="as-text">{rendered(text[:limit])}</div>{more(len(text) - limit)}'
+    if kind == "file":
+        return f'<p class="as-file">{escape(one_line(text, 240))}</p>'
     if kind == "part" and isinstance(block.get("part"), dict):
         return parts_html([block["part"]], limit)
     return text_or_json(text, limit)
@@ -72,6 +82,29 @@ def _table(block: dict[str, Any]) -> str:
     rows = [list(row) for row in block.get("rows") or [] if isinstance(row, (list, tuple))]
     counts = (int(block.get("rows_in_all") or 0), int(block.get("columns_in_all") or 0))
     return table(columns, rows, rows_in_all=counts[0], columns_in_all=counts[1])
+
+
+def question_html(blocks: Sequence[Any]) -> str:
+    """Show what was asked with figures, frames or files in it; empty if there is nothing."""
+    if not blocks:
+        return ""
+    return f'<div class="as-asked" role="group" aria-label="Input">{said_html(blocks)}</div>'
+
+
+def said_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
+    """Show the blocks of a message: its texts as prose."""
+    shown, left = [], limit
+    for block in blocks[:_MOST_BLOCKS]:
+        if not isinstance(block, dict):
+            continue
+        if block.get("type") != "text":
+            shown.append(_block(block, max(left, _LEAST)))
+            continue
+        text = clean_text(str(block.get("text") or ""))
+        lines = escape(text[: max(left, 0)]).replace("\n", "<br>")
+        shown.append(f'<p dir="auto">{lines}</p>{more(len(text) - max(left, 0))}')
+        left -= len(text)
+    return "".join(shown) + more(len(blocks) - _MOST_BLOCKS, "part")
 
 
 def is_picture_or_table(blocks: Sequence[Any]) -> bool:
