@@ -164,7 +164,7 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
 
 def _mark_start(state: RunState[Any]) -> None:
     asked = state.input if isinstance(state.input, str) else None
-    question = state.question or None
+    question = state.trace.question or None
     state.observe(RunStarted(agent=state.agent.name, input=asked, question=question))
     undecided = {
         part.item_id if part.kind == "mcp_approval" else part.call_id

@@ -292,7 +292,7 @@ def prepared(
         previous_response_id=previous_response_id,
         auto_previous_response_id=auto_previous_response_id,
     )
-    state.question = state.trace.question = question
+    state.trace.question = question
     state.reasoning_item_id_policy = config.reasoning_item_id_policy
     try:
         output_schema(agent)

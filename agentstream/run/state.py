@@ -102,8 +102,6 @@ class RunState(Generic[TContext, TAgent]):
     ) -> None:
         self.context = context
         self.input: str | list[TResponseInputItem] = original_input
-        self.question: list[dict[str, Any]] = []
-        """What a view shows of an input that is more than text."""
         self.starting_agent = starting_agent
         self.agent = starting_agent
         self.max_turns = max_turns

@@ -46,7 +46,7 @@ def state_to_json(
     return {
         "schema": SCHEMA,
         "input": _plain(state.input),
-        "question": state.question,
+        "question": state.trace.question,
         "starting_agent": names[state.starting_agent],
         "agent": names[state.agent],
         "turn": state.turn,
@@ -272,7 +272,7 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
         setattr(state, name, data[name])
     state.unsaved = data["unsaved"]
     state.scope = tuple(data["scope"])
-    state.question = data.get("question", [])
+    state.trace.question = data.get("question", [])
     state.agent = _agent(agents, data["agent"])
     state.tools_used = set(data["tools_used"])
     state.new_items = [_item_from(plain, agents) for plain in data["items"]]
