@@ -46,7 +46,8 @@ def withhold(
     for inputs in (state.history, state.unsent):
         inputs[:] = [_plain(one, call_ids, message) for one in inputs]
     for call_id in call_ids:
-        for part in state.trace.calls.get(call_id or "", ())[-1:]:
+        part = state.trace.index.last_call(call_id)
+        if part is not None:
             part.output = message
             state.trace.touch(part)
     checked = state.output_guardrail_results

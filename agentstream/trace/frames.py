@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -341,6 +342,7 @@ def _times(part: Part, row: ItemRow) -> tuple[float, float]:
 
 
 def _turns(trace: Trace, parent: str | None = None) -> Iterator[Record]:
+    retries = Counter(retry.turn for retry in trace.retries)
     for turn in trace.turns:
         usage = turn.usage or {}
         length = None if turn.ended is None or not trace.timed else turn.ended - turn.started
@@ -357,7 +359,7 @@ def _turns(trace: Trace, parent: str | None = None) -> Iterator[Record]:
             "duration_s": length,
             "tokens_per_s": written / length if written is not None and length else None,
             "cost_usd": cost_usd(turn),
-            "retries": sum(retry.turn == turn.index for retry in trace.retries),
+            "retries": retries[turn.index],
             "status": turn.status,
             "error": turn.error,
             "parent": parent,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +12,9 @@ from .scale import Scale, length_label
 from .spans import Span
 
 LaneKey: TypeAlias = tuple[str, ...]
+
+MOST_LANES = 40
+"""How many lanes are drawn."""
 
 ROWS = {"guardrail": 2, "model": 3, "hosted": 3, "tool": 6}
 """How many rows a lane has at most for each group of spans; what finds no place is merged."""
@@ -111,11 +114,14 @@ def lanes_of(spans: list[Span]) -> list[Lane]:
 def _in_order(lanes: list[Lane]) -> list[Lane]:
     ordered: list[Lane] = []
 
+    below: dict[LaneKey, list[Lane]] = {}
+    for lane in lanes:
+        below.setdefault(lane.key[:-1], []).append(lane)
+
     def place(parent: LaneKey) -> None:
-        for lane in lanes:
-            if lane.key[:-1] == parent:
-                ordered.append(lane)
-                place(lane.key)
+        for lane in below.get(parent, ()):
+            ordered.append(lane)
+            place(lane.key)
 
     place(())
     return ordered
@@ -147,7 +153,8 @@ def arrange(lane: Lane, scale: Scale, metric: Metric, walls: list[float]) -> Non
                 room = wall if after is None else min(wall, after.left)
                 # A name before a bar must not be taken for that of the bar before it.
                 far = taken + 12 * metric.pad if taken else 0.0
-                before = max([far, *(wall + metric.pad for wall in walls if wall <= bar.left)])
+                walled = bisect_right(walls, bar.left)
+                before = max(far, walls[walled - 1] + metric.pad) if walled else far
                 _label(bar, before, room - metric.pad, metric)
                 taken = max(bar.right, bar.label_at + metric.width(bar.label))
     if not lane.rows:

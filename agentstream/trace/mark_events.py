@@ -76,7 +76,8 @@ def _end_silence(trace: Trace, t: float) -> None:
 
 def _tool_started(trace: Trace, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, name=mark.name, t=t)
-    part.run_started, part.status, part.ended = t, "running", None
+    part.run_started = t
+    trace.go_on(part, "running")
     trace.touch(part)
     return part
 
@@ -109,19 +110,16 @@ def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
 
 def _guardrail_started(trace: Trace, mark: Any, t: float) -> None:
     agent = mark.agent or trace.agent
-    trace.guardrails.append(Guardrail(mark.name, mark.stage, agent, t, call_id=mark.call_id))
+    guardrail = Guardrail(mark.name, mark.stage, agent, t, call_id=mark.call_id)
+    trace.guardrails.append(guardrail)
+    trace.open_guardrails[mark.name, mark.stage, mark.call_id].append(guardrail)
     trace.touch()
 
 
 def _guardrail_finished(trace: Trace, mark: Any, t: float) -> None:
-    key = (mark.name, mark.stage, mark.call_id)
-    for guardrail in trace.guardrails:
-        if guardrail.ended is None and key == (
-            guardrail.name,
-            guardrail.stage,
-            guardrail.call_id,
-        ):
-            break
+    begun = trace.open_guardrails[mark.name, mark.stage, mark.call_id]
+    if begun:
+        guardrail = begun.popleft()
     else:
         guardrail = Guardrail(
             mark.name, mark.stage, mark.agent or trace.agent, t, call_id=mark.call_id
@@ -139,16 +137,17 @@ def _approval_requested(trace: Trace, mark: Any, t: float) -> Part:
 
 
 def _approval_decided(trace: Trace, mark: Any, t: float) -> Part:
-    named = (part for part, approval in trace.approvals if approval.id == mark.approval_id)
-    part = next(named, None) if mark.approval_id else None
-    part = part or waiting_call(trace, mark.call_id, None, t)
+    part = trace.approval_parts.get(mark.approval_id) if mark.approval_id else None
+    if part is None or part.approval is None or part.approval.id != mark.approval_id:
+        part = waiting_call(trace, mark.call_id, None, t)
     if part.approval is None:
         request_approval(trace, part, t)
     assert part.approval is not None
     part.approval.decided, part.approval.approved = t, mark.approved
-    part.status = "running" if mark.approved else "rejected"
-    if not mark.approved:
-        part.ended = t
+    if mark.approved:
+        trace.go_on(part, "running")
+    else:
+        part.status, part.ended = "rejected", t
     trace.touch(part)
     return part
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .drawing import Drawing, shorten, text_width
-from .lanes import BROKEN, Bar, Lane, LaneKey, Metric, arrange, lanes_of
+from .lanes import BROKEN, MOST_LANES, Bar, Lane, LaneKey, Metric, arrange, lanes_of
 from .scale import Scale, length_label
 from .spans import Span, spans
 
@@ -20,7 +20,6 @@ _BAR = {"guardrail": 14.0, "model": 20.0, "hosted": 14.0, "tool": 15.0}
 _ROW_GAP = 3.0
 _LANE_PAD = 7.0
 _SMALL = 10.5
-_MOST_LANES = 40
 
 _FILL = {
     "model": ("model", "on-dark"),
@@ -99,7 +98,7 @@ class _Picture:
         self.summary = summary(trace, now)
         self.out = Drawing(width, f"Timeline of {self.title}: {self.summary}, {trace.status}")
         lanes = lanes_of(self.spans)
-        self.lanes, self.hidden = lanes[:_MOST_LANES], len(lanes[_MOST_LANES:])
+        self.lanes, self.hidden = lanes[:MOST_LANES], len(lanes[MOST_LANES:])
         self.left = _PAD + _GUTTER
         self.right = width - _PAD
         run = self.spans[0]
@@ -109,6 +108,11 @@ class _Picture:
             if span.kind in ("model", "retry", "tool", "hosted", "guardrail")
         ]
         self.scale = Scale(run.started, run.ended, self.left, self.right, at_work)
+        self.retries: dict[int, list[Span]] = {}
+        """The retries of each model call."""
+        for span in self.spans:
+            if span.kind == "retry" and span.parent is not None:
+                self.retries.setdefault(id(self.spans[span.parent]), []).append(span)
         self.tops: dict[LaneKey, tuple[float, float]] = {}
         """Top and bottom of each lane's model row."""
 
@@ -263,9 +267,8 @@ class _Picture:
             self.out.rect(bar.left, top, wait, height, "wait", radius=min(3, wait / 2), title=tip)
             if width >= 9:
                 self.out.rect(split - 1, top - 2, 2, height + 4, "ink", title=tip)
-        for retry in self.spans:
-            parent = None if retry.kind != "retry" or retry.parent is None else retry.parent
-            if parent is not None and self.spans[parent] in bar.spans:
+        for span in bar.spans:
+            for retry in self.retries.get(id(span), ()):
                 left, right = self.scale(retry.started), self.scale(retry.ended)
                 self.retry(left, max(right, left + 2), top, height, _hover(retry))
 

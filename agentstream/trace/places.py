@@ -22,6 +22,8 @@ class Places:
     def __init__(self) -> None:
         self.parts: dict[int, list[Part]] = {}
         """The parts at each position, in the order in which the items were announced."""
+        self._by_ids: dict[tuple[Any, Any], list[int]] = {}
+        """Positions by the ids of the first part there; those that ids were changed of, too."""
         self._now: dict[int, int] = {}
         """At which position an output index stands now."""
         self._fresh = itertools.count(-1, -1)
@@ -29,6 +31,7 @@ class Places:
     def clear(self) -> None:
         """Forget all: a model call has ended, or is made again."""
         self.parts.clear()
+        self._by_ids.clear()
         self._now.clear()
 
     def begin(self, index: int) -> int:
@@ -51,6 +54,14 @@ class Places:
         """Add a part to the item at a position."""
         part.position = position
         self.parts.setdefault(position, []).append(part)
+        self.note(part)
+
+    def note(self, part: Part) -> None:
+        """Take in that the ids of a part were changed."""
+        position = part.position
+        parts = None if position is None else self.parts.get(position)
+        if parts and parts[0] is part:
+            self._by_ids.setdefault(_ids(part), []).append(position)  # type: ignore[arg-type]
 
     def call_at(self, index: int) -> Part | None:
         """The part of the call that stands at an output index."""
@@ -75,9 +86,11 @@ class Places:
         parts = self.parts[position]
         if not parts or _is_of(parts[0], item):
             return position
-        for other, its_parts in reversed(self.parts.items()):
-            if its_parts and _is_of(its_parts[0], item):
-                return other
+        others = self._by_ids.get(_ids(item), [])
+        while others:
+            if _is_of(self.parts[others[-1]][0], item):
+                return others[-1]
+            others.pop()
         if parts[0].item_type == get(item, "type") and not _is_whole(parts[0]):
             return position
         return self.begin(index)

@@ -6,7 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from ..printable import printable_line
-from .lanes import Bar, Lane, Metric, arrange, lanes_of
+from .lanes import MOST_LANES, Bar, Lane, Metric, arrange, lanes_of
 from .picture import summary, title_of
 from .scale import Scale, length_label
 from .spans import Span, spans
@@ -50,13 +50,17 @@ def plain_timeline(trace: Trace, title: str | None = None) -> str:
     lines = [*_wrap([head, *summary(trace).split(" · ")], " · ", 0), _axis(scale)]
     lines[0] = lines[0].replace(": · ", ": ", 1)
     arrivals = _arrivals(found, scale)
-    for lane in lanes_of(found):
-        retries = [
-            (round(scale(span.started)), round(scale(span.ended)))
-            for span in found
-            if span.kind == "retry" and span.agent == lane.agent
-        ]
-        lines += _lane(lane, scale, arrivals.get(lane.agent, []), retries)
+    retries: dict[str | None, list[tuple[int, int]]] = {}
+    for span in found:
+        if span.kind == "retry":
+            when = (round(scale(span.started)), round(scale(span.ended)))
+            retries.setdefault(span.agent, []).append(when)
+    lanes = lanes_of(found)
+    for lane in lanes[:MOST_LANES]:
+        told = arrivals.get(lane.agent, []), retries.get(lane.agent, [])
+        lines += _lane(lane, scale, *told)
+    if len(lanes) > MOST_LANES:
+        lines.append(f"and {len(lanes) - MOST_LANES} more agents")
     for span in found:
         if span.kind in ("stop", "error") and not span.depth:
             said = f"{span.name} at {length_label(span.started)}"

@@ -61,7 +61,7 @@ def _slot(trace: Trace, family: str, data: Any, t: float, kind: PartKind, item_t
     part = known.call_at(index) if family == "input" else known.text_at(position, family)
     if part is None:
         part = trace.new_part(kind, item_type, t)
-        part.item_id = get(data, "item_id")
+        trace.identify(part, get(data, "item_id"))
         trace.place(part, position, family)
     trace.slots[family][index] = (part, part.input if family == "input" else part.body)
     return part

@@ -57,13 +57,10 @@ def _claim(trace: Trace, raw: Any, t: float) -> Part:
     """Find the part of an item among those the model's stream announced, or begin one."""
     call_id, item_type = get(raw, "call_id"), get(raw, "type", "unknown")
     if call_id is not None:
-        known = trace.calls.get(call_id, ())
-        found = next((part for part in known if part.index in trace.unclaimed), None)
-        found = found or _renamed(trace, raw, call_id)
+        found = trace.index.unclaimed_call(call_id) or _renamed(trace, raw, call_id)
     else:
-        # Items come in the order in which they were announced: the first is nearly always it.
-        found = _unclaimed(trace, item_type, get(raw, "id"))
-        found = found or _unclaimed(trace, item_type, None)
+        found = trace.index.unclaimed(item_type, get(raw, "id"))
+        found = found or trace.index.unclaimed(item_type, None)
     if found is not None:
         part = found
         if part.kind not in ("text", "reasoning", "refusal"):
@@ -77,18 +74,10 @@ def _claim(trace: Trace, raw: Any, t: float) -> Part:
 
 def _renamed(trace: Trace, raw: Any, call_id: str) -> Part | None:
     """The part of a call that the model sent without an id of its own, under its new id."""
-    part = _unclaimed(trace, get(raw, "type", "unknown"), get(raw, "id"))
+    part = trace.index.unclaimed(get(raw, "type", "unknown"), get(raw, "id"))
     if part is not None:
-        if part.call_id is not None:
-            trace.calls[part.call_id].remove(part)
-        part.call_id = call_id
-        trace.calls.setdefault(call_id, []).append(part)
+        trace.name_call(part, call_id)
     return part
-
-
-def _unclaimed(trace: Trace, item_type: str, item_id: Any) -> Part | None:
-    waiting = trace.unclaimed.values()
-    return next((p for p in waiting if p.item_type == item_type and p.item_id == item_id), None)
 
 
 def _announce(trace: Trace, raw: Any, t: float) -> Part:
@@ -123,6 +112,7 @@ def _output(trace: Trace, item: Any, item_type: str, raw: Any, t: float) -> Part
     part.output = given if given is not None else get(raw, "output", get(raw, "tools"))
     part.has_output = True
     part.display, part.told = get(item, "display"), get(raw, "output")
+    trace.index.note_answer(part)
     if item_type == "mcp_approval_response_item":
         approved = bool(get(raw, "approve", False))
         if part.approval is not None:
@@ -140,11 +130,11 @@ def _output(trace: Trace, item: Any, item_type: str, raw: Any, t: float) -> Part
 
 
 def _mcp_approval(trace: Trace, request_id: Any, t: float) -> Part:
-    for part in reversed(trace.parts):
-        if part.kind == "mcp_approval" and part.item_id == request_id:
-            return part
+    known = trace.index.approval(request_id)
+    if known is not None:
+        return known
     part = trace.new_part("mcp_approval", "mcp_approval_request", t)
-    part.item_id = request_id
+    trace.identify(part, request_id)
     trace.unclaimed.pop(part.index, None)
     return part
 
@@ -161,11 +151,7 @@ def _handed_off(trace: Trace, part: Part, item: Any, t: float) -> None:
 
 def waiting_call(trace: Trace, call_id: str, name: str | None, t: float) -> Part:
     """Return the newest call of this id without an output; begin it if need be."""
-    for part in reversed(trace.parts):
-        found = part.item_id if part.kind == "mcp_approval" else part.call_id
-        if found == call_id and not part.has_output and part.status != "superseded":
-            return part
-    return trace.find_call(call_id, name=name, t=t)
+    return trace.index.newest_call(call_id) or trace.find_call(call_id, name=name, t=t)
 
 
 def request_approval(trace: Trace, part: Part, t: float, id: str | None = None) -> Part:
@@ -173,6 +159,8 @@ def request_approval(trace: Trace, part: Part, t: float, id: str | None = None) 
     if part.approval is None or part.approval.decided is not None:
         part.approval = Approval(t)
     part.approval.id = id or part.approval.id
-    part.status, part.ended = "awaiting_approval", None
+    if part.approval.id is not None:
+        trace.approval_parts[part.approval.id] = part
+    trace.go_on(part, "awaiting_approval")
     trace.touch(part)
     return part

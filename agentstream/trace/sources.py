@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .marks import RunFinished
@@ -89,13 +90,27 @@ class _Responses:
         self._trace = trace
         self._responses = responses
         self._at = -1
+        self._by_identity = self._index(id)
+        self._by_text: dict[Any, deque[int]] | None = None
+
+    def _index(self, key: Callable[[Any], Any]) -> dict[Any, deque[int]]:
+        """Which responses have an item, in order."""
+        found: dict[Any, deque[int]] = {}
+        for at, response in enumerate(self._responses):
+            for item in get(response, "output", []):
+                found.setdefault(key(item), deque()).append(at)
+        return found
 
     def enter(self, raw: Any, agent: str | None) -> None:
-        for at in range(max(self._at, 0), len(self._responses)):
-            if any(raw is one or raw == one for one in get(self._responses[at], "output", [])):
-                while self._at < at:
-                    self._next(agent)
-                return
+        told = self._by_identity.get(id(raw))
+        if told is None:  # a copy: of a run that was saved and read
+            if self._by_text is None:
+                self._by_text = self._index(repr)
+            told = self._by_text.get(repr(raw))
+        while told and told[0] < self._at:
+            told.popleft()
+        while told and self._at < told[0]:
+            self._next(agent)
 
     def enter_rest(self) -> None:
         while self._at + 1 < len(self._responses):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -151,6 +152,14 @@ class _Fill:
         self.builder, self.trace, self.path = builder, trace, path
         self.run, self.depth, self.stints = run, depth, stints
         self.models: dict[int, int] = {}
+        self.begun: dict[str | None, tuple[list[float], list[int]]] = {}
+        """When the stints of each agent, and of any (None), begin, and their indexes."""
+        for index in stints:
+            span = builder.spans[index]
+            for agent in {None, span.agent}:
+                starts, indexes = self.begun.setdefault(agent, ([], []))
+                starts.append(span.started)
+                indexes.append(index)
 
     def all(self) -> None:
         self.model_calls()
@@ -165,14 +174,9 @@ class _Fill:
 
     def stint(self, agent: str | None, time: float) -> int:
         """Return the last stint of ``agent`` that began by ``time``."""
-        best = self.stints[0]
-        for index in self.stints:
-            span = self.builder.spans[index]
-            if span.started > time:
-                break
-            if agent is None or span.agent == agent:
-                best = index
-        return best
+        starts, indexes = self.begun.get(agent, ([], []))
+        at = bisect_right(starts, time)
+        return indexes[at - 1] if at else self.stints[0]
 
     def put(
         self, kind: SpanKind, name: str, parent: int, start: float, end: float | None, status: str

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import itertools
 import time as clock
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
+from .index import PartIndex
 from .log import EventLog
 from .mark_events import MARKS
 from .parts import (
@@ -120,11 +122,22 @@ class Trace:
         self.unclaimed: dict[int, Part] = {}
         self.texts_at: dict[tuple[int | None, Any], list[Part]] = {}
         """Texts that belong to one item, by its turn and position, until it is claimed."""
-        self.calls: dict[str, list[Part]] = {}
+        self.index = PartIndex(self.unclaimed)
+        self.open_guardrails: defaultdict[Any, deque[Guardrail]] = defaultdict(deque)
+        """Those that have not ended, by what tells them apart."""
+        self.approval_parts: dict[str, Part] = {}
+        """The calls that a decision was asked for, by the name of that."""
         self.fresh_turn_due = True
         self.sequence = itertools.count()
         self._deltas = {kind: self.slots[family] for kind, family in DELTAS.items()}
         self._changed: dict[int, Part] = {}
+        self._known_agents: set[str] = set()
+        self._attempt = 0
+        """The index of the first part that the present attempt of the model call may have."""
+        self._closed = 0
+        """Parts before this index were ended with their model call."""
+        self._open: dict[int, Part] = {}
+        """All parts that may be open; some have ended."""
         self._newest: Part | None = None
 
     def add(self, event: Any, t: float) -> None:
@@ -278,7 +291,8 @@ class Trace:
         if name != self.agent:
             self.stints.append((self.now, name))
         self.agent = name
-        if name not in self.agents:
+        if name not in self._known_agents:
+            self._known_agents.add(name)
             self.agents.append(name)
         self.touch()
 
@@ -287,6 +301,7 @@ class Trace:
         if self.turn is None:
             self.turn = Turn(len(self.turns) + 1, self.agent, started)
             self.turns.append(self.turn)
+            self._attempt = len(self.parts)
             self.places.clear()
             self.fresh_turn_due = False
             self.touch()
@@ -302,9 +317,10 @@ class Trace:
             silence.ended = t
         self.turn = None
         self.forget_slots()
-        for part in self.unclaimed.values():
-            if part.turn == turn.index and part.status == "in_progress":
+        for part in self.parts[max(self._attempt, self._closed) :]:
+            if part.index in self.unclaimed and part.status == "in_progress":
                 self.end_part(part, t, status)
+        self._closed = len(self.parts)
         self.touch()
 
     def forget_slots(self, index: int | None = None) -> None:
@@ -321,10 +337,11 @@ class Trace:
         """Give up what the open model call wrote, which is asked again; its characters."""
         self.forget_slots()
         lost = 0
-        for part in list(self.unclaimed.values()):
-            if self.turn is not None and part.turn == self.turn.index:
+        for part in self.parts[self._attempt :]:
+            if part.index in self.unclaimed:
                 lost += part.body.length
                 self.supersede(part, t)
+        self._attempt = len(self.parts)
         self.touch()
         return lost
 
@@ -333,8 +350,7 @@ class Trace:
         part.status, part.ended = "superseded", t
         self.touch(part)
         self.unclaimed.pop(part.index, None)
-        if part in self.calls.get(part.call_id or "", ()):
-            self.calls[part.call_id or ""].remove(part)
+        self.index.give_up(part)
 
     def siblings(self, part: Part) -> list[Part]:
         """Return, once, the other parts of the item: a refusal beside a text, and the like."""
@@ -361,9 +377,28 @@ class Trace:
             started=t,
         )
         self.parts.append(part)
-        self.unclaimed[part.index] = part
+        self.unclaimed[part.index] = self._open[part.index] = part
+        self.index.note(part)
         self.touch(part)
         return part
+
+    def identify(self, part: Part, item_id: Any) -> None:
+        """Note the id of a part's item, and again where a server has changed it."""
+        if part.item_id != item_id:
+            part.item_id = item_id
+            self.index.note(part)
+            self.places.note(part)
+
+    def name_call(self, part: Part, call_id: Any) -> None:
+        """Note the id of a part's call, and again where it was given another one."""
+        part.call_id = call_id
+        self.index.note_call(part)
+        self.places.note(part)
+
+    def go_on(self, part: Part, status: Status) -> None:
+        """Let a part be open, also one that had ended."""
+        part.status, part.ended = status, None
+        self._open[part.index] = part
 
     def end_part(self, part: Part, t: float, status: Status) -> None:
         """End a part, unless it has ended."""
@@ -377,14 +412,13 @@ class Trace:
 
         A resumed run answers calls that were made in an earlier one.
         """
-        known = self.calls.get(call_id)
-        if known:
-            return next((part for part in known if not part.has_output), known[-1])
+        known = self.index.call(call_id)
+        if known is not None:
+            return known
         part = self.new_part("tool", "function_call", t)
         del self.unclaimed[part.index]
-        part.call_id, part.name = call_id, name
-        part.status, part.called = "running", t
-        self.calls[call_id] = [part]
+        self.name_call(part, call_id)
+        part.name, part.status, part.called = name, "running", t
         return part
 
     def finish(self, t: float, status: RunStatus, error: str | None = None) -> None:
@@ -392,7 +426,8 @@ class Trace:
         fate: Status = {"cancelled": "cancelled", "failed": "failed"}.get(status, "incomplete")  # type: ignore[assignment]
         self.close_turn(t, fate, error)
         waiting = False
-        for part in self.parts:
+        still_open: dict[int, Part] = {}
+        for part in sorted(self._open.values(), key=lambda part: part.index):
             inner = part.nested
             if inner is not None and part.is_open:
                 waits = inner.status == "paused"
@@ -403,8 +438,10 @@ class Trace:
                     self.touch(part)
             if part.status == "awaiting_approval" and status == "completed":
                 waiting = True
+                still_open[part.index] = part
             elif part.is_open:
                 self.end_part(part, t, fate)
+        self._open = still_open
         self.status = "paused" if waiting else status
         self.error, self.ended = error, t
         self.touch()

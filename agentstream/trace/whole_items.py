@@ -38,12 +38,13 @@ def begin(trace: Trace, item: Any, item_type: str, position: int, t: float) -> P
     part = trace.new_part(KIND_OF_ITEM.get(item_type, "custom"), item_type, t)
     trace.places.add(part, position)
     part.item = item
-    part.item_id = get(item, "id")
+    trace.identify(part, get(item, "id"))
     part.name = name_of(item, item_type)
+    if part.kind == "tool_search":
+        trace.index.note_search(part)
     call_id = get(item, "call_id")
     if call_id is not None:
-        part.call_id = call_id
-        trace.calls.setdefault(call_id, []).append(part)
+        trace.name_call(part, call_id)
     given = get(item, "arguments") or get(item, "input") or get(item, "code")
     if isinstance(given, str):
         part.input.append(given)
@@ -63,6 +64,7 @@ def whole_item(trace: Trace, item: Any, position: int, t: float) -> Part:
         return _whole_text(trace, item, item_type, position, t)
     if item_type == "tool_search_output" and (call := last_search(trace, item)) is not None:
         call.output, call.has_output = item, True
+        trace.index.note_answer(call)
         trace.touch(call)
         return call
     part = next(iter(trace.places.parts.get(position, ())), None)
@@ -74,19 +76,13 @@ def whole_item(trace: Trace, item: Any, position: int, t: float) -> Part:
 
 def last_search(trace: Trace, answer: Any = None) -> Part | None:
     """Return the tool search that still lacks its output, or has `answer` already."""
-    for part in reversed(trace.parts):
-        if part.kind != "tool_search":
-            continue
-        known = get(answer, "id")
-        if not part.has_output or (known is not None and get(part.output, "id") == known):
-            return part
-    return None
+    return trace.index.search(answer)
 
 
 def finish_call(trace: Trace, part: Part, item: Any, t: float) -> None:
     """Fill a call from its whole item; a function call now waits for its function."""
     part.item = item
-    part.item_id = get(item, "id", part.item_id)
+    trace.identify(part, get(item, "id", part.item_id))
     part.name = name_of(item, part.item_type) or part.name
     given = get(item, "arguments") or get(item, "input") or get(item, "code")
     if isinstance(given, str):
@@ -95,11 +91,11 @@ def finish_call(trace: Trace, part: Part, item: Any, t: float) -> None:
     if error is not None:
         part.error = error if isinstance(error, str) else str(get(error, "message", error))
     if part.call_id is None and get(item, "call_id") is not None:
-        part.call_id = item_call = get(item, "call_id")
-        trace.calls.setdefault(item_call, []).append(part)
+        trace.name_call(part, get(item, "call_id"))
     output = get(item, "output") or get(item, "outputs") or get(item, "result")
     if output is not None and part.kind != "tool":
         part.output, part.has_output = output, True
+        trace.index.note_answer(part)
     if part.called is None:
         part.called = t
     if part.status == "in_progress":
@@ -158,7 +154,7 @@ def _text_part(trace: Trace, family: str, position: int, t: float) -> Part:
 
 def _finish_text(trace: Trace, part: Part, item: Any, whole: str, t: float) -> None:
     part.item = item
-    part.item_id = get(item, "id", part.item_id)
+    trace.identify(part, get(item, "id", part.item_id))
     if whole and part.text != whole:
         if whole.startswith(part.text):
             part.body.append(whole[part.body.length :])

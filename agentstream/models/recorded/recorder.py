@@ -100,6 +100,8 @@ class Recorder:
         self._waiting: list[dict[str, Any]] | None = []
         """Lines of calls that failed before anything was recorded; None from then on."""
         self._takes: dict[str, list[RecordedCall]] = defaultdict(list)
+        self._usable: dict[str, list[RecordedCall]] = {}
+        """Of those, by digest, what is played."""
         if self.replays:
             for call in self.tape.calls.values():
                 self._takes[call.digest].append(call)
@@ -120,7 +122,7 @@ class Recorder:
         key = digest(request)
         with self._lock:
             takes = self._takes.get(key, [])
-            usable = [call for call in takes if call.is_answered] if self.writes else _final(takes)
+            usable = self._usable_takes(key, takes)
             count = self._played[key]
             if usable and (count < len(usable) or not self.writes):
                 self._played[key] += 1
@@ -130,6 +132,12 @@ class Recorder:
             if takes:
                 return takes[0]
         raise self._missing(request)
+
+    def _usable_takes(self, key: str, takes: list[RecordedCall]) -> list[RecordedCall]:
+        if key not in self._usable:
+            answered = [call for call in takes if call.is_answered]
+            self._usable[key] = answered if self.writes else _final(takes)
+        return self._usable[key]
 
     def _missing(self, request: Asked) -> RecordingError:
         again = (
@@ -212,10 +220,10 @@ class Recorder:
     def open_call(self, request: Asked, at: float | None, ticket: Ticket | None) -> int:
         """Write that a call has begun; its number."""
         with self._lock:
-            number = max(self.tape.calls, default=0) + 1
+            number = self.tape.last_call + 1
             key = digest(request)
             line = self.tape.request_line(number, request, key)
-            self.tape.calls[number] = RecordedCall(number, request, key)
+            self.tape.add_call(RecordedCall(number, request, key))
         if ticket is not None and at is not None:
             ticket.lines.call(number, at, ticket.path)
         self.write(line)
@@ -230,8 +238,8 @@ class Recorder:
     def new_run(self) -> int:
         """The number of another run of the file."""
         with self._lock:
-            number = max(self.tape.runs, default=0) + 1
-            self.tape.runs[number] = []
+            number = self.tape.last_run + 1
+            self.tape.add_run(number)
         return number
 
     def write(self, line: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from typing import Any
 
 from ...errors import RecordingError
 from ...json_text import read_json
-from .asked import Asked, common_start
+from .asked import Asked, common_start, digest
 from .events import ENDS, separated, told_whole
 from .masking import masked_line, secrets_now
 
@@ -132,7 +132,12 @@ class Tape:
     whole_bytes: int = 0
     lines: int = 0
     damage_is_last: bool = False
+    last_call: int = 0
+    """The highest number of a call."""
+    last_run: int = 0
     _told: int = 0
+    _latest: dict[str, RecordedCall] | None = None
+    """The latest call with equal settings; None until one is looked for."""
 
     def take(self, line: dict[str, Any]) -> None:
         """Take in a line.
@@ -144,14 +149,26 @@ class Tape:
         """
         if "run" in line:
             seconds_of(line)
-            self.runs.setdefault(_number(line["run"]), []).append(line)
+            self.add_run(_number(line["run"])).append(line)
             return
         number = _number(line["call"])
         if "request" in line:
             request = self._request(line)
-            self.calls[number] = RecordedCall(number, request, str(line["digest"]), self.lines)
+            self.add_call(RecordedCall(number, request, str(line["digest"]), self.lines))
             return
         self.calls[number].take({k: v for k, v in line.items() if k != "call"})
+
+    def add_call(self, call: RecordedCall) -> None:
+        """Add a call, after all others or in the place of one of its number."""
+        self.calls[call.number] = call
+        self.last_call = max(self.last_call, call.number)
+        if self._latest is not None:
+            self._latest[_settings(call.request)] = call
+
+    def add_run(self, number: int) -> list[dict[str, Any]]:
+        """The lines of a run, which is added where it is not there."""
+        self.last_run = max(self.last_run, number)
+        return self.runs.setdefault(number, [])
 
     def _request(self, line: dict[str, Any]) -> Asked:
         whole = request = dict(line["request"])
@@ -170,14 +187,9 @@ class Tape:
     def request_line(self, number: int, request: Asked, digest: str) -> dict[str, Any]:
         """The line that tells a request, by what differs from an earlier one where it can."""
         line: dict[str, Any] = {"call": number, "digest": digest}
-        parent = next(
-            (
-                call
-                for call in reversed(self.calls.values())
-                if all(call.request.get(name) == request.get(name) for name in _SETTING)
-            ),
-            None,
-        )
+        if self._latest is None:
+            self._latest = {_settings(call.request): call for call in self.calls.values()}
+        parent = self._latest.get(_settings(request))
         if parent is None:
             return line | {"request": request}
         like = parent.request
@@ -189,6 +201,10 @@ class Tape:
         if without := sorted(like.keys() - request.keys()):
             line["without"] = without
         return line | {"request": news}
+
+
+def _settings(request: Asked) -> str:
+    return digest({name: request.get(name) for name in _SETTING})
 
 
 def _number(value: Any) -> int:
