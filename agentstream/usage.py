@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -44,8 +45,9 @@ def count(details: Any, name: str) -> int:
     (3, 3)
     """
     value = details.get(name) if isinstance(details, dict) else getattr(details, name, None)
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 17:
-        value = int(value)  # some gateways write counts as text
+    if isinstance(value, str) and len(value) < 20:  # some gateways write counts as text
+        with suppress(ValueError):
+            value = float(value)
     # NaN is neither; beyond this a float, such as a price, would not hold it.
     return int(value) if isinstance(value, (int, float)) and 0 <= value < _LARGEST else 0
 
@@ -142,11 +144,12 @@ def usage_of(response_usage: Any) -> Usage:
     """
     if response_usage is None:
         return Usage(requests=1)
+    read, written = count(response_usage, "input_tokens"), count(response_usage, "output_tokens")
     return Usage(
         requests=1,
-        input_tokens=count(response_usage, "input_tokens"),
-        output_tokens=count(response_usage, "output_tokens"),
-        total_tokens=count(response_usage, "total_tokens"),
+        input_tokens=read,
+        output_tokens=written,
+        total_tokens=count(response_usage, "total_tokens") or read + written,
         input_tokens_details=input_details(getattr(response_usage, "input_tokens_details", None)),
         output_tokens_details=output_details(
             getattr(response_usage, "output_tokens_details", None)

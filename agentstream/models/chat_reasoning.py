@@ -106,7 +106,7 @@ class ReasoningFold:
         blocks = blocks if isinstance(blocks, list) else []
         if not (summary or text or blocks):
             summary = plain_text(delta.get("reasoning_details"))
-        summary += thinking
+        summary, text = self._in_one_form(summary + thinking, text)
         if summary or text or blocks:
             yield from self._begin(bool(text and not summary and not blocks))
         for block in blocks:
@@ -126,6 +126,14 @@ class ReasoningFold:
             )
         if answers and not summary:
             yield from self.end_part()
+
+    def _in_one_form(self, summary: str, text: str) -> tuple[str, str]:
+        """A thought stays in the field it began in: one that changes it midway is still one."""
+        if summary and self._text:
+            return "", summary + text
+        if text and (summary or self._summaries):
+            return summary + text, ""
+        return summary, text
 
     def end_part(self) -> Iterator[ResponseStreamEvent]:
         """End the part of the summary that is open, if any."""

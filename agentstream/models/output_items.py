@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from openai.types.responses import ResponseOutputItem, ResponseOutputItemDoneEvent
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-__all__ = ["output_item"]
+from ..items import raw_field
+
+__all__ = ["output_item", "read_calls", "readable_call"]
 
 
 @cache
@@ -43,3 +46,53 @@ def output_item(data: Any) -> Any:
     except ValidationError:
         # The client's own loose construction, which `models.wire` uses for events, too.
         return ResponseOutputItemDoneEvent.construct(item=dict(data)).item
+
+
+def readable_call(item: Any, *, begins: bool = False) -> Any:
+    """The item; a function's call that has no text for its arguments is given one, in place.
+
+    Some servers send null where a function has no parameters, or the object itself.
+
+    Parameters
+    ----------
+    item
+        An output item, as an object or as plain data.
+    begins
+        Whether the arguments are still to come.
+
+    Examples
+    --------
+    >>> readable_call({"type": "function_call", "arguments": {"city": "Rome"}})["arguments"]
+    '{"city": "Rome"}'
+    >>> readable_call({"type": "function_call", "arguments": None})["arguments"]
+    '{}'
+    """
+    if raw_field(item, "type") != "function_call":
+        return item
+    given = raw_field(item, "arguments")
+    if not isinstance(given, str):
+        text = _arguments(given, begins)
+        if isinstance(item, dict):
+            item["arguments"] = text
+        else:
+            item.arguments = text
+    return item
+
+
+def _arguments(given: Any, begins: bool) -> str:
+    if given is None or given == []:  # an empty object is an empty list in some languages
+        return "" if begins else "{}"
+    return json.dumps(given, ensure_ascii=False, default=str)
+
+
+def read_calls(event: BaseModel) -> None:
+    """Make the calls that an event of the Responses API tells of readable, in place."""
+    kind = getattr(event, "type", None)
+    readable_call(getattr(event, "item", None), begins=kind == "response.output_item.added")
+    output = getattr(getattr(event, "response", None), "output", None)
+    for item in output if isinstance(output, list) else ():
+        readable_call(item)
+    if kind == "response.function_call_arguments.done":
+        given = getattr(event, "arguments", None)
+        if isinstance(given, (dict, list)):
+            object.__setattr__(event, "arguments", _arguments(given, begins=False))

@@ -12,6 +12,7 @@ from ..usage import usage_of
 from . import validators
 from .base import Model
 from .batches import InBatches
+from .output_items import readable_call
 from .request import ModelRequest, responses_arguments
 from .responses_stream import AnswerStream, response_failure, when_made
 from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
@@ -101,6 +102,8 @@ class OpenAIResponsesModel(Model):
         response = await retries.call(lambda: create(**retries.extra(arguments)), arguments)
         response = await when_made(response, retries)
         _check_response(response)
+        for item in response.output:
+            readable_call(item)
         usage = response.usage
         return ModelResponse(
             output=request.names.items(response.output),

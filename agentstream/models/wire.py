@@ -29,6 +29,7 @@ from ..json_text import read_json
 from ..redaction import redact_data
 from . import validators
 from .bounds import too_large
+from .output_items import read_calls
 from .server_error import error_in, no_stream
 
 __all__ = [
@@ -472,9 +473,11 @@ def _loose_event(cls: type[BaseModel], data: dict[str, Any]) -> BaseModel:
     if cls in _FLAT and not any(isinstance(value, (list, dict, float)) for value in data.values()):
         return _copied_event(cls, data)
     try:
-        return cls.construct(**data)
+        event: BaseModel = cls.construct(**data)
     except (AttributeError, TypeError):  # a key is named like a parameter of construct() itself
-        return _copied_event(cls, data)
+        event = _copied_event(cls, data)
+    read_calls(event)
+    return event
 
 
 def _copied_event(cls: type[BaseModel], data: dict[str, Any]) -> BaseModel:

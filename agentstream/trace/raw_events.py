@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..usage import count
 from .parts import Part, PartKind, Turn, get
 from .whole_items import (
     KIND_OF_SLOT,
@@ -142,13 +143,13 @@ def _describe(turn: Turn, response: Any) -> None:
 
 def usage_of(usage: Any) -> dict[str, int]:
     """Read a `Usage` or `ResponseUsage` as the five counts of a `Turn`."""
-    read, written = get(usage, "input_tokens", 0), get(usage, "output_tokens", 0)
+    read, written = count(usage, "input_tokens"), count(usage, "output_tokens")
     return {
         "input": read,
-        "cached": get(get(usage, "input_tokens_details"), "cached_tokens", 0),
+        "cached": count(get(usage, "input_tokens_details"), "cached_tokens"),
         "output": written,
-        "reasoning": get(get(usage, "output_tokens_details"), "reasoning_tokens", 0),
-        "total": get(usage, "total_tokens", read + written),
+        "reasoning": count(get(usage, "output_tokens_details"), "reasoning_tokens"),
+        "total": count(usage, "total_tokens") or read + written,
     }
 
 

@@ -471,3 +471,31 @@ def test_reasoning_under_two_names_at_once_is_told_once() -> None:
     thoughts = [chunk({"reasoning": text, "reasoning_content": text}) for text in ("Hm", " so")]
     events = folded([*thoughts, chunk({"content": "Hello"}), chunk({}, "stop")])
     assert output(events) == [("reasoning", "Hm so"), ("output_text", "Hello")]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("reasoning", "reasoning_content", "reasoning"),
+        ("reasoning_content", "reasoning", "reasoning"),
+    ],
+)
+def test_reasoning_that_changes_its_field_midway_is_one_text(fields: tuple[str, ...]) -> None:
+    thoughts = [chunk({name: text}) for name, text in zip(fields, ("Hm", ", so", "."), strict=True)]
+    events = folded([*thoughts, chunk({"content": "Hello"}), chunk({}, "stop")])
+    assert output(events) == [("reasoning", "Hm, so."), ("output_text", "Hello")]
+    item = last(events).output[0]
+    assert bool(item.summary) != bool(item.content)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("reasoning", "reasoning_content"), ("reasoning_content", "reasoning")],
+)
+def test_a_whole_message_repeats_the_reasoning_under_the_other_name(
+    first: str, second: str
+) -> None:
+    end = chunk({}, "stop")
+    end["choices"][0]["message"] = {"content": "Hello", second: "Hm"}
+    events = folded([chunk({first: "Hm"}), chunk({"content": "Hello"}), end])
+    assert output(events) == [("reasoning", "Hm"), ("output_text", "Hello")]
