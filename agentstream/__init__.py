@@ -248,6 +248,7 @@ if TYPE_CHECKING:
         SessionSettings,
         SQLiteSession,
     )
+    from .tool_origin import ToolOrigin, ToolOriginType
     from .tool_output import (
         ToolOutputFileContent,
         ToolOutputFileContentDict,
@@ -465,6 +466,8 @@ __all__ = [
     "ToolInputGuardrailTripwireTriggered",
     "ToolNameCollisionPolicy",
     "ToolNotFoundBehavior",
+    "ToolOrigin",
+    "ToolOriginType",
     "ToolOutputFileContent",
     "ToolOutputFileContentDict",
     "ToolOutputGuardrail",

@@ -113,7 +113,10 @@ def tool_key(item: ToolApprovalItem) -> str:
 def _call(item: ToolApprovalItem) -> list[Any]:
     raw = item.raw_item
     server = raw_field(raw, "server_label")
-    kind, space = ("function", item.tool_namespace) if server is None else ("mcp", server)
+    kind, space = ("function", item.tool_namespace) if server is None else ("hosted_mcp", server)
+    origin = item.tool_origin
+    if origin is not None and origin.mcp_server_name is not None:
+        kind, space = "mcp", origin.mcp_server_name
     arguments = item.arguments
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, default=str)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

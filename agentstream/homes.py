@@ -93,6 +93,7 @@ _NAMES: Final = {
     "run.state": "RunState",
     "run_context": "AgentHookContext RunContextWrapper TContext",
     "sessions": "OpenAIConversationsSession SQLiteSession Session SessionABC SessionSettings",
+    "tool_origin": "ToolOrigin ToolOriginType",
     "tool_output": (
         "ToolOutputFileContent ToolOutputFileContentDict ToolOutputImage ToolOutputImageDict "
         "ToolOutputText ToolOutputTextDict"

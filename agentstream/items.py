@@ -36,6 +36,7 @@ from openai.types.responses.response_output_item import (
 from pydantic import BaseModel
 
 from .errors import AgentsException
+from .tool_origin import ToolOrigin
 from .tool_output import tool_output_param
 from .usage import Usage
 
@@ -164,7 +165,7 @@ class ToolCallItem(RunItemBase[Any]):
     type: Literal["tool_call_item"] = "tool_call_item"
     description: str | None = None
     title: str | None = None
-    tool_origin: Any = None
+    tool_origin: ToolOrigin | None = None
 
     @property
     def call_id(self) -> str | None:
@@ -194,7 +195,7 @@ class ToolCallOutputItem(RunItemBase[Any]):
     raw_item: Any
     output: Any
     type: Literal["tool_call_output_item"] = "tool_call_output_item"
-    tool_origin: Any = None
+    tool_origin: ToolOrigin | None = None
     custom_data: dict[str, Any] | None = None
     display: list[dict[str, Any]] | None = field(default=None, repr=False)
 
@@ -272,7 +273,7 @@ class ToolApprovalItem(RunItemBase[Any]):
     tool_name: str | None = None
     type: Literal["tool_approval_item"] = "tool_approval_item"
     tool_namespace: str | None = None
-    tool_origin: Any = None
+    tool_origin: ToolOrigin | None = None
     run_scope: tuple[str, ...] = field(default=(), repr=False)
     """The run that made the call: its id, then the calls of agents as tools that lead to it."""
     position: int = field(default=0, repr=False)

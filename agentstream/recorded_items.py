@@ -14,6 +14,7 @@ from .events import AgentUpdatedStreamEvent, RunItemStreamEvent
 from .items import RunItem, RunItemBase
 from .models.output_items import output_item
 from .models.recorded.asked import plain, without_private
+from .tool_origin import ToolOrigin
 from .trace import marks
 from .usage import Usage
 
@@ -28,7 +29,7 @@ _MARKS: Final[dict[str, type[Any]]] = {
     if dataclasses.is_dataclass(kind) and isinstance(kind, type)
 }
 _USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
-_OWN: Final = ("agent", "raw_item", "type", "tool_origin")
+_OWN: Final = ("agent", "raw_item", "type")
 
 
 class Cast:
@@ -86,7 +87,10 @@ def item_to_plain(item: RunItem) -> dict[str, Any]:
         value = getattr(item, field.name)
         if field.name in _OWN or value is None:
             continue
-        found[field.name] = value.name if isinstance(value, Agent) else plain(value)
+        if isinstance(value, ToolOrigin):
+            found[field.name] = value.to_json_dict()
+        else:
+            found[field.name] = value.name if isinstance(value, Agent) else plain(value)
     return found
 
 
@@ -102,6 +106,8 @@ def item_from_plain(data: dict[str, Any], cast: Cast) -> Any:
     for name in ("source_agent", "target_agent"):
         if name in rest:
             rest[name] = cast[rest[name]]
+    if "tool_origin" in rest:
+        rest["tool_origin"] = ToolOrigin.from_json_dict(rest["tool_origin"])
     if kind is item_kinds.ToolCallOutputItem:
         rest.setdefault("output", None)
     return kind(agent=cast[rest.pop("agent")], raw_item=raw, **rest)

@@ -31,6 +31,7 @@ from .tool_call import (
     is_async,
 )
 from .tool_context import ToolContext
+from .tool_origin import ToolOrigin
 from .tool_output import (
     ToolOutputFileContent,
     ToolOutputFileContentDict,
@@ -214,7 +215,7 @@ class FunctionTool:
     _tool_namespace: str | None = field(default=None, repr=False)
     _tool_namespace_description: str | None = field(default=None, repr=False)
     _mcp_title: str | None = field(default=None, repr=False)
-    _tool_origin: Any = field(default=None, repr=False)
+    _tool_origin: ToolOrigin | None = field(default=None, repr=False)
     _is_agent_tool: bool = field(default=False, repr=False)
     _agent_instance: Any = field(default=None, repr=False)
     _has_warned: bool = field(default=False, repr=False, compare=False)

@@ -28,7 +28,7 @@ GROUPS = {
     "Watch, keep, replay": ("notebook", "recording", "recorded_run", "models.recorded"),
     "Run": ("run", "run_context", "limits"),
     "Agents and handoffs": ("agent", "agent_output", "prompts", "handoffs", "extensions"),
-    "Tools": ("tools", "tool_call", "tool_context", "tool_output", "decorators"),
+    "Tools": ("tools", "tool_call", "tool_context", "tool_output", "tool_origin", "decorators"),
     "Hosted tools": ("hosted_tools", "computers"),
     "Guardrails": ("guardrails",),
     "Items, events, usage": ("items", "events", "usage", "trace"),

@@ -35,7 +35,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "watchers",
     ),
     ("displays",),
-    ("errors", "usage", "tool_output", "items", "events"),
+    ("errors", "usage", "tool_output", "tool_origin", "items", "events"),
     ("approvals", "run_context", "tool_context"),
     ("model_settings", "limits"),
     ("docstrings", "schema", "function_schema", "agent_output"),

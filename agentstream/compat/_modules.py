@@ -48,7 +48,7 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
     "strict_schema": ("schema",),
     "testing": ("compat.testing",),
     "testing.model": ("compat.testing",),
-    "tool": ("tools", "hosted_tools", "tool_output"),
+    "tool": ("tools", "hosted_tools", "tool_origin", "tool_output"),
     "tool_context": ("tool_context",),
     "tool_guardrails": ("guardrails",),
     "tracing": ("tracing",),

@@ -16,6 +16,7 @@ from ..errors import AgentsException, MCPToolCancellationError, ModelBehaviorErr
 from ..json_text import read_json
 from ..schema import ensure_strict_json_schema
 from ..tool_call import ToolFailure
+from ..tool_origin import ToolOrigin, ToolOriginType
 from ..tools import FunctionTool, default_tool_error_function
 from .approval import needs_approval
 from .names import Named, prefixed
@@ -161,6 +162,7 @@ def function_tool_of(
         tool_output_guardrails=server.tool_output_guardrails,
         custom_data_extractor=call.custom_data if server.custom_data_extractor else None,
         _mcp_title=title,
+        _tool_origin=ToolOrigin(ToolOriginType.MCP, mcp_server_name=server.name),
     )
 
 

@@ -24,6 +24,7 @@ from ..items import (
     raw_field,
 )
 from ..together import together
+from ..tool_origin import origin_of
 from .computer import run_computer_call, run_shell_call
 from .error_text import error_text
 from .function_call import FunctionCall
@@ -120,9 +121,15 @@ def _worker(
     if kind == "local_shell_call":
         return lambda keep: run_shell_call(state, options, toolbox, item, keep)
     tool = toolbox.function(item.raw_item)
-    if tool is None:
+    if tool is None or _is_another(tool, item):
         return lambda keep: _unknown_tool(state, options, toolbox, item)
     return FunctionCall(state, options, tool, item).run
+
+
+def _is_another(tool: Any, item: RunItem) -> bool:
+    """Whether a call was made, and maybe approved, when its tool's name was that of another one."""
+    origin = getattr(item, "tool_origin", None)
+    return origin is not None and origin != origin_of(tool)
 
 
 async def _unknown_tool(
@@ -132,7 +139,14 @@ async def _unknown_tool(
     name = raw_field(raw_call, "name") or ""
     if options.config.tool_not_found_behavior != "return_error_to_model":
         # A resumed run whose agent has lost the tool meanwhile.
-        raise not_found(name, toolbox)
+        tool = toolbox.function(raw_call)
+        if tool is None:
+            raise not_found(name, toolbox)
+        raise UserError(
+            f"The call of {name!r} was made to {getattr(item, 'tool_origin', None)}, but agent "
+            f"{state.agent.name!r} has it from {origin_of(tool)} now, so it was not run. Give the "
+            "agent the tools that it had when the call was made."
+        )
     message = await error_text(
         options,
         state.context,

@@ -21,6 +21,7 @@ from ..schema import ensure_strict_json_schema
 # FunctionTool looks at the annotation when the function is defined.
 from ..tool_call import FunctionInvoker
 from ..tool_context import ToolContext
+from ..tool_origin import ToolOrigin, ToolOriginType
 from ..tools import FunctionTool, function_tool
 from ..trace.marks import Nested
 from .config import DEFAULT_MAX_TURNS
@@ -97,6 +98,9 @@ def agent_tool(
     tool.params_json_schema = schema
     tool.strict_json_schema = True
     tool._is_agent_tool, tool._agent_instance = True, agent
+    tool._tool_origin = ToolOrigin(
+        ToolOriginType.AGENT_AS_TOOL, agent_name=agent.name, agent_tool_name=tool.name
+    )
     return tool
 
 

@@ -27,6 +27,7 @@ from ..guardrails import (
 from ..items import ItemHelpers, RunItem, ToolApprovalItem, ToolCallOutputItem
 from ..tool_call import ToolFailure, checked_arguments, failure_answer
 from ..tool_context import ToolContext
+from ..tool_origin import origin_of
 from ..tool_output import MAX_CHARACTERS, RAISE_IT, displayed_output, shortened
 from ..tool_thread import Collected, in_thread
 from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
@@ -395,4 +396,5 @@ class FunctionCall:
             agent=self.agent,
             raw_item=ItemHelpers.tool_call_output_item(self.raw, value, **declared),
             output=value,
+            tool_origin=origin_of(self.tool),
         )

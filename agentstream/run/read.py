@@ -21,6 +21,7 @@ from ..items import (
     ToolSearchOutputItem,
     raw_field,
 )
+from ..tool_origin import ToolOrigin, ToolOriginType, origin_of
 from .config import ToolNotFoundBehavior
 from .toolbox import Toolbox
 
@@ -36,7 +37,6 @@ _HOSTED_CALLS = (
     "file_search_call",
     "image_generation_call",
     "local_shell_call",
-    "mcp_call",
     "web_search_call",
 )
 
@@ -49,6 +49,7 @@ _ITEMS: dict[str, Callable[[Agent[Any], Any], RunItem]] = {
     "tool_search_output": ToolSearchOutputItem,
     "compaction": CompactionItem,
     **dict.fromkeys(_HOSTED_CALLS, ToolCallItem),
+    "mcp_call": lambda agent, raw: _hosted_mcp_call(agent, raw),
 }
 
 EVENT_NAMES: dict[str, RunItemEventName] = {
@@ -116,7 +117,19 @@ def _function_call(raw: Any, toolbox: Toolbox, tool_not_found: ToolNotFoundBehav
         if tool_not_found == "return_error_to_model":
             return ToolCallItem(agent=agent, raw_item=raw)
         raise not_found(raw_field(raw, "name"), toolbox)
-    return ToolCallItem(agent=agent, raw_item=raw, description=tool.description)
+    return ToolCallItem(
+        agent=agent,
+        raw_item=raw,
+        description=tool.description,
+        title=tool._mcp_title,
+        tool_origin=origin_of(tool),
+    )
+
+
+def _hosted_mcp_call(agent: Agent[Any], raw: Any) -> ToolCallItem:
+    server = raw_field(raw, "server_label")
+    origin = ToolOrigin(ToolOriginType.MCP, mcp_server_name=server)
+    return ToolCallItem(agent=agent, raw_item=raw, tool_origin=origin)
 
 
 def not_found(name: str | None, toolbox: Toolbox) -> ModelBehaviorError:

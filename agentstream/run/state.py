@@ -256,6 +256,7 @@ class RunState(Generic[TContext, TAgent]):
             agent=call.agent,
             raw_item=call.raw_item,
             tool_namespace=tool_namespace,
+            tool_origin=getattr(call, "tool_origin", None),
             run_scope=self.scope,
             position=position,
         )

@@ -20,6 +20,7 @@ from ..items import ModelResponse, RunItem, RunItemBase
 from ..json_text import read_json
 from ..models.output_items import output_item
 from ..run_context import RunContextWrapper
+from ..tool_origin import ToolOrigin
 from ..usage import Usage
 from .guards_json import guardrails_from_json, guardrails_to_json
 from .state import RunState
@@ -111,6 +112,8 @@ def _item(item: RunItem, names: _Names) -> dict[str, Any]:
         value = getattr(item, field.name)
         if isinstance(value, Agent):
             plain[field.name] = names[value]
+        elif isinstance(value, ToolOrigin):
+            plain[field.name] = value.to_json_dict()
         elif value is not None:
             plain[field.name] = _plain(value)
     return plain
@@ -347,6 +350,8 @@ def _item_from(plain: dict[str, Any], agents: dict[str, Agent[Any]]) -> Any:
         for name, value in plain.items()
         if name not in ("type", "agent", "raw", "typed")
     }
+    if "tool_origin" in extra:
+        extra["tool_origin"] = ToolOrigin.from_json_dict(extra["tool_origin"])
     if kind is item_kinds.ToolCallOutputItem:
         extra.setdefault("output", None)
     return kind(agent=_agent(agents, plain["agent"]), raw_item=raw, **extra)

@@ -33,6 +33,7 @@ class Item(TypedDict):
     target_agent: NotRequired[str]
     tool_name: NotRequired[str | None]
     tool_namespace: NotRequired[str | None]
+    tool_origin: NotRequired[Json | None]
     run_scope: NotRequired[list[str]]
     position: NotRequired[Count]
     input_id: NotRequired[str]

@@ -216,8 +216,6 @@ NAMES_NOT_YET = {
     "OpenAIResponsesCompactionArgs",
     "OpenAIResponsesCompactionAwareSession",
     "OpenAIResponsesCompactionSession",
-    "ToolOrigin",
-    "ToolOriginType",
     "is_openai_responses_compaction_aware_session",
 }
 """In scope and missing; may only shrink."""

@@ -324,6 +324,8 @@ def item(value: Any) -> dict[str, Any]:
     for name in ("output", "description", "title", "tool_name", "call_id", "arguments", "name"):
         if hasattr(value, name):
             shown[name] = getattr(value, name)
+    origin = getattr(value, "tool_origin", None)
+    shown["tool_origin"] = origin and origin.to_json_dict()
     for name in ("source_agent", "target_agent"):
         if hasattr(value, name):
             shown[name] = getattr(value, name).name

@@ -10,19 +10,25 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mcp.types import CallToolResult, TextContent
+from mcp.types import Tool as MCPTool
 from openai.types.responses.response_output_item import McpApprovalRequest
 
 from agentstream import (
     Agent,
     FunctionTool,
     HostedMCPTool,
+    RunConfig,
     Runner,
     RunState,
     ToolApprovalItem,
     UserError,
     function_tool,
     handoff,
+    load_run,
+    recording,
 )
+from agentstream.mcp import MCPServer
 from agentstream.notebook.board import Board
 from agentstream.notebook.scene import Scene
 from agentstream.notebook.source import Source
@@ -394,3 +400,89 @@ async def test_a_hosted_call_that_waits_is_one_card_with_its_own_buttons() -> No
     await result.wait()
     assert [part.kind for part in result.trace.parts] == ["mcp_approval"]
     assert len(buttons(result.trace)) == 1
+
+
+class Operating(MCPServer):
+    """A local MCP server with a tool that has to be approved."""
+
+    def __init__(self, name: str, ran: list[str]) -> None:
+        super().__init__(require_approval="always")
+        self._name, self.ran = name, ran
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def connect(self) -> None: ...
+
+    async def cleanup(self) -> None: ...
+
+    async def list_tools(self, *_: Any) -> list[MCPTool]:
+        return [MCPTool(name="operate", inputSchema={"type": "object", "properties": {}})]
+
+    async def call_tool(self, *_: Any, **__: Any) -> Any:
+        self.ran.append(self.name)
+        return CallToolResult(content=[TextContent(type="text", text="done")])
+
+    async def list_prompts(self) -> Any: ...
+
+    async def get_prompt(self, *_: Any) -> Any: ...
+
+
+def operator(model: Any, ran: list[str], server: str) -> Agent[Any]:
+    return Agent(name="A", model=model, mcp_servers=[Operating(server, ran)])
+
+
+@pytest.mark.parametrize("how", ["one call", "always"])
+@pytest.mark.parametrize("now", ["one", "two", "a function"])
+async def test_a_decision_on_a_tool_of_a_local_mcp_server_holds_for_that_server(
+    now: str, how: str
+) -> None:
+    ran: list[str] = []
+    model = ScriptedModel([call("operate"), call("operate"), "Done."])
+    asked = operator(model, ran, "one")
+    state = (await Runner.run(asked, "go")).to_state()
+    (waiting,) = state.get_interruptions()
+    assert str(waiting.tool_origin) == "MCP server 'one'"
+    state.approve(waiting, always_approve=how == "always")
+    saved = state.to_string()
+
+    @function_tool
+    def operate() -> str:
+        ran.append("a function")
+        return "done"
+
+    agent = operator(model, ran, now)
+    if now == "a function":
+        agent = Agent(name="A", model=model, tools=[operate])
+    state = await RunState.from_string(agent, saved)
+    if now != "one":
+        with pytest.raises(UserError, match="made to MCP server 'one'"):
+            await Runner.run(agent, state)
+        assert ran == []
+        state = await RunState.from_string(agent, saved)
+        answer = RunConfig(tool_not_found_behavior="return_error_to_model")
+        result = await Runner.run(agent, state, run_config=answer)
+        assert "not found" in str(result.to_input_list())
+    else:
+        result = await Runner.run(agent, state)
+    # The second call is made to the server of now; only "always" on that very server covers it.
+    asks = now == "two" or (now == "one" and how == "one call")
+    assert len(result.interruptions) == asks
+    runs = {"one": ["one"] if asks else ["one", "one"], "two": [], "a function": ["a function"]}
+    assert ran == runs[now]
+
+
+async def test_recordings_and_states_name_the_tool_that_a_call_was_made_to(tmp_path: Any) -> None:
+    inner = Agent(name="I", model=ScriptedModel(["inner"]))
+    agent = operator(ScriptedModel([turn(call("operate"), asks("o")), "Done."]), [], "one")
+    agent.tools.append(inner.as_tool("ask", ""))
+    with recording(tmp_path / "run.jsonl"):
+        result = await Runner.run(agent, "go")
+    state = await RunState.from_string(agent, result.to_state().to_string())
+    recorded = load_run(tmp_path / "run.jsonl").new_items
+    origins = [str(getattr(item, "tool_origin", None)) for item in result.new_items]
+    assert origins[:2] == ["MCP server 'one'", "agent 'I'"]
+    for items in (recorded, [i for i in state.new_items if i.type != "tool_approval_item"]):
+        named = [item.tool_origin for item in items if item.type == "tool_call_item"]
+        assert [str(origin) for origin in named] == origins[:2]
