@@ -198,6 +198,19 @@ if TYPE_CHECKING:
     from .recording import (
         recording,
     )
+    from .rows.frame_run import (
+        FrameRun,
+    )
+    from .rows.limits import (
+        Limits,
+    )
+    from .rows.map import (
+        map_frame,
+    )
+    from .rows.result import (
+        RowError,
+        RowResult,
+    )
     from .run.config import (
         CallModelData,
         ModelInputData,
@@ -344,6 +357,7 @@ __all__ = [
     "DynamicPromptFunction",
     "Environment",
     "FileSearchTool",
+    "FrameRun",
     "FunctionSpanData",
     "FunctionTool",
     "FunctionToolCustomDataContext",
@@ -368,6 +382,7 @@ __all__ = [
     "InputGuardrailTripwireTriggered",
     "InputItem",
     "ItemHelpers",
+    "Limits",
     "LocalShellCommandRequest",
     "LocalShellExecutor",
     "LocalShellTool",
@@ -420,6 +435,8 @@ __all__ = [
     "RetryDecision",
     "RetryPolicy",
     "RetryPolicyContext",
+    "RowError",
+    "RowResult",
     "RunConfig",
     "RunContextWrapper",
     "RunErrorData",
@@ -516,6 +533,7 @@ __all__ = [
     "input_guardrail",
     "load_ipython_extension",
     "load_run",
+    "map_frame",
     "mcp_tools_span",
     "nest_handoff_history",
     "output_guardrail",

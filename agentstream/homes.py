@@ -78,6 +78,10 @@ _NAMES: Final = {
     "prompts": "DynamicPromptFunction GenerateDynamicPromptData Prompt",
     "recorded_run": "RecordedRun load_run",
     "recording": "recording",
+    "rows.frame_run": "FrameRun",
+    "rows.limits": "Limits",
+    "rows.map": "map_frame",
+    "rows.result": "RowError RowResult",
     "run.config": (
         "CallModelData ModelInputData OutputGuardrailBlockedMessageArgs "
         "OutputGuardrailBlockedMessageFormatter ReasoningItemIdPolicy RunConfig RunErrorData "

@@ -58,6 +58,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("sessions", "mcp"),
     ("notebook",),
     ("recorded_items", "recorded_run", "recording"),
+    ("rows",),
     ("batch",),
     ("testing",),
     ("homes", "__init__"),

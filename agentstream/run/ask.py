@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..agent_output import AgentOutputSchema, AgentOutputSchemaBase
+from ..agent_output import AgentOutputSchemaBase, schema_of
 from ..errors import ModelStreamError, UserError
 from ..events import RawResponsesStreamEvent, RunItemStreamEvent, StreamEvent
 from ..items import ModelResponse, RunItem
@@ -87,7 +87,7 @@ def output_schema(agent: Agent[Any]) -> AgentOutputSchemaBase | None:
     kind = agent.output_type
     if kind is None or kind is str:
         return None
-    return kind if isinstance(kind, AgentOutputSchemaBase) else AgentOutputSchema(kind)
+    return kind if isinstance(kind, AgentOutputSchemaBase) else schema_of(kind)
 
 
 def find_model(

@@ -18,23 +18,46 @@ def cost_usd(turn: Turn) -> float:
     """
     if turn.usage is None or turn.model is None:
         return math.nan
+    tokens = (turn.usage["input"], turn.usage["cached"], turn.usage["output"])
+    return price_usd(turn.model, *tokens, tier=turn.service_tier, at=turn.created_at)
+
+
+def price_usd(
+    model: str,
+    input_tokens: int,
+    cached_tokens: int,
+    output_tokens: int,
+    *,
+    tier: str | None = None,
+    at: float | None = None,
+) -> float:
+    """Return the price of tokens in USD; NaN where it is not known.
+
+    Parameters
+    ----------
+    model : str
+        Its name.
+    input_tokens, cached_tokens, output_tokens : int
+        Those read from a cache are part of the input's.
+    tier : str, optional
+        The service tier.
+    at : float, optional
+        When, in seconds since the epoch; now by default.
+    """
     try:
         from genai_prices import Usage, calc_price
     except ImportError:
         return math.nan
     usage = Usage(
-        input_tokens=turn.usage["input"],
-        cache_read_tokens=turn.usage["cached"],
-        output_tokens=turn.usage["output"],
+        input_tokens=input_tokens, cache_read_tokens=cached_tokens, output_tokens=output_tokens
     )
-    tier = turn.service_tier
     # Recordings may hold no time of day; then today's price is the best known.
-    told = datetime.fromtimestamp(turn.created_at, UTC) if turn.created_at else None
+    when = datetime.fromtimestamp(at, UTC) if at else None
     try:
         price = calc_price(
             usage,
-            turn.model,
-            genai_request_timestamp=told,
+            model,
+            genai_request_timestamp=when,
             price_context={"service_tier": tier} if tier not in (None, "auto") else None,
         )
     except (LookupError, ValueError):

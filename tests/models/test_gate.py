@@ -300,7 +300,11 @@ def played(turns: list[Any], count: int = 1, **settings: Any) -> tuple[list[Any]
 
 
 def test_an_account_without_quota_fails_all_that_wait_at_once() -> None:
-    errors, server = played([http_error(429, code="insufficient_quota")], 20)
+    async def refuse(request: Any) -> Any:
+        await asyncio.sleep(0.5)  # until then all stand in line
+        return http_error(429, code="insufficient_quota")
+
+    errors, server = played([refuse], 20)
     assert {type(error).__name__ for error in errors} == {"RateLimitError"}
     assert len(server.calls) == 1
     assert len({id(error) for error in errors}) == 20
@@ -308,7 +312,11 @@ def test_an_account_without_quota_fails_all_that_wait_at_once() -> None:
 
 def test_a_refused_key_fails_all_that_wait_and_the_next_run_is_tried_again() -> None:
     async def main() -> Any:
-        async with ScriptedServer([http_error(401, code="invalid_api_key"), "Hello."]) as server:
+        async def refuse(request: Any) -> Any:
+            await asyncio.sleep(0.5)
+            return http_error(401, code="invalid_api_key")
+
+        async with ScriptedServer([refuse, "Hello."]) as server:
             guide = Agent(name="Guide", model="any")
             config = RunConfig(gate=Gate(), model_provider=server.provider())
             runs = [Runner.run(guide, "Hi", run_config=config) for _ in range(5)]

@@ -1,0 +1,310 @@
+"""`FrameRun`: an agent over the rows of a frame, while it goes on and afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..models.gate.gate import Gate
+from ..models.recorded.asked import Asked
+from ..run.sync import run_until_done
+from ..together import loop_here
+from .checkpoint import Checkpoint
+from .columns import Columns
+from .frame import output_frame
+from .plan import OnChange
+from .pool import Pool
+from .result import Progress, RowResult
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ..run.result import RunResult
+
+__all__ = ["FrameRun", "Source"]
+
+_going_on: set[asyncio.Task[Any]] = set()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a run's rows come from.
+
+    Attributes
+    ----------
+    index : pandas.Index
+        Of the frame.
+    columns : Columns
+        Of the output.
+    find_request : callable
+        What all rows have in common; see `agent_request`.
+    open_checkpoint : callable
+        Opens the checkpoint, if there is one.
+    on_change : {"error", "ask again", "keep"}
+        What to do with results of another agent or prompt.
+    label : str
+        Of the agent, where several share the checkpoint.
+    """
+
+    index: Any
+    columns: Columns
+    find_request: Callable[[], Awaitable[Asked]]
+    open_checkpoint: Callable[[], Checkpoint | None]
+    on_change: OnChange
+    label: str = ""
+
+
+class FrameRun:
+    """An agent over the rows of a frame; made by `map_frame`.
+
+    It goes on in the background. ``await run`` waits for its end and gives the frame of outputs;
+    ``async for result in run`` gives each row's result as it ends.
+
+    Parameters
+    ----------
+    source : Source
+        Where the rows come from.
+    pool : Pool
+        Asks them.
+    gate : Gate or None
+        What requests wait for.
+    """
+
+    def __init__(self, source: Source, pool: Pool, gate: Gate | None) -> None:
+        self._source = source
+        self._pool = pool
+        self._plan = pool.plan
+        self._gate = gate
+        self._task: asyncio.Task[None] | None = None
+        self._planned = False
+        self._began: float | None = None
+        self._over: float | None = None
+
+    # -- what a user sees --------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, DataFrame]:
+        return self._wait().__await__()
+
+    def wait(self) -> DataFrame:
+        """Wait for the end, where nothing can be awaited; the frame of outputs.
+
+        Raises
+        ------
+        RowError
+            As ``await run``.
+        """
+        return run_until_done(self._wait())
+
+    @property
+    def frame(self) -> DataFrame:
+        """The frame of what there is, at any time; rows that wait have the status "waiting"."""
+        return self._frame_of(range(len(self._source.index)))
+
+    @property
+    def failed(self) -> DataFrame:
+        """The rows that failed."""
+        results = self._plan.results
+        return self._frame_of(
+            [
+                position
+                for position, key in enumerate(self._plan.keys)
+                if key in results and results[key].status == "failed"
+            ]
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing goes on."""
+        return self._task is not None and self._task.done()
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended it early; None where nothing did."""
+        return self._pool.error
+
+    @property
+    def runs(self) -> Mapping[Any, RunResult]:
+        """Each row's run, by the row's index.
+
+        Raises
+        ------
+        UserError
+            They were not kept.
+        """
+        if not self._pool.keeps_runs:
+            raise UserError("The runs were not kept: call map_frame(..., keep='runs').")
+        return {
+            label: self._pool.runs[key]
+            for label, key in zip(self._source.index, self._plan.keys, strict=False)
+            if key in self._pool.runs
+        }
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        plan, pool, now = self._plan, self._pool, self._over or time.monotonic()
+        status = Counter(
+            plan.results[key].status if key in plan.results else "waiting" for key in plan.keys
+        )
+        rows = len(self)
+        recent = [at for at in pool.times[-200:] if at > now - 30]
+        rate = len(recent) / max(now - recent[0], 0.1) if len(recent) > 1 else 0.0
+        left = rows - status["done"] - status["failed"]
+        return Progress(
+            rows=rows,
+            done=status["done"],
+            failed=status["failed"],
+            waiting=left,
+            asking=len(pool.asking),
+            seconds=0.0 if self._began is None else now - self._began,
+            tokens=int(pool.budget.spent["tokens"]),
+            usd=pool.budget.spent["usd"],
+            rate=rate,
+            left=left / rate if rate and left else (0.0 if not left else math.nan),
+            reason="" if self._gate is None else self._gate.state().reason,
+        )
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have a function called whenever a row has ended, and at the end.
+
+        Parameters
+        ----------
+        watcher : callable
+            Must not block.
+        """
+        self._pool.watchers.append(watcher)
+
+    def stop(self) -> None:
+        """Start no further row, and stop those that are being asked; what is done stays."""
+        self._pool.stopped = True
+        if self._task is None:
+            return
+        loop = self._task.get_loop()
+        if loop is loop_here():
+            self._pool.cancel()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(self._pool.cancel)
+
+    def retry(self) -> FrameRun:
+        """Ask again what failed, and what was not asked because it was stopped; in the background.
+
+        Raises
+        ------
+        UserError
+            It still goes on.
+        """
+        if self._task is not None and not self._task.done():
+            raise UserError("The rows are still being asked: await the run, or stop() it, first.")
+        self._plan.put_back(self._plan.failed())
+        self._pool.begin_again()
+        self._task = self._over = None
+        self.start()
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[RowResult]:
+        self.start()
+        read, pool = 0, self._pool
+        while True:
+            news, is_complete = pool.news, self.is_complete
+            while read < len(pool.ended):
+                key = pool.ended[read]
+                read += 1
+                for result in self._plan.rows(key) if key in self._plan.results else ():
+                    result.index = self._source.index[result.position]
+                    yield result
+            if is_complete:
+                break
+            await news.wait()
+        self._raise()
+
+    def __iter__(self) -> Iterator[RowResult]:
+        rows = self.__aiter__()
+        while True:
+            try:
+                yield run_until_done(_next(rows))
+            except StopAsyncIteration:
+                return
+
+    def __len__(self) -> int:
+        return len(self._source.index)
+
+    def __repr__(self) -> str:
+        at = self.progress
+        doing = "over" if self.is_complete else "going on" if self._task else "not begun"
+        return f"<FrameRun, {doing}: {at.done} done, {at.failed} failed, {at.waiting} waiting>"
+
+    # -- how it goes on ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, if a loop is running and it has not begun yet."""
+        loop = loop_here()
+        if self._task is None and loop is not None:
+            self._task = loop.create_task(self._main(), name="agentstream rows")
+            _going_on.add(self._task)
+            self._task.add_done_callback(_going_on.discard)
+
+    async def _wait(self) -> DataFrame:
+        self.start()
+        assert self._task is not None
+        try:
+            await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            # The cell was interrupted, or what waits here was cancelled.
+            self.stop()
+            await asyncio.wait([self._task])
+            raise
+        self._raise()
+        return self.frame
+
+    def _raise(self) -> None:
+        if self._pool.error is not None:
+            raise self._pool.error
+
+    async def _main(self) -> None:
+        self._began = self._began or time.monotonic()
+        pool = self._pool
+        try:
+            await self._prepare()
+            await pool.work()
+        except Exception as error:  # noqa: BLE001 - raised by whoever awaits the run
+            pool.error = pool.error or error
+        finally:
+            if pool.checkpoint is not None:
+                checkpoint, pool.checkpoint = pool.checkpoint, None
+                with suppress(Exception):  # told already, by the row that could not be written
+                    await asyncio.to_thread(checkpoint.close)
+            self._over = time.monotonic()
+            # Not before the task is done: who is woken looks at that.
+            asyncio.get_running_loop().call_soon(pool.tell)
+
+    async def _prepare(self) -> None:
+        source, pool = self._source, self._pool
+        pool.checkpoint = await asyncio.to_thread(source.open_checkpoint)
+        if self._planned:
+            return
+        request = await source.find_request()
+        await self._plan.make(request, pool.checkpoint, source.on_change, source.label)
+        self._planned = True
+        pool.ended.extend(self._plan.results)
+        pool.tell()
+
+    def _frame_of(self, positions: Any) -> DataFrame:
+        plan, index = self._plan, self._source.index
+        results = [
+            plan.results.get(plan.keys[position]) if position < len(plan.keys) else None
+            for position in positions
+        ]
+        if len(positions) != len(index):
+            index = index[list(positions)]
+        return output_frame(index, self._source.columns, results, positions)
+
+
+async def _next(rows: AsyncIterator[RowResult]) -> RowResult:
+    return await anext(rows)

@@ -1,0 +1,104 @@
+"""The key of a row: a digest of what is asked, whatever its position in the frame."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ..agent import Agent
+from ..model_settings import default_model_name
+from ..models.recorded.asked import Asked, asked, plain
+from ..models.request import ModelRequest
+from ..run.ask import find_settings, output_schema
+from ..run.config import RunConfig
+from ..run.runner import prepared
+from ..run.toolbox import Toolbox
+
+__all__ = ["agent_request", "model_name", "row_key"]
+
+
+def row_key(agent_digest: str, request: str | list[Any], repeat: int = 0) -> bytes:
+    """The key of what is asked for a row.
+
+    Parameters
+    ----------
+    agent_digest : str
+        Of `agent_request`.
+    request : str or list
+        The input.
+    repeat : int
+        Which of several answers to the same.
+
+    Examples
+    --------
+    >>> row_key("a", "Hello") == row_key("a", "Hello"), row_key("a", "Hello", 1).hex()[:6]
+    (True, '8a6b15')
+    """
+    text = json.dumps([agent_digest, plain(request), repeat], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()[:16]
+
+
+def model_name(agent: Agent[Any], config: RunConfig) -> str:
+    """The name of the agent's model in these runs; no key is needed to know it."""
+    chosen: Any = agent.model if config.model is None else config.model
+    if chosen is None:
+        return default_model_name()
+    if isinstance(chosen, str):
+        return chosen
+    return str(getattr(chosen, "model", None) or type(chosen).__name__)
+
+
+async def agent_request(agent: Agent[Any], config: RunConfig, context: Any) -> Asked:
+    """What every row's first model call has in common, as the recordings write it.
+
+    Agents that may be handed to are part of it, by their own instructions and output types.
+
+    Parameters
+    ----------
+    agent : Agent
+        The agent.
+    config : RunConfig
+        Of the runs.
+    context : object
+        Of the runs.
+
+    Returns
+    -------
+    dict
+        `digest` makes one text of it, `difference` shows what changed.
+    """
+    state, _ = prepared(agent, "", context=context, run_config=config)
+    toolbox = await Toolbox.of(agent, state.context, config.tool_name_collision_policy)
+    request = ModelRequest(
+        await agent.get_system_prompt(state.context),
+        [],
+        find_settings(agent, config, state),
+        toolbox.tools,
+        output_schema(agent),
+        toolbox.handoffs,
+        None,
+        None,
+        await agent.get_prompt(state.context),
+    )
+    found = asked(request, model_name(agent, config))
+    others = {each.name: _summary(each) for each in _reachable(agent, {})[1:]}
+    return {**found, "handed_to": others} if others else found
+
+
+def _reachable(agent: Agent[Any], seen: dict[int, Agent[Any]]) -> list[Agent[Any]]:
+    if id(agent) not in seen:
+        seen[id(agent)] = agent
+        for each in agent.handoffs:
+            if isinstance(each, Agent):
+                _reachable(each, seen)
+    return list(seen.values())
+
+
+def _summary(agent: Agent[Any]) -> dict[str, Any]:
+    return {
+        "instructions": agent.instructions if isinstance(agent.instructions, str) else "a function",
+        "model": agent.model if isinstance(agent.model, str) else None,
+        "output": getattr(agent.output_type, "__name__", str(agent.output_type)),
+        "tools": [tool.name for tool in agent.tools],
+    }

@@ -1,0 +1,144 @@
+"""`Limits`: what the rows of a frame may cost, and how fast they may be asked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..errors import UserError
+from ..models.gate.gate import Gate, shared_gate
+
+__all__ = ["Budget", "Limits"]
+
+_FIRST_GUESS = 200.0
+_MEAN = 0.1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of `map_frame`; what is None is not limited.
+
+    Attributes
+    ----------
+    usd : float or None
+        What all rows may cost. No row is started that would probably go beyond; needs
+        `genai-prices`, and a model that it knows.
+    tokens : int or None
+        Input and output tokens of all rows together.
+    requests_per_minute, tokens_per_minute : float or None
+        Held beside what the service's headers tell.
+    concurrency : int or None
+        How many requests may be under way.
+
+    Examples
+    --------
+    >>> Limits(usd=5, tokens=2_000_000).usd
+    5
+    """
+
+    usd: float | None = None
+    tokens: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    concurrency: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value: Any = getattr(self, field.name)
+            if value is not None and not (isinstance(value, int | float) and value > 0):
+                raise UserError(f"Limits.{field.name} must be positive or None, got {value!r}.")
+
+    @classmethod
+    def of(cls, given: Any) -> tuple[Limits, Gate | None]:
+        """The limits and the gate for what `map_frame(limits=...)` was given.
+
+        Parameters
+        ----------
+        given : {"auto"}, Limits, Gate or None
+            ``"auto"``: the process's shared gate, without a budget.
+
+        Raises
+        ------
+        UserError
+            It is none of these.
+        """
+        if given == "auto":
+            return cls(), shared_gate()
+        if given is None:
+            return cls(), None
+        if isinstance(given, Gate):
+            return cls(), given
+        if not isinstance(given, cls):
+            raise UserError(
+                "limits must be 'auto', Limits(usd=..., tokens=...), a Gate or None, got "
+                f"{type(given).__name__}."
+            )
+        rates = (given.requests_per_minute, given.tokens_per_minute, given.concurrency)
+        return given, shared_gate() if rates == (None, None, None) else Gate(*rates)
+
+
+class Budget:
+    """What may still be spent; each row reserves its share before it is asked.
+
+    Parameters
+    ----------
+    limits : Limits
+        Its `usd` and `tokens`.
+
+    Examples
+    --------
+    >>> budget = Budget(Limits(tokens=250))
+    >>> budget.reserve(), budget.reserve()
+    (True, False)
+    >>> budget.settle(tokens=100, usd=0.0)
+    >>> budget.reserve()
+    True
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._mean = {"tokens": _FIRST_GUESS, "usd": 0.0}
+        self._is_first = True
+        self.spent = {"tokens": 0.0, "usd": 0.0}
+        self.reserved = 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a budget at all."""
+        return self._limits.usd is not None or self._limits.tokens is not None
+
+    def reserve(self) -> bool:
+        """Reserve what a row costs in the mean; whether there is enough."""
+        if self.is_limited and any(
+            self.spent[unit] + (self.reserved + 1) * self._mean[unit] > limit
+            for unit, limit in (("tokens", self._limits.tokens), ("usd", self._limits.usd))
+            if limit is not None
+        ):
+            return False
+        if self._is_first and self.is_limited and self.reserved:
+            return False  # what a row costs is known when the first has ended
+        self.reserved += 1
+        return True
+
+    def settle(self, tokens: float, usd: float) -> None:
+        """A row that was reserved for has ended.
+
+        Parameters
+        ----------
+        tokens, usd : float
+            What it cost; NaN where the price is not known.
+        """
+        self.reserved -= 1
+        cost = 0.0 if math.isnan(usd) else usd
+        for unit, value in (("tokens", float(tokens)), ("usd", cost)):
+            self.spent[unit] += value
+            if value and self._is_first:
+                self._mean[unit] = value
+            elif value:
+                self._mean[unit] += _MEAN * (value - self._mean[unit])
+        self._is_first = self._is_first and not tokens
+
+    def release(self) -> None:
+        """A row that was reserved for was not asked after all."""
+        self.reserved -= 1

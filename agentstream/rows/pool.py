@@ -1,0 +1,302 @@
+"""The workers of a frame: they pull rows, ask them, and write what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ..errors import UserError
+from ..models.gate.gate import Gate
+from .checkpoint import Checkpoint
+from .limits import Budget, Limits
+from .plan import Plan
+from .result import RowError, RowResult
+from .worker import Asker, Outcome, signature
+
+if TYPE_CHECKING:
+    from ..run.result import RunResult
+
+__all__ = ["Pool"]
+
+_ALIKE: Final = 20
+"""If so many rows are asked first and all fail alike, the rest would, too."""
+
+_RENEWAL: Final = 8.0
+_POLL: Final = 0.25
+_SPAWN: Final = 0.005
+
+
+class Pool:
+    """Workers, of which each asks row after row; never one for each row.
+
+    Parameters
+    ----------
+    plan : Plan
+        The rows.
+    asker : Asker
+        Runs the agent for a row.
+    limits : Limits
+        The budget.
+    gate : Gate or None
+        What requests wait for.
+    most : int
+        How many workers there may be.
+    keeps_runs : bool
+        Whether each row's run is kept.
+    on_error : {"keep", "raise"}
+        Whether a row's failure ends the rest.
+    name_of : callable
+        The name of the row at a position, for errors.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint or None
+        Where results are written.
+    ended : list of bytes
+        Keys in the order in which they ended.
+    times : list of float
+        When the last rows ended.
+    asking : dict
+        The rows that are being asked, and since when.
+    runs : dict of RunResult
+        By key, where they are kept.
+    error : Exception or None
+        What ended the work early.
+    stopped : bool
+        Whether no further row may be started.
+    news : asyncio.Event
+        Set when something has happened; another takes its place then.
+    watchers : list of callable
+        Called then.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        asker: Asker,
+        limits: Limits,
+        gate: Gate | None,
+        *,
+        most: int,
+        keeps_runs: bool,
+        on_error: Literal["keep", "raise"],
+        name_of: Callable[[int], Any],
+    ) -> None:
+        self.plan = plan
+        self.budget = Budget(limits)
+        self.checkpoint: Checkpoint | None = None
+        self.ended: list[bytes] = []
+        self.times: list[float] = []
+        self.asking: dict[bytes, float] = {}
+        self.runs: dict[bytes, RunResult] = {}
+        self.error: Exception | None = None
+        self.stopped = False
+        self.news = asyncio.Event()
+        self.watchers: list[Callable[[], None]] = []
+        self._asker = asker
+        self._limits = limits
+        self._gate = gate
+        self._most = most
+        self.keeps_runs = keeps_runs
+        self._on_error = on_error
+        self._name_of = name_of
+        self._workers: set[asyncio.Task[None]] = set()
+        self._elsewhere: set[bytes] = set()
+        self._alike: Counter[tuple[str | None, str]] = Counter()
+        self._asked = 0
+
+    def begin_again(self) -> None:
+        """Forget why the work ended early."""
+        self.error, self.stopped, self._asked = None, False, 0
+        self._alike.clear()
+
+    async def work(self) -> None:
+        """Ask all that waits; ends when that is done, or early."""
+        renewal: asyncio.Task[None] | None = None
+        if self.checkpoint is not None:
+            renewal = asyncio.ensure_future(_renew(self.checkpoint))
+        try:
+            self._spawn()
+            while self._workers:
+                await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if renewal is not None:
+                renewal.cancel()
+
+    def cancel(self) -> None:
+        """Stop the rows that are being asked; called on the loop of the work."""
+        here = asyncio.current_task()
+        for worker in list(self._workers):
+            if worker is not here:
+                worker.cancel()
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell that something has happened."""
+        news, self.news = self.news, asyncio.Event()
+        news.set()
+        for watcher in self.watchers:
+            watcher()
+
+    def _spawn(self) -> None:
+        """Begin another worker, where there is work for it and the gate is not what holds it up."""
+        if self.stopped or self.error is not None or not self.plan.waiting:
+            return
+        if len(self._workers) >= self._most:
+            return
+        if self._workers and self._gate is not None and self._gate.state().waiting > 1:
+            return
+        worker = asyncio.ensure_future(self._work())
+        self._workers.add(worker)
+        worker.add_done_callback(self._worker_ended)
+
+    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            assert isinstance(error, Exception)
+            self._end_early(error)
+
+    async def _work(self) -> None:
+        """Ask row after row, until none is left."""
+        loop = asyncio.get_running_loop()
+        while not self.stopped and self.error is None:
+            key = await self._pull()
+            if key is None:
+                return
+            loop.call_later(_SPAWN, self._spawn)
+            self.asking[key] = time.monotonic()
+            try:
+                outcome = await self._asker.ask(
+                    key, self.plan.request(key), self.plan.attempts.get(key, 0)
+                )
+            except BaseException:
+                self.budget.release()
+                self.plan.waiting.appendleft(key)
+                raise
+            finally:
+                self.asking.pop(key, None)
+            result = outcome.result
+            tokens = result.input_tokens + result.output_tokens
+            self.budget.settle(tokens, result.cost_usd)
+            result.position = self.plan.first[key]
+            await self._record(result)
+            self._judge(outcome)
+
+    async def _pull(self) -> bytes | None:
+        """The key of the next row, reserved for and claimed; None where there is none."""
+        while not self.stopped and self.error is None:
+            if not self.plan.waiting:
+                if not await self._look_elsewhere():
+                    return None
+                continue
+            if not self.budget.reserve():
+                if self.budget.reserved:
+                    await self.news.wait()
+                    continue
+                self._end_early(self._out_of_budget())
+                return None
+            key = self.plan.waiting.popleft()
+            if self.checkpoint is None:
+                return key
+            try:
+                claimed = await self.checkpoint.claim(key)
+            except BaseException:
+                self.budget.release()
+                self.plan.waiting.appendleft(key)
+                raise
+            if claimed is True:
+                self._elsewhere.discard(key)
+                return key
+            self.budget.release()
+            if isinstance(claimed, RowResult):
+                self._elsewhere.discard(key)
+                claimed.position = self.plan.first[key]
+                self._note(claimed)
+            else:
+                self._elsewhere.add(key)
+        return None
+
+    async def _look_elsewhere(self) -> bool:
+        """Wait a moment for rows that other kernels ask; whether there are such."""
+        if not self._elsewhere:
+            return False
+        await asyncio.sleep(_POLL)
+        if not self.plan.waiting:
+            keys = sorted(self._elsewhere, key=self.plan.first.__getitem__)
+            self._elsewhere.clear()
+            self.plan.waiting.extend(keys)
+        return True
+
+    async def _record(self, result: RowResult) -> None:
+        """Write a result, then tell of it."""
+        if self.checkpoint is not None:
+            row = self.plan.prompts.values(result.position)
+            saving = self.checkpoint.save(result, self.plan.agent, row, self.plan.repeat)
+            # It is paid for: also one that is stopped now is written.
+            await asyncio.shield(asyncio.ensure_future(saving))
+        self._note(result)
+
+    def _note(self, result: RowResult) -> None:
+        self.plan.results[result.key] = result
+        self.ended.append(result.key)
+        if result.source != "checkpoint":
+            self.times.append(time.monotonic())
+            del self.times[:-400]
+        self.tell()
+
+    def _judge(self, outcome: Outcome) -> None:
+        """Keep the run if it is wanted; end all if the others would fail as well."""
+        result = outcome.result
+        self._asked += 1
+        if outcome.run is not None and self.keeps_runs:
+            self.runs[result.key] = outcome.run
+        if outcome.error is None:
+            if self._limits.usd is not None and math.isnan(result.cost_usd):
+                self._end_early(
+                    UserError(
+                        "Limits(usd=...) cannot be held: the price of this model is not known. "
+                        "Install genai-prices, or limit the tokens: Limits(tokens=...)."
+                    )
+                )
+            return
+        self._alike[signature(result)] += 1
+        if outcome.stops_all:
+            self._end_early(self._early("No row can be asked", outcome.error))
+        elif self._on_error == "raise":
+            index = self._name_of(result.position)
+            self._end_early(self._early(f"The row {index!r} failed", outcome.error))
+        elif self._asked == _ALIKE and self._alike[signature(result)] == _ALIKE:
+            what = f"The first {_ALIKE} rows failed alike"
+            self._end_early(self._early(what, outcome.error))
+
+    def _early(self, what: str, cause: Exception) -> RowError:
+        done = sum(result.status == "done" for result in self.plan.results.values())
+        error = RowError(
+            f"{what}: {type(cause).__name__}: {cause} ({done} of {len(self.plan.first)} requests "
+            "are done; they are in run.frame. When the cause is mended, run.retry() asks the rest.)"
+        )
+        error.__cause__ = cause
+        return error
+
+    def _out_of_budget(self) -> RowError:
+        spent = self.budget.spent
+        return RowError(
+            f"The budget is used up: {spent['tokens']:,.0f} tokens, {spent['usd']:.4f} USD. What "
+            "is done is in run.frame; call map_frame again with higher limits, and the same "
+            "checkpoint, for the rest."
+        )
+
+    def _end_early(self, error: Exception) -> None:
+        if self.error is None:
+            self.error = error
+        self.cancel()
+
+
+async def _renew(checkpoint: Checkpoint) -> None:
+    while True:
+        await asyncio.sleep(_RENEWAL)
+        await checkpoint.renew()

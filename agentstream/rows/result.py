@@ -1,0 +1,109 @@
+"""What became of a row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import AgentsException
+
+__all__ = ["Progress", "RowError", "RowResult", "Source", "Status"]
+
+Status = Literal["done", "failed"]
+Source = Literal["asked", "checkpoint", "recording", "equal row"]
+
+
+@dataclass(slots=True)
+class RowResult:
+    """What became of a row, or of the rows that ask the same.
+
+    Attributes
+    ----------
+    key : bytes
+        The row's key.
+    status : {"done", "failed"}
+        What became of it.
+    values : tuple
+        Of the output's columns; empty where it failed.
+    error, error_type : str or None
+        What it failed with.
+    attempts : int
+        How often the row was asked.
+    seconds : float
+        How long the last time took, with the time in line.
+    input_tokens, cached_tokens, output_tokens : int
+        Of all its model calls.
+    cost_usd : float
+        Their price; NaN where it is not known.
+    source : {"asked", "checkpoint", "recording"}
+        Where it comes from.
+    position : int
+        Of the row in the frame, from 0; of the first of several that ask the same.
+    index : object
+        Of the row in the frame's index.
+    """
+
+    key: bytes
+    status: Status
+    values: tuple[Any, ...] = ()
+    error: str | None = None
+    error_type: str | None = None
+    attempts: int = 1
+    seconds: float = 0.0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = math.nan
+    source: Source = "asked"
+    position: int = -1
+    index: Any = None
+
+    def source_at(self, position: int) -> Source:
+        """The source of the row at a position; equal rows are asked once."""
+        is_twin = self.source == "asked" and position != self.position
+        return "equal row" if is_twin else self.source
+
+
+class RowError(AgentsException):
+    """Rows were not asked, because one failed or all would.
+
+    The rows that were asked are in the run's `frame`, and in the checkpoint.
+    """
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the rows are.
+
+    Attributes
+    ----------
+    rows, done, failed, waiting : int
+        Rows of the frame: all, and what has become of them.
+    asking : int
+        Requests for rows that are under way or in line.
+    seconds : float
+        Since the beginning.
+    tokens : int
+        That were used by what was asked now.
+    usd : float
+        That it cost; 0 where no price is known.
+    rate : float
+        Rows a second, over the last while.
+    left : float
+        Seconds until all is done, at this rate; NaN where that is not known.
+    reason : str
+        Why requests wait.
+    """
+
+    rows: int
+    done: int
+    failed: int
+    waiting: int
+    asking: int
+    seconds: float
+    tokens: int
+    usd: float
+    rate: float
+    left: float
+    reason: str

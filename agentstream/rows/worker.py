@@ -1,0 +1,192 @@
+"""One row: the whole agent is run for it, and what became of it is a value."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import openai
+
+from ..errors import ModelBehaviorError, ModelStreamError, ModelTimeoutError, RecordingError
+from ..models.gate.refusals import is_fatal
+from ..models.recorded.active import ActiveRecording
+from ..models.retry_advice import normalize
+from ..redaction import redact
+from ..run.config import RunConfig
+from ..run.runner import Runner
+from ..trace.prices import cost_usd, price_usd
+from .columns import Columns
+from .key import model_name
+from .result import RowResult
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+    from ..run.result import RunResult
+
+__all__ = ["Asker", "Outcome", "signature"]
+
+_TRANSIENT: Final = (
+    openai.APIConnectionError,
+    ModelStreamError,
+    ModelTimeoutError,
+    ModelBehaviorError,
+)
+_LONGEST_ERROR: Final = 2_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a row, and what else came of it.
+
+    Attributes
+    ----------
+    result : RowResult
+        What became of it.
+    run : RunResult or None
+        The run, where it succeeded.
+    error : Exception or None
+        What it failed with.
+    stops_all : bool
+        Whether every other row would fail alike: no quota, no valid key.
+    """
+
+    result: RowResult
+    run: RunResult | None = None
+    error: Exception | None = None
+    stops_all: bool = False
+
+
+@dataclass
+class Asker:
+    """Runs the agent for rows.
+
+    Attributes
+    ----------
+    agent : Agent
+        The agent.
+    config : RunConfig
+        Of each run.
+    columns : Columns
+        Of the output.
+    context : object
+        Of each run.
+    max_turns : int or None
+        Of each run.
+    tries : int
+        How often a row is run that fails by what may pass, before any of its tools has run.
+    recording : ActiveRecording or None
+        What was on when the rows were begun.
+    """
+
+    agent: Agent[Any]
+    config: RunConfig
+    columns: Columns
+    context: Any
+    max_turns: int | None
+    tries: int
+    recording: ActiveRecording | None = None
+
+    async def ask(self, key: bytes, request: str | list[Any], before: int = 0) -> Outcome:
+        """Run the agent for a row; only what is no error of the row is raised.
+
+        Parameters
+        ----------
+        key : bytes
+            The row's.
+        request : str or list
+            The input.
+        before : int
+            How often it was asked before.
+        """
+        outcome = Outcome(RowResult(key, "failed"))
+        usage: list[Any] = []
+        for attempt in range(1, self.tries + 1):
+            began = time.monotonic()
+            try:
+                run = await Runner.run(
+                    self.agent,
+                    request if isinstance(request, str) else list(request),
+                    context=self.context,
+                    max_turns=self.max_turns,
+                    run_config=self.config,
+                )
+            except Exception as error:  # noqa: BLE001 - a row's failure is a value in its row
+                outcome = Outcome(_failure(key, error), None, error, self._stops_all(error))
+                usage.append(getattr(error, "run_data", None))
+            else:
+                outcome = self._success(key, run)
+                usage.append(run)
+            result = outcome.result
+            result.seconds = time.monotonic() - began
+            result.attempts = before + attempt
+            again = outcome.error is not None and _may_pass(outcome.error)
+            if not again or outcome.stops_all:
+                break
+        _count(outcome.result, usage, model_name(self.agent, self.config))
+        if getattr(self.recording, "is_replaying", False) and outcome.run is not None:
+            outcome.result.source = "recording"
+        return outcome
+
+    def _success(self, key: bytes, run: RunResult) -> Outcome:
+        if run.interruptions:
+            calls = ", ".join(f"{item.name}({item.arguments})" for item in run.interruptions)
+            error = PermissionError(
+                f"The agent asks for an approval, which no row can give: {calls}. Approve tools by "
+                "a policy (needs_approval=a function), or run this row by itself."
+            )
+            return Outcome(_failure(key, error), None, error)
+        values = self.columns.values(run.final_output)
+        return Outcome(RowResult(key, "done", values), run)
+
+    def _stops_all(self, error: Exception) -> bool:
+        if isinstance(error, RecordingError):
+            return False
+        refused = self.config.gate is not None and normalize(error).status_code == 429
+        too_large = "request too large" in str(error).lower()
+        return is_fatal(error) or (refused and not too_large)
+
+
+def signature(result: RowResult) -> tuple[str | None, str]:
+    """What errors that are alike have in common: the type, and the text without its numbers.
+
+    Parameters
+    ----------
+    result : RowResult
+        Of a row that failed.
+    """
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f-]{8,}\b|\d+", "", result.error or "")
+    return result.error_type, text[:200]
+
+
+def _failure(key: bytes, error: Exception) -> RowResult:
+    text = redact(str(error))
+    if len(text) > _LONGEST_ERROR:
+        text = text[:_LONGEST_ERROR] + "..."
+    return RowResult(key, "failed", (), text, type(error).__name__)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the row may be run once more: the error may pass, and nothing was done yet."""
+    status = normalize(error).status_code
+    passes = isinstance(error, _TRANSIENT) or (status is not None and status >= 500)
+    items = getattr(getattr(error, "run_data", None), "new_items", ())
+    return passes and not any(item.type == "tool_call_output_item" for item in items)
+
+
+def _count(result: RowResult, runs: list[Any], model: str) -> None:
+    """Add up the tokens and the price of all runs of a row."""
+    cost = 0.0
+    for run in filter(None, runs):
+        usage = run.context_wrapper.usage
+        cached = getattr(usage.input_tokens_details, "cached_tokens", 0) or 0
+        result.input_tokens += usage.input_tokens
+        result.cached_tokens += cached
+        result.output_tokens += usage.output_tokens
+        trace = getattr(run, "trace", None)
+        if trace is not None:
+            cost += sum(cost_usd(turn) for turn in trace.turns if turn.usage is not None)
+        elif usage.input_tokens or usage.output_tokens:
+            cost += price_usd(model, usage.input_tokens, cached, usage.output_tokens)
+    result.cost_usd = cost

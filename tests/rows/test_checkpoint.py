@@ -1,0 +1,272 @@
+"""The checkpoint: a row that is done is asked no more, whatever happened in the meantime."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pydantic import BaseModel
+
+from agentstream import Agent, RecordingError, RowError, UserError, map_frame, recording
+from agentstream.rows.checkpoint import Checkpoint
+from agentstream.rows.result import RowResult
+from agentstream.testing import ScriptedModel, ScriptedServer, answer, http_error
+
+KERNEL = Path(__file__).with_name("counting_kernel.py")
+
+
+def echo(request: Any) -> Any:
+    return f"<{request.user_text}>"
+
+
+def critic(turns: Any = echo, **settings: Any) -> Agent[Any]:
+    return Agent(name="Critic", model=ScriptedModel(turns), **settings)
+
+
+def frame_of(*texts: Any) -> pd.DataFrame:
+    return pd.DataFrame({"review": list(texts)})
+
+
+def test_the_same_call_again_asks_only_what_is_missing(tmp_path: Path) -> None:
+    path, agent = tmp_path / "rows.sqlite", critic()
+    map_frame(agent, frame_of("a", "b"), "{review}", checkpoint=path).wait()
+    out = map_frame(agent, frame_of("c", "b", "a"), "{review}", checkpoint=path).wait()
+    assert list(out["final_output"]) == ["<c>", "<b>", "<a>"]
+    assert list(out["source"]) == ["asked", "checkpoint", "checkpoint"]
+    assert len(agent.model.requests) == 3
+
+
+def test_structured_outputs_come_back_as_they_were(tmp_path: Path) -> None:
+    class Place(BaseModel):
+        city: str
+        tags: list[str]
+        population: int
+
+    said = answer({"city": "Oslo", "tags": ["x"], "population": 700_000})
+    frames = [
+        map_frame(
+            critic([said], output_type=Place), frame_of("a"), "{review}", checkpoint=tmp_path / "c"
+        ).wait()
+        for _ in range(2)
+    ]
+    pd.testing.assert_frame_equal(*(frame.drop(columns="source") for frame in frames))
+
+
+def test_a_row_that_failed_is_asked_again_and_its_attempts_count_on(tmp_path: Path) -> None:
+    path, model = tmp_path / "rows.sqlite", ScriptedModel([http_error(400), "Now."])
+    agent = Agent(name="Critic", model=model)
+    assert map_frame(agent, frame_of("a"), "{review}", checkpoint=path).wait()["status"][0] == (
+        "failed"
+    )
+    out = map_frame(agent, frame_of("a"), "{review}", checkpoint=path).wait()
+    assert (out["final_output"][0], out["attempts"][0]) == ("Now.", 2)
+
+
+def test_another_agent_is_an_error_that_shows_the_difference(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sqlite"
+    map_frame(critic(instructions="Be kind."), frame_of("a"), "{review}", checkpoint=path).wait()
+    other = critic(instructions="Be strict.")
+    with pytest.raises(UserError, match="-instructions: Be kind") as caught:
+        map_frame(other, frame_of("a"), "{review}", checkpoint=path).wait()
+    assert "+instructions: Be strict." in str(caught.value)
+    assert "on_change='keep'" in str(caught.value)
+    assert other.model.requests == []
+
+
+def test_another_prompt_is_a_change_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sqlite"
+    map_frame(critic(), frame_of("a"), "{review}", checkpoint=path).wait()
+    with pytest.raises(UserError, match=r"\+prompt: Classify: \{review\}"):
+        map_frame(critic(), frame_of("a"), "Classify: {review}", checkpoint=path).wait()
+
+
+def test_on_change_ask_again_asks_all_and_going_back_asks_none(tmp_path: Path) -> None:
+    path, kind, strict = tmp_path / "c", critic(instructions="Kind."), critic(instructions="Hard.")
+    how: Any = {"checkpoint": path, "on_change": "ask again"}
+    map_frame(kind, frame_of("a", "b"), "{review}", **how).wait()
+    map_frame(strict, frame_of("a", "b"), "{review}", **how).wait()
+    out = map_frame(kind, frame_of("a", "b"), "{review}", **how).wait()
+    assert len(strict.model.requests) == len(kind.model.requests) == 2
+    assert set(out["source"]) == {"checkpoint"}
+
+
+def test_on_change_keep_keeps_the_answers_and_asks_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sqlite"
+    map_frame(critic(), frame_of("a", "b"), "{review}", checkpoint=path).wait()
+    agent = critic(instructions="New.")
+    run = map_frame(agent, frame_of("b", "c"), "Say: {review}", checkpoint=path, on_change="keep")
+    out = run.wait()
+    assert list(out["final_output"]) == ["<b>", "<Say: c>"]
+    assert len(agent.model.requests) == 1
+
+
+def test_a_changed_agent_behind_a_handoff_is_a_change(tmp_path: Path) -> None:
+    def agent(instructions: str) -> Agent[Any]:
+        return critic(handoffs=[Agent(name="Expert", instructions=instructions)])
+
+    path = tmp_path / "rows.sqlite"
+    map_frame(agent("One."), frame_of("a"), "{review}", checkpoint=path).wait()
+    with pytest.raises(UserError, match="Two"):
+        map_frame(agent("Two."), frame_of("a"), "{review}", checkpoint=path).wait()
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    text, other = tmp_path / "a.txt", tmp_path / "other.sqlite"
+    text.write_text("not a database " * 100, encoding="utf-8")
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    for path in (text, other, tmp_path / "no" / "folder.sqlite"):
+        with pytest.raises(UserError, match="checkpoint"):
+            map_frame(critic(), frame_of("a"), "{review}", checkpoint=path).wait()
+    assert text.read_text(encoding="utf-8").startswith("not a database")
+
+
+def test_a_checkpoint_that_can_no_longer_be_written_stops_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sqlite"
+
+    def turns(request: Any) -> Any:
+        if request.number == 3:
+            with sqlite3.connect(path) as connection:
+                connection.execute("DROP TABLE results")
+            connection.close()
+        return echo(request)
+
+    agent = critic(turns)
+    frame = frame_of(*map(str, range(50)))
+    run = map_frame(agent, frame, "{review}", checkpoint=path, concurrency=1)
+    with pytest.raises(sqlite3.OperationalError):
+        run.wait()
+    assert len(agent.model.requests) < 6
+
+
+def test_two_kernels_share_the_work_and_both_have_all(tmp_path: Path) -> None:
+    asked: Counter[str] = Counter()
+
+    async def slow(request: Any) -> Any:
+        asked[request.user_text] += 1
+        await asyncio.sleep(0.01)
+        return echo(request)
+
+    async def main() -> list[pd.DataFrame]:
+        frame = frame_of(*map(str, range(60)))
+        runs = [
+            map_frame(critic(slow), frame, "{review}", checkpoint=tmp_path / "c", concurrency=4)
+            for _ in range(2)
+        ]
+        return [await run for run in runs]
+
+    outs = asyncio.run(main())
+    assert set(asked.values()) == {1}
+    for out in outs:
+        assert list(out["final_output"]) == [f"<{number}>" for number in range(60)]
+        assert {"asked", "checkpoint"} == set(out["source"])
+
+
+def test_a_claim_of_a_process_that_is_gone_is_taken_over(tmp_path: Path) -> None:
+    async def main() -> Any:
+        first, second = Checkpoint(tmp_path / "c"), Checkpoint(tmp_path / "c")
+        assert await first.claim(b"key") is True
+        assert await second.claim(b"key") is False
+        await asyncio.wrap_future(
+            first.do(lambda db: db.execute("UPDATE owners SET pid = 999999999"))
+        )
+        taken = await second.claim(b"key")
+        await second.save(RowResult(b"key", "done", ("x",)), "agent", "row", 0)
+        found = await first.claim(b"key")
+        first.close()
+        second.close()
+        return taken, found
+
+    taken, found = asyncio.run(main())
+    assert taken is True
+    assert found.values == ("x",)
+
+
+def test_a_run_that_was_stopped_leaves_no_claim(tmp_path: Path) -> None:
+    async def main() -> None:
+        async def never(request: Any) -> Any:
+            await asyncio.Event().wait()
+
+        path = tmp_path / "rows.sqlite"
+        run = map_frame(critic(never), frame_of("a", "b"), "{review}", checkpoint=path)
+        await asyncio.sleep(0.2)
+        run.stop()
+        await run
+        out = await asyncio.wait_for(
+            map_frame(critic(), frame_of("a", "b"), "{review}", checkpoint=path), 5
+        )
+        assert set(out["status"]) == {"done"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_killed_kernel_pays_twice_for_no_more_than_was_in_flight(
+    tmp_path: Path, seed: int
+) -> None:
+    rows, concurrency, kills = 150, 8, 5
+    rng = random.Random(seed)
+    asked: Counter[str] = Counter()
+
+    async def count(request: Any) -> Any:
+        asked[request.user_text] += 1
+        await asyncio.sleep(0.02)
+        return request.user_text
+
+    with ScriptedServer(count) as server:
+        command = [sys.executable, str(KERNEL), server.base_url, str(tmp_path / "c")]
+        command += [str(rows), str(concurrency)]
+        for _ in range(kills):
+            before = sum(asked.values())
+            kernel = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            deadline = time.monotonic() + 30
+            goal = before + rng.randint(1, 25)
+            while sum(asked.values()) < goal and time.monotonic() < deadline:
+                time.sleep(0.002)
+            kernel.send_signal(signal.SIGKILL)
+            kernel.wait()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "True"
+    assert len(asked) == rows
+    assert sum(asked.values()) - rows <= kills * concurrency
+
+
+def test_a_recording_serves_rows_as_it_serves_runs(tmp_path: Path) -> None:
+    frame, path = frame_of("a", "b", "c"), tmp_path / "rows.jsonl"
+    agent = critic()
+    with recording(path):
+        map_frame(agent, frame, "{review}").wait()
+    agent.model = "scripted"  # no key and no server from now on
+    with recording(path, speed=0):
+        out = map_frame(agent, frame, "{review}").wait()
+    assert list(out["final_output"]) == ["<a>", "<b>", "<c>"]
+    assert set(out["source"]) == {"recording"}
+    with recording(path, mode="replay"):
+        out = map_frame(agent, frame_of("a", "new"), "{review}").wait()
+    assert list(out["status"]) == ["done", "failed"]
+    assert out["error_type"][1] == RecordingError.__name__
+
+
+def test_a_budget_that_is_used_up_goes_on_with_a_higher_one(tmp_path: Path) -> None:
+    from agentstream import Limits
+    from agentstream.testing import turn
+
+    usage = {"input_tokens": 50, "output_tokens": 50}
+    agent = critic(lambda request: turn("Hi", usage=usage))
+    frame, path = frame_of(*map(str, range(20))), tmp_path / "rows.sqlite"
+    with pytest.raises(RowError, match="budget"):
+        map_frame(agent, frame, "{review}", checkpoint=path, limits=Limits(tokens=1000)).wait()
+    out = map_frame(agent, frame, "{review}", checkpoint=path, limits=Limits(tokens=1500)).wait()
+    assert set(out["status"]) == {"done"}
+    assert len(agent.model.requests) == 20
