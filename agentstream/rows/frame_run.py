@@ -75,6 +75,16 @@ class FrameRun:
         Asks them.
     gate : Gate or None
         What requests wait for.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from agentstream import Agent, map_frame
+    >>> from agentstream.testing import ScriptedModel
+    >>> agent = Agent(name="Critic", model=ScriptedModel(["Fine."], loop=True))
+    >>> run = map_frame(agent, pd.DataFrame({"review": ["Good.", "Bad."]}), "{review}")
+    >>> [row.status for row in run], run
+    (['done', 'done'], <FrameRun, over: 2 done, 0 failed, 0 waiting>)
     """
 
     def __init__(self, source: Source, pool: Pool, gate: Gate | None) -> None:

@@ -42,6 +42,11 @@ class RowResult:
         Of the row in the frame, from 0; of the first of several that ask the same.
     index : object
         Of the row in the frame's index.
+
+    Examples
+    --------
+    >>> RowResult(b"key", "done", ("good",)).values
+    ('good',)
     """
 
     key: bytes
@@ -60,7 +65,13 @@ class RowResult:
     index: Any = None
 
     def source_at(self, position: int) -> Source:
-        """The source of the row at a position; equal rows are asked once."""
+        """The source of the row at a position; equal rows are asked once.
+
+        Parameters
+        ----------
+        position : int
+            Of this row, or of one that asks the same.
+        """
         is_twin = self.source == "asked" and position != self.position
         return "equal row" if is_twin else self.source
 
@@ -69,6 +80,19 @@ class RowError(AgentsException):
     """Rows were not asked, because one failed or all would.
 
     The rows that were asked are in the run's `frame`, and in the checkpoint.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from agentstream import Agent, map_frame
+    >>> from agentstream.testing import ScriptedModel, http_error
+    >>> agent = Agent(name="Critic", model=ScriptedModel([http_error(401)]))
+    >>> run = map_frame(agent, pd.DataFrame({"review": ["Good."]}), "{review}")
+    >>> try:
+    ...     run.wait()
+    ... except RowError as error:
+    ...     print(str(error)[:43])
+    No row can be asked: AuthenticationError: E
     """
 
 
