@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from ..printable import write_text
+from .cells import remember_shown
 from .chat_turn import ChatTurn, PastTurn
 from .terminal import TerminalView
 
@@ -33,6 +34,7 @@ class ChatTerminal:
 
         write_text("".join(f"> {line}".rstrip() + "\n" for line in shown(turn.asked).splitlines()))
         self._answer = TerminalView(turn.trace, asks=False)
+        remember_shown(turn.result)
 
     def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:
         """Write what is new; where the turn waits, that as well."""

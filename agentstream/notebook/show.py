@@ -183,7 +183,7 @@ class ShownText(Shown[Result]):
     def __init__(self, source: Source, *, table: bool = False, timeline: bool = False) -> None:
         self.source = source
         self._extras = {"table": table, "timeline": timeline}
-        self._view = TerminalView(source.trace)
+        self._view = TerminalView(source.trace, whole_lines=True)  # until it is read
         self._closed = self._is_read = False
         if not source.foreign:
             remember_shown(source.result)
@@ -224,6 +224,9 @@ class ShownText(Shown[Result]):
     def _reading(self) -> Iterator[None]:
         """The run is read: its end is written, and its error raised."""
         self._is_read, is_raised = True, False
+        self._view.whole_lines = False
+        if not self.source.foreign:
+            remember_shown(self.source.result)
         try:
             yield
         except Exception:

@@ -29,10 +29,20 @@ class TerminalView:
         Where to write; standard output where not given.
     asks : bool
         Whether to write what was asked, where it is more than text.
+    whole_lines : bool
+        Whether only whole lines are written, as the program may write something in between.
     """
 
-    def __init__(self, trace: Trace, out: TextIO | None = None, *, asks: bool = True) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        out: TextIO | None = None,
+        *,
+        asks: bool = True,
+        whole_lines: bool = False,
+    ) -> None:
         self.trace = trace
+        self.whole_lines = whole_lines
         self.out = out or sys.stdout
         self.colour = self.out.isatty()
         self._version = -1
@@ -137,6 +147,8 @@ class TerminalView:
         new = part.text_from(start)
         if part.is_open and "\ud800" <= new[-1:] <= "\udbff":
             new = new[:-1]  # half a character, whose other half comes next
+        if self.whole_lines and part.is_open:
+            new = new[: new.rfind("\n") + 1]
         if not new:
             return
         if self._last != part.index:
@@ -144,6 +156,8 @@ class TerminalView:
             self._last = part.index
         self._written[part.index] = start + len(new)
         self._write(new, _DIM if part.kind == "reasoning" else "")
+        if self.whole_lines:
+            self._line()
 
     def _card(self, part: Part) -> None:
         if part.kind == "handoff":

@@ -126,6 +126,22 @@ def tick_label(time: float, step: float) -> str:
     return f"{seconds // 3600}:{seconds % 3600 // 60:02d} h"
 
 
+def running_label(seconds: float) -> str:
+    """Write how long something takes that goes on, as the page's clock does between two frames.
+
+    Examples
+    --------
+    >>> [running_label(s) for s in (0.04, 2.47, 75.2, 4000)]
+    ['0.0 s', '2.5 s', '1 min 15 s', '1 h 6 min']
+    """
+    if seconds < 59.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = int(seconds + 0.05)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def length_label(seconds: float) -> str:
     """Write how long something took.
 

@@ -447,8 +447,8 @@ def test_the_header_of_a_live_run_says_who_works_and_can_stop_it() -> None:
     trace.add(script.events[-2][1], script.now)
     html = cards.header(trace, live=True)
     said = text_of(html)
-    assert said.startswith("running · Guide · gpt-4o · turn 1 · 2.45 s · ")
-    assert "≈ 100 out" in said and "tokens/s" in said and said.endswith("Stop")
+    assert said.startswith("running · Guide · gpt-4o · turn 1 · 2.5 s · ≈ 100 tokens out · ")
+    assert "tokens/s" in said and said.endswith("Stop")
     assert '<button type="button" class="as-stop">' in html
     assert 'class="as-clock" role="timer" data-since="0.000"' in html
 
@@ -473,14 +473,27 @@ def test_hidden_reasoning_does_not_count_as_fast_writing() -> None:
     assert "10 tokens/s" in text_of(cards.header(trace, live=False))
 
 
-def test_a_completed_run_ends_without_a_line() -> None:
+def test_a_run_that_is_complete_or_was_stopped_ends_without_a_line() -> None:
     assert cards.ending(trace_of()) == cards.ending(trace_of(status="running")) == ""
+    stopped = trace_of(status="cancelled")
+    assert cards.ending(stopped) == ""
+    said = text_of(cards.header(stopped, live=False))
+    assert said.startswith("stopped · ")
+    assert "4.00 s" in said
+
+
+def test_a_clock_that_goes_on_is_written_as_the_page_writes_it() -> None:
+    trace = trace_of(status="running")
+    trace.ended, trace.now = None, 2.47
+    assert "2.5 s" in text_of(cards.header(trace, live=True))
+    working = tool(status="running", started=0.0)
+    assert ">1.0 s<" in cards.card(working, now=2.47)
 
 
 @pytest.mark.parametrize(
     ("status", "error", "said", "role"),
     [
-        ("cancelled", None, "Stopped after 4.00 s", "status"),
+        ("cancelled", "its event loop was closed", "Stopped: its event loop was closed", "status"),
         ("failed", "MaxTurnsExceeded: Max turns (3) exceeded", None, "alert"),
         ("failed", "it broke", "Failed: it broke", "alert"),
         ("paused", None, "Waiting for approval of delete", "status"),

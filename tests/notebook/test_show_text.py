@@ -54,8 +54,13 @@ def test_ipythons_terminal_writes_an_answer_once_however_it_is_shown() -> None:
         "for _ in show(poet, 'x'): pass\n",
         "print('#')",
         "r",
+        "print('#'); view = show(poet, 'x')",
+        "print('#'); await view",
+        "from agentstream import chat; c = chat(poet)",
+        "print('#'); await c.send('x')",
     )
-    assert [part.count("It rains.") for part in written.split("#\n")] == [0, 1, 1, 1, 1, 1, 1]
+    times = [part.count("It rains.") for part in written.split("#\n")]
+    assert times == [0, 1, 1, 1, 1, 1, 1, 0, 1, 1]
 
 
 def test_what_is_printed_after_a_run_in_the_background_begins_a_line() -> None:
@@ -63,12 +68,30 @@ def test_what_is_printed_after_a_run_in_the_background_begins_a_line() -> None:
         """
         async def main():
             view = show(poet, "x")
-            await asyncio.sleep(0.5)
+            while not view.result.is_complete:
+                await asyncio.sleep(0.05)
             print("next")
         asyncio.run(main())
         """
     )
     assert written == "Poet\nIt rains.\nnext\n"
+
+
+def test_a_run_in_the_background_writes_whole_lines_which_nothing_is_glued_to() -> None:
+    written = script(
+        """
+        lines = Agent(name="Poet", model=ScriptedModel(["one two\\nthree four five"], pace=Pace(20, 0)))
+        async def main():
+            view = show(lines, "x")
+            while not view.result.is_complete:
+                print("-")
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
+        asyncio.run(main())
+        """
+    )
+    told = [line for line in written.splitlines() if line != "-"]
+    assert told == ["Poet", "one two", "three four five"]
 
 
 def test_a_run_that_the_program_leaves_behind_ends_its_line() -> None:

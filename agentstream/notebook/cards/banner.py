@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...trace.scale import length_label
+from ...trace.scale import length_label, running_label
 from ..html import escape
 from .values import one_line
 
@@ -72,7 +72,7 @@ def header_inside(trace: Trace, *, live: bool) -> str:
         ("agent", f"<strong>{_agents(trace, live=live)}</strong>"),
         ("model", escape(_model(trace, live=live))),
         ("turn", _turns(trace, live=live)),
-        ("clock", _elapsed(trace)),
+        ("clock", _elapsed(trace, live=live)),
         ("tokens", _tokens(trace, live=live)),
         ("rate", _rate(trace, live=live)),
     ]
@@ -107,9 +107,11 @@ def _turns(trace: Trace, *, live: bool) -> str:
     return f"turn {count}" if live else f"{count} turn{'s' * (count != 1)}"
 
 
-def _elapsed(trace: Trace) -> str:
+def _elapsed(trace: Trace, *, live: bool) -> str:
     end = trace.now if trace.ended is None else trace.ended
-    return length_label(end - trace.started) if trace.timed and end > trace.started else ""
+    if not trace.timed or end <= trace.started:
+        return ""
+    return (running_label if live else length_label)(end - trace.started)
 
 
 def _tokens(trace: Trace, *, live: bool) -> str:
@@ -118,8 +120,11 @@ def _tokens(trace: Trace, *, live: bool) -> str:
     if not used["total"] and not pending:
         return ""
     about = "≈ " if pending else ""
+    written = f"{about}{used['output'] + pending:,}"
+    if not used["input"]:  # the provider tells at the end of a call
+        return f"{written} tokens out"
     cached = f" ({used['cached']:,} cached)" if used["cached"] else ""
-    return f"{used['input']:,} tokens in{cached}, {about}{used['output'] + pending:,} out"
+    return f"{used['input']:,} tokens in{cached}, {written} out"
 
 
 def _open_tokens(trace: Trace) -> int:
@@ -201,11 +206,9 @@ def ending(trace: Trace) -> str:
         return _failed(trace.error or "")
     if trace.status == "running" and trace.silence is not None:
         return _waiting(trace.silence)
-    if trace.status == "cancelled":
-        reason = f": {escape(one_line(trace.error, 500))}" if trace.error else ""
-        length = _elapsed(trace)
-        after = f" after {length}" if length else ""
-        return _line("stopped", f"<strong>Stopped</strong>{after}{reason}")
+    if trace.status == "cancelled" and trace.error:
+        # Of a run that a person stopped the header says so, and when.
+        return _line("stopped", f"<strong>Stopped</strong>: {escape(one_line(trace.error, 500))}")
     if trace.status == "paused":
         names = [one_line(part.name or part.kind, 60) for part in trace.waiting]
         shown = ", ".join(f"<code>{escape(name)}</code>" for name in names[:10])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...trace.parts import Part
-from ...trace.scale import length_label
+from ...trace.scale import length_label, running_label
 from ..html import escape
 from .values import one_line
 
@@ -91,7 +91,7 @@ def clock(part: Part, now: float | None = None) -> str:
     if part.is_open:
         begin = part.called if part.called is not None else part.started
         begin = part.run_started if part.run_started is not None else begin
-        shown = "" if now is None else length_label(max(now - begin, 0.0))
+        shown = "" if now is None else running_label(now - begin)
         return f'<span class="as-clock" role="timer" data-since="{begin:.3f}">{shown}</span>'
     took = duration(part)
     shown = length_label(took) if took > 0 else ""

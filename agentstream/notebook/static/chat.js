@@ -130,6 +130,15 @@ class Form {
     this.refresh();
   }
 
+  /** The kernel is gone, and nobody hears what is written here. */
+  lose() {
+    this.box.disabled = this.sendButton.disabled = true;
+    this.sendButton.hidden = false;
+    this.stopButton.hidden = true;
+    this.status.className = "as-is-refused";
+    this.status.textContent = "The kernel has stopped: run the cells again";
+  }
+
   grow() {
     this.box.style.height = "auto";
     if (this.box.scrollHeight) this.box.style.height = `${this.box.scrollHeight + 2}px`;
@@ -176,6 +185,8 @@ export default {
     const letGo = stickToEnd(talk);
     const hear = (message) => form.hear(message);
     const turn = () => form.turn();
+    talk.addEventListener("as-lost", () => form.lose());
+    talk.addEventListener("as-found", turn);
     const name = () => {
       talk.setAttribute("aria-label", `Conversation with ${model.get("speaker")}`);
       form.refresh();

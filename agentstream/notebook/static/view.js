@@ -82,6 +82,8 @@ const BUSY_AFTER = 2000; // milliseconds
 const FIRST_PATIENCE = 1000;
 const HIDDEN_AFTER = 500; // a view that is scrolled past, or rendered anew, is no news
 const NEARLY_IN_SIGHT = "200px";
+const NO_KERNEL = new Set(["dead", "autorestarting", "restarting"]);
+const SNAPSHOT_WITHIN = 10000;
 
 /**
  * The page's data of each run, shared by all views of it.
@@ -116,6 +118,16 @@ class Store {
     document.addEventListener("visibilitychange", this.look);
     window.addEventListener("pagehide", this.leave);
     window.addEventListener("pageshow", this.look);
+    this.keepOpen = () => {
+      if (!model.get("live")) for (const view of this.views) view.keepOpen();
+    };
+    model.on("change:live", this.keepOpen);
+    // Jupyter's widget manager has let go of the kernel; one that is there after all answers.
+    this.loseKernel = () => {
+      for (const view of this.views) view.lose();
+      this.ask();
+    };
+    model.on("comm_live_update", this.loseKernel);
     this.takeKeyframe();
     this.ask();
     this.look();
@@ -124,6 +136,7 @@ class Store {
   take(frame) {
     if (!Array.isArray(frame.ops)) return;
     if (frame.key) this.stopAsking();
+    for (const view of this.views) if (view.isLost) view.find();
     if (frame.key && frame.n <= this.page.n && this.page.n >= 0) return;
     if (typeof frame.t === "number") {
       this.runTime = frame.t;
@@ -176,6 +189,15 @@ class Store {
     this.model.off("change:keyframe", this.takeKeyframe);
     this.model.off("msg:custom", this.hear);
     this.model.off("change:live", this.endGrowth);
+    this.model.off("change:live", this.keepOpen);
+    this.model.off("comm_live_update", this.loseKernel);
+  }
+
+  /** Whether the kernel's process has ended, or begins anew, as far as the front end says. */
+  hasNoKernel() {
+    const manager = this.model.widget_manager;
+    if (!manager || !("kernel" in manager)) return false;
+    return !manager.kernel || NO_KERNEL.has(manager.kernel.status);
   }
 
   /** Seconds since the start of the run, as the kernel's clock has it. */
@@ -309,7 +331,48 @@ class View {
     element.remove();
   }
 
+  /** Open in the snapshot, which takes this view's place, what a person has opened here. */
+  keepOpen() {
+    const open = openDetails(this.root);
+    const place = this.root.closest(".jp-OutputArea-child");
+    if (!place || open.every((one) => one === null)) return;
+    const area = place.parentElement;
+    const at = [...area.children].indexOf(place);
+    const watcher = new MutationObserver(() => {
+      const snapshot = area.children[at]?.querySelector(".as-snapshot");
+      if (!snapshot) return;
+      watcher.disconnect();
+      restoreDetails(snapshot, open);
+    });
+    watcher.observe(area, { childList: true, subtree: true });
+    setTimeout(() => watcher.disconnect(), SNAPSHOT_WITHIN);
+  }
+
+  /** Say that the run goes on no more: its kernel is gone, and nobody else will say so. */
+  lose() {
+    this.isLost = true;
+    for (const clock of this.root.querySelectorAll("[data-since]")) clock.removeAttribute("data-since");
+    for (const one of this.root.querySelectorAll(".as-stop, .as-approval")) one.remove();
+    const open = ".as-is-running, .as-is-in_progress, .as-is-paused, .as-is-awaiting_approval";
+    for (const one of this.root.querySelectorAll(open)) {
+      one.classList.remove("as-is-running", "as-is-in_progress", "as-is-paused", "as-is-awaiting_approval");
+      one.classList.add("as-is-cancelled");
+      const state = one.querySelector(".as-state");
+      if (state) state.textContent = "kernel stopped";
+    }
+    this.root.dispatchEvent(new CustomEvent("as-lost", { bubbles: true }));
+  }
+
+  /** The kernel is there after all. */
+  find() {
+    this.isLost = false;
+    this.rebuild();
+    this.root.dispatchEvent(new CustomEvent("as-found", { bubbles: true }));
+  }
+
   onPress(event) {
+    const details = event.target.closest?.("summary")?.parentElement;
+    if (details) details.byReader = true;
     const button = event.target.closest?.("button");
     if (!button || !this.root.contains(button)) return;
     const names = ["stop", "approve", "always", "reject"];
@@ -331,6 +394,7 @@ class View {
   }
 
   tick() {
+    if (!this.isLost && this.store.hasNoKernel()) this.lose();
     if (!this.store.model.get("live") || !this.root.isConnected) return;
     const now = this.store.now();
     for (const clock of this.root.querySelectorAll(".as-clock[data-since]")) {
@@ -392,12 +456,14 @@ function dress(element, attributes) {
 /** Which blocks a person opened or closed, by their order; the kernel's own choice is not kept. */
 function openDetails(element) {
   const all = [...element.querySelectorAll("details")];
-  return all.map((one) => ("asMade" in one && one.open !== one.asMade ? one.open : null));
+  return all.map((one) => (one.byReader || ("asMade" in one && one.open !== one.asMade) ? one.open : null));
 }
 
 function restoreDetails(element, open) {
   [...element.querySelectorAll("details")].forEach((one, at) => {
-    if (open[at] !== null && open[at] !== undefined) one.open = open[at];
+    if (open[at] === null || open[at] === undefined) return;
+    one.open = open[at];
+    one.byReader = true;
   });
 }
 
