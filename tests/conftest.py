@@ -92,3 +92,9 @@ def no_key_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+
+
+@pytest.fixture(autouse=True)
+def every_warning_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test hear a warning that is given once, though another test has heard it."""
+    monkeypatch.setattr("agentstream.warn_once._seen", set())

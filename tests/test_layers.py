@@ -32,6 +32,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "keywords",
         "printable",
         "redaction",
+        "warn_once",
         "watchers",
     ),
     ("displays",),

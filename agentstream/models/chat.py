@@ -30,6 +30,7 @@ from .retry_client import ClientRetries
 from .retry_watch import connection_error
 from .server_error import error_in, no_stream
 from .transport import StreamedBody, open_stream
+from .unsent_settings import unsent_in_chat
 from .wire import SSESplitter, parse_json
 
 if TYPE_CHECKING:
@@ -263,6 +264,8 @@ class OpenAIChatCompletionsModel(Model):
         return arguments
 
     def _check_features(self, request: ModelRequest) -> None:
+        for what, instead in unsent_in_chat(request.settings):
+            self._policy.leave_out(what, f"It is left out. {instead}")
         kept = {
             "previous_response_id": request.previous_response_id,
             "conversation_id": request.conversation_id,

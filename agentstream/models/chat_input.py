@@ -13,12 +13,12 @@ A model's message and the calls that follow it are one message, since they were 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UserError
+from ..warn_once import warn_once
 from .chat_content import answer_fields, content_parts, is_answer, tool_content
 from .reasoning_content_replay import (
     ReasoningContentReplayContext,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ReplayPolicy", "chat_messages"]
 
-logger = logging.getLogger(__name__)
 
 _ROLES: Final = ("user", "system", "developer", "assistant")
 _HOW_OUT: Final = (
@@ -70,7 +69,7 @@ class ReplayPolicy:
         """
         if self.strict:
             raise UserError(what)
-        logger.warning("%s %s Pass strict_feature_validation=True to get an error.", what, instead)
+        warn_once(f"{what} {instead} Pass strict_feature_validation=True to get an error.")
 
     def reasoning_fields(self, item: Mapping[str, Any]) -> dict[str, str]:
         """The fields of an assistant's message that bring this reasoning back."""

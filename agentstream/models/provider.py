@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from ..errors import UserError
 from ..model_settings import default_model_name
 from ..unprinted import Unprinted, unprinted
+from ..warn_once import warn_without_effect
 from .account import (
     Account,
     check_choice,
@@ -64,7 +65,7 @@ class OpenAIProvider(ModelProvider):
     buffer_streamed_tool_calls : bool
         Chat Completions only: deliver a streamed tool call when it is whole.
     websocket_base_url, use_responses_websocket, agent_registration, responses_websocket_options
-        Accepted for programs written for the SDK; requests go by HTTP.
+        Accepted for programs written for the SDK; requests go by HTTP, and a warning says so once.
 
     Raises
     ------
@@ -103,6 +104,13 @@ class OpenAIProvider(ModelProvider):
                 "Don't provide api_key, base_url, websocket_base_url, organization, or project if "
                 "you provide openai_client"
             )
+        given = {
+            "websocket_base_url": websocket_base_url and "...",
+            "use_responses_websocket": use_responses_websocket,
+            "agent_registration": agent_registration,
+            "responses_websocket_options": responses_websocket_options,
+        }
+        warn_without_effect("OpenAIProvider", given, "requests go by HTTP, to base_url.")
         self._client = openai_client
         self._responses = default_api() == "responses" if use_responses is None else use_responses
         self._strict = strict_feature_validation
@@ -200,7 +208,7 @@ class MultiProvider(ModelProvider):
         model's name, as gateways such as OpenRouter have it.
     openai_use_responses_websocket, openai_websocket_base_url, openai_agent_registration,
     openai_responses_websocket_options
-        Accepted for programs written for the SDK; requests go by HTTP.
+        Accepted for programs written for the SDK; requests go by HTTP, and a warning says so once.
 
     Examples
     --------
@@ -242,6 +250,9 @@ class MultiProvider(ModelProvider):
             organization=openai_organization,
             project=openai_project,
             use_responses=openai_use_responses,
+            use_responses_websocket=openai_use_responses_websocket,
+            agent_registration=openai_agent_registration,
+            responses_websocket_options=openai_responses_websocket_options,
             strict_feature_validation=openai_strict_feature_validation,
             buffer_streamed_tool_calls=openai_buffer_streamed_tool_calls,
         )

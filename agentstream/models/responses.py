@@ -9,6 +9,7 @@ from openai.types.responses import Response
 from ..errors import ModelBehaviorError, UserError
 from ..items import ModelResponse
 from ..usage import usage_of
+from ..warn_once import warn_once
 from . import validators
 from .base import Model
 from .batches import InBatches
@@ -17,6 +18,7 @@ from .request import ModelRequest, responses_arguments
 from .responses_stream import AnswerStream, response_failure, when_made
 from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from .retry_client import ClientRetries
+from .unsent_settings import unsent_in_responses
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -168,6 +170,8 @@ class OpenAIResponsesModel(Model):
         return advice_for(request)
 
     def _arguments(self, request: ModelRequest) -> dict[str, Any]:
+        for what, instead in unsent_in_responses(request.settings):
+            warn_once(f"{what} {instead}".rstrip())
         arguments = responses_arguments(
             request, self.model, model_is_explicit=self._model_is_explicit
         )

@@ -24,6 +24,7 @@ from ..models.provider import MultiProvider
 from ..run_context import RunContextWrapper, TContext
 from ..settings_dict import as_settings
 from ..tool_output import MAX_CHARACTERS
+from ..warn_once import NO_TRACES, warn_without_effect
 
 if TYPE_CHECKING:
     from ..agent import Agent
@@ -284,6 +285,9 @@ _FUNCTIONS = (
 )
 
 
+_ABOUT_TRACES = ("tracing", "trace_id", "group_id", "trace_metadata")
+
+
 @suggesting_init
 @dataclass
 class RunConfig:
@@ -305,9 +309,10 @@ class RunConfig:
         Makes that message.
     input_guardrails, output_guardrails : list or None
         Beside those of the agents.
-    tracing_disabled, tracing, trace_include_sensitive_data, workflow_name, trace_id, group_id, \
-trace_metadata
-        Accepted for the SDK's programs; agentstream sends no traces anywhere.
+    tracing_disabled, trace_include_sensitive_data
+        agentstream sends no traces anywhere, whatever they say.
+    tracing, workflow_name, trace_id, group_id, trace_metadata
+        Accepted for the SDK's programs; a warning says once that they have no effect.
     session_input_callback : callable or None
         Combines the session's items with the new input.
     call_model_input_filter : callable or None
@@ -393,6 +398,10 @@ trace_metadata
 
             self.session_settings = settings_from(session)
         self._check()
+        about = {name: getattr(self, name) for name in _ABOUT_TRACES}
+        if self.workflow_name != "Agent workflow":
+            about["workflow_name"] = self.workflow_name
+        warn_without_effect("RunConfig", about, NO_TRACES)
         if self.sandbox is not None:
             raise UserError(
                 "agentstream has no sandboxes; run this program with the OpenAI Agents SDK."

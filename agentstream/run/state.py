@@ -30,6 +30,7 @@ from ..items import (
 )
 from ..run_context import RunContextWrapper, TContext
 from ..trace import Trace
+from ..warn_once import NO_TRACES, warn_without_effect
 from ..watchers import Watchers
 from .config import DEFAULT_MAX_TURNS, ReasoningItemIdPolicy
 
@@ -363,6 +364,8 @@ class RunState(Generic[TContext, TAgent]):
         """
         from .state_json import state_to_json
 
+        about = {"include_tracing_api_key": include_tracing_api_key}
+        warn_without_effect("RunState.to_json", about, f"no key is ever written; {NO_TRACES}")
         return state_to_json(self, context_serializer, strict_context)
 
     def to_string(
@@ -373,7 +376,11 @@ class RunState(Generic[TContext, TAgent]):
         include_tracing_api_key: bool = False,
     ) -> str:
         """The state as JSON text; parameters as in `to_json`."""
-        state = self.to_json(context_serializer=context_serializer, strict_context=strict_context)
+        state = self.to_json(
+            context_serializer=context_serializer,
+            strict_context=strict_context,
+            include_tracing_api_key=include_tracing_api_key,
+        )
         return json.dumps(state, ensure_ascii=False)
 
     @staticmethod
