@@ -149,8 +149,11 @@ def _host(url: str) -> str | None:
         parts.port  # noqa: B018 -- raises on what is no number
     except ValueError:
         return None
-    return None if parts.username is not None or "%" in host else host or None
+    return host if parts.username is None and _HOST.match(host) else None
 
+
+# Letters of any script; an address of version 6 in colons.
+_HOST = re.compile(r"(?:[\w.-]+|[0-9a-f:.]+)\Z", re.IGNORECASE)
 
 # What browsers read as dots, after https://www.unicode.org/reports/tr46/
 _DOTS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")

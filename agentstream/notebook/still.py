@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,11 @@ _DEEPEST = 6
 _MOST_ASKED = 60
 _TAG = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?:|mailto:)[^\s<>]+>)")
 _IMAGE = re.compile(r"!(?=\[)")
-_ADDRESS = re.compile(r"(\]\(\s*<?|\]:\s*<?|<)(?=[^\s<>()]*[:&]|[/\\])([^\s<>()]*)")
+# Where Markdown has the address of a link; a name alone is that of a file beside, or code: a[0](x).
+_ANGLED = re.compile(r"(\][(:][\s>]*<)([^<>\n]*)")
+_ADDRESS = re.compile(r"(\][(:][\s>]*|<)(?=[^\s<>()]*[:&/\\%])([^\s<>()]*)")
+_BARE = re.compile(r"(?:(?<=<)https?://[^\s<>]+(?=>))|(https?:)(//[^\s<]*)", re.IGNORECASE)
+_ENTITY = re.compile(r"&#?\w+;")
 _FENCE = re.compile(r"(`{3,}|~{3,})[^`]*\Z")
 _ACTED_ON = frozenset("dot geojson graphviz latex math mermaid plantuml stl tex topojson".split())
 _PART = "\u200b"
@@ -158,14 +163,29 @@ def _defused(lines: list[str]) -> list[str]:
 
 def _apart(text: str) -> str:
     """Part what would be a tag, an image or a link to elsewhere than the web."""
-    text = _IMAGE.sub("!" + _PART, _TAG.sub("<" + _PART, text))
-    return _ADDRESS.sub(_checked, text)
+    for address in (_ANGLED, _ADDRESS):
+        text = address.sub(_checked, text)
+    text = _BARE.sub(_checked_bare, text)
+    return _IMAGE.sub("!" + _PART, _TAG.sub("<" + _PART, text))
 
 
 def _checked(match: re.Match[str]) -> str:
-    if match[2].lower().startswith(("http://", "https://", "mailto:")):
+    """An address where Markdown has one for a link, or text that is none."""
+    opening, url = match[1], match[2]
+    if _may_be_clicked(url):
         return match[0]
-    return f"{match[1]}{_PART}{match[2]}" if safe_url(match[2]) is None else match[0]
+    return opening[0] + _PART + opening[1:].replace("<", "<" + _PART) + url
+
+
+def _checked_bare(match: re.Match[str]) -> str:
+    """An address in a text: of these, too, most viewers make links, up to a mark at their end."""
+    url = match[0].rstrip("'\"?!.,:*_~)]};`|")
+    return match[0] if match[1] is None or _may_be_clicked(url) else f"{match[1]}{_PART}{match[2]}"
+
+
+def _may_be_clicked(url: str) -> bool:
+    # A viewer reads entities and escapes before it makes an address of it.
+    return "\\" not in url and safe_url(_ENTITY.sub(lambda one: unescape(one[0]), url)) is not None
 
 
 # -- plain text --

@@ -8,11 +8,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import mistune
 import nh3
 import pytest
 from markdown_it import MarkdownIt
+from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from agentstream.notebook import snapshot as module
+from agentstream.notebook.html import safe_url
 from agentstream.notebook.snapshot import snapshot, style
 from agentstream.notebook.still import harmless
 from agentstream.trace.sources import fold
@@ -248,6 +251,105 @@ def test_hostile_names_are_code_in_markdown() -> None:
         tags, links = viewed(snapshot(trace)["text/markdown"])
         if tags or links:
             found[text] = (tags, links)
+    assert found == {}
+
+
+def by_nbconvert(text: str) -> str:
+    """As `nbconvert --to html` shows Markdown, with mistune and without cleaning."""
+    return str(markdown2html_mistune(text))
+
+
+def by_markdown_it(text: str) -> str:
+    """As CommonMark is read, by a viewer without any care."""
+    return str(VIEWER.render(text))
+
+
+def with_bare_addresses(text: str) -> str:
+    """As GitHub and JupyterLab read it: bare addresses are links, too."""
+    plugins = ["url", "table", "strikethrough", "task_lists", "footnotes"]
+    return str(mistune.create_markdown(escape=False, plugins=plugins)(text))
+
+
+RENDERERS = [by_nbconvert, by_markdown_it, with_bare_addresses]
+NO_TARGETS = (
+    "http://localhost:8888/api/shutdown",
+    "http://127.0.0.1/x",
+    "http://127.1/x",
+    "http://0x7f000001/",
+    "http://2130706433/",
+    "http://[::1]:8888/",
+    "http://192.168.1.1/admin",
+    "http://169.254.169.254/latest/meta-data/",
+    "https://www.wikipedia.org@evil.example/",
+    "https://www.wikipedia.org&#x40;evil.example/",
+    "https://www.wikipedia.org&commat;evil.example/",
+    "https://www.wikipedia.org\\@evil.example/",
+    'https://ok.example"/../../files/x',
+    "https://ok.example'onclick='x",
+    "https:/ok.example/",
+    "http:relative",
+    "/api/shutdown",
+    "//evil.example/",
+    "javascript:alert(1)",
+)
+LINKS = (
+    "[x]({})", "[x](<{}>)", "[x](\n{})", "> [x](\n> {})", "- [x](\n  {})", "[x][y]\n\n[y]: {}",
+    "[x][y]\n\n[y]:\n  {} 'title'", "> [y]:\n> {}\n\n[y]", "<{}>", "see {} there", "({})", "**{}**",
+    "[y]({} \"title\")", "| a |\n|---|\n| {} |",
+)  # fmt: skip
+
+
+class Rendered(HTMLParser):
+    """What a renderer made: elements, links, and attributes that a browser acts on."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.acted_on: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name == "href" and not (value or "").startswith("#"):  # a heading's, a footnote's
+                self.links.append(value or "")
+            elif name == "style" and re.match(r"text-align: ?\w+\Z", value or ""):
+                continue  # a column of a table
+            elif name in ("src", "srcset", "style") or name.startswith("on"):
+                self.acted_on.append(name)
+
+    def bad_links(self) -> list[str]:
+        """Those that lead elsewhere than to the web, or to a file beside."""
+        return [url for url in self.links if safe_url(url) is None and not re.match(r"\w+\Z", url)]
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+@pytest.mark.parametrize("link", LINKS)
+def test_only_addresses_that_may_be_clicked_are_links_in_any_renderer(
+    render: Any, link: str
+) -> None:
+    made = {url: Rendered(render(harmless(link.format(url)))).bad_links() for url in NO_TARGETS}
+    assert {url: bad for url, bad in made.items() if bad} == {}
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_addresses_of_the_web_stay_links(render: Any) -> None:
+    for url in ("https://ok.example/a?b=c&d=e#f", "https://en.wikipedia.org/wiki/A_(b)"):
+        for link in ("[x]({})", "<{}>", "[x][y]\n\n[y]: {}"):
+            assert Rendered(render(harmless(link.format(url)))).links == [url]
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_hostile_markdown_is_harmless_in_any_renderer(render: Any) -> None:
+    found = {}
+    allowed = {*MADE.split(), "div", "span", "sup", "section", "thead", "input"}
+    for text in [*OWN_PAYLOADS, *dompurify_payloads()]:
+        markdown = snapshot(trace_of(part("text", "message", text=text)))["text/markdown"]
+        made = Rendered(render(markdown))
+        if made.tags - allowed or made.bad_links() or made.acted_on:
+            found[text] = (made.tags - allowed, made.bad_links(), made.acted_on)
     assert found == {}
 
 
