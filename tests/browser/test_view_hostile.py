@@ -257,3 +257,48 @@ def test_a_script_that_does_run_would_be_seen(notebook: Notebook) -> None:
     assert "https://evil.example/x.png" in wrong["away"][0]
     reasons = {one.partition(":")[0] for bad in wrong.values() for one in bad if type(bad) is list}
     assert reasons == {"onerror", "source", "target", "style", "position"}
+
+
+FRAME = r"""
+from agentstream.testing import say
+
+TEX = [
+    r"$\href{/api/shutdown}{press}$",
+    r"\(\href{javascript:alert(1)}{x}\)",
+    r"$$\rule{9999em}{9999em}$$",
+    r"\[\def\a{\a\a}\a\]",
+    r"\begin{equation}x\end{equation}",
+    "<b>$x$</b>",
+]
+
+@function_tool
+def look(x: str) -> str:
+    "Look."
+    return x
+
+calls = [call("look", x=one) for one in TEX]
+model = ScriptedModel([turn(*calls, *map(say, TEX)), "x"])
+result = await Runner.run(Agent(name=TEX[0], tools=[look], model=model), TEX[0])
+result.to_frame("TABLE")
+"""
+
+
+@pytest.mark.parametrize("table", ["items", "spans", "events"])
+def test_a_table_of_a_run_is_not_typeset_and_shows_its_text(opened: Any, table: str) -> None:
+    notebook = opened(SETUP, _frame(table), TYPESET)
+    notebook.run(0, 1, 2)
+    # What pandas makes of a table that nobody has told is typeset: so MathJax is there and done.
+    until(lambda: notebook.area(2).locator("mjx-container").count() >= 1, "MathJax has worked")
+    area = notebook.area(1)
+    assert area.locator("table").count() == 1
+    assert area.locator("mjx-container, .MathJax, math, a").count() == 0
+    if table == "items":
+        assert r"$\href{/api/shutdown}{press}$" in notebook.text(1)
+    assert (notebook.watch.away, notebook.watch.dialogs) == ([], [])
+
+
+TYPESET = "from IPython.display import HTML\nHTML('<table><tr><td>$x^2$</td></tr></table>')"
+
+
+def _frame(table: str) -> str:
+    return FRAME.replace("TABLE", table)

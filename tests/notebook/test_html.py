@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentstream import Agent, function_tool
 from agentstream.notebook.highlight import code_block, json_block
 from agentstream.notebook.html import escape, image, link, safe_url, sanitise
 from agentstream.notebook.markdown import MarkdownStream, render
 from agentstream.printable import clean_text
+from agentstream.trace.timeline import Timeline
+from tests.notebook.cards_audit import every_kind, trace_of
 from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads, faults
 
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(30)).decode()
@@ -327,3 +330,66 @@ def test_in_chromium_the_watch_sees_a_script_that_does_run(page: Any) -> None:
     found = page.evaluate(INSPECT)
     assert found["ran"] == ["alert1"]
     assert len(found["bad"]) == 2
+
+
+def hostile_pictures() -> Iterator[str]:
+    """Every picture of a run in which all names and texts are hostile."""
+    for text in [*OWN_PAYLOADS, *dompurify_payloads()[::7]]:
+        parts = every_kind(text)
+        trace = trace_of(*parts.values(), agents=(text, "b"), status="failed", error=text)
+        trace.name = text
+        yield Timeline(trace).svg()
+        other = Agent[Any](name=f"other {text}", handoff_description=text)
+        agent = Agent[Any](name=text, handoffs=[other], tools=[_tool_named("work", text)])
+        yield agent.graph().svg()
+
+
+def _tool_named(name: str, description: str) -> Any:
+    def work(x: str) -> str:
+        return x
+
+    return function_tool(work, name_override=name, description_override=description)
+
+
+@pytest.mark.timeout(300)
+def test_in_chromium_a_picture_opened_by_itself_runs_nothing_and_asks_for_nothing(
+    page: Any,
+) -> None:
+    pictures = list(hostile_pictures())
+    requests: list[str] = []
+    dialogs: list[str] = []
+    shown = {"at": 0}
+
+    def answer(route: Any) -> None:
+        if route.request.url.startswith("http://picture.test/"):
+            body = pictures[shown["at"]]
+            route.fulfill(body=body, content_type="image/svg+xml; charset=utf-8")
+        else:
+            route.abort()
+
+    page.route("**/*", answer)
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.add_init_script(WATCH)
+    bad = []
+    for at in range(len(pictures)):
+        shown["at"] = at
+        page.goto(f"http://picture.test/{at}.svg")
+        bad += page.evaluate(
+            """() => {
+              const root = document.documentElement, found = [...window.ran];
+              if (root.tagName !== "svg" || document.querySelector("parsererror"))
+                found.push("no picture: " + root.textContent.slice(0, 200));
+              for (const one of document.querySelectorAll("*")) {
+                if (/^(script|foreignObject|a|image|use|animate|set|iframe|handler)$/i.test(one.tagName))
+                  found.push(one.outerHTML);
+                for (const {name, value} of one.attributes)
+                  if (/^on|href$|^src/.test(name)
+                      || (name !== "aria-label" && /url\\((?!#)/.test(value))) found.push(name + value);
+              }
+              return found;
+            }"""
+        )
+    away = [url for url in requests if not url.startswith("http://picture.test/")]
+    assert (bad, dialogs, away) == ([], [], [])
+    assert len(pictures) > 200
