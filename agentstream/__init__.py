@@ -198,6 +198,10 @@ if TYPE_CHECKING:
     from .recording import (
         recording,
     )
+    from .rows.estimate import (
+        Estimate,
+        estimate,
+    )
     from .rows.frame_run import (
         FrameRun,
     )
@@ -356,6 +360,7 @@ __all__ = [
     "CustomSpanData",
     "DynamicPromptFunction",
     "Environment",
+    "Estimate",
     "FileSearchTool",
     "FrameRun",
     "FunctionSpanData",
@@ -518,6 +523,7 @@ __all__ = [
     "default_tool_error_function",
     "dispose_resolved_computers",
     "enable_verbose_stdout_logging",
+    "estimate",
     "flush_traces",
     "function_span",
     "function_tool",

@@ -60,6 +60,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("notebook",),
     ("recorded_items", "recorded_run", "recording"),
     ("rows",),
+    ("pandas",),
     ("batch",),
     ("testing",),
     ("homes", "__init__"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -51,6 +51,8 @@ class Source:
         What to do with results of another agent or prompt.
     label : str
         Of the agent, where several share the checkpoint.
+    back : callable
+        Makes a frame of the library that the rows came from.
     """
 
     index: Any
@@ -59,6 +61,7 @@ class Source:
     open_checkpoint: Callable[[], Checkpoint | None]
     on_change: OnChange
     label: str = ""
+    back: Callable[[DataFrame], Any] = lambda frame: frame
 
 
 class FrameRun:
@@ -96,6 +99,8 @@ class FrameRun:
         self._planned = False
         self._began: float | None = None
         self._over: float | None = None
+        self._display: Callable[[], None] | None = None
+        """Shows the bar in the cell, in a notebook."""
 
     # -- what a user sees --------------------------------------------------------------------------
 
@@ -160,11 +165,9 @@ class FrameRun:
     def progress(self) -> Progress:
         """How far it is."""
         plan, pool, now = self._plan, self._pool, self._over or time.monotonic()
-        status = Counter(
-            plan.results[key].status if key in plan.results else "waiting" for key in plan.keys
-        )
+        status = plan.counts
         rows = len(self)
-        recent = [at for at in pool.times[-200:] if at > now - 30]
+        recent = [at for at in pool.times if at > now - 30]
         rate = len(recent) / max(now - recent[0], 0.1) if len(recent) > 1 else 0.0
         left = rows - status["done"] - status["failed"]
         return Progress(
@@ -180,6 +183,13 @@ class FrameRun:
             left=left / rate if rate and left else (0.0 if not left else math.nan),
             reason="" if self._gate is None else self._gate.state().reason,
         )
+
+    def last_errors(self) -> list[RowResult]:
+        """The last rows that failed, the newest first."""
+        return [
+            replace(result, index=self._source.index[result.position])
+            for result in reversed(self._pool.errors)
+        ]
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have a function called whenever a row has ended, and at the end.
@@ -250,6 +260,12 @@ class FrameRun:
         doing = "over" if self.is_complete else "going on" if self._task else "not begun"
         return f"<FrameRun, {doing}: {at.done} done, {at.failed} failed, {at.waiting} waiting>"
 
+    def _ipython_display_(self) -> None:
+        if self._display is None:
+            sys.stdout.write(f"{self!r}\n")
+        else:
+            self._display()
+
     # -- how it goes on ----------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -313,7 +329,8 @@ class FrameRun:
         ]
         if len(positions) != len(index):
             index = index[list(positions)]
-        return output_frame(index, self._source.columns, results, positions)
+        frame = output_frame(index, self._source.columns, results, positions)
+        return self._source.back(frame)
 
 
 async def _next(rows: AsyncIterator[RowResult]) -> RowResult:

@@ -10,9 +10,11 @@ from ..errors import UserError
 from ..models.gate.gate import Gate
 from ..models.recorded.active import active
 from ..run.config import DEFAULT_MAX_TURNS, RunConfig
+from .bar import attach
 from .checkpoint import Checkpoint
 from .columns import Columns
 from .frame_run import FrameRun, Source
+from .frames import as_pandas
 from .key import agent_request
 from .limits import Limits
 from .plan import OnChange, Plan
@@ -43,6 +45,7 @@ def map_frame(
     concurrency: int = 256,
     tries: int = 2,
     keep: Literal["runs"] | None = None,
+    progress: bool | None = None,
 ) -> FrameRun:
     """Run an agent for each row of a frame, in the background; no row is lost.
 
@@ -53,8 +56,8 @@ def map_frame(
     ----------
     agent : Agent
         Run whole for each row: its tools, handoffs, guardrails and output type count.
-    frame : pandas.DataFrame
-        The rows.
+    frame : DataFrame
+        The rows: of pandas, and with `narwhals` also of polars, pyarrow and others.
     prompt : str or callable or sequence
         A format string over the columns (``"Classify: {review}"``), the name of a column, a
         function of the row (a dict), or a prompt for each row; a prompt is a text or a list of
@@ -81,6 +84,8 @@ def map_frame(
         limit (429) uses up none.
     keep : {"runs"}, optional
         Keep every row's run, for `FrameRun.runs`; else memory stays flat.
+    progress : bool or None
+        Whether to show a bar; None: in a notebook, and where standard error is a terminal.
 
     Returns
     -------
@@ -106,14 +111,14 @@ def map_frame(
     1          bad   done      asked
     2         good   done  equal row
     """
-    _check(agent, frame, on_error, on_change, concurrency, tries)
+    _check(agent, on_error, on_change, concurrency, tries)
     budget, gate = Limits.of(limits)
     config = RunConfig.of(run_config)
     if config.gate is None and gate is not None:
         config = replace(config, gate=gate)
     elif config.gate is not None:
         gate = config.gate if isinstance(config.gate, Gate) else gate
-    frame = frame.copy(deep=False)
+    frame, back = as_pandas(frame)
     columns = Columns(agent.output_type)
     prompts = Prompts(frame, prompt)
     pool = Pool(
@@ -132,23 +137,19 @@ def map_frame(
         lambda: agent_request(agent, config, context),
         lambda: None if checkpoint is None else Checkpoint(checkpoint),
         on_change,
+        back=back,
     )
     run = FrameRun(source, pool, gate)
+    attach(run, progress)
     run.start()
     return run
 
 
-def _check(
-    agent: Any, frame: Any, on_error: str, on_change: str, concurrency: int, tries: int
-) -> None:
+def _check(agent: Any, on_error: str, on_change: str, concurrency: int, tries: int) -> None:
     from ..agent import Agent
 
     if not isinstance(agent, Agent):
         raise UserError(f"map_frame's first argument must be an Agent, got {type(agent).__name__}.")
-    if not all(hasattr(frame, name) for name in ("columns", "index", "iloc")):
-        raise UserError(
-            f"map_frame's second argument must be a pandas DataFrame, got {type(frame).__name__}."
-        )
     choices = (
         ("on_error", on_error, _ON_ERROR),
         ("on_change", on_change, get_args(OnChange)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -44,6 +44,8 @@ class Plan:
         How often a key was asked before.
     twins : dict of list of int
         The positions of further rows that ask the same.
+    counts : Counter
+        Rows by their status.
     """
 
     prompts: Prompts
@@ -56,6 +58,7 @@ class Plan:
     waiting: deque[bytes] = field(default_factory=deque)
     attempts: dict[bytes, int] = field(default_factory=dict)
     twins: dict[bytes, list[int]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
 
     async def make(
         self, request: Asked, checkpoint: Checkpoint | None, on_change: OnChange, label: str = ""
@@ -102,11 +105,14 @@ class Plan:
                 key, "failed", (), str(error), type(error).__name__, 0, position=position
             )
             self.keys.append(key)
-            self.first[key], self.results[key] = position, failed
+            self.first[key] = position
+            self.note(failed)
             return
         self.keys.append(key)
         if key in self.first:
             self.twins.setdefault(key, []).append(position)
+            if key in self.results:
+                self.counts[self.results[key].status] += 1
             return
         self.first[key] = position
         found = known.get(key)
@@ -114,7 +120,7 @@ class Plan:
             found = kept.get((self.prompts.values(position), self.repeat))
         if found is not None and found.status == "done":
             found.position, found.key = position, key
-            self.results[key] = found
+            self.note(found)
             return
         if found is not None:
             self.attempts[key] = found.attempts
@@ -156,8 +162,14 @@ class Plan:
         """Let keys wait again; their attempts count on."""
         for key in keys:
             result = self.results.pop(key)
+            self.counts[result.status] -= 1 + len(self.twins.get(key, ()))
             self.attempts[key] = result.attempts
             self.waiting.append(key)
+
+    def note(self, result: RowResult) -> None:
+        """Note what became of a key."""
+        self.results[result.key] = result
+        self.counts[result.status] += 1 + len(self.twins.get(result.key, ()))
 
     def rows(self, key: bytes) -> Iterator[RowResult]:
         """The result of each row of a key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -58,8 +58,10 @@ class Pool:
         Where results are written.
     ended : list of bytes
         Keys in the order in which they ended.
-    times : list of float
+    times : deque of float
         When the last rows ended.
+    errors : deque of RowResult
+        The last rows that failed.
     asking : dict
         The rows that are being asked, and since when.
     runs : dict of RunResult
@@ -90,7 +92,8 @@ class Pool:
         self.budget = Budget(limits)
         self.checkpoint: Checkpoint | None = None
         self.ended: list[bytes] = []
-        self.times: list[float] = []
+        self.times: deque[float] = deque(maxlen=400)
+        self.errors: deque[RowResult] = deque(maxlen=5)
         self.asking: dict[bytes, float] = {}
         self.runs: dict[bytes, RunResult] = {}
         self.error: Exception | None = None
@@ -241,11 +244,12 @@ class Pool:
         self._note(result)
 
     def _note(self, result: RowResult) -> None:
-        self.plan.results[result.key] = result
+        self.plan.note(result)
+        if result.status == "failed":
+            self.errors.append(result)
         self.ended.append(result.key)
         if result.source != "checkpoint":
             self.times.append(time.monotonic())
-            del self.times[:-400]
         self.tell()
 
     def _judge(self, outcome: Outcome) -> None:

@@ -1,0 +1,5 @@
+"""Gives pandas' frames a method: ``df.agent.map(agent, "Classify: {review}")``, once imported."""
+
+from .rows.accessor import register
+
+register()

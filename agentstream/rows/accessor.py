@@ -1,0 +1,65 @@
+"""`df.agent.map(...)`: `map_frame` as a method of pandas' frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from .estimate import Estimate, estimate
+from .map import map_frame
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+    from .frame_run import FrameRun
+
+__all__ = ["AgentAccessor"]
+
+
+class AgentAccessor:
+    """What ``df.agent`` gives; registered by ``import agentstream.pandas``.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The rows.
+
+    Examples
+    --------
+    >>> import agentstream.pandas
+    >>> from agentstream import Agent
+    >>> from agentstream.testing import ScriptedModel
+    >>> reviews = pd.DataFrame({"review": ["Great!"]})
+    >>> critic = Agent(name="Critic", model=ScriptedModel(["good"]))
+    >>> reviews.agent.map(critic, "Classify: {review}").wait()["final_output"][0]
+    'good'
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+
+    def map(self, agent: Agent[Any], prompt: Any, **options: Any) -> FrameRun:
+        """Run an agent for each row, in the background.
+
+        Parameters
+        ----------
+        agent, prompt, **options
+            As for `map_frame`.
+        """
+        return map_frame(agent, self._frame, prompt, **options)
+
+    def estimate(self, agent: Agent[Any], prompt: Any, **options: Any) -> Estimate:
+        """Say what it will take and cost.
+
+        Parameters
+        ----------
+        agent, prompt, **options
+            As for `agentstream.estimate`.
+        """
+        return estimate(agent, self._frame, prompt, **options)
+
+
+def register() -> None:
+    """Give pandas' frames the accessor; again is nothing new."""
+    if getattr(pd.DataFrame, "agent", None) is not AgentAccessor:
+        pd.api.extensions.register_dataframe_accessor("agent")(AgentAccessor)

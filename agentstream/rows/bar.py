@@ -1,0 +1,75 @@
+"""The bar: how far the rows are, live in a notebook's cell or in a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from .bar_text import bar_line
+from .pace import Pace
+
+if TYPE_CHECKING:
+    from .frame_run import FrameRun
+
+__all__ = ["attach"]
+
+
+def attach(run: FrameRun, progress: bool | None) -> None:
+    """Give a run its bar: in a notebook below the cell, in a terminal by `tqdm`.
+
+    Parameters
+    ----------
+    run : FrameRun
+        The run.
+    progress : bool or None
+        Whether to; None: in a notebook, and where standard error is a terminal.
+
+    Raises
+    ------
+    UserError
+        It is asked for, and `tqdm` is not installed.
+    """
+    from ..notebook.show import in_a_notebook
+
+    if progress is False:
+        return
+    if in_a_notebook():
+        from .bar_widget import RowsWidget
+
+        RowsWidget(run)
+    elif progress or sys.stderr.isatty():
+        _in_a_terminal(run, is_wanted=progress is True)
+
+
+def _in_a_terminal(run: FrameRun, *, is_wanted: bool) -> None:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        if is_wanted:
+            raise UserError("progress=True needs tqdm: pip install 'agentstream[rows]'") from None
+        return
+    bar: Any = None
+
+    def update() -> None:
+        nonlocal bar
+        at = run.progress
+        if bar is None:
+            bar = tqdm(total=at.rows, unit="row", file=sys.stderr, leave=True)
+        bar.n = at.done + at.failed
+        bar.set_postfix_str(bar_line(at), refresh=False)
+        bar.refresh()
+        if run.is_complete:
+            pace.stop()
+            bar.close()
+
+    pace = Pace(update)
+
+    def changed() -> None:
+        if run.is_complete:
+            update()
+            pace.stop()
+        else:
+            pace.nudge()
+
+    run.watch(changed)

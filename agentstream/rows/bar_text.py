@@ -1,0 +1,119 @@
+"""How far the rows are, in words, as HTML and as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..notebook.html import escape, one_block
+from ..notebook.snapshot import style
+from ..printable import printable_line
+from .result import Progress, RowResult
+
+__all__ = ["bar_bundle", "bar_html", "bar_line"]
+
+_ERROR_SHOWN = 200
+
+
+def bar_line(at: Progress) -> str:
+    """One line: what is done and failed, how fast, what it costs, what is waited for.
+
+    Parameters
+    ----------
+    at : Progress
+        How far it is.
+
+    Examples
+    --------
+    >>> bar_line(Progress(9, 3, 1, 5, 2, 2.0, 900, 0.0012, 2.0, 2.5, "429"))
+    '3 done, 1 failed, 5 waiting · 2.0 rows/s, 450 tokens/s · 0.0012 USD · 2 s left · 429'
+    """
+    parts = [f"{at.done:,} done"]
+    if at.failed:
+        parts.append(f"{at.failed:,} failed")
+    if at.waiting:
+        parts.append(f"{at.waiting:,} waiting")
+    said = [", ".join(parts)]
+    if at.rate and at.waiting:
+        said.append(f"{at.rate:.1f} rows/s, {at.tokens / max(at.seconds, 0.1):,.0f} tokens/s")
+    else:
+        said.append(f"{_seconds(at.seconds)}, {at.tokens:,} tokens")
+    if at.usd:
+        said.append(f"{at.usd:.4f} USD")
+    if at.waiting and not math.isnan(at.left):
+        said.append(f"{_seconds(at.left)} left")
+    if at.reason:
+        said.append(at.reason)
+    return " · ".join(said)
+
+
+def bar_html(
+    at: Progress, errors: Sequence[RowResult] = (), *, ending: str = "", live: bool = False
+) -> str:
+    """The bar as HTML.
+
+    Parameters
+    ----------
+    at : Progress
+        How far it is.
+    errors : sequence of RowResult
+        The last rows that failed.
+    ending : str
+        What ended the rows early.
+    live : bool
+        Whether it goes on.
+    """
+    done = 100 * at.done / max(at.rows, 1)
+    failed = 100 * at.failed / max(at.rows, 1)
+    doing = "Asking" if live else ("Ended early" if at.waiting else "Done")
+    html = (
+        f'<div class="as-rows-head"><strong>{doing}</strong> {at.done + at.failed:,} of '
+        f"{at.rows:,} rows</div>"
+        '<div class="as-rows-bar">'
+        f'<span class="as-rows-done" style="width:{done:.2f}%"></span>'
+        f'<span class="as-rows-failed" style="width:{failed:.2f}%"></span></div>'
+        f'<div class="as-rows-line">{escape(bar_line(at))}</div>'
+    )
+    if ending:
+        html += f'<div class="as-rows-ending">{escape(printable_line(ending)[:600])}</div>'
+    if errors:
+        lines = "".join(f"<li>{_error(result)}</li>" for result in errors)
+        html += (
+            f"<details{' open' if live else ''}><summary>Last errors</summary>"
+            f'<ul class="as-rows-errors">{lines}</ul></details>'
+        )
+    return html
+
+
+def bar_bundle(at: Progress, errors: Sequence[RowResult], ending: str = "") -> dict[str, str]:
+    """What stays in the saved notebook.
+
+    Parameters
+    ----------
+    at, errors, ending
+        As for `bar_html`.
+    """
+    sheet = style() + style("rows.css")
+    text = f"{at.done + at.failed:,} of {at.rows:,} rows: {bar_line(at)}"
+    lines = [text, *([ending] if ending else [])]
+    lines += [f"{result.index!r}: {result.error_type}: {result.error}" for result in errors]
+    body = bar_html(at, errors, ending=ending)
+    # What errors say is no TeX of ours; the two names are those of MathJax 2, and of 3 and later.
+    classes = "as-run as-rows tex2jax_ignore mathjax_ignore"
+    html = f'<div class="{classes}"><style>{sheet}</style>{body}</div>'
+    return {"text/html": one_block(html), "text/plain": "\n".join(map(printable_line, lines))}
+
+
+def _error(result: RowResult) -> str:
+    text = printable_line(f"{result.error_type}: {result.error}")
+    if len(text) > _ERROR_SHOWN:
+        text = text[:_ERROR_SHOWN] + "…"
+    return f"<code>{escape(repr(result.index))}</code> {escape(text)}"
+
+
+def _seconds(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,84 @@
+"""The bar in a notebook's cell: a widget while the rows are asked, a static picture afterwards."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from ..notebook import place
+from ..notebook.snapshot import style
+from ..together import loop_here
+from .bar_text import bar_bundle, bar_html
+from .pace import Pace
+
+if TYPE_CHECKING:
+    from .frame_run import FrameRun
+
+__all__ = ["RowsWidget"]
+
+_STATIC = Path(__file__).parent.parent / "notebook" / "static"
+
+
+class RowsWidget(anywidget.AnyWidget):
+    """Shows how far a run's rows are, with a button that stops them.
+
+    Parameters
+    ----------
+    run : FrameRun
+        The run.
+    """
+
+    # Its text: with a file, anywidget has each widget listen to it, and keeps them all for good.
+    _esm: Any = (_STATIC / "rows.js").read_text(encoding="utf-8")
+    _css = style(live=True) + style("rows.css", live=True)
+
+    html = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, run: FrameRun) -> None:
+        super().__init__(html=bar_html(run.progress, live=True))
+        self._run = run
+        self._place: place.Place | None = None
+        self._pace = Pace(self._update)
+        self.on_msg(self._on_message)
+        run._display = self.show
+        run.watch(self._changed)
+        place.show_in_time(self.show, loop_here())
+
+    def show(self) -> None:
+        """Display the bar here; once it is displayed, nothing happens."""
+        if self._place is not None:
+            return
+        self._place = place.Place(uuid.uuid4().hex)
+        if self._run.is_complete:
+            self._place.show(self._bundle())
+            return
+        bundle: Any = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        data["text/plain"] = repr(self._run)
+        self._place.show(data, metadata=metadata)
+
+    def _changed(self) -> None:
+        if not self._run.is_complete:
+            self._pace.nudge()
+            return
+        self._pace.stop()
+        self._update()
+        if self._place is not None:
+            self._place.replace(self._bundle())
+
+    def _update(self) -> None:
+        run = self._run
+        self.html = bar_html(run.progress, run.last_errors(), live=not run.is_complete)
+
+    def _bundle(self) -> dict[str, str]:
+        run = self._run
+        ending = "" if run.error is None else f"{type(run.error).__name__}: {run.error}"
+        return bar_bundle(run.progress, run.last_errors(), ending)
+
+    def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
+        if isinstance(content, dict) and content.get("kind") == "stop":
+            self._run.stop()

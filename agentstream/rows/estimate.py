@@ -1,0 +1,125 @@
+"""`estimate`: what the rows of a frame will take and cost, before anything is asked."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import UserError
+from ..models.gate.admission import input_tokens
+from ..run.config import RunConfig
+from ..run.sync import run_until_done
+from ..trace.prices import price_usd
+from .frames import as_pandas
+from .key import agent_request, model_name
+from .plan import Plan
+from .prompt import Prompts
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+
+__all__ = ["Estimate", "estimate"]
+
+_OUTPUT: Final = 200
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the rows of a frame will take, about.
+
+    Attributes
+    ----------
+    rows, requests : int
+        Rows of the frame, and how many of them differ: equal rows are asked once.
+    input_tokens, output_tokens : int
+        Of all requests.
+    usd : float
+        The price; NaN where it is not known.
+    model : str
+        Whose price it is.
+
+    Examples
+    --------
+    >>> Estimate(100, 80, 12_000, 4_000, 0.011, "gpt-5-mini")
+    <Estimate: 80 requests for 100 rows, 12,000 + 4,000 tokens, 0.0110 USD (gpt-5-mini)>
+    """
+
+    rows: int
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    usd: float
+    model: str
+
+    def __repr__(self) -> str:
+        price = "price not known" if math.isnan(self.usd) else f"{self.usd:.4f} USD"
+        return (
+            f"<Estimate: {self.requests:,} requests for {self.rows:,} rows, "
+            f"{self.input_tokens:,} + {self.output_tokens:,} tokens, {price} ({self.model})>"
+        )
+
+
+def estimate(
+    agent: Agent[Any],
+    frame: Any,
+    prompt: Any,
+    *,
+    output_tokens: int = _OUTPUT,
+    sample: int = 200,
+    context: Any = None,
+    run_config: RunConfig | dict[str, Any] | None = None,
+) -> Estimate:
+    """Say what `map_frame` with the same arguments will take and cost, of one model call a row.
+
+    Tokens are characters / 4, of a sample of the prompts; nothing is asked.
+
+    Parameters
+    ----------
+    agent, frame, prompt, context, run_config
+        As for `map_frame`.
+    output_tokens : int
+        Of an answer; a guess that you may better after the first rows.
+    sample : int
+        How many prompts are looked at.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    UserError
+        The prompt does not fit the frame, or no row has one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from agentstream import Agent, estimate
+    >>> reviews = pd.DataFrame({"review": ["Great!", "Never again.", "Great!"]})
+    >>> estimate(Agent(name="Critic", model="gpt-5-mini"), reviews, "Classify: {review}").requests
+    2
+    """
+    config = RunConfig.of(run_config)
+    native, _ = as_pandas(frame)
+    prompts = Prompts(native, prompt)
+    plan = Plan(prompts, len(native))
+
+    async def make() -> Any:
+        request = await agent_request(agent, config, context)
+        await plan.make(request, None, "error")
+        return request
+
+    request = run_until_done(make())
+    count = len(plan.waiting)
+    if not count:
+        raise UserError("No row of the frame has a prompt: nothing would be asked.")
+    keys = random.Random(0).sample(list(plan.waiting), min(sample, count))
+    asked = sum(input_tokens({"input": plan.request(key)}) for key in keys) / len(keys)
+    common = len(json.dumps(request)) / 4
+    taken, written = round(count * (asked + common)), count * output_tokens
+    model = model_name(agent, config)
+    usd = price_usd(model, taken, 0, written)
+    return Estimate(len(native), count, taken, written, usd, model)

@@ -1,0 +1,61 @@
+"""Frames of other libraries: what is read of them, and outputs in their form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["as_pandas"]
+
+
+def as_pandas(frame: Any) -> tuple[DataFrame, Callable[[DataFrame], Any]]:
+    """A frame as one of pandas, and how an output becomes a frame of the same library.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of pandas; by `narwhals` also of polars, pyarrow, Modin and others.
+
+    Raises
+    ------
+    UserError
+        It is no frame, or `narwhals` is not installed.
+    """
+    import pandas as pd
+
+    if isinstance(frame, pd.DataFrame):
+        # Before pandas 3 the rows would change with the program's frame.
+        return frame.copy(deep=not pd.__version__.startswith("3")), lambda output: output
+    what = f"map_frame's second argument must be a DataFrame, got {type(frame).__name__}"
+    if type(frame).__module__ == "builtins":
+        raise UserError(f"{what}.")
+    try:
+        import narwhals as nw
+    except ImportError:
+        raise UserError(
+            f"{what} of {type(frame).__module__.partition('.')[0]}. For frames of other libraries "
+            "than pandas install narwhals: pip install 'agentstream[rows]'."
+        ) from None
+    try:
+        given = nw.from_native(frame, eager_only=True)
+    except TypeError as error:
+        raise UserError(f"{what}: {error}. Collect a lazy frame first.") from error
+    columns = {name: pd.Series(given[name].to_list(), dtype=object) for name in given.columns}
+
+    def back(output: DataFrame) -> Any:
+        cells = {
+            name: [None if _is_na(cell) else cell for cell in output[name].tolist()]
+            for name in output.columns
+        }
+        return nw.from_dict(cells, backend=given.implementation).to_native()
+
+    return pd.DataFrame(columns), back
+
+
+def _is_na(cell: Any) -> bool:
+    return type(cell).__name__ == "NAType" or (isinstance(cell, float) and cell != cell)
