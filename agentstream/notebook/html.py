@@ -40,11 +40,12 @@ _PROSE = frozenset(
     " h2 h3 h4 h5 h6 hr i ins kbd li mark ol p pre q rp rt ruby s samp small span strong sub"
     " summary sup table tbody td tfoot th thead tr u ul var wbr".split()
 )
-# MathML Core's presentational elements, and menclose; neither maction nor semantics/annotation,
-# which can hold foreign markup: https://www.w3.org/TR/mathml-core/
+# MathML Core's presentational elements, menclose, and semantics with an annotation of text; neither
+# maction nor annotation-xml, which can hold foreign markup: https://www.w3.org/TR/mathml-core/
 _MATHML = frozenset(
-    "math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms"
-    " mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none".split()
+    "annotation math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot"
+    " mrow ms mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none"
+    " semantics".split()
 )
 # What a browser would run, load or parse by other rules goes with all it contains.
 _DROPPED_WITH_CONTENT = frozenset(

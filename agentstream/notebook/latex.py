@@ -10,7 +10,8 @@ dollars is maths only when
 
 "It costs $5 and $6" and "$HOME and $PATH" are therefore text. A formula on lines of its own begins
 with ``$$`` or ``\[`` at the start of a line, and ends with the line that ends in the closing mark;
-a blank line, or the end of the text, before that makes it ordinary text.
+a blank line, or the end of the text, before that makes it ordinary text. So does an environment of
+its own, ``\begin{align} ... \end{align}``, which models often write without any delimiters.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from .html import escape
+from .linear_math import linear
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -37,6 +39,9 @@ _LONGEST_INLINE = 2_000
 _HAS_CONTENT = re.compile(r"[^\W_]")
 _BLOCK_OPENING = re.compile(r"\$\$(?!\$)|\\\[(?=[ \t\\]|\Z)|\\\[(?=.*\\\][ \t]*\Z)")
 _CLOSING = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
+_BARE = re.compile(
+    r"\\begin\{((?:align(?:at)?|flalign|gather|multline|eqnarray|equation|math|displaymath)\*?)\}"
+)
 
 
 def mathml(source: str, *, display: bool = False) -> str:
@@ -69,6 +74,7 @@ def mathml(source: str, *, display: bool = False) -> str:
         try:
             root = Converter(display=kind).convert_to_element(_known(source))
             if not any(_LEFT_OVER.match(one.text or "") for one in root.iter("mi")):
+                linear(root)
                 return _serialise(root)
         # The converter has an exception of its own for every mistake, and lets IndexError, KeyError
         # and RecursionError out for some; the source is shown then.
@@ -109,7 +115,7 @@ def _environment(match: re.Match[str]) -> str:
         return r"\begin{array}{c}" if begins else r"\end{array}"
     if name in ("eqnarray", "eqnarray*"):
         return r"\begin{array}{rcl}" if begins else r"\end{array}"
-    if name in ("equation", "equation*"):
+    if name in ("equation", "equation*", "math", "displaymath"):
         return "{" if begins else "}"
     if name == "dcases":
         return rf"\{edge}{{cases}}"
@@ -145,6 +151,8 @@ def _inline(state: StateInline, silent: bool) -> bool:
     src, start = state.src, state.pos
     mark = src[start : start + 2]
     stop = min(state.posMax, start + _LONGEST_INLINE)
+    if mark == "\\b" and (bare := _BARE.match(src, start, stop)):
+        return _inline_environment(state, bare, stop, silent)
     if mark not in _CLOSING:
         if src[start] != "$":
             return False
@@ -164,6 +172,21 @@ def _inline(state: StateInline, silent: bool) -> bool:
     return True
 
 
+def _inline_environment(
+    state: StateInline, opening: re.Match[str], stop: int, silent: bool
+) -> bool:
+    closing = rf"\end{{{opening[1]}}}"
+    end = _end_of_marks(state, closing, opening.end(), stop)
+    if end < 0:
+        return False
+    end += len(closing)
+    if not silent:
+        token = state.push("math_display", "math", 0)
+        token.content, token.markup = state.src[state.pos : end], ""
+    state.pos = end
+    return True
+
+
 def _end_of_dollars(src: str, start: int, stop: int) -> int:
     before = src[start - 1] if start else " "
     if before.isalnum() or before in "$\\":
@@ -177,7 +200,7 @@ def _end_of_dollars(src: str, start: int, stop: int) -> int:
 
 
 def _end_of_marks(state: StateInline, mark: str, begin: int, stop: int) -> int:
-    closing = _CLOSING[mark]
+    closing = _CLOSING.get(mark, mark)
     if mark == "$$" and state.src.startswith("$", begin):
         return -1
     # One search from the right tells, once for the paragraph, that no closing mark follows.
@@ -198,11 +221,12 @@ def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if state.is_code_block(start):
         return False
     first = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]]
-    opening = _BLOCK_OPENING.match(first)
+    bare = _BARE.match(first)
+    opening = bare or _BLOCK_OPENING.match(first)
     if opening is None:
         return False
-    closing = _CLOSING[opening.group()]
-    rest = first[2:].rstrip()
+    closing = rf"\end{{{bare[1]}}}" if bare else _CLOSING[opening.group()]
+    rest = first[opening.end() :].rstrip()
     if closing in rest.removesuffix(closing):
         return False
     if silent:
@@ -214,17 +238,21 @@ def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             break
         closed = state.src[state.bMarks[line] : state.eMarks[line]].rstrip().endswith(closing)
         line += 1
-    _push_block(state, (start, line), closed, closing)
+    _push_block(state, (start, line), closed, opening.group(), closing)
     return True
 
 
-def _push_block(state: StateBlock, lines: tuple[int, int], closed: bool, closing: str) -> None:
+def _push_block(
+    state: StateBlock, lines: tuple[int, int], closed: bool, opening: str, closing: str
+) -> None:
     content = state.getLines(lines[0], lines[1], state.blkIndent, False).strip()
-    formula = content[2 : -len(closing)].strip() if closed else ""
+    formula = content[len(opening) : -len(closing)].strip() if closed else ""
     state.line = lines[1]
     if _HAS_CONTENT.search(formula):
         token = state.push("math_block", "math", 0)
-        token.content, token.markup, token.map = formula, content[:2], list(lines)
+        is_bare = opening.startswith(r"\b")
+        token.content = content if is_bare else formula
+        token.markup, token.map = "" if is_bare else opening, list(lines)
         return
     state.push("paragraph_open", "p", 1).map = list(lines)
     token = state.push("inline", "", 0)

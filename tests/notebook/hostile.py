@@ -178,8 +178,8 @@ PROSE = set(
     " table tbody td tfoot th thead tr u ul var wbr".split()
 )
 MATHML = set(
-    "math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace"
-    " msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none".split()
+    "annotation math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace"
+    " msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none semantics".split()
 )
 FORBIDDEN_ATTRIBUTES = re.compile(
     r"on.*|style|id|name|src(?:set)?|action|formaction|background|poster|xlink:href|xmlns.*|data|is|slot"

@@ -443,6 +443,7 @@ HUGE: dict[str, Callable[[int], str]] = {
     "dollars and words": lambda n: "a $b " * (n // 5),
     "formulas": lambda n: "$x$ " * (n // 40),
     "unclosed formulas": lambda n: r"\( " * (n // 3) + r"\)",
+    "unclosed environments": lambda n: r"\begin{align} " * (n // 14) + r"\end{align}",
     "stars": lambda n: "*" * n,
     "emphasis": lambda n: "*a **b " * (n // 7),
     "deep emphasis": lambda n: "**a *b " * (n // 28) + "* **" * (n // 28),
