@@ -13,6 +13,7 @@ from ..displays import is_displayed
 from ..errors import UserError
 from ..keywords import suggesting
 from ..run_context import RunContextWrapper
+from .agent_runner import replaceable, runs_agents
 from .ask import output_schema
 from .config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers, ToolExecutionConfig
 from .hooks import RunHooksBase
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _CLEANING_TIME = 5.0
 
 
+@runs_agents
 class Runner:
     """Runs agents.
 
@@ -46,6 +48,7 @@ class Runner:
     """
 
     @classmethod
+    @replaceable
     @suggesting
     async def run(
         cls,
@@ -135,6 +138,7 @@ class Runner:
         return RunResult(state)
 
     @classmethod
+    @replaceable
     @suggesting
     def run_sync(
         cls,
@@ -172,6 +176,7 @@ class Runner:
         return run_until_done(work)
 
     @classmethod
+    @replaceable
     @suggesting
     def run_streamed(
         cls,
