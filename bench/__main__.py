@@ -17,18 +17,20 @@ def main() -> None:
     quick = options.quick
     targets = events.report((5_000,) if quick else events.COUNTS, rounds=3 if quick else 9)
     targets += first.report(rounds=2 if quick else 5)
-    targets += delay.report((40, 200) if quick else delay.RATES)
+    targets += delay.report((40, 400) if quick else delay.RATES)
     targets += many.report(50 if quick else many.RUNS, rounds=1 if quick else 3)
     targets += shapes.report()
     targets += imports.report(options.python, rounds=3 if quick else 9)
     if not options.no_view:
-        from . import view
+        from . import many_views, view
 
         targets += view.report(rounds=1 if quick else 3)
+        targets += many_views.report()
     if options.page:
-        from . import page, stop
+        from . import page, screen, stop
 
         targets += page.report()
+        targets += screen.report((50,) if quick else screen.RATES)
         targets += stop.report(rounds=1 if quick else 5)
     print("\nTo reach", *targets, sep="\n")
 

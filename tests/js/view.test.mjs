@@ -140,6 +140,7 @@ test("words come whole, and no character is cut in two", () => {
   assert.equal(rest("one two three", 5), " three");
   assert.equal(rest("one two three", 3), " two three");
   assert.equal(rest("一二三四", 2), "三四");
+  assert.equal(rest("か\u3099く", 1), "く");
   assert.equal(rest(`${"x".repeat(100)} y`, 40), `${"x".repeat(60)} y`);
   const clefs = "\u{1d11e}".repeat(60);
   assert.ok([0, 1].every((at) => /^[\ud800-\udbff]/.test(rest(clefs, at + 20))));

@@ -6,7 +6,8 @@
 // for people who prefer reduced motion, text shows as it comes.
 
 const GROWING = "as-growing";
-const LONGEST_INTERVAL = 250; // milliseconds: between frames of a view, where many share a kernel
+const LONGEST_HOLD = 250; // milliseconds: between frames of a view, where many share a kernel
+const SILENCE = 1000; // milliseconds: what comes after it is waited for
 const DISPLAY_FRAME = 1000 / 60;
 const MOST = 2000; // characters: what is more than anybody reads between two frames shows at once
 const LONGEST_WORD = 24;
@@ -21,8 +22,8 @@ export function shownOf(count, elapsed, interval) {
 /** Where the word ends that stands at `at`, so that no part of a word shows alone. */
 export function wordEnd(text, at) {
   let end = at;
-  // Han, Kana and Hangul have no spaces: each character may stand alone.
-  while (end < text.length && /[^\s\u2e80-\ud7ff]/.test(text[end])) end += 1;
+  // Han, Kana and Hangul have no spaces: each character may stand alone, with its marks.
+  while (end < text.length && /[^\s\u2e80-\ud7ff]|\p{M}/u.test(text[end])) end += 1;
   if (end - at <= LONGEST_WORD) return end;
   const isPair = /[\udc00-\udfff]/.test(text[at]);
   return isPair ? at + 1 : at;
@@ -72,7 +73,8 @@ export class Growth {
   begin() {
     this.finish();
     const now = performance.now();
-    this.interval = now - this.began;
+    const gap = now - this.began;
+    this.interval = gap < SILENCE ? Math.min(gap, LONGEST_HOLD) : 0;
     this.began = now;
   }
 
@@ -85,7 +87,7 @@ export class Growth {
 
   /** The frame is in the page: its text comes into sight from now on. */
   start() {
-    if (this.interval > LONGEST_INTERVAL || this.count > MOST || !this.count || !isWanted()) {
+    if (!this.count || this.count > MOST || !isWanted()) {
       this.finish();
     } else {
       this.step(this.began);
