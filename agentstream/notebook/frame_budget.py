@@ -15,8 +15,8 @@ __all__ = ["FrameBudget"]
 _MOST, _LEAST = 30, 4
 """Frames a second of one view."""
 
-_SHARE = 0.1
-"""What all views together may take of a core."""
+_SHARE = 0.09
+"""What the frames of all views together may take of a core: with their ends, a tenth."""
 
 _HOLD = 0.01
 """Seconds for which frames may hold the event loop before others have their turn."""

@@ -41,11 +41,11 @@ async def sent(budget: FrameBudget, clock: Clock, views: list[View], cost: float
     [
         (1, 0.001, 30),
         (3, 0.001, 30),
-        (10, 0.001, 10),
+        (10, 0.001, 9),
         (50, 0.001, 4),
-        (1, 0.005, 20),
+        (1, 0.005, 18),
         (1, 0.1, 4),
-        (10, 0.0001, 30),
+        (20, 0.0001, 30),
     ],
 )
 async def test_all_views_together_take_a_tenth_of_a_core_and_none_stops(
