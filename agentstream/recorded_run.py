@@ -17,6 +17,7 @@ from .events import RawResponsesStreamEvent, StreamEvent
 from .models.recorded.events import answer_from_plain, answer_of, event_from_plain
 from .models.recorded.failures import failure_from_plain
 from .models.recorded.pace import Pace, Speed
+from .models.recorded.pictures import with_pictures
 from .models.recorded.tape import RecordedCall, Tape, read_tape
 from .recorded_items import Cast, news_from_plain
 from .run.options import RunOptions
@@ -252,7 +253,8 @@ def _read(tape: Tape, number: int) -> Script:
                 began = True
                 script.events += _events_of(call, at, path, script, line.get("replayed", False))
             continue
-        event = news_from_plain(line, cast)
+        told = with_pictures(line, tape.pictures) if tape.pictures else line
+        event = news_from_plain(told, cast)
         if not path:
             _note(script, line, event, cast)
         script.events.append((at, Nested(path, event) if path else event))

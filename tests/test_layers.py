@@ -35,7 +35,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "warn_once",
         "watchers",
     ),
-    ("displays",),
+    ("displays", "captured_output"),
     ("errors", "usage", "tool_output", "tool_origin", "items", "events"),
     ("approvals", "run_context", "tool_context"),
     ("model_settings", "limits"),

@@ -8,6 +8,7 @@ never imported here: a value can only be a figure if somebody has loaded what ma
 from __future__ import annotations
 
 from .content import Block, Content
+from .formatters import content_of_bundle
 from .frames import MOST_CHARACTERS
 from .makers import content_of, is_displayable
 from .messages import message_blocks, part_block
@@ -23,6 +24,7 @@ __all__ = [
     "MixedContent",
     "Picture",
     "content_of",
+    "content_of_bundle",
     "displayed",
     "is_displayable",
     "is_displayed",

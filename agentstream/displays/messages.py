@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .content import Block
-from .pictures import picture_of_url
 
 __all__ = ["message_blocks", "part_block"]
 
@@ -17,7 +16,7 @@ def part_block(part: Mapping[str, Any]) -> Block:
     if kind in ("input_text", "output_text", "text"):
         return {"type": "text", "text": str(part.get("text") or "")}
     address = part.get("image_url")
-    if isinstance(address, str) and picture_of_url(address) is not None:
+    if isinstance(address, str) and address.startswith("data:"):
         return {"type": "image", "url": address, "text": "Image"}
     name = part.get("filename") or part.get("file_id") or part.get("file_url") or address or ""
     what = str(kind).removeprefix("input_").replace("_url", "")

@@ -191,6 +191,7 @@ class ChatView(AgentView):
     def begin(self, turn: ChatTurn) -> None:
         """Show a new turn."""
         remember_shown(turn.result)
+        turn.trace.shown = True  # what its tools print goes into their cards
         self._scene.begin(turn)
         self._panels = Panels(turn.trace, self._board)
         self.live = True

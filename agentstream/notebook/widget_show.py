@@ -51,6 +51,7 @@ class ShownWidget(Shown[Result], AgentView):
         self._place: place.Place | None = None
         self._ended = False
         self._decisions = Bell()
+        source.trace.shown = True  # what its tools print goes into their cards
         super().__init__(source.trace, on_press=self._press, **self._extras)
         self._home = loop_here()
         if source.is_complete and not source.waits:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from ..approvals import call_key, nested_scope
+from ..captured_output import capturing
 from ..displays import Displayed, is_displayed
 from ..errors import (
     AgentsException,
@@ -35,6 +36,7 @@ from ..trace.marks import (
     GuardrailFinished,
     GuardrailStage,
     GuardrailStarted,
+    ToolDisplayed,
     ToolFinished,
     ToolProgressed,
     ToolStarted,
@@ -142,6 +144,10 @@ class FunctionCall:
             self.tool._has_warned = True
             logger.warning("The tool %r %s.", self.tool.name, message)
 
+    def printed(self, blocks: list[dict[str, Any]], clears: bool) -> None:
+        """Mark what the tool has printed and displayed."""
+        self._mark_here(ToolDisplayed(self.raw.call_id, blocks, clears))
+
     def _mark(self, mark: ToolProgressed | ToolWarned) -> None:
         loop, thread = self._home
         if threading.get_ident() == thread:
@@ -149,7 +155,7 @@ class FunctionCall:
         elif not loop.is_closed():
             loop.call_soon_threadsafe(self._mark_here, mark)
 
-    def _mark_here(self, mark: ToolProgressed | ToolWarned) -> None:
+    def _mark_here(self, mark: ToolProgressed | ToolWarned | ToolDisplayed) -> None:
         # A thread cannot be cancelled: it may go on after its call, and after the run.
         if not self._over:
             self.options.mark(mark)
@@ -227,9 +233,14 @@ class FunctionCall:
 
     async def called(self) -> tuple[Any, ToolCallOutputItem]:
         """What the tool returned, and the item that tells it; it is a failure if nothing can."""
-        invoked = invoke_function_tool(self.tool, self.context, self.raw.arguments)
-        value = await Watched(invoked, self.tool.name, self.warned)
-        value = await self.reworded(value)
+        with capturing(self.printed, lambda: self.state.trace.shown, nested=self.options.nested):
+            invoked = invoke_function_tool(self.tool, self.context, self.raw.arguments)
+            value = await Watched(invoked, self.tool.name, self.warned)
+            value = await self.reworded(value)
+            return await self.told(value)
+
+    async def told(self, value: Any) -> tuple[Any, ToolCallOutputItem]:
+        """What the tool returned, drawn where it is a figure, and the item that tells it."""
         try:
             return value, self.declared(value, await self.displayed(value))
         except UserError:

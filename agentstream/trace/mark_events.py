@@ -96,6 +96,23 @@ def _tool_warned(trace: Trace, mark: Any, t: float) -> Part:
     return part
 
 
+def _tool_displayed(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    if mark.clears:
+        part.printed = []
+    for block in mark.blocks:
+        last = part.printed[-1] if part.printed else {}
+        if block.get("type") == "stream" and last.get("name") == block.get("name"):
+            last["text"] = f"{last.get('text')}{block.get('text')}"
+            continue
+        name = block.get("id")
+        shown = (at for at, one in enumerate(part.printed) if name and one.get("id") == name)
+        at = next(shown, len(part.printed))
+        part.printed[at : at + 1] = [dict(block)]
+    trace.touch(part)
+    return part
+
+
 def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, t=t)
     part.error = mark.error
@@ -188,6 +205,7 @@ MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
     "mark.tool_started": _tool_started,
     "mark.tool_progressed": _tool_progressed,
     "mark.tool_warned": _tool_warned,
+    "mark.tool_displayed": _tool_displayed,
     "mark.tool_finished": _tool_finished,
     "mark.guardrail_started": _guardrail_started,
     "mark.guardrail_finished": _guardrail_finished,

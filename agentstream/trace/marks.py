@@ -104,6 +104,16 @@ class ToolWarned:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolDisplayed:
+    """A running tool printed or displayed something; ``clears``: in the place of what was there."""
+
+    call_id: str
+    blocks: list[dict[str, Any]]
+    clears: bool = False
+    type: Literal["mark.tool_displayed"] = "mark.tool_displayed"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolFinished:
     """The function behind a call returned ``output``, or failed with ``error``.
 
@@ -211,6 +221,7 @@ Mark: TypeAlias = (
     | ToolStarted
     | ToolProgressed
     | ToolWarned
+    | ToolDisplayed
     | ToolFinished
     | GuardrailStarted
     | GuardrailFinished

@@ -254,6 +254,8 @@ class Part:
         Empty for what is text, None where nobody has looked yet.
     told
         What the model is told of an output: text or content parts.
+    printed
+        What a tool printed and displayed while it ran, as blocks.
     nested
         The trace of the agent that runs as this tool.
     warnings
@@ -285,6 +287,7 @@ class Part:
     has_output: bool = False
     display: list[dict[str, Any]] | None = None
     told: Any = None
+    printed: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
     progress: tuple[str, float | None] | None = None
     approval: Approval | None = None

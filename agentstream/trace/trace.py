@@ -100,6 +100,7 @@ class Trace:
         self.ended: float | None = None
         self.input: str | None = None
         self.question: list[dict[str, Any]] = []
+        self.shown = False
         self.agent: str | None = None
         self.agents: list[str] = []
         self.stints: list[tuple[float, str]] = []

@@ -24,6 +24,7 @@ class Cell:
     ) -> None:
         self._kernel = kernel
         self.text = ""
+        self.displayed: list[dict[str, Any]] = []
         self.error = ""
         self.status: str | None = None
         self.idle = False
@@ -91,6 +92,8 @@ class Kernel:
         kind, content = message["msg_type"], message["content"]
         if kind == "stream":
             cell.text += content["text"]
+        elif kind == "display_data":
+            cell.displayed.append(content["data"])
         elif kind == "error":
             cell.error = "\n".join(content["traceback"])
         elif kind == "execute_reply":

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from agentstream import (
     Agent,
+    RecordingError,
     RunConfig,
     Runner,
     RunState,
@@ -21,11 +23,14 @@ from agentstream import (
     recording,
     tool_output_guardrail,
 )
+from agentstream.displays import picture_of_url
+from agentstream.notebook.snapshot import snapshot
 from agentstream.run.config import ToolExecutionConfig
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
 from agentstream.trace import Trace
 
 plt = pytest.importorskip("matplotlib.pyplot")
+Image = pytest.importorskip("PIL.Image")
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +157,81 @@ async def test_a_recording_shows_the_picture_again_and_is_small(tmp_path: Path) 
     with recording(path):
         replayed = await Runner.run(agent(draw, load), "Go")
     assert replayed.final_output == "Done."
+    assert path.read_text().count("base64,") == 1  # of mark, item and the next request, once
+
+
+async def test_a_recording_has_a_thumbnail_of_a_large_picture(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (1_500, 1_500, 3), dtype="uint8")
+
+    @function_tool
+    def photo() -> Any:
+        """Take a photo."""
+        return Image.fromarray(noise)
+
+    path = tmp_path / "run.jsonl"
+    with recording(path):
+        result = await Runner.run(agent(photo), "Go")
+    sent = outputs(result)[0].raw_item["output"][1]["image_url"]
+    assert len(sent) > 300_000
+    assert path.stat().st_size < 200_000
+    (part,) = [part for part in load_run(path).trace.parts if part.kind == "tool"]
+    assert part.display is not None
+    small = picture_of_url(part.display[0]["url"])
+    assert small is not None
+    assert small.size is not None
+    assert max(small.size) <= 512
+    with recording(path):
+        assert (await Runner.run(agent(photo), "Go")).final_output == "Done."
+
+
+async def test_another_picture_is_another_question(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    url = "data:image/png;base64," + "QUJD" * 100_000
+    asks = agent()
+    asks.model = ScriptedModel(["The axis."])
+
+    def question(address: str) -> list[Any]:
+        return ["What is wrong?", {"type": "input_image", "image_url": address}]
+
+    with recording(path):
+        await Runner.run(asks, question(url))
+    assert path.stat().st_size < 10_000
+    with recording(path):
+        assert (await Runner.run(asks, question(url))).final_output == "The axis."
+        with pytest.raises(RecordingError, match="sha256=") as raised:
+            await Runner.run(asks, question(url.replace("QUJD", "QUJE", 1)))
+    assert len(str(raised.value)) < 5_000
+    played = load_run(path)
+    assert "the recording has no likeness of it" in snapshot(played.trace)["text/html"]
+
+
+async def test_a_question_is_played_with_its_picture(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    asks = agent()
+    asks.model = ScriptedModel(["The axis."])
+    with recording(path):
+        result = await Runner.run(asks, ["What is wrong?", plot(), pd.DataFrame({"a": [1]})])
+    assert load_run(path).trace.question == result.trace.question
+    with recording(path):
+        again = await Runner.run(asks, ["What is wrong?", plot(), pd.DataFrame({"a": [1]})])
+    assert again.final_output == "The axis."
+
+
+async def test_a_recording_that_kept_images_whole_is_still_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    url = "data:image/png;base64," + "QUJD" * 1_000
+    asks = agent()
+    asks.model = ScriptedModel(["The axis."])
+    question = [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]
+    with recording(path):
+        await Runner.run(asks, list(question))
+    text = path.read_text()
+    assert "sha256=" in text
+    start = text.index("data:image/png;sha256=")
+    old = text.replace(text[start : start + len("data:image/png;sha256=") + 64], url)
+    path.write_text(old)
+    with recording(path):
+        assert (await Runner.run(asks, list(question))).final_output == "The axis."
 
 
 async def test_sessions_keep_what_the_model_was_told() -> None:

@@ -16,6 +16,7 @@ from ...redaction import names_secret
 from ...unprinted import without_credentials
 from ..request import ModelRequest
 from ..responses_tools import tool_params, uses_preview_computer
+from .pictures import without_embedded
 
 Asked = dict[str, Any]
 """A request as plain data, without what is unset and without what is nobody's business."""
@@ -89,7 +90,8 @@ def asked(request: ModelRequest, model: str) -> Asked:
         "conversation_id": request.conversation_id,
         "prompt": request.prompt,
     }
-    return {name: plain(value) for name, value in found.items() if value not in (None, {}, [])}
+    given = {name: value for name, value in found.items() if value not in (None, {}, [])}
+    return {name: without_embedded(plain(value)) for name, value in given.items()}
 
 
 def _tools(request: ModelRequest, model: str) -> list[Any]:

@@ -21,6 +21,7 @@ from .events import ENDS, Joiner, answer_to_plain, event_to_plain, told_again
 from .failures import failure_from_plain, failure_to_plain, says_nothing_of_the_request
 from .masking import Masker, secrets_now
 from .pace import Pace, Speed
+from .pictures import likeness_of, without_embedded
 from .tape import RecordedCall, Tape, Writer, read_tape, refuse_special
 
 logger = logging.getLogger("agentstream")
@@ -276,6 +277,8 @@ class Recorder:
         if self._has_failed:
             return
         try:
+            if "run" in line:
+                line = self._keeping_pictures(line)
             self.writer.write(line)
         except OSError as error:
             self._has_failed = True
@@ -285,6 +288,17 @@ class Recorder:
                 "then run it again with recording(%r, mode='record') to record the rest.",
                 str(self.path), error.strerror or error, str(self.path),
             )  # fmt: skip
+
+    def _keeping_pictures(self, line: dict[str, Any]) -> dict[str, Any]:
+        """The line with digests of its pictures, which are written once before it, or small."""
+        found: dict[str, str] = {}
+        line = without_embedded(line, found)
+        for key, url in found.items():
+            small = None if key in self.tape.pictures else likeness_of(url)
+            if small is not None:
+                self.tape.pictures[key] = small
+                self.writer.write({"picture": key, "url": small})
+        return line
 
     def close(self) -> None:
         """Close the file."""

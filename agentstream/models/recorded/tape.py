@@ -12,6 +12,8 @@
 | `{"call": 1, "at": 0.5, "error": ..., "raised": {...}}`  | it ended early, with this error       |
 | `{"run": 1, "at": 0.1, "call": 1}`                       | a run makes the call                  |
 | `{"run": 1, "at": 0.7, "item"/"agent"/"mark": ...}`      | what a run tells beside its calls     |
+| `{"picture": "9f86...", "url": "data:image/png;..."}`    | a picture, or its thumbnail, by the   |
+|                                                          | digest that other lines have of it    |
 
 Times are in seconds since the start of the call or the run; ``pieces`` of a joined text are
 (characters, microseconds since the piece before).
@@ -32,6 +34,7 @@ from ...json_text import read_json
 from .asked import Asked, common_start, digest
 from .events import ENDS, separated, told_whole
 from .masking import masked_line, secrets_now
+from .pictures import without_embedded
 
 VERSION = 1
 # Of what one agent asks, turn by turn, this stays.
@@ -116,6 +119,8 @@ class Tape:
         The model calls.
     runs : dict of int to list of dict
         The lines of each run.
+    pictures : dict of str to str
+        Pictures as ``data:`` URLs, by the digests that stand for them.
     damage : str or None
         What is wrong with the file's end, and in which line it ends; None where nothing is.
     damaged_line : int or None
@@ -129,6 +134,7 @@ class Tape:
     runs: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     damage: str | None = None
     damaged_line: int | None = None
+    pictures: dict[str, str] = field(default_factory=dict)
     whole_bytes: int = 0
     lines: int = 0
     damage_is_last: bool = False
@@ -147,14 +153,20 @@ class Tape:
         KeyError, TypeError, ValueError
             If it is none that a recording has.
         """
+        if "picture" in line:
+            self.pictures[str(line["picture"])] = str(line["url"])
+            return
         if "run" in line:
             seconds_of(line)
             self.add_run(_number(line["run"])).append(line)
             return
         number = _number(line["call"])
         if "request" in line:
-            request = self._request(line)
-            self.add_call(RecordedCall(number, request, str(line["digest"]), self.lines))
+            told = self._request(line)
+            request = without_embedded(told)
+            # Earlier versions kept images whole.
+            key = str(line["digest"]) if request == told else digest(request)
+            self.add_call(RecordedCall(number, request, key, self.lines))
             return
         self.calls[number].take({k: v for k, v in line.items() if k != "call"})
 

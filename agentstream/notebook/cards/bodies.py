@@ -9,7 +9,13 @@ from ...displays import displayed
 from ...trace import content
 from ...trace.parts import Part, get, parse_arguments, plain
 from ..html import escape
-from .displays import display_brief, display_html, is_picture_or_table, told_html
+from .displays import (
+    display_brief,
+    display_html,
+    is_picture_or_table,
+    printed_html,
+    told_html,
+)
 from .prose import source_links
 from .shell import Body
 from .values import (
@@ -151,6 +157,11 @@ def _is_shown_open(part: Part) -> bool:
     return is_picture_or_table(blocks) if blocks else is_shown_open(part.output)
 
 
+def _displays(part: Part) -> bool:
+    """Whether a picture or a table is among what the tool printed."""
+    return is_picture_or_table([one for one in part.printed if one.get("type") != "stream"])
+
+
 def _blocks(part: Part) -> list[dict[str, Any]]:
     """What is shown of a figure or a frame; of a run of the SDK it is drawn when looked at."""
     if part.display is None:
@@ -166,7 +177,8 @@ def _tool(part: Part, limit: int) -> Body:
     free = part.item_type == "custom_tool_call"
     given = None if free else parse_arguments(part.arguments[: 10 * limit])
     shown = arguments(part, limit, "Input" if free else "Arguments")
-    unfold = part.has_output and _is_shown_open(part)
+    unfold = (part.has_output and _is_shown_open(part)) or _displays(part)
+    shown += labelled("Printed", printed_html(part.printed, limit), "output")
     return Body(shown + output(part, limit), *_asked_and_got(part, given), unfold)
 
 

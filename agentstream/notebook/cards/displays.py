@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -82,6 +83,43 @@ def _table(block: dict[str, Any]) -> str:
     rows = [list(row) for row in block.get("rows") or [] if isinstance(row, (list, tuple))]
     counts = (int(block.get("rows_in_all") or 0), int(block.get("columns_in_all") or 0))
     return table(columns, rows, rows_in_all=counts[0], columns_in_all=counts[1])
+
+
+def printed_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
+    """Show what a tool printed and displayed, in order; the end of a long text."""
+    shown = []
+    for block in blocks[:_MOST_BLOCKS]:
+        if not isinstance(block, dict):
+            continue
+        if block.get("type") != "stream":
+            shown.append(_block(block, limit))
+            continue
+        text = terminal_text(str(block.get("text") or ""))
+        if text.strip():
+            css = " as-stderr" if block.get("name") == "stderr" else ""
+            left_out = more(len(text) - limit)
+            written = preformatted(text[-limit:], limit, label="Printed")
+            shown.append(f'<div class="as-stream{css}">{left_out}{written}</div>')
+    return "".join(shown) + more(len(blocks) - _MOST_BLOCKS, "part")
+
+
+_ESCAPE_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])"
+)
+
+
+def terminal_text(text: str) -> str:
+    r"""Return text as a terminal shows it: without colours, each line as it was written last.
+
+    Examples
+    --------
+    >>> terminal_text("\x1b[32m10 %\r100 %\x1b[0m\n")
+    '100 %\n'
+    """
+    text = _ESCAPE_SEQUENCE.sub("", text).replace("\r\n", "\n")
+    if "\r" not in text:
+        return text
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
 def question_html(blocks: Sequence[Any]) -> str:

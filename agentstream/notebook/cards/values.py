@@ -216,6 +216,8 @@ def picture(source: str, alt: str) -> str:
     """Show an embedded picture; one that lies elsewhere becomes a link."""
     if len(source) > _LONGEST_IMAGE:
         note = f"[image of {len(source):,} characters: too large to be shown]"
+    elif source.startswith("data:") and ";sha256=" in source[:100]:
+        note = f"[{one_line(alt, 120)}: the recording has no likeness of it]"
     elif source.startswith("data:"):
         return f'<div class="as-image">{image(source, one_line(alt, 120))}</div>'
     elif safe_url(source) is not None:
