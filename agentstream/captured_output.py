@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -61,7 +62,11 @@ class CapturedOutput:
         self._is_shown = is_shown
         self._loop = loop
         self._outer = _CALL.get()
-        self._lock = threading.Lock()
+        self._STREAMS: Final[deque[_Stream]] = deque(maxlen=16)
+"""Kept, and used again: CPython's `print` borrows ``sys.stdout``, and crashes where another thread
+takes it away meanwhile and nobody else holds it."""
+
+_lock = threading.Lock()
         self._waiting: list[Block] = []
         self._clears = self._clears_next = self._is_due = self._closed = False
         self._left = MOST_CHARACTERS
@@ -267,7 +272,11 @@ def _install(shell: Any) -> None:
             stream = getattr(sys, name)
             # Again with each call: a cell may have put another in its place.
             if stream is not None and not isinstance(stream, _Stream):
-                setattr(sys, name, _Stream(name, stream))
+                ours = next((one for one in _STREAMS if one._stream is stream), None)
+                if ours is None:
+                    ours = _Stream(name, stream)
+                    _STREAMS.append(ours)
+                setattr(sys, name, ours)
         if _publisher is None:
             _publisher = shell.display_pub
             own = {name: vars(_publisher).get(name) for name in ("publish", "clear_output")}
