@@ -62,11 +62,7 @@ class CapturedOutput:
         self._is_shown = is_shown
         self._loop = loop
         self._outer = _CALL.get()
-        self._STREAMS: Final[deque[_Stream]] = deque(maxlen=16)
-"""Kept, and used again: CPython's `print` borrows ``sys.stdout``, and crashes where another thread
-takes it away meanwhile and nobody else holds it."""
-
-_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._waiting: list[Block] = []
         self._clears = self._clears_next = self._is_due = self._closed = False
         self._left = MOST_CHARACTERS
@@ -256,6 +252,10 @@ def _clear_for(publisher: Any) -> Callable[..., Any]:
 
     return clear_output
 
+
+_STREAMS: Final[deque[_Stream]] = deque(maxlen=16)
+"""Kept, and used again: CPython's `print` borrows ``sys.stdout``, and crashes where another thread
+takes it away meanwhile and nobody else holds it."""
 
 _lock = threading.Lock()
 _calls = 0
