@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any, Final
 
-__all__ = ["DEEPEST", "encodable", "encodable_json", "read_json"]
+__all__ = ["DEEPEST", "encodable", "encodable_json", "escaped_halves", "read_json", "write_json"]
 
 DEEPEST: Final = 200
 """Levels of lists and objects that are read: as many as jiter reads."""
@@ -19,6 +19,7 @@ DEEPEST: Final = 200
 _TOO_DEEP: Final = f"Nested deeper than {DEEPEST} levels"
 _TOO_LONG: Final = "A number of more digits than are read"
 
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -85,6 +86,34 @@ def _repaired(value: Any) -> Any:
     if isinstance(value, dict):
         return {_repaired(name): _repaired(entry) for name, entry in value.items()}
     return [_repaired(entry) for entry in value] if isinstance(value, list) else value
+
+
+def escaped_halves(text: str) -> str:
+    r"""JSON text in which half a surrogate pair is escaped, so that UTF-8 holds it as it is.
+
+    Examples
+    --------
+    >>> escaped_halves('"caf\udce9 é"').encode()
+    b'"caf\\udce9 \xc3\xa9"'
+    """
+    return text if text.isascii() else _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def write_json(value: Any) -> str:
+    r"""The JSON text of any value; what JSON does not hold becomes text, half a pair U+FFFD.
+
+    Examples
+    --------
+    >>> write_json({"name": "caf\udce9"})
+    '{"name":"caf�"}'
+    """
+    from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+
+    try:
+        return to_json(value, fallback=str).decode()
+    except PydanticSerializationError:
+        plain = to_jsonable_python(value, fallback=str)
+        return to_json(encodable(plain)).decode()
 
 
 def read_json(text: str | bytes) -> Any:

@@ -88,6 +88,20 @@ class ToolFailure(str):
         return failure
 
 
+class FailedContent(list[Any]):
+    """The answer for a failed call in content parts, as it has an image.
+
+    Attributes
+    ----------
+    why : str
+        What went wrong, for those who watch the run.
+    """
+
+    def __init__(self, parts: list[Any], why: str) -> None:
+        super().__init__(parts)
+        self.why = why
+
+
 @dataclass
 class FunctionInvoker:
     """`FunctionTool.on_invoke_tool` of a Python function."""

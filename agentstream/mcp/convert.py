@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AgentsException, MCPToolCancellationError, ModelBehaviorError, UserError
-from ..json_text import read_json
+from ..json_text import encodable_json, read_json, write_json
 from ..schema import ensure_strict_json_schema
-from ..tool_call import ToolFailure
+from ..tool_call import FailedContent, ToolFailure
 from ..tool_origin import ToolOrigin, ToolOriginType
 from ..tools import FunctionTool, default_tool_error_function
 from .approval import needs_approval
@@ -257,7 +257,7 @@ class _Call:
 
     def _arguments(self, text: str) -> dict[str, Any]:
         try:
-            arguments = read_json(text) if text else {}
+            arguments = read_json(encodable_json(text)) if text else {}
         except ValueError as error:
             raise ModelBehaviorError(
                 f"Invalid JSON input for tool {self._shown_name}: {error}"
@@ -336,7 +336,8 @@ def _is_mcp_error(error: Exception) -> bool:
 def output_of(result: CallToolResult, use_structured_content: bool = False) -> Any:
     """Bring a result to what the model is told: JSON text, one content part, or a list of them.
 
-    A result that the server calls an error is told like any other: its words are for the model.
+    A result that the server calls an error is told like any other, for its words are for the model;
+    its call has failed.
     """
     structured = result.structured_content
     if structured and not result.content:
@@ -344,26 +345,23 @@ def output_of(result: CallToolResult, use_structured_content: bool = False) -> A
     elif result.is_error:
         use_structured_content = False
     if use_structured_content and structured:
-        told: Any = json.dumps(structured)
-    else:
-        parts = [_part(content) for content in result.content]
-        told = parts[0] if len(parts) == 1 else parts
-    if not result.is_error:
-        return told
-    text = told if isinstance(told, str) else _text(result.content)
-    if text is None:
-        return told  # an image: it cannot be told as the text of a failure
+        text = json.dumps(structured)
+        return _failed(text, []) if result.is_error else text
+    parts = [_part(content) for content in result.content]
+    if result.is_error:
+        texts = [part["text"] for part in parts if part["type"] == "text"]
+        return _failed("\n".join(texts), parts)
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _failed(text: str, parts: list[Any]) -> ToolFailure | FailedContent:
+    """The answer for a failed call: its text, or all of its parts where one is an image."""
+    text = text or "The server says that the tool failed, and nothing else."
+    if any(part["type"] != "text" for part in parts):
+        return FailedContent(parts, text)
     failure = ToolFailure(text)
     failure.why = text
     return failure
-
-
-def _text(contents: list[Any]) -> str | None:
-    """The text of an error; None where it is told in other things than text."""
-    if any(content.type != "text" for content in contents):
-        return None
-    words = "\n".join(content.text for content in contents)
-    return words or "The server says that the tool failed, and nothing else."
 
 
 def _part(content: Any) -> dict[str, Any]:
@@ -371,4 +369,4 @@ def _part(content: Any) -> dict[str, Any]:
         return {"type": "text", "text": content.text}
     if content.type == "image":
         return {"type": "image", "image_url": f"data:{content.mime_type};base64,{content.data}"}
-    return {"type": "text", "text": content.model_dump_json()}
+    return {"type": "text", "text": write_json(content.model_dump(mode="json"))}

@@ -21,6 +21,7 @@ from ..items import (
     ToolCallOutputItem,
     raw_field,
 )
+from ..json_text import write_json
 from ..tools import FunctionToolResult
 from .ask import output_schema
 from .config import RunErrorData, RunErrorHandlerInput, RunErrorHandlerResult
@@ -178,8 +179,7 @@ async def handled(
 def _message(state: RunState[Any], output: Any) -> MessageOutputItem:
     from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 
-    schema = output_schema(state.agent)
-    text = output if isinstance(output, str) else _as_json(output, schema)
+    text = output if isinstance(output, str) else write_json(output)
     return MessageOutputItem(
         agent=state.agent,
         raw_item=ResponseOutputMessage(
@@ -192,12 +192,6 @@ def _message(state: RunState[Any], output: Any) -> MessageOutputItem:
             ],
         ),
     )
-
-
-def _as_json(output: Any, schema: Any) -> str:
-    from pydantic_core import to_json
-
-    return to_json(output, fallback=str).decode()
 
 
 async def finish(

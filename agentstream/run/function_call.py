@@ -26,7 +26,7 @@ from ..guardrails import (
     ToolOutputGuardrailResult,
 )
 from ..items import ItemHelpers, RunItem, ToolApprovalItem, ToolCallOutputItem
-from ..tool_call import ToolFailure, checked_arguments, failure_answer
+from ..tool_call import FailedContent, ToolFailure, checked_arguments, failure_answer
 from ..tool_context import ToolContext
 from ..tool_origin import origin_of
 from ..tool_output import MAX_CHARACTERS, RAISE_IT, displayed_output, shortened
@@ -219,7 +219,7 @@ class FunctionCall:
             raise
         self._forget_nested()
         keep(self.output(WITHHELD))  # until its guardrails have seen it
-        failed = value.why if isinstance(value, ToolFailure) else None
+        failed = value.why if isinstance(value, (ToolFailure, FailedContent)) else None
         self.options.mark(ToolFinished(self.raw.call_id, failed, value, item.display))
         item = await self.answer(value, item)
         keep(item)

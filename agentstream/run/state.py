@@ -28,6 +28,7 @@ from ..items import (
     TResponseInputItem,
     raw_field,
 )
+from ..json_text import escaped_halves
 from ..run_context import RunContextWrapper, TContext
 from ..trace import Trace
 from ..warn_once import NO_TRACES, warn_without_effect
@@ -381,7 +382,7 @@ class RunState(Generic[TContext, TAgent]):
             strict_context=strict_context,
             include_tracing_api_key=include_tracing_api_key,
         )
-        return json.dumps(state, ensure_ascii=False)
+        return escaped_halves(json.dumps(state, ensure_ascii=False))
 
     @staticmethod
     async def from_json(

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from ...errors import UserError
+from ...json_text import write_json
 from .shapes import Beat, HandOff, Part
 
 # About the cut of the tokenizers in use: a word with the space before it, or some punctuation.
@@ -139,7 +138,7 @@ def answer(value: Any) -> Part:
     >>> answer({"city": "Lisbon"}).done["content"][0]["text"]
     '{"city":"Lisbon"}'
     """
-    return say(TypeAdapter(Any).dump_json(value).decode())
+    return say(write_json(value))
 
 
 def think(*summaries: str, text: str | None = None, encrypted: str | None = None) -> Part:
@@ -235,7 +234,7 @@ def arguments_text(arguments: str | Mapping[str, Any] | None, named: Mapping[str
         if named:
             raise UserError("Write a call's arguments as JSON text or by name, not both.")
         return arguments
-    return TypeAdapter(Any).dump_json({**(arguments or {}), **named}).decode()
+    return write_json({**(arguments or {}), **named})
 
 
 def hand_off(
