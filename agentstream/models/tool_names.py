@@ -1,5 +1,7 @@
 """Names of tools as the APIs take them, and back: letters, digits, ``_`` and ``-``, at most 64.
 
+No digit comes first.
+
 An author may call a tool as they like, and MCP servers do: ``notes.search``, ``find flights``. Only
 the request has another name then, and what the model calls by it is given its own name again before
 anybody sees it: runs, approvals, traces and recordings know the author's names alone.
@@ -28,7 +30,8 @@ __all__ = ["MAX_LENGTH", "ToolNames", "distinct_names", "safe_name"]
 MAX_LENGTH: Final = 64
 """Longest name of a function in OpenAI's APIs, in characters."""
 
-_FITS: Final = re.compile(rf"[a-zA-Z0-9_-]{{1,{MAX_LENGTH}}}").fullmatch
+# OpenAI's take a digit in front, Gemini's do not.
+_FITS: Final = re.compile(rf"[a-zA-Z_][a-zA-Z0-9_-]{{0,{MAX_LENGTH - 1}}}").fullmatch
 _FIELDS: Final = ("name", "namespace")
 
 
@@ -52,7 +55,7 @@ class ToolNames:
     def __init__(self, names: Iterable[str]) -> None:
         distinct = list(dict.fromkeys(names))
         unfit = [name for name in distinct if not _FITS(name)]
-        bases = [safe_name(name, "tool") for name in unfit]
+        bases = [_base(name) for name in unfit]
         fit = [name for name in distinct if _FITS(name)] if unfit else ()
         self._sent = dict(zip(unfit, distinct_names(bases, unfit, fit), strict=True))
         self._own = {sent: name for name, sent in self._sent.items()}
@@ -151,7 +154,12 @@ def _changed(value: Any, news: dict[str, Any]) -> Any:
 
 @lru_cache(maxsize=1024)
 def _alone(name: str) -> str:
-    return distinct_names([safe_name(name, "tool")], [name])[0]
+    return distinct_names([_base(name)], [name])[0]
+
+
+def _base(name: str) -> str:
+    safe = safe_name(name, "tool")
+    return safe if safe[0].isalpha() else f"_{safe}"
 
 
 def safe_name(name: str, otherwise: str) -> str:
@@ -182,7 +190,7 @@ def distinct_names(
     Examples
     --------
     >>> distinct_names(["a_b", "a_b", "c"], ["a.b", "a b", "c"])
-    ['a_b_1e7dc6b8', 'a_b_f9f3a4b9', 'c']
+    ['a_b_69f6642c', 'a_b_7dbde935', 'c']
     """
     often = Counter(bases)
     used = set(taken)

@@ -28,9 +28,19 @@ from agentstream.models.tool_names import ToolNames
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
 
 APIS = [OpenAIResponsesModel, OpenAIChatCompletionsModel]
-FITS = re.compile(r"[a-zA-Z0-9_-]{1,64}").fullmatch
+FITS = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}").fullmatch
 LONG = "search_in_all_of_the_documents_that_were_ever_written_by_anybody_at_all"
-NAMES = ["notes.search", "notes search", "notes_search", "検索", "東京", LONG, LONG + "_now", "ok"]
+NAMES = [
+    "notes.search",
+    "notes search",
+    "notes_search",
+    "検索",
+    "東京",
+    LONG,
+    LONG + "_now",
+    "7zip",
+    "ok",
+]
 
 both = pytest.mark.parametrize("api", APIS, ids=["responses", "chat"])
 ways = pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
