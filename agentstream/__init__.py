@@ -198,6 +198,9 @@ if TYPE_CHECKING:
     from .recording import (
         recording,
     )
+    from .rows.compare import (
+        Comparison,
+    )
     from .rows.estimate import (
         Estimate,
         estimate,
@@ -351,6 +354,7 @@ __all__ = [
     "Chat",
     "CodeInterpreterTool",
     "CompactionItem",
+    "Comparison",
     "Computer",
     "ComputerProvider",
     "ComputerTool",

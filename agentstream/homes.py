@@ -78,6 +78,7 @@ _NAMES: Final = {
     "prompts": "DynamicPromptFunction GenerateDynamicPromptData Prompt",
     "recorded_run": "RecordedRun load_run",
     "recording": "recording",
+    "rows.compare": "Comparison",
     "rows.estimate": "Estimate estimate",
     "rows.frame_run": "FrameRun",
     "rows.limits": "Limits",

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import UserError
 from .bar_text import bar_line
 from .pace import Pace
 
-if TYPE_CHECKING:
-    from .frame_run import FrameRun
-
 __all__ = ["attach"]
 
 
-def attach(run: FrameRun, progress: bool | None) -> None:
+def attach(run: Any, progress: bool | None) -> None:
     """Give a run its bar: in a notebook below the cell, in a terminal by `tqdm`.
 
     Parameters
     ----------
-    run : FrameRun
+    run : FrameRun or Comparison
         The run.
     progress : bool or None
         Whether to; None: in a notebook, and where standard error is a terminal.
@@ -42,7 +39,7 @@ def attach(run: FrameRun, progress: bool | None) -> None:
         _in_a_terminal(run, is_wanted=progress is True)
 
 
-def _in_a_terminal(run: FrameRun, *, is_wanted: bool) -> None:
+def _in_a_terminal(run: Any, *, is_wanted: bool) -> None:
     try:
         from tqdm import tqdm
     except ImportError:

@@ -15,13 +15,15 @@ __all__ = ["bar_bundle", "bar_html", "bar_line"]
 _ERROR_SHOWN = 200
 
 
-def bar_line(at: Progress) -> str:
+def bar_line(at: Progress, *, live: bool = True) -> str:
     """One line: what is done and failed, how fast, what it costs, what is waited for.
 
     Parameters
     ----------
     at : Progress
         How far it is.
+    live : bool
+        Whether it goes on: else nothing is left to wait for.
 
     Examples
     --------
@@ -34,15 +36,15 @@ def bar_line(at: Progress) -> str:
     if at.waiting:
         parts.append(f"{at.waiting:,} waiting")
     said = [", ".join(parts)]
-    if at.rate and at.waiting:
+    if live and at.rate and at.waiting:
         said.append(f"{at.rate:.1f} rows/s, {at.tokens / max(at.seconds, 0.1):,.0f} tokens/s")
     else:
         said.append(f"{_seconds(at.seconds)}, {at.tokens:,} tokens")
     if at.usd:
         said.append(f"{at.usd:.4f} USD")
-    if at.waiting and not math.isnan(at.left):
+    if live and at.waiting and not math.isnan(at.left):
         said.append(f"{_seconds(at.left)} left")
-    if at.reason:
+    if live and at.reason:
         said.append(at.reason)
     return " · ".join(said)
 
@@ -72,7 +74,7 @@ def bar_html(
         '<div class="as-rows-bar">'
         f'<span class="as-rows-done" style="width:{done:.2f}%"></span>'
         f'<span class="as-rows-failed" style="width:{failed:.2f}%"></span></div>'
-        f'<div class="as-rows-line">{escape(bar_line(at))}</div>'
+        f'<div class="as-rows-line">{escape(bar_line(at, live=live))}</div>'
     )
     if ending:
         html += f'<div class="as-rows-ending">{escape(printable_line(ending)[:600])}</div>'
@@ -94,7 +96,7 @@ def bar_bundle(at: Progress, errors: Sequence[RowResult], ending: str = "") -> d
         As for `bar_html`.
     """
     sheet = style() + style("rows.css")
-    text = f"{at.done + at.failed:,} of {at.rows:,} rows: {bar_line(at)}"
+    text = f"{at.done + at.failed:,} of {at.rows:,} rows: {bar_line(at, live=False)}"
     lines = [text, *([ending] if ending else [])]
     lines += [f"{result.index!r}: {result.error_type}: {result.error}" for result in errors]
     body = bar_html(at, errors, ending=ending)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 import traitlets
@@ -14,9 +14,6 @@ from ..notebook.snapshot import style
 from ..together import loop_here
 from .bar_text import bar_bundle, bar_html
 from .pace import Pace
-
-if TYPE_CHECKING:
-    from .frame_run import FrameRun
 
 __all__ = ["RowsWidget"]
 
@@ -28,7 +25,7 @@ class RowsWidget(anywidget.AnyWidget):
 
     Parameters
     ----------
-    run : FrameRun
+    run : FrameRun or Comparison
         The run.
     """
 
@@ -38,7 +35,7 @@ class RowsWidget(anywidget.AnyWidget):
 
     html = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, run: FrameRun) -> None:
+    def __init__(self, run: Any) -> None:
         super().__init__(html=bar_html(run.progress, live=True))
         self._run = run
         self._place: place.Place | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
 from ..agent_output import AgentOutputSchemaBase
@@ -71,6 +71,8 @@ class Columns:
         if not self._columns:
             dtype = _dtype(str if output_type is None else output_type)
             self._columns = [_Column("final_output", (), dtype)]
+        self._kind = output_type
+        self._adapter: TypeAdapter[Any] | None = None
         self.names = [_free(column.name) for column in self._columns]
         self.dtypes = [column.dtype for column in self._columns]
 
@@ -83,6 +85,46 @@ class Columns:
             An agent's final output.
         """
         return tuple(_plain_value(_at(output, column.path)) for column in self._columns)
+
+    def output(self, values: tuple[Any, ...]) -> Any:
+        """The output that values were made of, as an object of its type where that can be made.
+
+        Parameters
+        ----------
+        values : tuple
+            In the order of the columns.
+        """
+        if self._columns[0].path == ():
+            return self._made(values[0])
+        nested: dict[str, Any] = {}
+        for column, value in zip(self._columns, values, strict=True):
+            at = nested
+            for name in column.path[:-1]:
+                at = at.setdefault(name, {})
+            at[column.path[-1]] = value
+        try:
+            return self._made(nested)
+        except ValueError:
+            return self._made(_without_empty(nested))
+
+    def _made(self, plain: Any) -> Any:
+        if self._adapter is None:
+            kind = str if self._kind is None else self._kind
+            self._adapter = TypeAdapter(kind)
+        return self._adapter.validate_python(plain)
+
+
+def _without_empty(value: dict[str, Any]) -> dict[str, Any]:
+    """Nested values all of which are None were None as a whole."""
+    found: dict[str, Any] = {}
+    for name, entry in value.items():
+        if isinstance(entry, dict):
+            entry = _without_empty(entry)
+            is_empty = all(each is None for each in entry.values())
+            found[name] = None if is_empty else entry
+        else:
+            found[name] = entry
+    return found
 
 
 def _columns(kind: Any, path: tuple[str, ...], above: tuple[Any, ...]) -> Iterator[_Column]:

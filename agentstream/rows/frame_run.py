@@ -184,6 +184,19 @@ class FrameRun:
             reason="" if self._gate is None else self._gate.state().reason,
         )
 
+    def values(self) -> Iterator[tuple[Any, ...] | None]:
+        """The values of each row's output, in the frame's order; None where there are none."""
+        for position in range(len(self)):
+            keys = self._plan.keys
+            result = self._plan.results.get(keys[position]) if position < len(keys) else None
+            yield None if result is None or result.status != "done" else result.values
+
+    def outputs(self) -> Iterator[Any]:
+        """Each row's output, as an object of the output type; None where there is none."""
+        columns = self._source.columns
+        for values in self.values():
+            yield None if values is None else columns.output(values)
+
     def last_errors(self) -> list[RowResult]:
         """The last rows that failed, the newest first."""
         return [

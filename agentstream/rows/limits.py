@@ -97,7 +97,7 @@ class Budget:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._mean = {"tokens": _FIRST_GUESS, "usd": 0.0}
         self._is_first = True
         self.spent = {"tokens": 0.0, "usd": 0.0}
@@ -106,13 +106,13 @@ class Budget:
     @property
     def is_limited(self) -> bool:
         """Whether there is a budget at all."""
-        return self._limits.usd is not None or self._limits.tokens is not None
+        return self.limits.usd is not None or self.limits.tokens is not None
 
     def reserve(self) -> bool:
         """Reserve what a row costs in the mean; whether there is enough."""
         if self.is_limited and any(
             self.spent[unit] + (self.reserved + 1) * self._mean[unit] > limit
-            for unit, limit in (("tokens", self._limits.tokens), ("usd", self._limits.usd))
+            for unit, limit in (("tokens", self.limits.tokens), ("usd", self.limits.usd))
             if limit is not None
         ):
             return False

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ..errors import UserError
 from ..models.gate.gate import Gate
-from ..models.recorded.active import active
 from ..run.config import DEFAULT_MAX_TURNS, RunConfig
 from .bar import attach
-from .checkpoint import Checkpoint
-from .columns import Columns
-from .frame_run import FrameRun, Source
-from .frames import as_pandas
-from .key import agent_request
+from .frame_run import FrameRun
 from .limits import Limits
-from .plan import OnChange, Plan
-from .pool import Pool
-from .prompt import Prompts
-from .worker import Asker
+from .options import Options
+from .plan import OnChange
 
 if TYPE_CHECKING:
     from ..agent import Agent
+    from .compare import Comparison
 
 __all__ = ["map_frame"]
 
-_ON_ERROR: Final = ("keep", "raise")
+
+@overload
+def map_frame(agent: Agent[Any], frame: Any, prompt: Any, **options: Any) -> FrameRun: ...
 
 
+@overload
 def map_frame(
-    agent: Agent[Any],
+    agent: Mapping[str, Agent[Any]], frame: Any, prompt: Any, **options: Any
+) -> Comparison: ...
+
+
+def map_frame(  # type: ignore[misc]  # the options are those below
+    agent: Agent[Any] | Mapping[str, Agent[Any]],
     frame: Any,
     prompt: Any,
     *,
@@ -46,7 +47,9 @@ def map_frame(
     tries: int = 2,
     keep: Literal["runs"] | None = None,
     progress: bool | None = None,
-) -> FrameRun:
+    repeat: int = 1,
+    scorers: Sequence[Any] = (),
+) -> FrameRun | Comparison:
     """Run an agent for each row of a frame, in the background; no row is lost.
 
     Rows wait for the service's rate limits, equal rows are asked once, and each row is written to
@@ -54,8 +57,9 @@ def map_frame(
 
     Parameters
     ----------
-    agent : Agent
-        Run whole for each row: its tools, handoffs, guardrails and output type count.
+    agent : Agent or dict of Agent
+        Run whole for each row: its tools, handoffs, guardrails and output type count. Several by
+        their names are compared: see `Comparison`.
     frame : DataFrame
         The rows: of pandas, and with `narwhals` also of polars, pyarrow and others.
     prompt : str or callable or sequence
@@ -86,10 +90,14 @@ def map_frame(
         Keep every row's run, for `FrameRun.runs`; else memory stays flat.
     progress : bool or None
         Whether to show a bar; None: in a notebook, and where standard error is a terminal.
+    repeat : int
+        How often each row is asked; more than once gives a `Comparison`.
+    scorers : sequence
+        Judge each output, and give a `Comparison`: functions, output types, or agents.
 
     Returns
     -------
-    FrameRun
+    FrameRun or Comparison
         ``await`` it for the frame of outputs, or call its ``wait()``.
 
     Raises
@@ -111,52 +119,26 @@ def map_frame(
     1          bad   done      asked
     2         good   done  equal row
     """
-    _check(agent, on_error, on_change, concurrency, tries)
-    budget, gate = Limits.of(limits)
-    config = RunConfig.of(run_config)
-    if config.gate is None and gate is not None:
-        config = replace(config, gate=gate)
-    elif config.gate is not None:
-        gate = config.gate if isinstance(config.gate, Gate) else gate
-    frame, back = as_pandas(frame)
-    columns = Columns(agent.output_type)
-    prompts = Prompts(frame, prompt)
-    pool = Pool(
-        Plan(prompts, len(frame)),
-        Asker(agent, config, columns, context, max_turns, tries, active()),
-        budget,
-        gate,
-        most=concurrency,
-        keeps_runs=keep == "runs",
+    options = Options(
+        limits=limits,
+        checkpoint=checkpoint,
         on_error=on_error,
-        name_of=lambda position: frame.index[position],
+        on_change=on_change,
+        context=context,
+        max_turns=max_turns,
+        run_config=run_config,
+        concurrency=concurrency,
+        tries=tries,
+        keep=keep,
     )
-    source = Source(
-        frame.index,
-        columns,
-        lambda: agent_request(agent, config, context),
-        lambda: None if checkpoint is None else Checkpoint(checkpoint),
-        on_change,
-        back=back,
-    )
-    run = FrameRun(source, pool, gate)
+    run: Any
+    if isinstance(agent, Mapping) or repeat != 1 or scorers:
+        from .compare import Comparison
+
+        agents = agent if isinstance(agent, Mapping) else {agent.name: agent}
+        run = Comparison(agents, frame, prompt, options, repeat=repeat, scorers=scorers)
+    else:
+        run = options.make(agent, frame, prompt)
     attach(run, progress)
     run.start()
     return run
-
-
-def _check(agent: Any, on_error: str, on_change: str, concurrency: int, tries: int) -> None:
-    from ..agent import Agent
-
-    if not isinstance(agent, Agent):
-        raise UserError(f"map_frame's first argument must be an Agent, got {type(agent).__name__}.")
-    choices = (
-        ("on_error", on_error, _ON_ERROR),
-        ("on_change", on_change, get_args(OnChange)),
-    )
-    for name, given, known in choices:
-        if given not in known:
-            raise UserError(f"map_frame({name}=...) must be one of {known}, got {given!r}.")
-    for name, number in (("concurrency", concurrency), ("tries", tries)):
-        if number < 1:
-            raise UserError(f"map_frame({name}=...) must be at least 1, got {number!r}.")

@@ -81,7 +81,8 @@ class Plan:
         UserError
             The agent or the prompt has changed, and `on_change` is ``"error"``.
         """
-        self.agent = digest(request)
+        # Two agents that are compared may ask the same of two servers.
+        self.agent = digest({**request, "compared as": label} if label else request)
         known: dict[bytes, RowResult] = {}
         kept: dict[tuple[str, int], RowResult] = {}
         if checkpoint is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from ..errors import UserError
 from ..models.gate.gate import Gate
 from .checkpoint import Checkpoint
-from .limits import Budget, Limits
+from .limits import Budget
 from .plan import Plan
 from .result import RowError, RowResult
 from .worker import Asker, Outcome, signature
@@ -28,6 +28,7 @@ _ALIKE: Final = 20
 _RENEWAL: Final = 8.0
 _POLL: Final = 0.25
 _SPAWN: Final = 0.005
+_BUDGET_POLL: Final = 0.1
 
 
 class Pool:
@@ -39,8 +40,8 @@ class Pool:
         The rows.
     asker : Asker
         Runs the agent for a row.
-    limits : Limits
-        The budget.
+    budget : Budget
+        What may be spent.
     gate : Gate or None
         What requests wait for.
     most : int
@@ -80,7 +81,7 @@ class Pool:
         self,
         plan: Plan,
         asker: Asker,
-        limits: Limits,
+        budget: Budget,
         gate: Gate | None,
         *,
         most: int,
@@ -89,7 +90,7 @@ class Pool:
         name_of: Callable[[int], Any],
     ) -> None:
         self.plan = plan
-        self.budget = Budget(limits)
+        self.budget = budget
         self.checkpoint: Checkpoint | None = None
         self.ended: list[bytes] = []
         self.times: deque[float] = deque(maxlen=400)
@@ -101,7 +102,6 @@ class Pool:
         self.news = asyncio.Event()
         self.watchers: list[Callable[[], None]] = []
         self._asker = asker
-        self._limits = limits
         self._gate = gate
         self._most = most
         self.keeps_runs = keeps_runs
@@ -198,7 +198,7 @@ class Pool:
                 continue
             if not self.budget.reserve():
                 if self.budget.reserved:
-                    await self.news.wait()
+                    await asyncio.sleep(_BUDGET_POLL)  # others may share it
                     continue
                 self._end_early(self._out_of_budget())
                 return None
@@ -259,7 +259,7 @@ class Pool:
         if outcome.run is not None and self.keeps_runs:
             self.runs[result.key] = outcome.run
         if outcome.error is None:
-            if self._limits.usd is not None and math.isnan(result.cost_usd):
+            if self.budget.limits.usd is not None and math.isnan(result.cost_usd):
                 self._end_early(
                     UserError(
                         "Limits(usd=...) cannot be held: the price of this model is not known. "

@@ -1,0 +1,431 @@
+"""`Comparison`: several agents over the same rows, as often as wanted, and their scores."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..models.recorded.asked import plain
+from ..run.sync import run_until_done
+from ..together import loop_here
+from .columns import META
+from .frame_run import FrameRun
+from .frames import as_pandas
+from .options import Options
+from .prompt import Prompts
+from .result import Progress, RowResult
+from .scorers import Scorer, judged
+from .statistics import interval, mean, pass_at_k
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ..agent import Agent
+
+__all__ = ["Comparison"]
+
+_going_on: set[asyncio.Task[Any]] = set()
+
+
+class Comparison:
+    """Agents over the same rows; made by `map_frame` with a dict, ``repeat=`` or ``scorers=``.
+
+    ``await`` it, or call its `wait`, for the long frame.
+
+    Parameters
+    ----------
+    agents : mapping of Agent
+        By their names.
+    frame, prompt
+        As for `map_frame`.
+    options : Options
+        As for `map_frame`.
+    repeat : int
+        How often each row is asked.
+    scorers : sequence
+        Judge each output: functions, pydantic types, or agents.
+
+    Attributes
+    ----------
+    runs : dict of FrameRun
+        By the agent's name and the number of the repeat.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from agentstream import Agent, map_frame
+    >>> from agentstream.testing import ScriptedModel
+    >>> def agent(name, said):
+    ...     return Agent(name=name, model=ScriptedModel([said], loop=True))
+    >>> def is_good(output):
+    ...     return output == "good"
+    >>> compared = map_frame(
+    ...     {"mini": agent("Mini", "bad"), "full": agent("Full", "good")},
+    ...     pd.DataFrame({"review": ["Great!", "Fine."]}),
+    ...     "Classify: {review}",
+    ...     scorers=[is_good],
+    ... )
+    >>> _ = compared.wait()
+    >>> compared.summary()["is_good"].to_dict()
+    {'mini': 0.0, 'full': 1.0}
+    """
+
+    def __init__(
+        self,
+        agents: Mapping[str, Agent[Any]],
+        frame: Any,
+        prompt: Any,
+        options: Options,
+        *,
+        repeat: int = 1,
+        scorers: Sequence[Any] = (),
+    ) -> None:
+        if not agents:
+            raise UserError("There is no agent to compare: give them by their names.")
+        if repeat < 1:
+            raise UserError(f"map_frame(repeat=...) must be at least 1, got {repeat!r}.")
+        self._options = options
+        self._rows, _ = as_pandas(frame)
+        self._prompts = Prompts(self._rows, prompt)
+        self._scorers = _unique([Scorer(given) for given in scorers])
+        self.runs: dict[tuple[str, int], FrameRun] = {
+            (name, number): options.make(agent, self._rows, prompt, label=str(name), repeat=number)
+            for name, agent in agents.items()
+            for number in range(repeat)
+        }
+        self._names = list(agents)
+        self._repeat = repeat
+        self._scores: dict[tuple[str, int], dict[str, list[float]]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._judges: list[FrameRun] = []
+        self._watchers: list[Callable[[], None]] = []
+        self._display: Callable[[], None] | None = None
+        self._error: Exception | None = None
+
+    # -- while it goes on --------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, DataFrame]:
+        return self._wait().__await__()
+
+    def wait(self) -> DataFrame:
+        """Wait for the end, where nothing can be awaited; the long frame."""
+        return run_until_done(self._wait())
+
+    def start(self) -> None:
+        """Begin, if a loop is running and it has not begun yet."""
+        loop = loop_here()
+        if self._task is None and loop is not None:
+            self._task = loop.create_task(self._main(), name="agentstream comparison")
+            _going_on.add(self._task)
+            self._task.add_done_callback(_going_on.discard)
+
+    def stop(self) -> None:
+        """Start no further row, and stop those that are being asked; what is done stays."""
+        for run in self._all():
+            run.stop()
+
+    def retry(self) -> Comparison:
+        """Ask again what failed or was not asked, and score it.
+
+        Raises
+        ------
+        UserError
+            It still goes on.
+        """
+        if self._task is not None and not self._task.done():
+            raise UserError("The rows are still being asked: await the comparison, or stop() it.")
+        for run in self.runs.values():
+            run.retry()
+        self._task, self._error, self._judges = None, None, []
+        self.start()
+        return self
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing goes on."""
+        return self._task is not None and self._task.done()
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended it early; None where nothing did."""
+        return self._error
+
+    @property
+    def progress(self) -> Progress:
+        """How far all of it is."""
+        parts = [run.progress for run in self._all()]
+        left = [part.left for part in parts]
+        return Progress(
+            rows=sum(part.rows for part in parts),
+            done=sum(part.done for part in parts),
+            failed=sum(part.failed for part in parts),
+            waiting=sum(part.waiting for part in parts),
+            asking=sum(part.asking for part in parts),
+            seconds=max(part.seconds for part in parts),
+            tokens=int(self._options.budget.spent["tokens"]),
+            usd=self._options.budget.spent["usd"],
+            rate=sum(part.rate for part in parts),
+            left=math.nan if any(map(math.isnan, left)) else max(left),
+            reason=next((part.reason for part in parts if part.reason), ""),
+        )
+
+    def last_errors(self) -> list[RowResult]:
+        """The last rows that failed."""
+        return [result for run in self._all() for result in run.last_errors()][:5]
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have a function called whenever a row has ended, and at the end.
+
+        Parameters
+        ----------
+        watcher : callable
+            Must not block.
+        """
+        self._watchers.append(watcher)
+        for run in self.runs.values():
+            run.watch(watcher)
+
+    # -- what came of it ---------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> DataFrame:
+        """The long frame: a line for each row, agent and repeat, with the scores."""
+        import pandas as pd
+
+        parts = []
+        for (name, number), run in self.runs.items():
+            part = run.frame
+            part.insert(0, "agent", name)
+            part.insert(1, "repeat", number)
+            at = min(part.columns.get_loc(column) for column in META if column in part)
+            for scorer in reversed(self._scorers):
+                scores = self._scores.get((name, number), {}).get(scorer.name)
+                part.insert(at, scorer.name, scores or [math.nan] * len(part))
+            parts.append(part)
+        return pd.concat(parts)
+
+    @property
+    def wide(self) -> DataFrame:
+        """The wide frame: a line for each row; columns by what, agent and repeat."""
+        import pandas as pd
+
+        parts = {}
+        for (name, number), run in self.runs.items():
+            part = run.frame.drop(columns=[column for column in META if column != "status"])
+            for scorer in self._scorers:
+                scores = self._scores.get((name, number), {}).get(scorer.name)
+                part[scorer.name] = scores or [math.nan] * len(part)
+            key = name if self._repeat == 1 else (name, number)
+            parts[key] = part
+        wide = pd.concat(parts, axis=1)
+        order = [wide.columns.nlevels - 1, *range(wide.columns.nlevels - 1)]
+        return wide.reorder_levels(order, axis=1)
+
+    def summary(self) -> DataFrame:
+        """Each agent: what it scored in the mean, its interval (95 %), pass@k, failures, costs.
+
+        Intervals are drawn from rows. ``pass@k`` is of scorers that give 0 and 1 only.
+        """
+        import pandas as pd
+
+        lines = {}
+        for name in self._names:
+            frames = [self.runs[name, number].frame for number in range(self._repeat)]
+            line: dict[str, Any] = {
+                "rows": len(self._rows),
+                "failed": sum(int((frame["status"] == "failed").sum()) for frame in frames),
+            }
+            for scorer in self._scorers:
+                by_row = self._by_row(name, scorer.name)
+                known = [mean(scores) for scores in by_row if scores]
+                low, high = interval(known)
+                line[scorer.name] = mean(known)
+                line[f"{scorer.name} low"], line[f"{scorer.name} high"] = low, high
+                flat = [score for scores in by_row for score in scores]
+                if self._repeat > 1 and flat and set(flat) <= {0.0, 1.0}:
+                    for k in range(1, self._repeat + 1):
+                        line[f"{scorer.name} pass@{k}"] = _pass_at(by_row, k)
+            line["tokens"] = sum(
+                int(frame[column].sum())
+                for frame in frames
+                for column in ("input_tokens", "output_tokens")
+            )
+            line["cost_usd"] = sum(float(frame["cost_usd"].sum()) for frame in frames)
+            seconds = pd.concat([frame["seconds"] for frame in frames])
+            line["seconds"] = float(seconds.astype("float64").median())
+            lines[name] = line
+        return pd.DataFrame.from_dict(lines, orient="index")
+
+    def differences(self) -> DataFrame:
+        """Each pair of agents and each scorer: the mean difference on the same rows, its interval.
+
+        An interval (95 %) without 0 in it says that the difference is hardly by chance.
+        """
+        import pandas as pd
+
+        lines = []
+        for one, other in combinations(self._names, 2):
+            for scorer in self._scorers:
+                first, second = self._by_row(one, scorer.name), self._by_row(other, scorer.name)
+                pairs = [mean(b) - mean(a) for a, b in zip(first, second, strict=True) if a and b]
+                low, high = interval(pairs)
+                lines.append(
+                    {
+                        "from": one,
+                        "to": other,
+                        "score": scorer.name,
+                        "difference": mean(pairs),
+                        "low": low,
+                        "high": high,
+                        "rows": len(pairs),
+                    }
+                )
+        columns = ["from", "to", "score", "difference", "low", "high", "rows"]
+        return pd.DataFrame(lines, columns=columns)
+
+    def plot(self) -> Any:
+        """Draw the differences with their intervals; needs matplotlib.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from matplotlib import pyplot
+
+        table = self.differences().iloc[::-1]
+        labels = [f"{row['to']} - {row['from']}: {row['score']}" for _, row in table.iterrows()]
+        _, axes = pyplot.subplots(figsize=(7, 1 + 0.5 * len(table)), layout="constrained")
+        at = range(len(table))
+        axes.axvline(0, color="0.6", linewidth=1)
+        axes.hlines(at, table["low"], table["high"], linewidth=2)
+        axes.plot(table["difference"], at, "o")
+        axes.set_yticks(list(at), labels)
+        axes.set_xlabel("difference of the mean score, 95 % interval")
+        return axes
+
+    def __repr__(self) -> str:
+        at = self.progress
+        what = f"{len(self._names)} agents, {self._repeat} time(s) each"
+        return f"<Comparison of {what}: {at.done} done, {at.failed} failed, {at.waiting} waiting>"
+
+    def _ipython_display_(self) -> None:
+        if self._display is None:
+            sys.stdout.write(f"{self!r}\n")
+        else:
+            self._display()
+
+    # -- how it goes on ----------------------------------------------------------------------------
+
+    def _all(self) -> list[FrameRun]:
+        return [*self.runs.values(), *self._judges]
+
+    async def _wait(self) -> DataFrame:
+        self.start()
+        assert self._task is not None
+        try:
+            await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.wait([self._task])
+            raise
+        if self._error is not None:
+            raise self._error
+        return self.frame
+
+    async def _main(self) -> None:
+        try:
+            ended = await asyncio.gather(*self.runs.values(), return_exceptions=True)
+            self._error = next((one for one in ended if isinstance(one, Exception)), None)
+            await self._score()
+        except Exception as error:  # noqa: BLE001 - raised by whoever awaits the comparison
+            self._error = self._error or error
+        finally:
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        for watcher in self._watchers:
+            watcher()
+
+    async def _score(self) -> None:
+        for key, run in self.runs.items():
+            self._scores[key] = {}
+            for scorer in self._scorers:
+                if scorer.agent is None:
+                    self._scores[key][scorer.name] = await self._scores_of(scorer, run)
+        for scorer in self._scorers:
+            if scorer.agent is not None:
+                await self._judge(scorer)
+
+    async def _scores_of(self, scorer: Scorer, run: FrameRun) -> list[float]:
+        scores = []
+        for position, output in enumerate(run.outputs()):
+            if position % 200 == 0:
+                await asyncio.sleep(0)
+            if output is None:
+                scores.append(math.nan)
+            else:
+                scores.append(await scorer.score(output, self._row(position)))
+        return scores
+
+    async def _judge(self, scorer: Scorer) -> None:
+        """Ask the judge for each output; equal ones are judged once."""
+        import pandas as pd
+
+        assert scorer.agent is not None
+        lines = [
+            (key, position, self._prompts.of(position), output)
+            for key, run in self.runs.items()
+            for position, output in enumerate(run.outputs())
+            if output is not None
+        ]
+        asked = pd.DataFrame({"asked": [_judge_prompt(line[2], line[3]) for line in lines]})
+        run = self._options.make(scorer.agent, asked, "asked", label=f"judge {scorer.name}")
+        self._judges.append(run)
+        for watcher in self._watchers:
+            run.watch(watcher)
+        await run
+        for key in self.runs:
+            self._scores[key][scorer.name] = [math.nan] * len(self._rows)
+        for (key, position, _, _), values in zip(lines, run.values(), strict=True):
+            if values is not None:
+                self._scores[key][scorer.name][position] = judged(values)
+
+    def _row(self, position: int) -> dict[str, Any]:
+        return {str(name): self._rows[name].iloc[position] for name in self._rows.columns}
+
+    def _by_row(self, name: str, scorer: str) -> list[list[float]]:
+        """The scores of each row, of all repeats; those that are known."""
+        columns = [
+            self._scores.get((name, number), {}).get(scorer, []) for number in range(self._repeat)
+        ]
+        return [
+            [column[at] for column in columns if column and not math.isnan(column[at])]
+            for at in range(len(self._rows))
+        ]
+
+
+def _judge_prompt(asked: Any, output: Any) -> str:
+    answer = output if isinstance(output, str) else json.dumps(plain(output), ensure_ascii=False)
+    question = asked if isinstance(asked, str) else str(asked)
+    return f"<request>\n{question}\n</request>\n<answer>\n{answer}\n</answer>"
+
+
+def _pass_at(by_row: list[list[float]], k: int) -> float:
+    known = [scores for scores in by_row if len(scores) >= k]
+    return mean([pass_at_k(len(scores), int(sum(scores)), k) for scores in known])
+
+
+def _unique(scorers: list[Scorer]) -> list[Scorer]:
+    """Scorers whose names differ, so that each has a column."""
+    seen: dict[str, int] = {}
+    for scorer in scorers:
+        count = seen[scorer.name] = seen.get(scorer.name, 0) + 1
+        if count > 1 or scorer.name in META:
+            scorer.name = f"{scorer.name} {count}"
+    return scorers

@@ -1,0 +1,126 @@
+"""How the rows of a frame are asked, and what is made of it for one agent."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from ..errors import UserError
+from ..models.gate.gate import Gate
+from ..models.recorded.active import active
+from ..run.config import RunConfig
+from .checkpoint import Checkpoint
+from .columns import Columns
+from .frame_run import FrameRun, Source
+from .frames import as_pandas
+from .key import agent_request
+from .limits import Budget, Limits
+from .plan import OnChange, Plan
+from .pool import Pool
+from .prompt import Prompts
+from .worker import Asker
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+
+__all__ = ["Options"]
+
+_ON_ERROR: Final = ("keep", "raise")
+
+
+@dataclass
+class Options:
+    """The arguments of `map_frame` beside agent, frame and prompt; checked when they are given.
+
+    Attributes
+    ----------
+    gate : Gate or None
+        What requests wait for.
+    budget : Budget
+        What may be spent; of all that is made with these options.
+    config : RunConfig
+        Of each run.
+    """
+
+    limits: Any
+    checkpoint: str | os.PathLike[str] | None
+    on_error: Literal["keep", "raise"]
+    on_change: OnChange
+    context: Any
+    max_turns: int | None
+    run_config: Any
+    concurrency: int
+    tries: int
+    keep: str | None
+    gate: Gate | None = field(init=False)
+    budget: Budget = field(init=False)
+    config: RunConfig = field(init=False)
+
+    def __post_init__(self) -> None:
+        choices = (
+            ("on_error", self.on_error, _ON_ERROR),
+            ("on_change", self.on_change, get_args(OnChange)),
+        )
+        for name, given, known in choices:
+            if given not in known:
+                raise UserError(f"map_frame({name}=...) must be one of {known}, got {given!r}.")
+        for name, number in (("concurrency", self.concurrency), ("tries", self.tries)):
+            if number < 1:
+                raise UserError(f"map_frame({name}=...) must be at least 1, got {number!r}.")
+        limits, gate = Limits.of(self.limits)
+        self.budget, config = Budget(limits), RunConfig.of(self.run_config)
+        if config.gate is None and gate is not None:
+            config = replace(config, gate=gate)
+        self.config = config
+        self.gate = config.gate if isinstance(config.gate, Gate) else gate
+
+    def make(
+        self, agent: Agent[Any], frame: Any, prompt: Any, *, label: str = "", repeat: int = 0
+    ) -> FrameRun:
+        """The run of one agent over a frame, not begun.
+
+        Parameters
+        ----------
+        agent, frame, prompt
+            As for `map_frame`.
+        label : str
+            Of the agent, where several share the checkpoint.
+        repeat : int
+            Which of several runs over the same rows.
+
+        Raises
+        ------
+        UserError
+            The prompt does not fit the frame, or what should be an agent is none.
+        """
+        from ..agent import Agent
+
+        if not isinstance(agent, Agent):
+            raise UserError(
+                f"map_frame's first argument must be an Agent, or a dict of them by their names, "
+                f"got {type(agent).__name__}."
+            )
+        rows, back = as_pandas(frame)
+        columns = Columns(agent.output_type)
+        config, context = self.config, self.context
+        pool = Pool(
+            Plan(Prompts(rows, prompt), len(rows), repeat),
+            Asker(agent, config, columns, context, self.max_turns, self.tries, active()),
+            self.budget,
+            self.gate,
+            most=self.concurrency,
+            keeps_runs=self.keep == "runs",
+            on_error=self.on_error,
+            name_of=lambda position: rows.index[position],
+        )
+        source = Source(
+            rows.index,
+            columns,
+            lambda: agent_request(agent, config, context),
+            lambda: None if self.checkpoint is None else Checkpoint(self.checkpoint),
+            self.on_change,
+            label,
+            back,
+        )
+        return FrameRun(source, pool, self.gate)
