@@ -14,6 +14,8 @@ from .usage import Usage
 
 if TYPE_CHECKING:
     from .items import ToolApprovalItem, TResponseInputItem
+else:
+    TResponseInputItem = Any  # as pydantic is to see it: items come from any provider
 
 TContext = TypeVar("TContext", default=Any)
 
