@@ -26,6 +26,7 @@ from ..items import (
 from ..together import together
 from ..tool_origin import origin_of
 from .computer import run_computer_call, run_shell_call
+from .decide import answered_id, call_id, last_turn
 from .error_text import error_text
 from .function_call import FunctionCall
 from .options import RunOptions, call
@@ -223,15 +224,28 @@ async def hand_off(
         HandoffOutputItem(agent=agent, raw_item=raw, source_agent=agent, target_agent=target)
     )
     state.add(items)
-    await tell_handoff(state, options, target)
-    await transfer(state, options, handoff, target)
+    await _move(state, options, handoff, target)
     return items
 
 
-async def tell_handoff(state: RunState[Any], options: RunOptions, target: Any) -> None:
-    """Tell the run's hooks and those of the agent that hands off."""
+async def go_on_as(
+    state: RunState[Any], options: RunOptions, toolbox: Toolbox, output: HandoffOutputItem
+) -> None:
+    """Do what is left of a handoff that is on record: its hooks, or its filter, had failed."""
+    _, said = last_turn(state.new_items)
+    calls = [item for item in said if isinstance(item, HandoffCallItem)]
+    made = next((item.raw_item for item in calls if call_id(item) == answered_id(output)), None)
+    handoff = None if made is None else toolbox.handoff(made)
+    if handoff is None:
+        raise not_found(None if made is None else made.name, toolbox)
+    await _move(state, options, handoff, output.target_agent)
+
+
+async def _move(state: RunState[Any], options: RunOptions, handoff: Any, target: Any) -> None:
+    """Tell the run's hooks and those of the agent that hands off, and hand off."""
     context, source = state.context, state.agent
     told = [call(options.hooks.on_handoff, context=context, from_agent=source, to_agent=target)]
     if source.hooks is not None:
         told.append(call(source.hooks.on_handoff, context, agent=target, source=source))
     await together(told)
+    await transfer(state, options, handoff, target)

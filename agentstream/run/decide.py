@@ -6,15 +6,17 @@ The law:
 the history ends in                                             next step
 ==============================================================  ==========================
 calls without an output                                         `Act`: run them all at once
+a handoff to an agent that is not at work yet                   `Move` to it
 outputs that end the run by the agent's `tool_use_behavior`     `Finish` with them
 outputs, and `tool_use_behavior` is a function                  `Judge`: ask the function
 the model's message, or nothing that could be one               `Finish` with the message
 anything else: nothing yet, outputs, only hosted calls          `Ask` the model
 ==============================================================  ==========================
 
-A handoff in the turn always leads to `Ask`: the new agent has to answer. A run that is resumed from
-its items needs no code of its own, because open calls make the next step `Act`. Only the last turn
-is looked at, so a long history costs nothing.
+A handoff in the turn always leads to `Ask`: the new agent has to answer. (`Act` hands off; `Move`
+is for a run whose hooks or filter failed in that, and which is run again.) A run that is resumed
+from its items needs no code of its own, because open calls make the next step `Act`. Only the last
+turn is looked at, so a long history costs nothing.
 """
 
 from __future__ import annotations
@@ -72,6 +74,13 @@ class Act:
 
 
 @dataclass(frozen=True)
+class Move:
+    """Go on as the agent that the run was handed to."""
+
+    output: HandoffOutputItem
+
+
+@dataclass(frozen=True)
 class Judge:
     """Ask the agent's `tool_use_behavior` function whether these outputs end the run."""
 
@@ -94,7 +103,7 @@ class Finish:
     output: ToolCallOutputItem | None = field(default=None)
 
 
-Step: TypeAlias = Ask | Act | Judge | Finish
+Step: TypeAlias = Ask | Act | Move | Judge | Finish
 
 
 def decide(agent: Agent[Any], items: Sequence[RunItem]) -> Step:
@@ -109,7 +118,7 @@ def decide(agent: Agent[Any], items: Sequence[RunItem]) -> Step:
 
     Returns
     -------
-    Ask, Act, Judge or Finish
+    Ask, Act, Move, Judge or Finish
     """
     answers, said = last_turn(items)
     calls = open_calls(answers, said)
@@ -119,8 +128,9 @@ def decide(agent: Agent[Any], items: Sequence[RunItem]) -> Step:
         if not said or isinstance(said[-1], InputItem):
             return Ask()
         return _after_speech(said)
-    if any(isinstance(item, HandoffOutputItem) for item in answers):
-        return Ask()
+    for item in answers:
+        if isinstance(item, HandoffOutputItem):
+            return Ask() if item.target_agent is agent else Move(item)
     outputs = tuple(item for item in answers if isinstance(item, ToolCallOutputItem))
     return _after_tools(agent, outputs, said) if outputs else Ask()
 

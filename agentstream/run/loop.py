@@ -26,9 +26,9 @@ from ..trace.marks import (
     RunFinished,
     RunStarted,
 )
-from .act import Outcome, act
+from .act import Outcome, act, go_on_as
 from .ask import ask, prepare, told
-from .decide import Act, Ask, Finish, Judge, decide, last_turn, open_calls
+from .decide import Act, Ask, Finish, Judge, Move, decide, last_turn, open_calls
 from .finish import conclude, ends_with_tools, finish, give_up_turns, out_of_turns
 from .guards import InputGuards
 from .interrupts import Halted, awake_in_a_notebook
@@ -63,6 +63,10 @@ async def run_loop(
                 _mark_requests(state, options)
                 return
             _check_answered(state, step)
+            continue
+        if isinstance(step, Move):
+            await go_on_as(state, options, await _toolbox(state, options), step.output)
+            yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
             continue
         if not isinstance(step, Ask):
             if toolbox is None and isinstance(step, Judge):

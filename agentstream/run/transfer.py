@@ -18,7 +18,7 @@ logger = logging.getLogger("agentstream")
 async def transfer(
     state: RunState[Any], options: RunOptions, handoff: Handoff[Any, Any], target: Any
 ) -> None:
-    """Hand the run's conversation to `target`.
+    """Hand the run's conversation to `target`; where that fails, the agent at work stays.
 
     Raises
     ------
@@ -26,22 +26,31 @@ async def transfer(
         If an input filter is set where the server keeps the conversation, or returns something
         else than HandoffInputData.
     """
+    after = await _filtered(state, options, handoff, target)
+    if after is not None:
+        _replace_conversation(state, after)
     state.agent = target
     state.agent_started = False
+
+
+async def _filtered(
+    state: RunState[Any], options: RunOptions, handoff: Handoff[Any, Any], target: Any
+) -> HandoffInputData | None:
+    """What the filter of the handoff leaves of the conversation; None where nothing changes it."""
     config = options.config
     filter_input: Any = handoff.input_filter or config.handoff_input_filter
     nest = config.nest_handoff_history
     if handoff.nest_handoff_history is not None:
         nest = handoff.nest_handoff_history
     if filter_input is None and not nest:
-        return
+        return None
     if state.server_managed and filter_input is None:
         logger.warning(
             "The server keeps the conversation (conversation_id or previous_response_id), where it "
             "cannot be nested: %s gets it as it is, in spite of nest_handoff_history.",
             target.name,
         )
-        return
+        return None
     if state.server_managed:
         raise UserError(
             f"The handoff {handoff.tool_name!r} has an input filter, but the server keeps the "
@@ -64,7 +73,7 @@ async def transfer(
             f"The input filter of {handoff.tool_name!r} must return HandoffInputData, "
             f"got {type(after).__name__}; use data.clone(...)."
         )
-    _replace_conversation(state, after)
+    return after
 
 
 def _replace_conversation(state: RunState[Any], data: HandoffInputData) -> None:

@@ -30,9 +30,10 @@ from agentstream.items import (
     ToolCallOutputItem,
     raw_field,
 )
-from agentstream.run.decide import Act, Ask, Finish, Judge, decide
+from agentstream.run.decide import Act, Ask, Finish, Judge, Move, decide
 
 AGENT: Agent[Any] = Agent(name="A")
+B: Agent[Any] = Agent(name="B", tool_use_behavior="stop_on_first_tool")
 
 
 def function_call(call_id: str, name: str = "f", **more: Any) -> ResponseFunctionToolCall:
@@ -64,7 +65,7 @@ def output(call_id: str | None, value: Any = "out") -> ToolCallOutputItem:
 
 def handed(call_id: str) -> HandoffOutputItem:
     raw = {"type": "function_call_output", "call_id": call_id, "output": "{}"}
-    return HandoffOutputItem(AGENT, raw, AGENT, AGENT)
+    return HandoffOutputItem(AGENT, raw, AGENT, B)
 
 
 def wanted(call_id: str) -> HandoffCallItem:
@@ -138,8 +139,12 @@ def test_only_reasoning_is_an_empty_answer() -> None:
 
 
 def test_a_handoff_asks_whatever_the_new_agent_does_with_tools() -> None:
-    agent: Agent[Any] = Agent(name="B", tool_use_behavior="stop_on_first_tool")
-    assert decide(agent, [called("1"), wanted("2"), output("1"), handed("2")]) == Ask()
+    assert decide(B, [called("1"), wanted("2"), output("1"), handed("2")]) == Ask()
+
+
+def test_a_handoff_that_was_not_done_to_its_end_is_done_first() -> None:
+    items = [called("1"), wanted("2"), output("1"), moved := handed("2")]
+    assert decide(AGENT, items) == Move(moved)
 
 
 def test_stop_on_first_tool_finishes_with_the_first_output() -> None:
@@ -191,7 +196,7 @@ BEHAVIORS = st.sampled_from(
 def test_any_history_has_a_next_step(items: list[RunItem], behavior: Any) -> None:
     agent: Agent[Any] = Agent(name="A", tool_use_behavior=behavior)
     step = decide(agent, items)
-    assert isinstance(step, Ask | Act | Judge | Finish)
+    assert isinstance(step, Ask | Act | Move | Judge | Finish)
     assert decide(agent, items) == step, "the same history, the same step"
     if isinstance(step, Act):
         assert step.calls, "an Act without calls would spin"

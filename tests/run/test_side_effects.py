@@ -9,16 +9,18 @@ import pytest
 
 from agentstream import (
     Agent,
+    HandoffInputData,
     RunHooks,
     Runner,
     RunState,
     SQLiteSession,
     ToolGuardrailFunctionOutput,
     function_tool,
+    handoff,
     tool_output_guardrail,
 )
 from agentstream.errors import AgentsException
-from agentstream.testing import ScriptedModel, call, turn
+from agentstream.testing import ScriptedModel, call, hand_off, turn
 
 
 class FailingEnd(RunHooks[Any]):
@@ -123,3 +125,54 @@ async def test_a_session_keeps_the_whole_pairs_of_siblings(ends: str) -> None:
     calls = [i["call_id"] for i in sent if i.get("type") == "function_call"]
     answered = [i["call_id"] for i in sent if i.get("type") == "function_call_output"]
     assert calls == answered
+
+
+class FailingHandoff(RunHooks[Any]):
+    async def on_handoff(self, *args: Any, **more: Any) -> None:
+        raise ValueError("the hook broke")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("from_json", [False, True])
+@pytest.mark.parametrize("fails", ["hook", "filter"])
+async def test_a_handoff_whose_hook_or_filter_failed_goes_on_as_the_new_agent(
+    fails: str, from_json: bool, streamed: bool
+) -> None:
+    """The handoff's own function is not called again, and its filter is applied."""
+    seen: list[str] = []
+
+    def filtered(data: HandoffInputData) -> HandoffInputData:
+        if fails == "filter" and "filter" not in seen:
+            seen.append("filter")
+            raise ValueError("the filter broke")
+        return data.clone(input_history="filtered", pre_handoff_items=(), new_items=())
+
+    second_model = ScriptedModel(["Hello from B."])
+    second = Agent(name="B", model=second_model)
+    to_second = handoff(second, on_handoff=lambda _: seen.append("on_handoff"))
+    to_second.input_filter = filtered
+    model = ScriptedModel([hand_off("B"), "Never from A."])
+    first = Agent(name="A", model=model, handoffs=[to_second])
+    session = SQLiteSession("s")
+    hooks = FailingHandoff() if fails == "hook" else None
+    result = Runner.run_streamed(first, "go", hooks=hooks, session=session)
+    with pytest.raises(ValueError, match="broke"):
+        await result.wait()
+    state = result.to_state()
+    if from_json:
+        state = await RunState.from_string(first, state.to_string())
+    if streamed:
+        again: Any = Runner.run_streamed(first, state, session=session)
+        names = [
+            event.new_agent.name
+            async for event in again.stream_events()
+            if hasattr(event, "new_agent")
+        ]
+        assert names == ["A", "B"]
+    else:
+        again = await Runner.run(first, state, session=session)
+    assert (again.final_output, again.last_agent.name) == ("Hello from B.", "B")
+    assert seen.count("on_handoff") == 1
+    assert second_model.requests[-1].input == [{"role": "user", "content": "filtered"}]
+    kinds = [item.get("type") or item["role"] for item in await session.get_items()]
+    assert kinds == ["user", "function_call", "function_call_output", "message"]
