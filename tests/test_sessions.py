@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from agentstream import Agent, Runner
 from agentstream.errors import AgentsException, UserError
 from agentstream.sessions import (
     Session,
@@ -28,6 +29,7 @@ from agentstream.sessions import (
     SQLiteSession,
     database,
 )
+from agentstream.testing import ScriptedModel
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -470,3 +472,31 @@ async def test_both_libraries_work_on_one_file_at_once(path: Path):
     assert await mine.get_items() == []
     mine.close()
     other.close()
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 5])
+async def test_a_session_whose_class_knows_of_no_limit_is_cut_all_the_same(limit: int) -> None:
+    class Plain:
+        session_id, session_settings = "plain", SessionSettings(limit=limit)
+
+        def __init__(self) -> None:
+            self.items: list[Any] = []
+
+        async def get_items(self) -> list[Any]:
+            return list(self.items)
+
+        async def add_items(self, items: list[Any]) -> None:
+            self.items += items
+
+    class Named(Plain):
+        async def get_items(self, *, limit: int | None = None) -> list[Any]:  # type: ignore[override]
+            return self.items[len(self.items) - (limit or 0) :] if limit != 5 else list(self.items)
+
+    for kind in (Plain, Named):
+        session: Any = kind()
+        model = ScriptedModel(["One.", "Two."])
+        agent = Agent(name="A", model=model)
+        await Runner.run(agent, "1?", session=session)
+        await Runner.run(agent, "2?", session=session)
+        assert len(model.requests[-1].input) == min(limit, 2) + 1
+        assert len(session.items) == 4

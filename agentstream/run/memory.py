@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UserError
 from ..items import ItemHelpers
 from .options import RunOptions, call
 from .state import RunState, told_to_model
+
+if TYPE_CHECKING:
+    from ..sessions import Session
 
 # By type of item: the kind of pair it is half of. What names the pair is its call_id, if not below.
 _CALLS: Final[dict[Any, str]] = {
@@ -38,8 +42,7 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
     if session is None:
         state.start_with(news)
         return
-    limit = _limit(options)
-    before = await (session.get_items() if limit is None else session.get_items(limit))
+    before = await _stored(session, _limit(options))
     if hasattr(session, "as_input"):
         before = session.as_input(before)
     stored, before = before, without_halves(before, news)
@@ -54,8 +57,22 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
             )
         news = _not_among(stored, together, news)
     await session.add_items(news)
-    state.input = together
-    state.start_with(together)
+    state.input = [state.as_sent(item) for item in together]
+    state.start_with(state.input)
+
+
+async def _stored(session: Session, limit: int | None) -> list[Any]:
+    """The session's items, the last `limit` of them; a class may know of no limit."""
+    if limit is None:
+        return await session.get_items()
+    try:
+        known = inspect.signature(session.get_items).parameters.values()
+    except (TypeError, ValueError):  # it tells nothing of itself
+        return await session.get_items(limit=limit)
+    if any(each.name == "limit" or each.kind is each.VAR_KEYWORD for each in known):
+        return await session.get_items(limit=limit)
+    items = await session.get_items()
+    return items[max(len(items) - limit, 0) :]
 
 
 def _limit(options: RunOptions) -> int | None:

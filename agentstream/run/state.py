@@ -21,11 +21,11 @@ from ..items import (
     ItemHelpers,
     MCPApprovalRequestItem,
     ModelResponse,
-    ReasoningItem,
     RunItem,
     ToolApprovalItem,
     ToolCallItem,
     TResponseInputItem,
+    input_item,
     raw_field,
 )
 from ..json_text import escaped_halves
@@ -186,19 +186,27 @@ class RunState(Generic[TContext, TAgent]):
 
     def input_item(self, item: RunItem) -> TResponseInputItem:
         """`item` as the model is to see it."""
-        plain = item.to_input_item()
-        if self.reasoning_item_id_policy == "omit" and isinstance(item, ReasoningItem):
-            plain = {k: v for k, v in plain.items() if k != "id"}  # type: ignore[assignment]
+        return self.as_sent(item.to_input_item())
+
+    def as_sent(self, plain: Any) -> Any:
+        """`plain`, an item of the input, of a session or of the run, as it is sent."""
+        if not isinstance(plain, dict):
+            return plain
+        if "created_by" in plain:
+            plain = input_item(plain)
+        if self.reasoning_item_id_policy == "omit" and plain.get("type") == "reasoning":
+            plain = {k: v for k, v in plain.items() if k != "id"}
         return plain
 
     def start_with(self, history: list[TResponseInputItem]) -> None:
         """Set `history`, what the model sees before any item of the run."""
-        self.history = list(history)
-        self.unsent = list(history)
+        self.history = [self.as_sent(item) for item in history]
+        self.unsent = list(self.history)
 
     def rebuild_history(self) -> None:
         """Make the history again from input and items, after a handoff's filter or from JSON."""
-        self.history = ItemHelpers.input_to_new_input_list(self.input)
+        history = ItemHelpers.input_to_new_input_list(self.input)
+        self.history = [self.as_sent(item) for item in history]
         self.history += [self.input_item(i) for i in self.model_items if told_to_model(i)]
 
     def model_input(self) -> list[TResponseInputItem]:

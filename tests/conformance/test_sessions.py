@@ -272,3 +272,41 @@ async def test_a_guardrail_tripwire_leaves_the_session_in_order(sdk, server):
     shown = [await drained(result), await session.get_items()]
     session.close()
     return [*shown, items(result.new_items)]
+
+
+@conforms
+async def test_what_a_server_refuses_is_left_out_of_a_stored_history(sdk, server):
+    """Who made an item, and the ids of reasoning where the run leaves them out."""
+    session = sdk.SQLiteSession("s")
+    made = {"type": "compaction", "encrypted_content": "x", "created_by": "someone"}
+    await session.add_items([made])
+    agent = server.agent(sdk)
+    server.play([turn(think("Hm."), "One."), turn(think("Hm."), "Two."), "Three.", "Four."])
+    config = sdk.RunConfig(reasoning_item_id_policy="omit")
+    shown = [
+        await run(sdk, agent, "1?", session=session),
+        await streamed(sdk, agent, "2?", session=session, run_config=config),
+        await run(sdk, agent, "3?", session=session),
+        await run(sdk, agent, [made, {"role": "user", "content": "4?"}]),
+        await session.get_items(),
+    ]
+    session.close()
+    return shown
+
+
+@conforms
+async def test_a_run_that_goes_on_keeps_to_leaving_out_the_ids_of_reasoning(sdk, server):
+    @sdk.function_tool(needs_approval=True)
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    agent = server.agent(sdk, tools=[look])
+    server.play([turn(think("Hm."), call("look")), turn(think("So."), call("look")), "Done."])
+    config = sdk.RunConfig(reasoning_item_id_policy="omit")
+    result = await sdk.Runner.run(agent, "Go", run_config=config)
+    for _ in range(2):
+        state = await sdk.RunState.from_json(agent, result.to_state().to_json())
+        state.approve(state.get_interruptions()[0])
+        result = await sdk.Runner.run(agent, state)
+    return result.final_output
