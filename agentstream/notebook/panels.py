@@ -18,16 +18,17 @@ from ..trace.picture import draw
 from ..trace.plain import plain_timeline
 from .board import Board
 from .cards import values
+from .still import as_code, fenced
 
 if TYPE_CHECKING:
     from ..trace import Trace
 
-__all__ = ["Panels", "items_html", "panels_text"]
+__all__ = ["Panels", "items_html", "panels_markdown", "panels_text"]
 
 LIVE_ROWS = 40
 """Items in the table of a running run: the newest, as the others have been seen."""
 
-_COLUMNS = ("turn", "agent", "type", "name", "text", "arguments", "output", "duration_s")
+_COLUMNS = ("turn", "agent", "type", "name", "arguments", "output", "status", "duration_s")
 _TEXT_COLUMNS = ("turn", "agent", "type", "name", "duration_s", "text")
 _TEXT_ROWS = 200
 _CELL = 60
@@ -42,9 +43,12 @@ _SUMMARY = "<summary><strong>Items</strong></summary>"
 def items_html(trace: Trace, shown: slice) -> str:
     """Return rows of the items table as HTML; a note says how many there are."""
     records, count = item_records(trace, shown)
-    cells = [[_short(record.get(name)) for name in _COLUMNS] for record in records]
-    size = len(_COLUMNS)
-    return values.table(list(_COLUMNS), cells, rows_in_all=count, columns_in_all=size)
+    for record in records:  # a row has one of them
+        record["output"] = record.get("output") or record.get("text")
+    # A column in which nothing stands takes room from those that say something.
+    names = [name for name in _COLUMNS if any(one.get(name) not in (None, "") for one in records)]
+    cells = [[_short(record.get(name)) for name in names] for record in records]
+    return values.table(names, cells, rows_in_all=count, columns_in_all=len(names))
 
 
 def _short(cell: Any) -> Any:
@@ -63,18 +67,43 @@ def panels_text(trace: Trace, *, table: bool, timeline: bool) -> str:
     return "".join(f"\n{text}\n" for text in texts)
 
 
-def _items_text(trace: Trace) -> str:
+def panels_markdown(trace: Trace, *, table: bool, timeline: bool) -> str:
+    """Return the panels as Markdown; empty if there are none."""
+    blocks: list[str] = []
+    if table:
+        rows, more = _text_rows(trace)
+        lines = [f"| {' | '.join(map(_markdown_cell, row))} |" for row in rows]
+        lines[0] = f"| {' | '.join(rows[0])} |"
+        lines.insert(1, "|---" * len(rows[0]) + "|")
+        blocks.append("\n".join(lines))
+        blocks += [f"… {more:,} more rows"] if more else []
+    if timeline:
+        blocks.append(fenced(plain_timeline(trace)))
+    return "".join(f"\n{block}\n" for block in blocks)
+
+
+def _markdown_cell(text: str) -> str:
+    """A cell as code, in which only a bar would be read."""
+    return as_code(text).replace("|", "\\|") if text else ""
+
+
+def _text_rows(trace: Trace) -> tuple[list[tuple[str, ...]], int]:
+    """The items as rows of short texts, the first one of names; and how many more there are."""
     records, count = item_records(trace, slice(_TEXT_ROWS))
     rows: list[tuple[str, ...]] = [_TEXT_COLUMNS]
     for record in records:
         shown = record | {"text": record.get("text") or record.get("output")}
         rows.append(tuple(_plain(shown.get(name)) for name in _TEXT_COLUMNS))
+    return rows, count - len(records)
+
+
+def _items_text(trace: Trace) -> str:
+    rows, more = _text_rows(trace)
     widths = [max(len(row[at]) for row in rows) for at in range(len(_TEXT_COLUMNS))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    more = count - len(records)
     return "\n".join([*lines, *([f"… {more:,} more rows"] if more else [])])
 
 

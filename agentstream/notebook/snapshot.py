@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ..printable import clean_text
 from . import cards
 from .html import escape, one_block
-from .panels import items_html, panels_text
+from .panels import items_html, panels_markdown, panels_text
 from .still import markdown_of, text_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
         f"{cards.ending(trace)}{added}</div>"
     )
     plain += panels_text(trace, table=table, timeline=timeline)
-    return {"text/html": one_block(html), "text/markdown": markdown_of(trace), "text/plain": plain}
+    markdown = markdown_of(trace) + panels_markdown(trace, table=table, timeline=timeline)
+    return {"text/html": one_block(html), "text/markdown": markdown, "text/plain": plain}
 
 
 def snapshot_or_text(

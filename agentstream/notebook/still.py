@@ -32,7 +32,7 @@ from .render import parser
 if TYPE_CHECKING:
     from ..trace.trace import Trace
 
-__all__ = ["markdown_of", "text_of"]
+__all__ = ["as_code", "fenced", "markdown_of", "text_of"]
 
 LONGEST = 200_000
 """Characters of a whole run in Markdown or plain text."""
@@ -65,7 +65,7 @@ def markdown_of(trace: Trace) -> str:
 def _question_markdown(blocks: list[Any]) -> Iterator[str]:
     """What was asked with more than text in it, quoted."""
     if lines := question_lines(blocks):
-        yield "\n".join(f"> {_code(line)}  " for line in lines)
+        yield "\n".join(f"> {as_code(line)}  " for line in lines)
 
 
 def question_lines(blocks: list[Any]) -> list[str]:
@@ -87,7 +87,7 @@ def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
     for part in _shown_parts(trace):
         if len(trace.agents) > 1 and part.agent is not None and part.agent != agent:
             agent = part.agent
-            yield f"{quote}**{_code(agent)}**"
+            yield f"{quote}**{as_code(agent)}**"
         if part.kind in ("text", "refusal"):
             text = harmless(part.text[:LONGEST_TEXT]) + _rest(part)
             yield "\n".join(f"{quote}{line}" for line in text.split("\n")) if depth else text
@@ -99,25 +99,33 @@ def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
             yield from _markdown_blocks(part.nested, depth + 1)
     if end := _end(trace):
         word, _, rest = end.partition(": ")
-        yield f"{quote}**{word}**" + (f": {_code(rest)}" if rest else "")
+        yield f"{quote}**{word}**" + (f": {as_code(rest)}" if rest else "")
 
 
 def _markdown_line(part: Part) -> str:
     if part.kind in ("handoff", "compaction"):
-        target = f" {_code(label_of(part))}" if label_of(part) else ""
+        target = f" {as_code(label_of(part))}" if label_of(part) else ""
         return f"{kind_label(part)}{target}"
     asked, got = _said(part)
-    words = [kind_label(part)] + [_code(one) for one in (label_of(part), asked) if one]
-    line = " ".join(words) + (f" → {_code(got)}" if got else "")
+    words = [kind_label(part)] + [as_code(one) for one in (label_of(part), asked) if one]
+    line = " ".join(words) + (f" → {as_code(got)}" if got else "")
     return f"{line} · {_facts(part)}"
 
 
-def _code(text: str) -> str:
+def as_code(text: str) -> str:
     """Return text as code: the only form in which no Markdown is read."""
     text = _apart(one_line(clean_text(text), 160)) or " "
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     edge = " " if text[0] in "` " or text[-1] in "` " else ""
     return f"{'`' * (longest + 1)}{edge}{text}{edge}{'`' * (longest + 1)}"
+
+
+def fenced(text: str) -> str:
+    """Return text of several lines as a block of code, whatever it holds."""
+    text = clean_text(text).strip("\n")
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    mark = "`" * max(3, longest + 1)
+    return f"{mark}text\n{text}\n{mark}"
 
 
 def harmless(text: str) -> str:

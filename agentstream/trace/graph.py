@@ -17,6 +17,7 @@ from .trace import Trace
 _CARD = 200.0
 _COLUMN_GAP = 96.0
 _ROW_GAP = 26.0
+_NARROW_PAGE = 500
 _PAD = 22.0
 _LINE = 21.0
 _HEAD = 34.0
@@ -209,7 +210,10 @@ class Graph:
         return str(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg(), "text/plain": str(self)}
+        drawn = self.draw()
+        # A wide one shrinks with the page; a small one would grow with it where it is an <img>.
+        fluid = drawn.width > _NARROW_PAGE
+        return {"image/svg+xml": drawn.svg(fluid=fluid), "text/plain": str(self)}
 
 
 Point = tuple[float, float]

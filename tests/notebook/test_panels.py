@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 from typing import Any
@@ -295,3 +296,46 @@ async def test_a_widget_keeps_them_up_to_date_although_the_run_falls_silent() ->
     assert "at last" in page()
     assert "Timeline of A" in page()
     assert view._later is None
+
+
+def run_of() -> Any:
+    """A run whose tool has answered, and its answer."""
+
+    @function_tool
+    def look(place: str) -> str:
+        """Look."""
+        return "`a` | b\n\n# c <img src=x>"
+
+    model = ScriptedModel([turn(call("look", place="x|y")), "Done."])
+    return Runner.run_sync(Agent(name="A", tools=[look], model=model), "x").trace
+
+
+def test_saved_markdown_has_the_table_and_the_timeline() -> None:
+    from markdown_it import MarkdownIt
+
+    from agentstream.notebook.snapshot import snapshot
+
+    trace = run_of()
+    both = snapshot(trace, table=True, timeline=True)["text/markdown"]
+    assert both.startswith(snapshot(trace)["text/markdown"])
+    tokens = MarkdownIt("commonmark").enable("table").parse(both)
+    kinds = [token.type for token in tokens]
+    assert kinds.count("tr_open") == 1 + 3
+    assert kinds.count("td_open") == 3 * kinds.count("th_open") == 18
+    assert "heading_open" not in kinds
+    drawn = [token.content for token in tokens if token.type == "fence"][-1]
+    assert "writing" in drawn
+    assert "█" in drawn
+
+
+def test_the_items_show_output_and_status_and_no_empty_column() -> None:
+    html = items_html(run_of(), slice(None))
+    names = re.findall(r"<th[^>]*>([^<]*)</th>", html)
+    expected = ["turn", "agent", "type", "name", "arguments", "output", "status", "duration_s"]
+    assert names == expected
+    assert re.findall(r'<th dir="auto" class="as-number">(\w+)</th>', html) == [
+        "turn",
+        "duration_s",
+    ]
+    assert "Done." in html
+    assert html.count("<tr>") == 4

@@ -92,3 +92,11 @@ def test_a_handoff_of_the_sdk_leads_to_its_agent() -> None:
 def test_it_shows_itself_as_picture_and_as_text() -> None:
     graph = Graph(agent("Solo"))
     assert graph._repr_mimebundle_() == {"image/svg+xml": graph.svg(), "text/plain": "Solo"}
+
+
+def test_a_wide_graph_shrinks_with_the_page_and_a_small_one_does_not_grow() -> None:
+    chain = agent("Last")
+    for name in ("Third", "Second", "First"):
+        chain = agent(name, handoffs=[chain])
+    assert 'width="100%"' in Graph(chain)._repr_mimebundle_()["image/svg+xml"]
+    assert 'width="100%"' not in Graph(agent("Solo"))._repr_mimebundle_()["image/svg+xml"]

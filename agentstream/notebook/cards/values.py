@@ -155,7 +155,7 @@ def table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], *, rows_in_all: int, columns_in_all: int
 ) -> str:
     """Show rows as a table, and say how many more there are."""
-    head = "".join(f'<th dir="auto">{escape(one_line(name, 60))}</th>' for name in columns)
+    head = "".join(_head(name, [row[at] for row in rows]) for at, name in enumerate(columns))
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     size = (
         f"{rows_in_all:,} row{'s' * (rows_in_all != 1)} \N{MULTIPLICATION SIGN} {columns_in_all:,} "
@@ -176,8 +176,19 @@ def table(
     )
 
 
+def _head(name: str, cells: Sequence[Any]) -> str:
+    """A column's name, over its numbers if it has nothing but numbers."""
+    filled = [cell for cell in cells if cell is not None and cell != ""]
+    over = ' class="as-number"' if filled and all(map(_is_number, filled)) else ""
+    return f'<th dir="auto"{over}>{escape(one_line(name, 60))}</th>'
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _cell(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not _is_number(value):
         return f'<td dir="auto">{escape(one_line(str(value), _CELL))}</td>'
     text = f"{value:.6g}" if isinstance(value, float) else one_line(pretty(value), 40)
     return f'<td class="as-number">{escape(text)}</td>'
