@@ -156,8 +156,8 @@ class CallBook:
             return False
         if another_id or name != call.name:
             return True
-        if call_id and call_id == call.id and (index is None or index == call.index):
-            # The same call told twice, or an id that stands for several calls.
+        if call_id and call_id == call.id:
+            # The same call told twice, also at another place, or an id that stands for several.
             return bool(piece) and not call.tells(piece) and _json_value(piece) is not None
         return bool(piece)
 
