@@ -30,6 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .printable import printable
 from .tracebacks import render
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ class AgentsException(Exception):
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self.run_data = None
+
+    def __str__(self) -> str:
+        """The text, without what a terminal would obey: a server or a model may have said it."""
+        return printable(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows."""

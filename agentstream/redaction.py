@@ -17,6 +17,8 @@ from threading import Lock
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from .printable import printable
+
 __all__ = [
     "is_ordinary",
     "names_secret",
@@ -110,6 +112,8 @@ def redact_data(value: Any) -> Any:
 def redact_error(error: BaseException) -> None:
     """Mask in an error, in place, what a server may have repeated in it.
 
+    Its text is printed by Python as it is: so it loses what a terminal would obey, too.
+
     Examples
     --------
     >>> remember("sk-12345678", under="api_key")
@@ -118,9 +122,12 @@ def redact_error(error: BaseException) -> None:
     >>> error
     ValueError('The key *** is wrong.')
     """
-    if _pattern is None:
-        return
-    error.args = tuple(redact_data(value) for value in error.args)
+    error.args = tuple(
+        printable(redact(value)) if isinstance(value, str) else redact_data(value)
+        for value in error.args
+    )
+    if isinstance(message := getattr(error, "__dict__", {}).get("message"), str):
+        vars(error)["message"] = printable(message)
     for holder in (error, getattr(error, "error", None)):  # MCPError.error has the server's words
         for name in ("message", "body", "data"):
             value = getattr(holder, "__dict__", {}).get(name)

@@ -7,20 +7,29 @@ import io
 import json
 import re
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from openai import AsyncOpenAI
 
-from agentstream import Agent, Runner, function_tool, show
+from agentstream import (
+    Agent,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+    function_tool,
+    show,
+)
 from agentstream.__main__ import main
 from agentstream.notebook.magic import _one_line
 from agentstream.notebook.snapshot import snapshot
 from agentstream.notebook.terminal import TerminalView
 from agentstream.printable import clean_text, printable, printable_line, write_text
 from agentstream.run.repl import run_demo_loop
-from agentstream.testing import ScriptedModel, call
+from agentstream.testing import ScriptedModel, ScriptedServer, call, http_error, raw, turn
 from agentstream.trace import Trace
 from agentstream.trace.marks import RunFailed
 from agentstream.trace.timeline import Timeline
@@ -158,3 +167,59 @@ def test_prose_in_all_scripts_passes_as_it_is() -> None:
     prose = "Grüße, 東京, \u200fשלום\u200e, नमस्ते, \U0001f469\u200d\U0001f680\tend\n"
     assert clean_text(prose) == printable(prose) == prose
     assert printable_line(prose) == prose.replace("\t", " ").replace("\n", " ")
+
+
+CONTROLS = "\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202ewith\x00"
+
+
+def _answers() -> dict[str, Any]:
+    def sse(data: Any, name: str = "") -> Any:
+        event = f"event: {name}\n" if name else ""
+        return raw(f"{event}data: {json.dumps(data)}\n\n".encode())
+
+    said = f"Refused {CONTROLS}"
+    failed = {"id": "r", "object": "response", "output": [], "status": "failed",
+              "error": {"code": "server_error", "message": said}}  # fmt: skip
+    return {
+        "error payload": sse({"error": {"message": said}}),
+        "error as a text": sse({"error": said}),
+        "detail": sse({"detail": said}),
+        "named event": sse({"anything": said}, "error"),
+        "error in a choice": sse({"choices": [{"index": 0, "error": {"message": said}}]}),
+        "no object": sse([said]),
+        "type error": sse({"type": "error", "code": "x", "message": said, "param": None}, "error"),
+        "response.failed": sse(
+            {"type": "response.failed", "response": failed, "sequence_number": 0}
+        ),
+        "HTML": raw(f"<html>{said}</html>".encode(), content_type="text/html"),
+        "JSON": raw(json.dumps({"x": said}).encode(), content_type="application/json"),
+        "401": turn(http_error(401, message=said)),
+        "an unknown tool": turn(call(f"tool{CONTROLS}")),
+        "a tool's wrong arguments": turn(call("strict", number=f"x{CONTROLS}")),
+        "no output of its type": turn(f'{{"number": "{CONTROLS.encode("unicode_escape")!r}"}}'),
+    }
+
+
+@pytest.mark.parametrize("answer", _answers())
+@pytest.mark.parametrize("api", [OpenAIResponsesModel, OpenAIChatCompletionsModel])
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_python_prints_no_control_sequence_of_an_error(
+    answer: str, api: Any, streamed: bool
+) -> None:
+    @function_tool(failure_error_function=None)
+    def strict(number: int) -> str:
+        return "x"
+
+    with ScriptedServer([_answers()[answer]] * 2) as server:
+        async with AsyncOpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client:
+            agent = Agent(name="A", model=api("m", client), tools=[strict], output_type=int)
+            with pytest.raises(Exception) as caught:
+                if streamed:
+                    async for _ in Runner.run_streamed(agent, "go").stream_events():
+                        pass
+                else:
+                    await Runner.run(agent, "go")
+    lines = traceback.TracebackException.from_exception(caught.value)
+    told = list(lines.format_exception_only())
+    told += [str(each) for each in (caught.value.__cause__, caught.value.__context__) if each]
+    assert not OBEYED.findall("".join(told)), told

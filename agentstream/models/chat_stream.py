@@ -44,6 +44,7 @@ from openai.types.responses import (
 from openai.types.responses.response import IncompleteDetails
 
 from ..errors import AgentsException, ModelBehaviorError, ModelStreamError, UserError
+from ..printable import printable
 from ..redaction import redact, redact_data
 from .chat_calls import CallBook, OpenCall, call_entries, thought_signature
 from .chat_message import MessageFold, delta_event, split_content
@@ -290,7 +291,7 @@ class ChatFold:
         message = error.get("message") if isinstance(error, Mapping) else error
         if not isinstance(message, str) or not message:
             message = f"The server reports an error: {json.dumps(error, default=str)}"
-        raise APIError(message=message, request=cast(Any, self.request), body=error)
+        raise APIError(message=printable(message), request=cast(Any, self.request), body=error)
 
     def _check_end(self) -> None:
         if not self._started:

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from ..errors import ModelStreamError
 from ..json_text import read_json
+from ..printable import printable
 from ..redaction import redact_data
 from . import validators
 from .bounds import too_large
@@ -434,7 +435,7 @@ def api_error(error: Any, request: Any = None) -> APIError:
     message = error.get("message") if isinstance(error, Mapping) else error
     if not message or not isinstance(message, str):
         message = "An error occurred during streaming"
-    return APIError(message=message, request=cast(Any, request), body=error)
+    return APIError(message=printable(message), request=cast(Any, request), body=error)
 
 
 def responses_event(data: dict[str, Any]) -> ResponseStreamEvent:
