@@ -10,6 +10,7 @@ are sent, and each way out asks for them.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from .printable import printable
 
 __all__ = [
+    "guard_logs",
     "is_ordinary",
     "names_secret",
     "redact",
@@ -64,7 +66,7 @@ _WORD: Final = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+|[\d.]+")
 _URL: Final = re.compile(r"\w[\w+.-]*://[^\s'\"<>]+")
 
 _values: OrderedDict[str, None] = OrderedDict()
-_pattern: re.Pattern[str] | None = None
+_longest_first: tuple[str, ...] = ()
 _lock: Final = Lock()
 
 
@@ -87,8 +89,10 @@ def redact(text: str) -> str:
     >>> redact("Incorrect API key provided: sk-12345678.")
     'Incorrect API key provided: ***.'
     """
-    pattern = _pattern
-    return text if pattern is None else pattern.sub(MASK, text)
+    for value in _longest_first:  # a look for each is faster than a pattern of all
+        if value in text:
+            text = text.replace(value, MASK)
+    return text
 
 
 def redact_data(value: Any) -> Any:
@@ -266,7 +270,7 @@ def _parts_of_user(user: str) -> Iterator[str]:
 
 
 def _add(found: Iterable[str]) -> None:
-    global _pattern
+    global _longest_first
     new = {
         form
         for value in found
@@ -281,8 +285,7 @@ def _add(found: Iterable[str]) -> None:
         _values.update(dict.fromkeys(new))
         while len(_values) > _MOST:
             _values.popitem(last=False)
-        longest_first = sorted(_values, key=len, reverse=True)
-        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+        _longest_first = tuple(sorted(_values, key=len, reverse=True))
 
 
 def is_ordinary(value: str) -> bool:
@@ -302,9 +305,46 @@ def remembered() -> tuple[str, ...]:
         return tuple(_values)
 
 
+# Their loggers write requests and responses at DEBUG, and addresses at INFO.
+_LOGGERS: Final = re.compile(r"(?:openai|httpx2?|httpcore2?|aiohttp|mcp|agentstream)(?:\.|\Z)")
+_guarded = 0
+
+
+def guard_logs() -> None:
+    """Mask secrets in what the HTTP libraries, their clients and mcp log, whoever reads it.
+
+    Called with each connection: a filter belongs to one logger, and loggers come with modules.
+    """
+    global _guarded
+    loggers = logging.root.manager.loggerDict
+    if len(loggers) == _guarded:
+        return
+    for name, logger in list(loggers.items()):
+        if isinstance(logger, logging.Logger) and _LOGGERS.match(name):
+            logger.addFilter(_FILTER)  # once, however often
+    _guarded = len(loggers)
+
+
+class _RedactingFilter(logging.Filter):
+    """Masks secrets in the records of a logger, and lets all of them through."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _longest_first:
+            message = record.getMessage()
+            masked = redact(message)
+            if masked is not message:
+                record.msg, record.args = masked, None
+            if record.exc_info and not record.exc_text:
+                record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
+_FILTER: Final = _RedactingFilter()
+
+
 def forget_all() -> None:
     """Forget every secret; for tests."""
-    global _pattern
+    global _longest_first
     with _lock:
         _values.clear()
-        _pattern = None
+        _longest_first = ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Literal
 
@@ -28,14 +28,38 @@ _LIBRARIES: Final = tuple(
 def mark(error: BaseException) -> None:
     """Have IPython show `error` as our own errors are shown; done where it leaves a run.
 
+    What the frames beneath the user's own hold is let go: a traceback that prints locals would show
+    what a server sent, and the headers that the HTTP library sent.
+
     Parameters
     ----------
     error : BaseException
         Of any kind; one that shows itself in a way of its own is left as it is.
     """
+    seen: dict[int, BaseException] = {}
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen[id(each)] = each
+            waiting += [each.__cause__, each.__context__]  # "from None" hides, and does not drop
+            _clear(each.__traceback__)
     if not hasattr(error, "_render_traceback_"):
         # No bound method: with the frames of its traceback the error would hold itself.
         vars(error)["_render_traceback_"] = _render_last
+
+
+def _clear(trace: TracebackType | None) -> None:
+    """Let go of the locals of frames that have ended: ours, and those of libraries we called."""
+    above: Origin = "package"
+    while trace is not None:
+        origin = _origin(trace)
+        if origin != "library":
+            above = origin
+        if above == "package":
+            with suppress(RuntimeError):  # it is still at work
+                trace.tb_frame.clear()
+        trace = trace.tb_next
 
 
 def _render_last() -> list[str]:

@@ -37,6 +37,7 @@ from agentstream import (
     OpenAIProvider,
     OpenAIResponsesModel,
     RunConfig,
+    RunContextWrapper,
     Runner,
     UserError,
     function_tool,
@@ -52,7 +53,18 @@ from agentstream.models import account
 from agentstream.notebook.board import Board
 from agentstream.notebook.scene import Scene
 from agentstream.notebook.snapshot import snapshot
-from agentstream.testing import ScriptedServer, call, cut, fail, http_error, raw, reset, stall, turn
+from agentstream.testing import (
+    ScriptedModel,
+    ScriptedServer,
+    call,
+    cut,
+    fail,
+    http_error,
+    raw,
+    reset,
+    stall,
+    turn,
+)
 
 KEY = "sk-MARKED-0123456789abcdef"
 OURS = str(Path(agentstream.__file__).parent)
@@ -222,6 +234,24 @@ def own_frames(error: BaseException) -> str:
     return "\n".join(lines)
 
 
+def other_frames(error: BaseException) -> str:
+    """The locals of all frames beneath the caller's, in all that led to an error."""
+    found: list[str] = []
+    waiting: list[traceback.TracebackException | None] = [
+        traceback.TracebackException.from_exception(error, capture_locals=True)
+    ]
+    while waiting:
+        each = waiting.pop()
+        if each is not None:
+            waiting += [each.__cause__, each.__context__]
+            found += [
+                f"{f.filename}:{f.lineno} {f.name} {f.locals}"
+                for f in each.stack
+                if f.filename != __file__
+            ]
+    return "\n".join(found)
+
+
 async def run_to_its_end(
     agent: Agent[Any], config: RunConfig, ending: str
 ) -> tuple[Any, BaseException | None]:
@@ -289,7 +319,7 @@ def test_a_key_is_in_nothing_that_a_run_leaves(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="agentstream")
+    caplog.set_level(logging.DEBUG)
     path, left = tmp_path / "run.jsonl", Leavings()
 
     async def main(url: str) -> Any:
@@ -320,6 +350,7 @@ def test_a_key_is_in_nothing_that_a_run_leaves(
         left.add("error", lambda: "".join(traceback.format_exception(error)))
         left.add("error's repr", lambda: repr(error) + repr(getattr(error, "run_data", "")))
         left.add("locals of our frames", lambda: own_frames(error))
+        left.add("locals of other frames", lambda: other_frames(error))
     left.add("log", lambda: "\n".join(f"{r.getMessage()} {r.exc_text}" for r in caplog.records))
     left.add("terminal", lambda: "".join(capsys.readouterr()))
     assert left.with_the_key() == []
@@ -380,7 +411,7 @@ def test_no_repr_shows_a_key(tmp_path: Path) -> None:
 async def test_an_mcp_server_that_fails_shows_no_key(
     kind: Any, status: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="agentstream")
+    caplog.set_level(logging.DEBUG)
     with ScriptedServer([turn(http_error(status or 500))] * 5) as server:
         address = server.base_url.replace("http://", f"http://user:{KEY}@") + f"/mcp?key={KEY}"
         if status is None:
@@ -490,7 +521,7 @@ def test_a_secret_that_a_server_repeats_is_masked(
     caplog: pytest.LogCaptureFixture,
     nothing_remembered: None,
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="agentstream")
+    caplog.set_level(logging.DEBUG)
     path, left = tmp_path / "run.jsonl", Leavings(SECRET)
     given = PLACES[place]()
 
@@ -520,6 +551,7 @@ def test_a_secret_that_a_server_repeats_is_masked(
     left.add("agent", lambda: repr(agent))
     left.add("error", lambda: "".join(traceback.format_exception(error)) if error else "")
     left.add("error's parts", lambda: repr(error) + repr(getattr(error, "body", "")))
+    left.add("locals of frames", lambda: other_frames(error) if error else "")
     left.add("log", lambda: "\n".join(f"{r.getMessage()} {r.exc_text}" for r in caplog.records))
     assert left.with_the_key() == []
 
@@ -638,3 +670,54 @@ def test_secrets_that_are_renewed_for_ever_do_not_fill_the_memory(nothing_rememb
     redaction.remember("the-newest-0001", under="token")
     assert len(redaction._values) == redaction._MOST
     assert redaction.redact("the-newest-0001") == "***"
+
+
+async def test_what_a_tool_context_holds_is_in_nothing_that_shows_a_run(tmp_path: Path) -> None:
+    class Desk:
+        """A context as a program makes one; what it prints is its own affair."""
+
+        def __init__(self) -> None:
+            self.api_key = SECRET
+
+    seen: list[Any] = []
+
+    @function_tool
+    def work(ctx: RunContextWrapper[Desk]) -> str:
+        seen.append(ctx.context.api_key)
+        return "done"
+
+    path, left = tmp_path / "run.jsonl", Leavings(SECRET)
+    agent: Agent[Any] = Agent(name="A", model=ScriptedModel([call("work"), "Ok."]), tools=[work])
+    with recording(path):
+        result = Runner.run_streamed(agent, "Go", context=Desk())
+        async for _ in result.stream_events():
+            pass
+    assert seen == [SECRET]
+    board = Board()
+    Scene(result.trace, board).update()
+    left.add("live view", lambda: json.dumps(board.frame()))
+    for kind, text in snapshot(result.trace, table=True, timeline=True).items():
+        left.add(f"picture {kind}", lambda text=text: text)
+    left.add("state", lambda: result.to_state().to_string())
+    left.add("recording", path.read_text)
+    for thing in (result, result.trace, agent, result.context_wrapper, *result.new_items):
+        left.add(f"repr {type(thing).__name__}", lambda thing=thing: repr(thing) + str(thing))
+    assert left.with_the_key() == []
+
+
+def test_logs_of_libraries_are_masked_where_they_arise(
+    caplog: pytest.LogCaptureFixture, nothing_remembered: None
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    late = logging.getLogger("httpcore.made_late")
+    redaction.remember(SECRET, under="token")
+    redaction.guard_logs()
+    try:
+        raise ValueError(f"refused {SECRET}")
+    except ValueError:
+        late.exception("It was %s at %d", f"https://h.example/?k={SECRET}", 3)
+    logging.getLogger("mine").info("my own %s", SECRET)
+    theirs, mine = caplog.records
+    assert theirs.getMessage() == "It was https://h.example/?k=*** at 3"
+    assert SECRET not in logging.Formatter().format(theirs)
+    assert SECRET in mine.getMessage()

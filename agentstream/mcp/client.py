@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..errors import AgentsException, UserError
-from ..redaction import remember
+from ..redaction import guard_logs, remember
 from .approval import RequireApprovalSetting
 from .connection import Connection, MCPConnectionError, require_mcp
 from .filters import ToolFilter, filtered
@@ -159,6 +159,7 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
             The ``mcp`` package is missing.
         """
         require_mcp()
+        guard_logs()
         if self._connection is None or self._connection.ended:
             self._tools_are_stale = True
             options = {

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import openai
 
 from ..errors import ModelStalledError
-from ..redaction import redact_error, remember, remember_request
+from ..redaction import guard_logs, redact_error, remember, remember_request
 from .bounds import bounded, install
 from .clients import refuse_forked
 from .gate.admission import Admission, input_tokens
@@ -220,6 +220,7 @@ class ClientRetries:
 
 def remember_client(client: Any) -> None:
     """Remember what a client sends with each request, and what else it keeps to itself."""
+    guard_logs()
     remember({name: getattr(client, name, None) for name in _SECRETS})
     remember({"headers": getattr(client, "_custom_headers", None)})
     remember({"query": getattr(client, "_custom_query", None)})
