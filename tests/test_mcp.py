@@ -575,6 +575,14 @@ async def test_all_pages_are_read_up_to_the_limit(
         await asyncio.wait_for(stdio.list_tools(), 5)
 
 
+async def test_a_server_that_has_no_last_page_comes_to_an_error(
+    stdio: MCPServerStdio, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Client, "list_tools", paged(10**9))
+    with pytest.raises(UserError, match="more than max_list_pages=1000 pages of tools"):
+        await asyncio.wait_for(stdio.list_tools(), 30)
+
+
 @pytest.mark.parametrize(
     ("attempts", "fails", "calls"), [(0, 1, 1), (2, 2, 3), (2, 3, 3), (-1, 6, 7)]
 )

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from ..errors import AgentsException, UserError
 from ..redaction import guard_logs, remember
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MOST_PAGES: Final = 1_000  # of a list, where nothing else is said: a hostile server has no last
+
 MessageHandler: TypeAlias = Callable[[Any], Awaitable[None]]
 
 
@@ -69,7 +71,7 @@ class MCPClientServer(MCPServer):
     message_handler : function or None
         Receives the server's notifications and errors.
     max_list_pages : int or None
-        Most pages one `list_tools` or `list_prompts` may take.
+        Most pages one `list_tools` or `list_prompts` may take; 1,000 where not given.
     use_structured_content, require_approval, failure_error_function, tool_meta_resolver, \
 custom_data_extractor, tool_input_guardrails, tool_output_guardrails
         See `MCPServer`.
@@ -219,10 +221,11 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
             cursor = page.next_cursor
             if cursor is None:
                 return page.model_copy(update={kind: items})
-            if self.max_list_pages is not None and len(seen) >= self.max_list_pages:
+            most = self.max_list_pages or _MOST_PAGES
+            if len(seen) >= most:
                 raise UserError(
-                    f"MCP server {self.name!r} has more than max_list_pages="
-                    f"{self.max_list_pages} pages of {kind}. Raise the limit, or give None."
+                    f"MCP server {self.name!r} has more than max_list_pages={most} pages of "
+                    f"{kind}. Raise the limit."
                 )
             if cursor in seen:
                 raise AgentsException(
