@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import delay, events, first, imports, many, shapes
+from . import delay, events, first, imports, many, rows, shapes
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     targets += first.report(rounds=2 if quick else 5)
     targets += delay.report((40, 400) if quick else delay.RATES)
     targets += many.report(50 if quick else many.RUNS, rounds=1 if quick else 3)
+    targets += rows.report(100 if quick else rows.ROWS, rounds=1 if quick else 3)
     targets += shapes.report()
     targets += imports.report(options.python, rounds=3 if quick else 9)
     if not options.no_view:

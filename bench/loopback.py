@@ -11,7 +11,8 @@ The first part of a path names the answer, so that a client chooses it by its ba
 - ``/stamped-500-50/v1``, ``/chatstamped-500-50/v1``: each token is the time at which it is sent;
 - ``/turns-40/v1``: 40 calls of ``look``, then a message;
 - ``/argument-1000000/v1``: a call whose argument has a million bytes, then a message;
-- ``/huge-20000000/v1``: a message in one delta of 20 MB.
+- ``/huge-20000000/v1``: a message in one delta of 20 MB;
+- ``/row-1/v1``: a structured answer, in one piece unless a stream is asked for.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ STAMP = b" " + b"@" * 18
 @cache
 def answer(script: str, size: int, calls_done: int) -> list[bytes]:
     """The events of an answer."""
+    if script == "row":
+        return answers.text([ROW[at : at + 4] for at in range(0, len(ROW), 4)])
     if script == "huge":
         return answers.text(["x" * size])
     if script == "tool" and calls_done == 0:
@@ -66,6 +69,19 @@ def chunk(event: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(event), event)
 
 
+ROW = json.dumps({"label": "good", "score": 4, "because": "It is what it says."})
+"""A structured answer."""
+
+
+@cache
+def whole() -> bytes:
+    """The structured answer as a whole HTTP response."""
+    last = json.loads(answers.text([ROW])[-1].split(b"data: ", 1)[1])
+    content = json.dumps(last["response"]).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % len(content) + content
+
+
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer the requests of one connection."""
     try:
@@ -76,6 +92,10 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             sent = await reader.readexactly(sum(lengths))
             script, size, *more = first.split(b"/")[1].decode().split("-")
             rate, events = [*map(int, more), *(0, 1)[len(more) :]]
+            if script == "row" and b'"stream":true' not in sent.replace(b" ", b""):
+                writer.write(whole())
+                await writer.drain()
+                continue
             asked = (script, int(size), sent.count(b'"function_call_output"'))
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
             writer.write(b"Transfer-Encoding: chunked\r\n\r\n")

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("zmq", reason="the lab extra is not installed")
 
 from agentstream.models.wire import SSESplitter, responses_event
-from bench import answers, contenders, events, first, many, techniques
+from bench import answers, contenders, events, first, many, rows, techniques
 from bench.loopback import answer, body, server
 from bench.table import Target, table
 
@@ -112,3 +112,12 @@ def test_an_event_of_a_run_costs_little_more_than_its_json(script: str, benchmar
     # To reach is 1.6 times the floor; the guard leaves room for a machine that is busy.
     assert ratios["floor"] < 4, cost
     assert ratios.get("openai-agents", 0) < 1 / 3, cost
+
+
+@pytest.mark.parametrize("name", rows.names())
+async def test_a_row_of_the_benchmark_is_answered(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server() as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/row-1/v1")
+        assert await rows.measure(name, url, 4, 2, streamed=False) > 0

@@ -111,7 +111,8 @@ def chat_arguments(
             "it is set by ModelSettings.extra_args and elsewhere, too. Remove one of them."
         )
     # The client insists on messages; these give way to those in the extra body.
-    return {"messages": [], **past_the_transformation(arguments | extra, ("messages", "tools"))}
+    long = ("messages", "tools", "response_format")
+    return {"messages": [], **past_the_transformation(arguments | extra, long)}
 
 
 def is_openai(client: AsyncOpenAI) -> bool:

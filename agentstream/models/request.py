@@ -121,7 +121,7 @@ def responses_arguments(
             f"responses.create() got multiple values for keyword argument '{twice[0]}': it is "
             "set by ModelSettings.extra_args and elsewhere, too. Remove one of them."
         )
-    return past_the_transformation(arguments | extra, ("input", "tools"))
+    return past_the_transformation(arguments | extra, ("input", "tools", "text"))
 
 
 def _tools(request: ModelRequest, model: str | None) -> dict[str, Any]:
