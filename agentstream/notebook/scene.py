@@ -164,8 +164,8 @@ class Scene:
         """Bring the board up to date with the trace."""
         trace = self.trace
         if trace.version != self._version:
-            if trace.question and not self._home and "question" not in self.board:
-                asked = cards.question_html(trace.question)
+            is_alone = not self._home and not self.nested  # a chat shows what was asked itself
+            if is_alone and "question" not in self.board and (asked := cards.question_html(trace)):
                 self.board.put("question", "div", asked, parent="body")
             for part in trace.changed_since(self._version):
                 self._tell_retries(part.started)

@@ -65,7 +65,7 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
     html = (
         f'<div class="as-run as-snapshot {untyped}" role="region" aria-label="Agent run">'
         f"<style>{style()}</style>{cards.header(trace, live=False)}"
-        f'<div class="as-body">{cards.question_html(trace.question)}{cards.run_body(trace)}</div>'
+        f'<div class="as-body">{cards.question_html(trace)}{cards.run_body(trace)}</div>'
         f"{cards.ending(trace)}{added}</div>"
     )
     plain += panels_text(trace, table=table, timeline=timeline)

@@ -365,8 +365,10 @@ def test_a_text_lists_what_it_cites_once() -> None:
     assert "A page a.example" in text_of(html)
 
 
-def test_an_answer_that_is_json_is_shown_as_json() -> None:
+def test_an_answer_that_is_json_is_shown_as_data() -> None:
     html = cards.card(part("text", "message", text='{"mark": "*x* <b>"}'))
+    assert "*x* &lt;b&gt;" in html and "<table>" in html
+    html = cards.card(part("text", "message", text='["*x* <b>"]'))
     assert "*x* &lt;b&gt;" in html and '<pre class="highlight">' in html
 
 

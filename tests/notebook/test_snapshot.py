@@ -99,6 +99,7 @@ def test_stripped_of_all_attributes_and_styles_it_reads_from_top_to_bottom() -> 
     assert Lines(bare(html_of(fold(chain())))).lines == [
         "done · Triage → Writer · gpt-4o · 3 turns · 2.53 s · 500 tokens in (250 cached), 43 out"
         " · 77 tokens/s",
+        "Is it warm in Lisbon?",
         "Triage",
         "Reasoning 50 ms",
         "The user wants the weather.",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...displays import picture_of_url
 from ...printable import clean_text
 from ..html import escape, sanitise, svg_image
 from ..markdown import rendered
 from .values import LIMIT, more, one_line, parts_html, picture, preformatted, table, text_or_json
+
+if TYPE_CHECKING:
+    from ...trace.trace import Trace
 
 __all__ = [
     "display_brief",
@@ -25,6 +28,7 @@ __all__ = [
 _MOST_BLOCKS = 60
 _LONGEST_HTML = 200_000
 _LEAST = 200
+_FOLDED_QUESTION = 280  # characters
 
 
 def display_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
@@ -122,11 +126,17 @@ def terminal_text(text: str) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
-def question_html(blocks: Sequence[Any]) -> str:
-    """Show what was asked with figures, frames or files in it; empty if there is nothing."""
+def question_html(trace: Trace) -> str:
+    """Show what was asked; empty if nothing is known of it. A long text is folded."""
+    text = (trace.input or "").strip()
+    blocks = trace.question or ([{"type": "text", "text": text}] if text else [])
     if not blocks:
         return ""
-    return f'<div class="as-asked" role="group" aria-label="Input">{said_html(blocks)}</div>'
+    asked = said_html(blocks)
+    if not trace.question and len(text) > _FOLDED_QUESTION:
+        brief = escape(one_line(clean_text(text), _FOLDED_QUESTION))
+        asked = f'<details><summary dir="auto">{brief}</summary>{asked}</details>'
+    return f'<div class="as-asked" role="group" aria-label="Input">{asked}</div>'
 
 
 def said_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:

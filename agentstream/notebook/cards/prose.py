@@ -8,7 +8,7 @@ from ...trace.parts import Part, get
 from ...trace.scale import length_label
 from ..html import escape, host_of, link
 from ..markdown import rendered
-from .values import json_html, more, one_line, parse_json
+from .values import data_html, more, one_line, parse_json
 
 __all__ = [
     "LONGEST_TEXT",
@@ -45,10 +45,10 @@ def prose(part: Part, limit: int = LONGEST_TEXT) -> str:
 
 
 def answer(text: str, limit: int = LONGEST_TEXT) -> str:
-    """Show a model's text: as JSON if all of it is, else as Markdown."""
+    """Show a model's text: as data if all of it is JSON, else as Markdown."""
     shown = text[:limit]
     parsed = parse_json(shown)
-    html = rendered(shown) if parsed is None else json_html(parsed, limit)
+    html = rendered(shown) if parsed is None else data_html(parsed, limit)
     return html + more(len(text) - limit)
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "LIMIT",
     "as_data_uri",
     "code",
+    "data_html",
     "is_shown_open",
     "json_html",
     "more",
@@ -40,6 +41,7 @@ _SHORT = 64
 _LONGEST_JSON = 200_000
 _LONGEST_IMAGE = 6_000_000
 _ROWS, _COLUMNS, _CELL = 10, 12, 200
+_ANSWER_ROWS, _FIELDS = 100, 50
 _TALL = 16
 _TEXTS = frozenset({"text", "input_text", "output_text"})
 _IMAGES = frozenset({"image", "input_image", "image_url", "computer_screenshot"})
@@ -204,12 +206,50 @@ def _is_records(value: Any) -> bool:
     )
 
 
-def _records_html(records: list[dict[Any, Any]]) -> str:
+def _records_html(records: list[dict[Any, Any]], most: int = _ROWS) -> str:
     columns = list(dict.fromkeys(key for one in records[:1_000] for key in one))
     shown = columns[:_COLUMNS]
-    rows = [[one.get(key, "") for key in shown] for one in records[:_ROWS]]
+    rows = [[one.get(key, "") for key in shown] for one in records[:most]]
     names = [str(name) for name in shown]
     return table(names, rows, rows_in_all=len(records), columns_in_all=len(columns))
+
+
+def data_html(value: Any, limit: int = LIMIT) -> str:
+    """Show structured output: records as a table, an object as its fields, else JSON.
+
+    Examples
+    --------
+    >>> "<td" in data_html({"name": "Ada", "born": 1815})
+    True
+    """
+    if isinstance(value, dict) and len(value) == 1:
+        # An output type that is no object, such as a list, has been wrapped into one.
+        (inner,) = value.values()
+        if _is_records(inner) and inner:
+            return _records_html(inner, _ANSWER_ROWS)
+    if _is_records(value) and value:
+        return _records_html(value, _ANSWER_ROWS)
+    if not isinstance(value, dict) or not 0 < len(value) <= _FIELDS:
+        return json_html(value, limit)
+    rows = "".join(
+        f'<tr><th dir="auto">{escape(one_line(str(name), 60))}</th>{_field(one, limit)}</tr>'
+        for name, one in value.items()
+    )
+    return (
+        '<div class="as-table" tabindex="0" role="region" aria-label="Fields">'
+        f"<table><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _field(value: Any, limit: int) -> str:
+    if _is_records(value) and value:
+        return f"<td>{_records_html(value, _ANSWER_ROWS)}</td>"
+    if isinstance(value, (dict, list)):
+        return f"<td>{json_html(value, limit)}</td>"
+    if isinstance(value, str):
+        text = escape(value[:limit]).replace("\n", "<br>")
+        return f'<td dir="auto">{text}{more(len(value) - limit)}</td>'
+    return _cell("" if value is None else value)
 
 
 # -- pictures --

@@ -1,0 +1,90 @@
+"""The question stands above the answer, and an answer that is data is a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from agentstream import Agent, Runner, chat
+from agentstream.notebook.board import Board
+from agentstream.notebook.scene import Scene
+from agentstream.notebook.snapshot import snapshot
+from agentstream.testing import ScriptedModel
+from agentstream.trace import Trace
+
+
+class Person(BaseModel):
+    name: str
+    born: int
+    about: str | None = None
+
+
+class Team(BaseModel):
+    title: str
+    people: list[Person]
+
+
+ADA = {"name": "Ada", "born": 1815, "about": "Wrote\nnotes <b>on</b> the engine."}
+
+
+def scripted(answer: Any, output_type: Any = None) -> Agent[Any]:
+    return Agent(name="Guide", model=ScriptedModel([answer]), output_type=output_type)
+
+
+def live_html(trace: Trace) -> str:
+    board = Board()
+    Scene(trace, board).update()
+    return "".join(str(op) for op in board.keyframe())
+
+
+async def both(agent: Agent[Any], question: str) -> list[str]:
+    """The saved and the live page of a run."""
+    result = await Runner.run(agent, question)
+    return [snapshot(result.trace)["text/html"], live_html(result.trace)]
+
+
+async def test_the_question_stands_above_the_answer_live_and_saved() -> None:
+    for html in await both(scripted("By tram."), "How <i>do</i> I get up?\nQuickly."):
+        assert "How &lt;i&gt;do&lt;/i&gt; I get up?<br>Quickly." in html
+        assert html.index("get up?") < html.index("By tram.")
+
+
+async def test_a_long_question_is_folded_and_whole() -> None:
+    question = "Why so long? " * 100 + "The end."
+    for html in await both(scripted("Because."), question):
+        assert "<details><summary" in html
+        assert "The end." in html
+
+
+async def test_a_chat_shows_what_was_asked_once() -> None:
+    from agentstream.notebook.chat_still import conversation
+
+    c = chat(scripted("By tram."))
+    await c.send("How do I get up?")
+    assert conversation(c.turns, name="Guide", id="x")["text/html"].count("get up?") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "output_type"),
+    [
+        ({"response": [ADA, {"name": "Bob", "born": 1900, "about": None}]}, list[Person]),
+        ({"title": "Two", "people": [ADA, {"name": "Bob", "born": 1900, "about": None}]}, Team),
+        (ADA, Person),
+    ],
+)
+async def test_structured_output_is_a_table(answer: Any, output_type: Any) -> None:
+    import json
+
+    for html in await both(scripted(json.dumps(answer), output_type), "Who?"):
+        assert "<table>" in html
+        assert "1815</td>" in html
+        assert "Ada</td>" in html
+        assert "<b>on" not in html
+        assert '{"name"' not in html
+
+
+async def test_data_that_is_no_record_stays_json() -> None:
+    for html in await both(scripted('{"a": {"b": [1, [2]]}}'), "What?"):
+        assert "as-code" in html or "<code" in html
