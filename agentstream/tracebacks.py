@@ -96,7 +96,8 @@ def render(error: BaseException) -> list[str]:
         lines = list(style.structured_traceback(type(error), error, error.__traceback__, 0))
     lines += [f"Caused by {type(cause).__name__}: {cause}" for cause in causes]
     if left_out:
-        lines.append(f"({left_out} frames of {_PACKAGE} and below are left out; %tb shows them)")
+        frames = "1 frame" if left_out == 1 else f"{left_out} frames"
+        lines.append(f"({frames} of {_PACKAGE} and below left out; %tb shows the whole)")
     return lines
 
 

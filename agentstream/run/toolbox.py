@@ -144,6 +144,12 @@ async def enabled_handoffs(
 
 def _check_name(agent: Agent[Any], tool: Any) -> None:
     name = tool.tool_name if isinstance(tool, Handoff) else getattr(tool, "name", None)
+    if not isinstance(name, str) and inspect.isroutine(tool):
+        name = tool.__name__
+        raise UserError(
+            f"Agent {agent.name!r} has a function among its tools: add @function_tool to {name}, "
+            f"or write function_tool({name}) in its place."
+        )
     if not isinstance(name, str):
         raise UserError(
             f"Agent {agent.name!r} has a {type(tool).__name__} among its tools that has no name "

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..printable import clean_text, printable
+from ..tracebacks import mark
 from . import content
 from .parts import Part
 from .prices import cost_usd
@@ -168,7 +169,9 @@ def to_frame(run: Any, table: Table = "items") -> pd.DataFrame:
     ['turn', 'agent', 'model']
     """
     if table not in _COLUMNS:
-        raise ValueError(f"no table {table!r} of a run: use one of {', '.join(_COLUMNS)}")
+        error = ValueError(f"no table {table!r} of a run: use one of {', '.join(_COLUMNS)}")
+        mark(error)
+        raise error
     _show_as_text()
     many = _several(run)
     if many is None:
