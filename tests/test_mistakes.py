@@ -53,6 +53,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     shell.typed = typed
     shell.typed("from agentstream import *\nfrom agentstream.testing import *")
     shell.typed("bare = Agent(name='Bare')")
+    shell.typed("talker = Agent(name='Talker', model=ScriptedModel(['Hello.'], loop=True))")
     yield shell
     InteractiveShell.clear_instance()
 
@@ -171,12 +172,19 @@ def test_an_error_of_the_client_is_one_screen_with_its_cause(shell: Any) -> None
 
 @pytest.mark.parametrize(
     "cell",
-    ["Agent(nme='A')", "ModelSettings(temp=1)", "show(bare, 'x', tabel=1)", "chat(3)", "show(3)"],
+    ["Runner.run_sync(talker, 'x').to_frame('item')", "Agent(nme='A')", "ModelSettings(temp=1)", "show(bare, 'x', tabel=1)", "chat(3)", "show(3)"],
 )
 def test_a_mistake_in_a_call_shows_that_call_only(shell: Any, cell: str) -> None:
     short = shell.typed(cell)
     assert f"----> 1 {cell}" in short
     assert "agentstream/" not in short
+
+
+def test_a_function_that_was_added_to_the_tools_names_the_decorator(shell: Any) -> None:
+    shell.typed("def look(place: str) -> str: return place")
+    short = shell.typed("talker.tools.append(look); await Runner.run(talker, 'x')")
+    assert "add @function_tool to look" in short
+    assert len(short.splitlines()) < 12
 
 
 def test_rendering_leaves_an_error_as_it_was(shell: Any) -> None:
