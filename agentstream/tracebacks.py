@@ -97,7 +97,8 @@ def render(error: BaseException) -> list[str]:
     lines += [f"Caused by {type(cause).__name__}: {cause}" for cause in causes]
     if left_out:
         frames = "1 frame" if left_out == 1 else f"{left_out} frames"
-        lines.append(f"({frames} of {_PACKAGE} and below left out; %tb shows the whole)")
+        verb, them = ("is", "it") if left_out == 1 else ("are", "them")
+        lines.append(f"({frames} of {_PACKAGE} and below {verb} left out; %tb shows {them})")
     return lines
 
 
