@@ -172,7 +172,14 @@ def test_an_error_of_the_client_is_one_screen_with_its_cause(shell: Any) -> None
 
 @pytest.mark.parametrize(
     "cell",
-    ["Runner.run_sync(talker, 'x').to_frame('item')", "Agent(nme='A')", "ModelSettings(temp=1)", "show(bare, 'x', tabel=1)", "chat(3)", "show(3)"],
+    [
+        "Runner.run_sync(talker, 'x').to_frame('item')",
+        "Agent(nme='A')",
+        "ModelSettings(temp=1)",
+        "show(bare, 'x', tabel=1)",
+        "chat(3)",
+        "show(3)",
+    ],
 )
 def test_a_mistake_in_a_call_shows_that_call_only(shell: Any, cell: str) -> None:
     short = shell.typed(cell)
