@@ -190,6 +190,8 @@ class ToolCallOutputItem(RunItemBase[Any]):
     display : list of dict or None
         What the view shows of a figure, an image or a frame, as plain data; None for what is text.
         Not in the SDK.
+    traceback : str or None
+        Of a tool that failed, the lines of its author that led there. Not in the SDK.
     """
 
     raw_item: Any
@@ -198,6 +200,7 @@ class ToolCallOutputItem(RunItemBase[Any]):
     tool_origin: ToolOrigin | None = None
     custom_data: dict[str, Any] | None = None
     display: list[dict[str, Any]] | None = field(default=None, repr=False)
+    traceback: str | None = field(default=None, repr=False)
 
     @property
     def call_id(self) -> str | None:

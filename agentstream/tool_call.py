@@ -14,9 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 from .errors import AgentsException, ModelBehaviorError, ToolTimeoutError
 from .function_schema import FuncSchema
 from .json_text import encodable_json, read_json
+from .redaction import redact
 from .run_context import RunContextWrapper
 from .tool_output import MAX_CHARACTERS, RAISE_IT
 from .tool_thread import Collected, drained, in_thread
+from .tracebacks import user_frames
 
 if TYPE_CHECKING:
     from .tool_context import ToolContext
@@ -63,15 +65,18 @@ class ToolFailure(str):
         What went wrong, for those who watch the run; the model may be told less.
     error : Exception or None
         What the tool raised, where nobody chose the answer, so that the run may word it.
+    traceback : str or None
+        The lines of the tool's author that led there.
     """
 
     why: str
     error: Exception | None = None
+    traceback: str | None = None
 
     def reworded(self, text: str) -> ToolFailure:
         """The same failure, with `text` for the model."""
         failure = ToolFailure(text)
-        failure.why = self.why
+        failure.why, failure.traceback = self.why, self.traceback
         return failure
 
     @classmethod
@@ -81,6 +86,8 @@ class ToolFailure(str):
             return answer
         failure = cls(answer)
         failure.error = error if by_default else None
+        frames = user_frames(error)
+        failure.traceback = None if frames is None else redact(frames)
         if isinstance(error, (_EndedInside, AgentsException)):
             failure.why = str(error)
         else:  # Like str(error) with its type, but it never fails.

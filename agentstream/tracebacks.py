@@ -8,6 +8,7 @@ asyncio, before it comes to the line that the user wrote. IPython asks an except
 
 from __future__ import annotations
 
+import linecache
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Literal
 
-__all__ = ["mark", "render", "shorten"]
+__all__ = ["mark", "render", "shorten", "user_frames"]
 
 Origin = Literal["user", "library", "package"]
 
@@ -23,6 +24,10 @@ _PACKAGE: Final = __name__.partition(".")[0]
 _LIBRARIES: Final = tuple(
     {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
+
+
+_LONGEST_FRAMES: Final = 8_000
+"""Characters of a failed tool's frames; the last are nearest to the failure."""
 
 
 def mark(error: BaseException) -> None:
@@ -185,6 +190,33 @@ def shorten(trace: TracebackType | None) -> tuple[TracebackType | None, int]:
     for each in reversed(kept):
         shorter = TracebackType(shorter, each.tb_frame, each.tb_lasti, each.tb_lineno)
     return shorter, total - len(kept)
+
+
+def user_frames(error: BaseException) -> str | None:
+    """The lines of the user's own code that led to `error`, as Python writes them.
+
+    Returns
+    -------
+    str or None
+        Without the error's own message; None where no line is the user's.
+    """
+    trace, lines = error.__traceback__, list[str]()
+    for at in _each(trace):
+        if _origin(at) == "user":
+            code = at.tb_frame.f_code
+            # A cell's file has another name in each kernel, and is saved with the notebook.
+            is_cell = "ipykernel_" in code.co_filename or "<ipython-input" in code.co_filename
+            name = "Cell" if is_cell else f'File "{code.co_filename}"'
+            lines.append(f"{name}, line {at.tb_lineno}, in {code.co_name}")
+            source = linecache.getline(code.co_filename, at.tb_lineno).strip()
+            lines += [f"    {source}"] * bool(source)
+    return "\n".join(lines)[-_LONGEST_FRAMES:] or None
+
+
+def _each(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
 
 
 def _origin(trace: TracebackType) -> Origin:

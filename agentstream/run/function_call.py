@@ -42,6 +42,7 @@ from ..trace.marks import (
     ToolStarted,
     ToolWarned,
 )
+from ..tracebacks import user_frames
 from .config import ToolExecutionConfig
 from .error_text import error_text
 from .interrupts import ending_alone, failed
@@ -183,7 +184,8 @@ class FunctionCall:
         except AgentsException:
             raise
         except Exception as error:
-            self.options.mark(ToolFinished(self.raw.call_id, str(error) or type(error).__name__))
+            why, frames = str(error) or type(error).__name__, user_frames(error)
+            self.options.mark(ToolFinished(self.raw.call_id, why, traceback=frames))
             raise failed(self.tool.name, str(error) or type(error).__name__) from error
         finally:
             self._over = True
@@ -220,7 +222,8 @@ class FunctionCall:
         self._forget_nested()
         keep(self.output(WITHHELD))  # until its guardrails have seen it
         failed = value.why if isinstance(value, (ToolFailure, FailedContent)) else None
-        self.options.mark(ToolFinished(self.raw.call_id, failed, value, item.display))
+        frames = value.traceback if isinstance(value, ToolFailure) else None
+        self.options.mark(ToolFinished(self.raw.call_id, failed, value, item.display, frames))
         item = await self.answer(value, item)
         keep(item)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
@@ -372,7 +375,9 @@ class FunctionCall:
     def declared(self, value: Any, shown: Displayed | None) -> ToolCallOutputItem:
         """The item with what the function returned, in the form that its tool declares."""
         if isinstance(value, ToolFailure):
-            return self.output(value)
+            item = self.output(value)
+            item.traceback = value.traceback
+            return item
         if shown is not None:
             call_id, kind = self.raw.call_id, "function_call_output"
             raw = {"call_id": call_id, "output": shown.parts, "type": kind}

@@ -80,6 +80,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "duration_s": "float64",
         "status": ("category", _STATUSES),
         "error": "string",
+        "traceback": "string",
         "parent": "string",
     },
     "turns": {
@@ -325,6 +326,7 @@ def _item(trace: Trace, row: ItemRow, parent: str | None) -> Record:
         "call_id": part.call_id if part.kind != "mcp_approval" else part.item_id,
         "status": part.status,
         "error": part.error,
+        "traceback": part.traceback,
         "parent": parent,
     }
     if trace.timed:

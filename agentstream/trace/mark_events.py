@@ -115,7 +115,7 @@ def _tool_displayed(trace: Trace, mark: Any, t: float) -> Part:
 
 def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, t=t)
-    part.error = mark.error
+    part.error, part.traceback = mark.error, get(mark, "traceback")
     if mark.output is not None and not part.has_output:
         # The item with the output comes when all calls of the turn have ended.
         part.output, part.has_output, part.display = mark.output, True, get(mark, "display")

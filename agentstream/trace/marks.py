@@ -117,13 +117,15 @@ class ToolDisplayed:
 class ToolFinished:
     """The function behind a call returned ``output``, or failed with ``error``.
 
-    ``display`` is what is shown of an output that is a figure or a frame.
+    ``display`` is what is shown of an output that is a figure or a frame. ``traceback`` has the
+    lines of the tool's author that led to the error.
     """
 
     call_id: str
     error: str | None = None
     output: Any = None
     display: list[dict[str, Any]] | None = None
+    traceback: str | None = None
     type: Literal["mark.tool_finished"] = "mark.tool_finished"
 
 

@@ -289,6 +289,7 @@ class Part:
     told: Any = None
     printed: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+    traceback: str | None = None
     progress: tuple[str, float | None] | None = None
     approval: Approval | None = None
     target: str | None = None

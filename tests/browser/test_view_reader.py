@@ -137,7 +137,7 @@ def test_a_cell_that_waits_for_an_approval_is_stopped(
     area = notebook.area(last)
     area.locator(".as-live button.as-approve, .as-chat button.as-approve").first.wait_for()
     if how == "button":
-        area.locator("button.as-stop").first.click()
+        area.locator("button.as-stop:visible").first.click()
     else:
         notebook.interrupt()
     notebook.wait_for_end(last)

@@ -110,7 +110,7 @@ def duration(part: Part) -> float:
 def shell(part: Part, body: Body, *, live: bool, now: float | None = None) -> str:
     """Wrap a body into its card."""
     kind, name, state = kind_label(part), label_of(part), state_of(part)
-    inside = body.html + _warnings(part) + _error(part) + _progress(part)
+    inside = body.html + _warnings(part) + _error(part) + _traceback(part) + _progress(part)
     inside += _approval(part, live=live)
     label = escape(one_line(f"{kind} {name}".strip(), 120) + f": {state}")
     opened = " open" if (live and part.is_open) or _is_urgent(part) or body.unfold else ""
@@ -163,6 +163,16 @@ def _error(part: Part) -> str:
         return ""
     text = escape(shown[:4_000] + ("…" if len(shown) > 4_000 else ""))
     return f'<div class="as-error" dir="auto"><strong>Failed:</strong> {text}</div>'
+
+
+def _traceback(part: Part) -> str:
+    """The lines of the tool's author that led to its failure, folded."""
+    if not part.traceback:
+        return ""
+    return (
+        '<details class="as-fold"><summary>Traceback</summary>'
+        f"<pre>{escape(part.traceback)}</pre></details>"
+    )
 
 
 def _warnings(part: Part) -> str:
