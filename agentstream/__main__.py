@@ -1,8 +1,9 @@
-"""``python -m agentstream``: tutorials to begin with, to check and to save."""
+"""``python -m agentstream``: tutorials to begin with, to record, to check and to save."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
         description="As agentstream.testing.save_notebook, which has more options.",
     )
     save.set_defaults(do=_save)
+    record = commands.add_parser(
+        "record-tutorial",
+        help="execute notebooks with your key, record the model's answers, and save their outputs",
+        description="Executes with AGENTSTREAM_LIVE=1 and the network; OPENAI_API_KEY must be set.",
+    )
+    record.set_defaults(do=_record)
+    record.add_argument("notebooks", nargs="+", type=Path, metavar="NAME", help="or NAME.ipynb")
     for command in (check, save):
         command.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
     return parser
@@ -84,6 +92,20 @@ def _check(options: argparse.Namespace) -> list[str]:
 def _save(options: argparse.Namespace) -> list[str]:
     changed = [(notebook, save_notebook(notebook)) for notebook in options.notebooks]
     return [f"{notebook}: {'saved' if new else 'nothing new'}" for notebook, new in changed]
+
+
+def _record(options: argparse.Namespace) -> list[str]:
+    if not os.environ.get("OPENAI_API_KEY"):
+        raise UserError(
+            "A recording is made with a key, and OPENAI_API_KEY is not set. Set it (and "
+            "OPENAI_BASE_URL for a server of your own), and run this again."
+        )
+    lines = []
+    for name in options.notebooks:
+        notebook = name if name.suffix == ".ipynb" else name.with_name(f"{name.name}.ipynb")
+        save_notebook(notebook, network=True, environment={"AGENTSTREAM_LIVE": "1"})
+        lines.append(f"{notebook}: recorded and saved")
+    return lines
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentstream import __version__
 from agentstream.__main__ import main
-from agentstream.testing import check_notebook
+from agentstream.testing import ScriptedServer, check_notebook
 
 pytest.importorskip("nbclient", reason="the lab extra is not installed")
 pytest.importorskip("ipykernel", reason="the lab extra is not installed")
@@ -84,6 +85,28 @@ def test_saving_it_again_changes_nothing(
     assert (tutorial / "my-first.ipynb").read_bytes() == before
 
 
+def test_it_is_recorded_anew_with_a_key_and_saved(
+    tutorial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    for path in tutorial.glob("my-first.*"):
+        (tmp_path / path.name).write_text(path.read_text())
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert main(["record-tutorial", str(tmp_path / "my-first")]) == 1
+    assert "OPENAI_API_KEY is not set" in capsys.readouterr().err
+    with ScriptedServer(["Tram 28, it is not far."] * 9) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-only-for-this-test-0123456789")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        assert main(["record-tutorial", str(tmp_path / "my-first")]) == 0
+        assert server.requests
+    assert capsys.readouterr().out.endswith("my-first.ipynb: recorded and saved\n")
+    for name in ("my-first.jsonl", "my-first.ipynb"):
+        text = (tmp_path / name).read_text()
+        assert "it is not far" in text
+        assert "sk-only" not in text
+    monkeypatch.undo()
+    check_notebook(tmp_path / "my-first.ipynb")
+
+
 def test_nothing_is_overwritten(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new-tutorial", "my-first", "--into", str(tutorial)]) == 1
     told = capsys.readouterr().err
@@ -111,7 +134,7 @@ def test_a_notebook_that_is_wrong_is_told_in_words(
 def test_the_command_says_what_it_can_do() -> None:
     command = [sys.executable, "-m", "agentstream"]
     told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
-    for name in ("new-tutorial", "check-tutorial", "save-tutorial"):
+    for name in ("new-tutorial", "record-tutorial", "check-tutorial", "save-tutorial"):
         assert name in told
     version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout == f"{__version__}\n"
