@@ -392,6 +392,8 @@ class ItemHelpers:
         """Text or refusal of the last part of `message`; empty for anything else."""
         if not isinstance(message, ResponseOutputMessage) or not message.content:
             return ""
+        if isinstance(message.content, str):  # as some servers send it
+            return message.content
         last = message.content[-1]
         if isinstance(last, ResponseOutputText):
             return last.text
@@ -401,6 +403,8 @@ class ItemHelpers:
     def extract_last_text(cls, message: TResponseOutputItem) -> str | None:
         """Text of the last part of `message`; None where that is no text."""
         if isinstance(message, ResponseOutputMessage) and message.content:
+            if isinstance(message.content, str):
+                return message.content
             last = message.content[-1]
             if isinstance(last, ResponseOutputText):
                 return last.text
@@ -411,7 +415,10 @@ class ItemHelpers:
         """All text of `message`; None where it has none."""
         if not isinstance(message, ResponseOutputMessage):
             return None
-        parts = [part.text for part in message.content if isinstance(part, ResponseOutputText)]
+        given: Any = message.content
+        if given is None or isinstance(given, str):  # as some servers send it
+            return given or None
+        parts = [part.text for part in given if isinstance(part, ResponseOutputText)]
         return "".join(text for text in parts if text) or None
 
     @classmethod
@@ -419,7 +426,8 @@ class ItemHelpers:
         """The refusal in `message`; None where the model did not refuse."""
         if not isinstance(message, ResponseOutputMessage):
             return None
-        parts = [p.refusal for p in message.content if isinstance(p, ResponseOutputRefusal)]
+        given: Any = message.content or ()
+        parts = [p.refusal for p in given if isinstance(p, ResponseOutputRefusal)]
         return "".join(refusal for refusal in parts if refusal) or None
 
     @classmethod

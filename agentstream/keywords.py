@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 
 from .tracebacks import mark
 
-__all__ = ["check_keywords", "named_keywords", "suggest", "suggesting", "suggesting_init"]
+__all__ = [
+    "check_keywords",
+    "named_keywords",
+    "nearest",
+    "suggest",
+    "suggesting",
+    "suggesting_init",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -23,10 +30,16 @@ def suggest(name: str, known: Iterable[str]) -> str:
     >>> suggest("tool", ["name", "tools"])
     " Did you mean 'tools'?"
     """
+    near = nearest(name, known)
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant; None where none is near."""
     from difflib import get_close_matches  # after a mistake, not before the first run
 
     near = get_close_matches(name, [one for one in known if not one.startswith("_")], 1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return near[0] if near else None
 
 
 def named_keywords(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from .keywords import nearest
+
 T = TypeVar("T")
 
 
@@ -45,9 +47,7 @@ def as_settings(kind: type[T], given: Any, what: str) -> T:
 
 
 def _with_near_miss(name: str, known: list[str]) -> str:
-    from difflib import get_close_matches  # after a mistake, not before the first run
-
-    close = get_close_matches(name, known, 1)
+    close = nearest(name, known)
     if close:
-        return f"{name} (did you mean {close[0]!r}?)"
+        return f"{name} (did you mean {close!r}?)"
     return f"{name} (there are: {', '.join(sorted(known))})"

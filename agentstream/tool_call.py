@@ -171,9 +171,10 @@ class FunctionInvoker:
     def parse(self, name: str, arguments: str) -> Any:
         """The model's arguments, checked."""
         try:
-            # No arguments at all: some models send an empty text for a tool without parameters.
+            # No arguments at all: some models send an empty text for a tool without parameters,
+            # or blanks.
             return self.schema.params_pydantic_model.model_validate_json(
-                encodable_json(arguments or "{}")
+                encodable_json(arguments.strip() or "{}")
             )
         except ValidationError as error:
             what = "; ".join(
@@ -257,7 +258,7 @@ def checked_arguments(tool: FunctionTool, context: ToolContext[Any]) -> dict[str
     if isinstance(tool.on_invoke_tool, FunctionInvoker):
         return tool.on_invoke_tool.arguments(context)
     try:
-        arguments = read_json(context.tool_arguments or "{}")
+        arguments = read_json((context.tool_arguments or "").strip() or "{}")
     except ValueError as error:
         raise ModelBehaviorError(f"Invalid JSON input for tool {tool.name}: {error}") from error
     if not isinstance(arguments, dict):

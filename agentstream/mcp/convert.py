@@ -257,7 +257,7 @@ class _Call:
 
     def _arguments(self, text: str) -> dict[str, Any]:
         try:
-            arguments = read_json(encodable_json(text)) if text else {}
+            arguments = read_json(encodable_json(text)) if text.strip() else {}
         except ValueError as error:
             raise ModelBehaviorError(
                 f"Invalid JSON input for tool {self._shown_name}: {error}"

@@ -59,7 +59,15 @@ logger = logging.getLogger(__name__)
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _WITHHELD: Final = "Response withheld by the provider's content filter."  # the SDK's words
 # Ends of a call: without one, and without a word, it was lost.
-_CALL_REASONS: Final = ("tool_calls", "function_call", "malformed_function_call")
+_AGAIN: Final = "Try again, or set ModelSettings.retry; the server's log may say more."
+_NEEDED: Final[dict[str, tuple[str, str]]] = {
+    "length": ("answer", "Raise ModelSettings.max_tokens, or lower the reasoning effort."),
+    "tool_calls": ("answer", _AGAIN),
+    "function_call": ("answer", _AGAIN),
+    "malformed_function_call": ("call", _AGAIN),
+    "error": ("nothing helps", _AGAIN),
+}
+"""What an answer must hold that ends with a reason, or it is an error; and what to do then."""
 BROKE_OFF: Final = (
     "The server closed the connection without a finish_reason or [DONE]. Try again; if it always "
     "ends so, look into the server's or the proxy's log."
@@ -299,21 +307,15 @@ class ChatFold:
                 f"The server ended the stream of model {self._response.model!r} without sending "
                 "a single chunk. Check the server's log, and that it supports streaming."
             )
-        if self._finish_reason == "length" and not self._has_answer:
-            raise ModelBehaviorError(
-                "The model ended with finish_reason='length' before it gave any text, tool call or "
-                "refusal. Raise ModelSettings.max_tokens, or lower the reasoning effort."
-            )
-        reason = (self._finish_reason or "").lower()
-        if reason == "error" or (
-            (reason in _CALL_REASONS and not self._has_answer)
-            or (reason == "malformed_function_call" and not self._book.calls)
-        ):
-            raise ModelBehaviorError(
-                f"The model ended with finish_reason={self._finish_reason!r}"
-                + ("." if self._has_answer else " and gave no text, tool call or refusal.")
-                + " Try again, or set ModelSettings.retry; the server's log may say more."
-            )
+        needed = _NEEDED.get((self._finish_reason or "").lower())
+        has = {"answer": self._has_answer, "call": bool(self._book.calls)}
+        if needed is None or has.get(needed[0]):
+            return
+        raise ModelBehaviorError(
+            f"The model ended with finish_reason={self._finish_reason!r}"
+            + (". " if self._has_answer else " and gave no text, tool call or refusal. ")
+            + needed[1]
+        )
 
     @property
     def _has_answer(self) -> bool:

@@ -123,8 +123,8 @@ async def run(api: str, streamed: bool, *, arguments: Any = None, usage: Any = N
 @ways
 @pytest.mark.parametrize(
     ("arguments", "times"),
-    [(None, 5), ({}, 5), ({"times": 7}, 7), ("", 5), (MISSING, 5), ('{"times": 8}', 8)],
-    ids=["null", "object", "full object", "empty", "missing", "text"],
+    [(None, 5), ({}, 5), ({"times": 7}, 7), ("", 5), (" \n", 5), (MISSING, 5), ('{"times": 8}', 8)],
+    ids=["null", "object", "full object", "empty", "blank", "missing", "text"],
 )
 async def test_arguments_of_a_call_are_read(
     api: str, streamed: bool, arguments: Any, times: int
@@ -139,7 +139,7 @@ async def test_arguments_of_a_call_are_read(
     assert found == ({} if times == 5 else {"times": times})
     sent = asked[1]["input"][1] if api == "responses" else asked[1]["messages"][1]["tool_calls"][0]
     text = sent.get("function", sent)["arguments"]
-    assert json.loads(text or "{}") == found
+    assert json.loads(text.strip() or "{}") == found
     assert result.to_state().to_string()
 
 

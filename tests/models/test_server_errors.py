@@ -112,3 +112,35 @@ def test_counts_that_came_as_text_are_read() -> None:
     usage = {"prompt_tokens": "3", "completion_tokens": "4", "total_tokens": "7"}
     events = folded([chunk({"content": "a"}), chunk({}, "stop", usage=usage)])
     assert events[-1].response.usage.total_tokens == 7
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("body", BODIES[:3])
+async def test_an_error_with_status_200_in_the_place_of_an_answer_is_told(
+    api: str, body: str
+) -> None:
+    agent = agentstream.Agent(name="a", model=model(api, body, "application/json"))
+    with pytest.raises(ModelBehaviorError, match="engine died"):
+        await agentstream.Runner.run(agent, "x")
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize(("content", "text"), [(None, ""), ([], ""), ("Hello", "Hello")])
+async def test_a_message_whose_content_is_no_list_is_read(
+    content: Any, text: str, streamed: bool
+) -> None:
+    body = RESPONSE | {"output": [RESPONSE["output"][0] | {"content": content}]}
+    agent = agentstream.Agent(
+        name="a", model=model("responses", json.dumps(body), "application/json")
+    )
+    if streamed:
+        result: Any = agentstream.Runner.run_streamed(agent, "x")
+        async for _ in result.stream_events():
+            pass
+    else:
+        result = await agentstream.Runner.run(agent, "x")
+    assert result.final_output == text
+    assert agentstream.ItemHelpers.text_message_outputs(result.new_items) == text
+    assert agentstream.ItemHelpers.extract_last_content(result.raw_responses[0].output[0]) == text
+    assert result.to_frame() is not None
+    assert result.to_input_list()[1]["content"] == content
