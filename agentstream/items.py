@@ -392,9 +392,10 @@ class ItemHelpers:
         """Text or refusal of the last part of `message`; empty for anything else."""
         if not isinstance(message, ResponseOutputMessage) or not message.content:
             return ""
-        if isinstance(message.content, str):  # as some servers send it
-            return message.content
-        last = message.content[-1]
+        given: Any = message.content
+        if isinstance(given, str):  # as some servers send it
+            return given
+        last = given[-1]
         if isinstance(last, ResponseOutputText):
             return last.text
         return getattr(last, "refusal", "") or ""
@@ -403,9 +404,10 @@ class ItemHelpers:
     def extract_last_text(cls, message: TResponseOutputItem) -> str | None:
         """Text of the last part of `message`; None where that is no text."""
         if isinstance(message, ResponseOutputMessage) and message.content:
-            if isinstance(message.content, str):
-                return message.content
-            last = message.content[-1]
+            given: Any = message.content
+            if isinstance(given, str):
+                return given
+            last = given[-1]
             if isinstance(last, ResponseOutputText):
                 return last.text
         return None

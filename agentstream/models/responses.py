@@ -190,7 +190,11 @@ _TELLING: Final = ("error", "detail", "message", "object")
 
 def _check_response(response: Any) -> None:
     if not isinstance(response, Response) or not isinstance(response.output, list):
-        told = response.model_dump(warnings=False) if isinstance(response, BaseModel) else {}
+        told = (
+            response.model_dump(exclude_none=True, warnings=False)
+            if isinstance(response, BaseModel)
+            else {}
+        )
         if error := error_in({name: told[name] for name in _TELLING if told.get(name)}):
             raise ModelBehaviorError(f"The server answered with an error: {error}")
         raise ModelBehaviorError(
