@@ -13,16 +13,21 @@ before it. The page applies them in ``static/view.js``; both sides know these op
 ===========================================  =======================================================
 
 All bytes together stay linear in what is shown: a node's HTML is sent when it changes, text that
-only grows is sent once, and keyframes are made when the page has doubled.
+only grows is sent once, and keyframes are made when the page has doubled. An embedded picture is
+sent once, beside the operations: HTML names it by its digest, ``<img data-image="...">``.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .markdown import difference
+
+_EMBEDDED = re.compile(r'<img src="(data:image/[a-z+]+;base64,[A-Za-z0-9+/=]{2000,})"')
 
 Op: TypeAlias = list[Any]
 
@@ -81,6 +86,9 @@ class Board:
 
     def __init__(self) -> None:
         self.size = 0
+        self.images: dict[str, str] = {}
+        """The embedded pictures by their names."""
+        self._unsent: list[str] = []
         self._nodes: dict[str, Node] = {}
         self._roots: dict[str, None] = {}
         self._dirty: dict[str, None] = {}
@@ -113,6 +121,8 @@ class Board:
         attributes : dict, optional
             Its attributes; left as they are where None.
         """
+        if "data:image/" in html:
+            html = _EMBEDDED.sub(self._named, html)
         node = self._nodes.get(id)
         if node is None:
             node = self._nodes[id] = Node(id, parent, tag, attributes or {}, html)
@@ -127,6 +137,21 @@ class Board:
             self.size += len(html) - len(node.html) - sum(map(len, node.tail))
             node.html, node.tail, node.told, node.cut = html, [], 0, True
             self._dirty[id] = None
+
+    def _named(self, match: re.Match[str]) -> str:
+        """Name an embedded picture in its place."""
+        source = match[1]
+        name = hashlib.sha256(source.encode()).hexdigest()[:24]
+        if name not in self.images:
+            self.images[name] = source
+            self._unsent.append(name)
+            self.size += len(source)
+        return f'<img data-image="{name}"'
+
+    def new_images(self) -> dict[str, str]:
+        """The pictures that no frame has had yet, by their names."""
+        names, self._unsent = self._unsent, []
+        return {name: self.images[name] for name in names}
 
     def write(self, id: str, text: str) -> None:
         """Append plain text to the node's tail."""

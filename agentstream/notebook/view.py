@@ -149,7 +149,10 @@ class AgentView(anywidget.AnyWidget):
         if not ops:
             return
         self._number += 1
-        self.send({"n": self._number, "t": self._panels.now, "ops": ops})
+        frame: dict[str, Any] = {"n": self._number, "t": self._panels.now, "ops": ops}
+        if images := self._board.new_images():
+            frame["images"] = images
+        self.send(frame)
         if self._board.size > _KEY_GROWTH * self._key_size:
             self._set_keyframe()
 
@@ -196,7 +199,8 @@ class AgentView(anywidget.AnyWidget):
         self.keyframe = self._whole()
 
     def _whole(self) -> dict[str, Any]:
-        return {"n": self._number, "t": self._panels.now, "ops": self._board.keyframe()}
+        whole = {"n": self._number, "t": self._panels.now, "ops": self._board.keyframe()}
+        return {**whole, "images": self._board.images} if self._board.images else whole
 
     def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
         """Hear the page; on another thread where its messages come over a subshell."""

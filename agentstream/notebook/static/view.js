@@ -96,6 +96,7 @@ class Store {
   constructor(model) {
     this.model = model;
     this.page = emptyPage();
+    this.images = new Map();
     this.views = new Set();
     this.asked = 0;
     this.patience = FIRST_PATIENCE;
@@ -135,6 +136,7 @@ class Store {
 
   take(frame) {
     if (!Array.isArray(frame.ops)) return;
+    for (const [name, source] of Object.entries(frame.images ?? {})) this.images.set(name, source);
     if (frame.key) this.stopAsking();
     for (const view of this.views) if (view.isLost) view.find();
     if (frame.key && frame.n <= this.page.n && this.page.n >= 0) return;
@@ -305,6 +307,10 @@ class View {
     const inner = node.children.map((id) => this.elements.get(id)).filter(Boolean);
     const made = inner.length || !element.firstChild ? element : element.cloneNode(false);
     made.innerHTML = node.html;
+    for (const image of made.querySelectorAll("img[data-image]")) {
+      // A picture's bytes come once, and by its name from then on.
+      image.src = this.store.images.get(image.dataset.image) ?? "";
+    }
     for (const details of made.querySelectorAll("details")) details.asMade = details.open;
     if (node.tail) this.write(made, node, node.tail);
     if (made === element) element.append(...inner);

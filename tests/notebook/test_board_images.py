@@ -1,0 +1,56 @@
+"""Embedded pictures are sent once, however often what is around them changes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agentstream.displays.pictures import encode_png, picture_of
+from agentstream.notebook.board import Board
+from agentstream.notebook.scene import Scene
+from agentstream.trace import Trace
+from agentstream.trace.marks import ToolDisplayed, ToolFinished, ToolStarted
+
+PICTURE = picture_of(encode_png(60, 60, 3, bytes(range(256)) * 42 + bytes(48)))
+assert PICTURE is not None
+SOURCE = "data:image/png;base64," + "QUJD" * 2_000
+
+
+def test_a_picture_is_sent_once_and_every_keyframe_has_it() -> None:
+    board = Board()
+    for at in range(5):
+        board.put("card", "div", f'<b>{at}</b><img src="{SOURCE}" alt="">{at}')
+        frame = json.dumps(board.frame())
+        images = board.new_images()
+        assert SOURCE not in frame
+        assert list(images.values()) == ([SOURCE] if at == 0 else [])
+    (name,) = board.images
+    assert f'<img data-image="{name}" alt="">' in json.dumps(board.keyframe()).replace('\\"', '"')
+    assert board.size > len(SOURCE)
+
+
+def test_small_pictures_stay_where_they_are() -> None:
+    board = Board()
+    board.put("card", "div", '<img src="data:image/png;base64,QUJD" alt="">')
+    assert board.images == {}
+
+
+def test_a_tool_that_displays_and_goes_on_sends_its_picture_once() -> None:
+    trace, board, sent = Trace(), Board(), 0
+    scene = Scene(trace, board)
+    block = {
+        "type": "image",
+        "url": SOURCE.replace("QUJD", "iVBORw0KGgoAAAAA", 1),
+        "text": "Figure",
+    }
+    marks: list[Any] = [ToolStarted("c", "draw"), ToolDisplayed("c", [block])]
+    marks += [
+        ToolDisplayed("c", [{"type": "stream", "name": "stdout", "text": f"{at}\\n"}])
+        for at in range(9)
+    ]
+    marks += [ToolFinished("c", None, "done")]
+    for at, mark in enumerate(marks):
+        trace.add(mark, float(at))
+        scene.update()
+        sent += len(json.dumps(board.frame())) + len(json.dumps(board.new_images()))
+    assert len(block["url"]) < sent < 2 * len(block["url"])
