@@ -18,6 +18,7 @@ from .responses_tools import (
     tool_params,
     uses_preview_computer,
 )
+from .text_only import reads_text_only, without_output_images
 from .tool_names import ToolNames
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def responses_arguments(
         **_tools(request, sent_model),
     }
     arguments = {name: value for name, value in given.items() if value is not None}
-    arguments["input"] = request.names.input(_input(request.input))
+    arguments["input"] = request.names.input(_input(request.input, sent_model))
     arguments["include"] = _include(request)
     extra = settings.extra_args or {}
     if twice := sorted(arguments.keys() & extra.keys()):
@@ -165,11 +166,15 @@ def _include(request: ModelRequest) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _input(given: str | list[TResponseInputItem]) -> list[Any]:
-    """Leave out what Chat Completions models added to items for their own later use."""
+def _input(given: str | list[TResponseInputItem], model: str | None) -> list[Any]:
+    """Leave out what Chat Completions models added to items for their own later use.
+
+    A model that reads text alone gets no image of a tool's.
+    """
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
-    return [_clean(item) for item in given if not _is_foreign_reasoning(item)]
+    items = [_clean(item) for item in given if not _is_foreign_reasoning(item)]
+    return list(map(without_output_images, items)) if reads_text_only(model) else items
 
 
 def _is_foreign_reasoning(item: Any) -> bool:

@@ -155,6 +155,9 @@ class ToolExecutionConfig:
     max_frame_characters : int
         How much of one frame or array the model is told: its shape and types, as many rows as fit,
         and a summary of its columns. Not in the SDK.
+    send_images : bool
+        Whether the model is sent the pictures of figures that tools return, over the Responses API;
+        what they are is told in words as well. Not in the SDK.
 
     Examples
     --------
@@ -166,6 +169,7 @@ class ToolExecutionConfig:
     pre_approval_tool_input_guardrails: bool = False
     max_output_characters: int | None = MAX_CHARACTERS
     max_frame_characters: int = MOST_CHARACTERS
+    send_images: bool = True
 
     def __post_init__(self) -> None:
         most = self.max_output_characters

@@ -365,12 +365,15 @@ class FunctionCall:
         execution = self.options.config.tool_execution or ToolExecutionConfig()
         try:
             async with asyncio.timeout(DRAWING_SECONDS):
-                return await in_thread(
+                shown: Displayed | None = await in_thread(
                     displayed_output, [value, execution.max_frame_characters], {}, Collected(None)
                 )
         except TimeoutError:
             self.warned(f"returned what could not be drawn within {DRAWING_SECONDS:g} s")
             return Displayed([{"type": "input_text", "text": f"{type(value).__name__}: not drawn"}])
+        if shown is not None and not execution.send_images:
+            shown.parts = [part for part in shown.parts if part["type"] != "input_image"]
+        return shown
 
     def declared(self, value: Any, shown: Displayed | None) -> ToolCallOutputItem:
         """The item with what the function returned, in the form that its tool declares."""

@@ -97,6 +97,40 @@ async def test_over_responses_the_image_is_sent_and_over_chat_its_text() -> None
         assert "Sales" in told["content"]
 
 
+async def test_a_model_that_reads_text_alone_gets_the_text(monkeypatch: Any) -> None:
+    from agentstream import OpenAIResponsesModel
+
+    async with ScriptedServer([turn(call("draw")), "Done."] * 2) as server:
+        client = server.client()
+        await Runner.run(agent(draw, model=OpenAIResponsesModel("o3-mini", client)), "Go")
+        config = RunConfig(tool_execution=ToolExecutionConfig(send_images=False))
+        seeing = agent(draw, model=OpenAIResponsesModel("gpt-5-mini", client))
+        await Runner.run(seeing, "Go", run_config=config)
+        for request in (server.requests[1], server.requests[3]):
+            (output,) = [i for i in request.body["input"] if i.get("call_id") and "output" in i]
+            assert [part["type"] for part in output["output"]] == ["input_text"]
+
+
+async def test_what_takes_too_long_to_draw_is_given_up(monkeypatch: Any) -> None:
+    import time
+
+    from agentstream.run import function_call
+
+    class Slow:
+        def _repr_html_(self) -> str:
+            time.sleep(2)
+            return "late"
+
+    @function_tool
+    def slow() -> Any:
+        """Be slow."""
+        return Slow()
+
+    monkeypatch.setattr(function_call, "DRAWING_SECONDS", 0.1)
+    (output,) = outputs(await Runner.run(agent(slow), "Go"))
+    assert output.raw_item["output"] == [{"type": "input_text", "text": "Slow: not drawn"}]
+
+
 async def test_the_run_sets_the_budget_of_a_frame() -> None:
     config = RunConfig(tool_execution=ToolExecutionConfig(max_frame_characters=200))
     (frame,) = outputs(await Runner.run(agent(load), "Go", run_config=config))
