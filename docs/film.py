@@ -24,7 +24,7 @@ sys.path.insert(0, str(REPOSITORY))
 from tests.browser.lab import CHROMIUM, CHROMIUM_FLAGS, Notebook, Server, missing  # noqa: E402
 
 IMAGES = Path(__file__).parent / "img"
-SIZE = (880, 736)  # pixels of the page; GitHub shows a README about as wide
+SIZE = (880, 1036)  # pixels of the page; GitHub shows a README about as wide
 SCALE = 1.5  # so that text is sharp on the screens of today
 FRAMES_PER_SECOND = 12
 BEFORE, AFTER = 0.8, 2.5  # seconds that the cell stands before it runs, and its end afterwards
@@ -38,6 +38,7 @@ LAB = '''
 """Two agents who know the body mass of 342 penguins."""
 import asyncio
 from math import sqrt
+from matplotlib.figure import Figure
 from agentstream import Agent, function_tool, show
 from agentstream.testing import Pace, ScriptedModel, call, hand_off, say, turn
 
@@ -46,10 +47,17 @@ PENGUINS = {"Adelie": (151, 3700.7, 458.6), "Chinstrap": (68, 3733.1, 384.3),
             "Gentoo": (123, 5076.0, 504.1)}
 
 @function_tool
-async def mean_by(column: str, by: str) -> str:
+async def mean_by(column: str, by: str):
     "Means of groups."
     await asyncio.sleep(0.7)
-    return ", ".join(f"{name} {mean:,.0f} g" for name, (_, mean, _) in PENGUINS.items())
+    figure = Figure(figsize=(6.4, 1.25))
+    axes = figure.subplots()
+    for name, (_, mean, sd) in PENGUINS.items():
+        axes.barh(name, mean, xerr=sd, color="#7aa6c2")
+        axes.text(90, name, f"{name} {mean:,.0f} g", va="center", color="#10222e")
+    axes.set(yticks=[], xlabel="body mass (g), mean and standard deviation")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 @function_tool
 async def welch_test(a: str, b: str) -> str:
