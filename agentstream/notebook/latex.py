@@ -62,8 +62,8 @@ def mathml(source: str, *, display: bool = False) -> str:
 
     Examples
     --------
-    >>> mathml("x^2")
-    '<math display="inline"><mrow><msup><mi>x</mi><mn>2</mn></msup></mrow></math>'
+    >>> mathml("x+1")
+    '<math display="inline"><mrow><mi>x</mi><mo>+</mo><mn>1</mn></mrow></math>'
     >>> mathml(r"\frac{")
     '<code>\\frac{</code>'
     """

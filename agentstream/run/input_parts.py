@@ -48,7 +48,7 @@ def as_input(given: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]
 
     Examples
     --------
-    >>> as_input(["What is it?", {"a.b": 1}], 400)
+    >>> as_input(["What is it?", {"a.b": 1}], 400)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     agentstream.errors.UserError: input[1] is a dict without a role or a type: ...
