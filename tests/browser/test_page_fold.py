@@ -238,3 +238,37 @@ SCROLL = """async ([source, frames]) => {
     if (pages.size !== 1) throw new Error("a page has one name");
     return sent.map(one => one.visible ?? one.kind);
 }"""
+
+
+# A page goes behind another in the middle of a frame: from then on the display has no frames.
+HIDE = """async ([source, frames]) => {
+    const view = (await import("data:text/javascript," + encodeURIComponent(source))).default;
+    let hear;
+    const model = {
+        get: name => ({run_id: "hide", keyframe: {}, live: true})[name], send() {}, off() {},
+        on: (name, heard) => { if (name === "msg:custom") hear = heard; },
+    };
+    view.initialize({model});
+    const el = document.body.appendChild(document.createElement("div"));
+    view.render({model, el});
+    const wait = time => new Promise(done => setTimeout(done, time));
+    const hidden = () => [...(CSS.highlights.get("as-growing") ?? [])].length;
+    for (const frame of frames.slice(0, 3)) { hear(frame); await wait(200); }
+    window.requestAnimationFrame = () => 0;
+    hear(frames[3]);
+    const before = hidden();
+    Object.defineProperty(document, "hidden", {get: () => true});
+    document.dispatchEvent(new Event("visibilitychange"));
+    const after = hidden();
+    hear(frames[4]);
+    return [before, after, hidden(), el.textContent];
+}"""
+
+
+def test_a_page_behind_another_has_all_its_text(page: Any) -> None:
+    page.goto("about:blank")
+    frames = growing(PLAIN)
+    before, after, later, text = page.evaluate(HIDE, [script(), frames])
+    assert before > 0
+    assert after == later == 0
+    assert text.split() == "".join(PLAIN[:50]).split()

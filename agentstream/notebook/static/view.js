@@ -170,6 +170,8 @@ class Store {
   /** Tell the kernel at once that a view is in sight, and a little later that none is any more. */
   tellWhetherVisible() {
     clearTimeout(this.hiding);
+    // A page behind another has no frames of the display: what grows would wait for them.
+    if (document.hidden) for (const view of this.views) view.growth.finish();
     const visible = !document.hidden && [...this.views].some((view) => view.isInSight);
     if (visible) this.tell(true);
     else this.hiding = setTimeout(() => this.tell(false), HIDDEN_AFTER);
