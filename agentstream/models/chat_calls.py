@@ -13,6 +13,9 @@ name is repeated or comes in pieces, the arguments are None or an object. The la
 
 It *begins anew* if it brings a name and the call so far is whole: its arguments are complete JSON,
 or it has another id, or another name of a known tool. Anything that is unfinished goes on.
+
+An id that comes again with a name, after a whole call or at another index, begins a *twin*: only
+its arguments tell a further call from one that is sent twice, so it waits for the end.
 """
 
 from __future__ import annotations
@@ -38,6 +41,10 @@ class OpenCall:
     def __init__(self, index: int | None, call_id: str, name: str) -> None:
         self.index = index
         self.id = call_id
+        self.sent_id = call_id
+        """The id as the server sent it, which may be that of other calls, too."""
+        self.is_twin = False
+        """Whether it may be another call, sent again: it is not announced before the end."""
         self.name = name
         self.parts: list[str] = []
         self.sent = 0  # how many parts have gone out as deltas
@@ -110,17 +117,34 @@ class CallBook:
         index, call_id = _index(entry.get("index")), _text(entry.get("id"))
         name, piece = _text(function.get("name")), _piece(function.get("arguments"))
         call = self._owner(index, call_id, name)
-        if call and name and self._begins_anew(call, call_id, name, piece, index):
+        is_twin = bool(call and name and self._is_twin(call, call_id, piece, index))
+        if is_twin or (call and name and self._begins_anew(call, call_id, name, piece)):
             call = None
         elif call and name and piece and call.is_whole() and call.tells(piece):
             piece = ""
         if call is None:
             call = self._open(index, call_id, name)
+            call.is_twin = is_twin
         else:
             self._extend(call, index, call_id, name)
         if piece:
             call.parts.append(piece)
         return call
+
+    def settle_twins(self) -> None:
+        """Give up the twins that turned out to be a call that was sent twice."""
+        kept: dict[tuple[str, ...], OpenCall] = {}
+        for call in list(self.calls):
+            owner = (call.sent_id, call.name)
+            said = (*owner, _canonical(call.arguments()))
+            same = (kept.get(said) or (kept.get(owner) if not call.parts else None)) or call
+            if call.is_twin and same is not call:
+                same.provider_data |= call.provider_data
+                self.calls.remove(call)
+            else:
+                call.is_twin = False
+                kept.setdefault(owner, call)
+                kept[said] = call
 
     def settle_id(self, call: OpenCall) -> None:
         """Give a call that has no id one of ours: its output must name the call it answers."""
@@ -128,10 +152,12 @@ class CallBook:
             call.id = self._new_id()
 
     def _owner(self, index: int | None, call_id: str, name: str) -> OpenCall | None:
+        at_index = self._by_index.get(index) if index is not None else None
         if call_id in self._by_id:
-            return self._by_id[call_id]
-        if index is not None and index in self._by_index:
-            return self._by_index[index]
+            same = at_index is not None and at_index.sent_id == call_id
+            return at_index if same else self._by_id[call_id]
+        if at_index is not None:
+            return at_index
         if not self.calls:
             return None
         last = self.calls[-1]
@@ -142,12 +168,19 @@ class CallBook:
         # No index at all: an id that is new to a call which has one is another call.
         return None if call_id and last.id else last
 
-    def _begins_anew(
-        self, call: OpenCall, call_id: str, name: str, piece: str, index: int | None
-    ) -> bool:
+    def _is_twin(self, call: OpenCall, call_id: str, piece: str, index: int | None) -> bool:
+        if not call_id or call_id != call.sent_id or not call.name:
+            return False
+        elsewhere = index is not None and self._by_index.get(index) is not call
+        if not piece:
+            return elsewhere or call.is_whole()
+        begins = elsewhere or _json_value(piece) is not None
+        return begins and call.is_whole() and not call.tells(piece)
+
+    def _begins_anew(self, call: OpenCall, call_id: str, name: str, piece: str) -> bool:
         if not call.name:
             return False
-        another_id = bool(call_id and call.id and call_id != call.id)
+        another_id = bool(call_id and call.id and call_id not in (call.id, call.sent_id))
         if not call.parts:
             return another_id or (
                 name != call.name and name in self._names and call.name in self._names
@@ -156,15 +189,12 @@ class CallBook:
             return False
         if another_id or name != call.name:
             return True
-        if call_id and call_id == call.id:
-            # The same call told twice, also at another place, or an id that stands for several.
-            return bool(piece) and not call.tells(piece) and _json_value(piece) is not None
-        return bool(piece)
+        return bool(piece) and not call_id
 
     def _open(self, index: int | None, call_id: str, name: str) -> OpenCall:
-        if call_id in self._by_id:
-            call_id = self._new_id()
         call = OpenCall(index, call_id, name)
+        if call_id in self._by_id:
+            call.id = self._new_id()
         self.calls.append(call)
         if call_id:
             self._by_id[call_id] = call
@@ -176,6 +206,7 @@ class CallBook:
         if call_id:
             self._by_id.setdefault(call_id, call)
             call.id = call.id or call_id
+            call.sent_id = call.sent_id or call_id
         if index is not None:
             self._by_index.setdefault(index, call)
         if name:
@@ -276,6 +307,11 @@ def _json_value(text: str) -> Any:
         return read_json(text)
     except ValueError:
         return None
+
+
+def _canonical(arguments: str) -> str:
+    value = _json_value(arguments)
+    return arguments if value is None else json.dumps(value, sort_keys=True)
 
 
 def _index(value: Any) -> int | None:

@@ -405,13 +405,15 @@ class ChatFold:
         if self._buffer:
             return
         # Without a name there is nothing to show yet; the id may still come with the arguments.
-        if not call.announced and call.name and (call.id or call.parts):
+        waits = call.is_twin or not call.name
+        if not call.announced and not waits and (call.id or call.parts):
             yield self._announce(call)
         if call.announced:
             yield from self._arguments(call)
 
     def _late_calls(self) -> Iterator[ResponseStreamEvent]:
-        """Announce what has waited: buffered calls, and those whose name or id never came."""
+        """Announce what has waited: buffered calls, twins, and whose name or id never came."""
+        self._book.settle_twins()
         if self._buffer and self._book.calls:
             self._book.calls.sort(key=lambda call: call.index or 0)
             yield from self._reasoning.end_part()

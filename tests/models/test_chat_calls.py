@@ -27,6 +27,7 @@ def calls(fragments: list[dict[str, Any]], *tools: str) -> list[tuple[str, str, 
     ours = book(*tools)
     for fragment in fragments:
         ours.take(fragment)
+    ours.settle_twins()
     for call in ours.calls:
         ours.settle_id(call)
     return [(call.id, call.name, call.arguments()) for call in ours.calls]
@@ -78,6 +79,72 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
     "the same id for two calls": (
         [entry(0, "a", "f", '{"x":1}'), entry(1, "a", "f", '{"x":2}')],
         [("a", "f", '{"x":1}'), ("new_1", "f", '{"x":2}')],
+    ),
+    "the same id for two calls, in pieces at two indexes": (
+        [
+            entry(0, "a", "f", ""),
+            entry(1, "a", "f", ""),
+            entry(0, args='{"x":'),
+            entry(1, args='{"x":'),
+            entry(0, args="1}"),
+            entry(1, args="2}"),
+        ],
+        [("a", "f", '{"x":1}'), ("new_1", "f", '{"x":2}')],
+    ),
+    "the same id on each piece of two calls": (
+        [
+            entry(0, "a", "f", ""),
+            entry(0, "a", None, '{"x":1}'),
+            entry(1, "a", "f", ""),
+            entry(1, "a", None, '{"x":'),
+            entry(1, "a", None, "2}"),
+        ],
+        [("a", "f", '{"x":1}'), ("new_1", "f", '{"x":2}')],
+    ),
+    "the same id and name on each piece of two calls": (
+        [
+            entry(0, "a", "f", '{"x"'),
+            entry(0, "a", "f", ":1}"),
+            entry(1, "a", "f", '{"x"'),
+            entry(1, "a", "f", ":2}"),
+        ],
+        [("a", "f", '{"x":1}'), ("new_1", "f", '{"x":2}')],
+    ),
+    "the same id on each piece of calls of two tools": (
+        [
+            entry(0, "a", "f", ""),
+            entry(0, "a", "f", '{"x":1}'),
+            entry(1, "a", "g", ""),
+            entry(1, "a", "g", '{"x":2}'),
+        ],
+        [("a", "f", '{"x":1}'), ("new_1", "g", '{"x":2}')],
+    ),
+    "the same id and index for two calls, in pieces": (
+        [
+            entry(0, "a", "f", ""),
+            entry(0, args='{"x":1}'),
+            entry(0, "a", "f", ""),
+            entry(0, args="{}"),
+        ],
+        [("a", "f", '{"x":1}'), ("new_1", "f", "{}")],
+    ),
+    "a call told again in pieces, at another index": (
+        [
+            entry(0, "a", "f", ""),
+            entry(0, args='{"x":1}'),
+            entry(1, "a", "f", ""),
+            entry(1, args='{"x":'),
+            entry(1, args=" 1}"),
+        ],
+        [("a", "f", '{"x":1}')],
+    ),
+    "a call told again behind another of its id": (
+        [entry(0, "a", "f", '{"x":1}'), entry(1, "a", "f", "[]"), entry(2, "a", "f", '{"x":1}')],
+        [("a", "f", '{"x":1}'), ("new_1", "f", "[]")],
+    ),
+    "id and name once more behind the arguments": (
+        [entry(0, "a", "f", '{"x":1}'), entry(0, "a", "f", "")],
+        [("a", "f", '{"x":1}')],
     ),
     "an empty id": ([entry(0, "", "f", "{}")], [("new_1", "f", "{}")]),
     "an id that comes late": (

@@ -27,6 +27,11 @@ class Chat:
         deltas: list[Any] = list(self.calls) if first else [{"content": "done"}]
         finish = "tool_calls" if first else "stop"
         if body.get("stream"):
+            deltas = [
+                piece
+                for delta in deltas
+                for piece in (delta.pieces() if isinstance(delta, Pieces) else [delta])
+            ]
             chunks = [chunk(delta) for delta in deltas] + [chunk(finish=finish, usage=USAGE)]
             content = sse(chunks)
             return httpx.Response(
@@ -52,6 +57,25 @@ def pays(amount: int, id: Any, index: int = 0) -> dict[str, Any]:
     return call(index, id, "pay", json.dumps({"amount": amount}))
 
 
+class Pieces(dict[str, Any]):
+    """A delta of a call that comes in pieces: a name first, then the arguments bit by bit."""
+
+    def pieces(self) -> list[dict[str, Any]]:
+        """The deltas that a stream has instead of this one."""
+        (entry,) = self["tool_calls"]
+        function = entry["function"]
+        index, text = entry["index"], function["arguments"]
+        first = call(index, entry["id"], function["name"], "")
+        return [
+            first,
+            *(call(index, None, None, text[at : at + 4]) for at in range(0, len(text), 4)),
+        ]
+
+
+def in_pieces(*calls: dict[str, Any]) -> list[dict[str, Any]]:
+    return [Pieces(each) for each in calls]
+
+
 def check_answered(body: dict[str, Any], count: int) -> None:
     """Each call in a request has an id of its own, and one answer that names it."""
     messages = body["messages"]
@@ -72,8 +96,18 @@ def check_answered(body: dict[str, Any], count: int) -> None:
         ([pays(1, None), pays(2, None, 1)], [1, 2]),
         ([pays(1, "c"), pays(2, "c", 1)], [1, 2]),
         ([pays(1, "c"), pays(1, "c", 1)], [1]),
+        (in_pieces(pays(1, "c"), pays(2, "c", 1)), [1, 2]),
+        (in_pieces(pays(1, "c"), pays(1, "c", 1)), [1]),
     ],
-    ids=["missing", "empty", "two without", "one id for two", "sent twice"],
+    ids=[
+        "missing",
+        "empty",
+        "two without",
+        "one id for two",
+        "sent twice",
+        "one id for two, in pieces",
+        "sent twice, in pieces",
+    ],
 )
 async def test_calls_whose_ids_say_nothing_run_once_each(
     calls: list[Any], ran: list[int], streamed: bool, needs_approval: bool
