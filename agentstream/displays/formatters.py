@@ -96,14 +96,14 @@ def _form(value: Any, formatter: Any, method: Any) -> Any:
 
 
 def general_content(value: Any, budget: int) -> Content:
-    """What an object says of itself."""
+    """What an object says of itself: its text alone where its other forms cannot be made."""
+    bundle = bundle_of(value)
     try:
         text = str(value)
-    except Exception as error:  # noqa: BLE001 - its other forms may be whole
+    except Exception as error:  # its other forms may be whole
+        if not bundle:
+            raise ValueError("none of its forms could be made") from error
         text = f"{type(value).__name__}: its text cannot be made ({type(error).__name__}: {error})"
-    bundle = bundle_of(value)
-    if not bundle:
-        raise ValueError("none of its forms could be made")
     return content_of_bundle(bundle, type(value).__name__, text, budget)
 
 

@@ -97,6 +97,10 @@ DIFFERENCES: dict[str, str] = {
         "Where an MCP server answers isError, the SDK tells the model its content as a result. "
         "Here the call has failed, with that text, in the view, the items and the tables."
     ),
+    "a missing total of tokens is their sum": (
+        "Where a server leaves total_tokens out of the usage, the SDK counts 0 in all. Here it is "
+        "the sum of the input's and the output's (tests/models/test_responses.py)."
+    ),
     "reasoning under two names is told once": (
         "Where a server of Chat Completions sends one text as reasoning_content and as reasoning, "
         "the SDK tells it as a summary and as content. It is one text, and shown twice it is wrong."

@@ -325,7 +325,7 @@ class Ugly:
 
 async def test_a_result_that_fails_to_be_drawn_is_shown_as_text():
     result = await asked(function_tool(Ugly, name_override="draw", use_docstring_info=False))
-    assert result.told == ["ugly"]
+    assert result.told == [[{"type": "input_text", "text": "ugly"}]]
     assert "ugly" in snapshot(result.trace)["text/html"]
     assert "ugly" in snapshot(result.trace)["text/plain"]
 
