@@ -11,7 +11,6 @@ from ..models.gate.gate import Gate, shared_gate
 
 __all__ = ["Budget", "Limits"]
 
-_FIRST_GUESS = 200.0
 _MEAN = 0.1
 
 
@@ -89,16 +88,16 @@ class Budget:
     Examples
     --------
     >>> budget = Budget(Limits(tokens=250))
-    >>> budget.reserve(), budget.reserve()
-    (True, False)
-    >>> budget.settle(tokens=100, usd=0.0)
     >>> budget.reserve()
     True
+    >>> budget.settle(tokens=100, usd=0.0)
+    >>> budget.reserve(), budget.reserve()
+    (True, False)
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._mean = {"tokens": _FIRST_GUESS, "usd": 0.0}
+        self._mean = {"tokens": 0.0, "usd": 0.0}
         self._is_first = True
         self.spent = {"tokens": 0.0, "usd": 0.0}
         self.reserved = 0
@@ -110,14 +109,16 @@ class Budget:
 
     def reserve(self) -> bool:
         """Reserve what a row costs in the mean; whether there is enough."""
-        if self.is_limited and any(
+        if self.is_limited and self._is_first:
+            # What a row costs is known when the first has ended; that one is asked in any case.
+            if self.reserved:
+                return False
+        elif self.is_limited and any(
             self.spent[unit] + (self.reserved + 1) * self._mean[unit] > limit
             for unit, limit in (("tokens", self.limits.tokens), ("usd", self.limits.usd))
             if limit is not None
         ):
             return False
-        if self._is_first and self.is_limited and self.reserved:
-            return False  # what a row costs is known when the first has ended
         self.reserved += 1
         return True
 

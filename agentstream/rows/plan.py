@@ -103,7 +103,14 @@ class Plan:
         except Exception as error:  # noqa: BLE001 - a prompt that cannot be made is the row's error
             key = b"row %d" % position
             failed = RowResult(
-                key, "failed", (), str(error), type(error).__name__, 0, position=position
+                key,
+                "failed",
+                (),
+                str(error),
+                type(error).__name__,
+                attempts=0,
+                source=None,
+                position=position,
             )
             self.keys.append(key)
             self.first[key] = position
@@ -141,7 +148,7 @@ class Plan:
                 now = {"prompt": self.prompts.text, **request}
                 raise UserError(
                     f"The agent or the prompt is not the one whose answers are in "
-                    f"{str(checkpoint.path)!r}:\n\n{difference(old, now, 'in the checkpoint')}\n\n"
+                    f"{checkpoint.path.name!r}:\n\n{difference(old, now, 'in the checkpoint')}\n\n"
                     "map_frame(..., on_change='ask again') asks all rows anew, on_change='keep' "
                     "keeps the answers that are there and asks the rest; or give another "
                     "checkpoint."

@@ -36,8 +36,8 @@ class RowResult:
         Of all its model calls.
     cost_usd : float
         Their price; NaN where it is not known.
-    source : {"asked", "checkpoint", "recording"}
-        Where it comes from.
+    source : {"asked", "checkpoint", "recording"} or None
+        Where it comes from; None: it was not asked.
     position : int
         Of the row in the frame, from 0; of the first of several that ask the same.
     index : object
@@ -60,11 +60,11 @@ class RowResult:
     cached_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = math.nan
-    source: Source = "asked"
+    source: Source | None = "asked"
     position: int = -1
     index: Any = None
 
-    def source_at(self, position: int) -> Source:
+    def source_at(self, position: int) -> Source | None:
         """The source of the row at a position; equal rows are asked once.
 
         Parameters

@@ -109,6 +109,7 @@ def test_a_row_without_a_value_is_not_asked_and_says_so() -> None:
     assert list(out["status"]) == ["done", "failed", "failed", "done"]
     assert "no value for review" in out["error"].iloc[1]
     assert out["attempts"].iloc[1] == 0
+    assert out["source"].isna().tolist() == [False, True, True, False]
     assert len(agent.model.requests) == 2
 
 
