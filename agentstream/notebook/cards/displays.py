@@ -85,8 +85,14 @@ def _sanitised(html: str) -> str:
 def _table(block: dict[str, Any]) -> str:
     columns = [str(name) for name in block.get("columns") or []]
     rows = [list(row) for row in block.get("rows") or [] if isinstance(row, (list, tuple))]
-    counts = (int(block.get("rows_in_all") or 0), int(block.get("columns_in_all") or 0))
-    return table(columns, rows, rows_in_all=counts[0], columns_in_all=counts[1])
+    in_all, wide = _count(block, "rows_in_all"), _count(block, "columns_in_all")
+    return table(columns, rows, rows_in_all=in_all, columns_in_all=wide)
+
+
+def _count(block: dict[str, Any], name: str) -> int:
+    """A number of a block, which a recording may have put anything in the place of."""
+    value = block.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def printed_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
@@ -168,8 +174,8 @@ def display_brief(blocks: Sequence[Any], longest: int = 60) -> str:
         if not isinstance(block, dict):
             continue
         if block.get("type") == "table":
-            rows, columns = block.get("rows_in_all"), block.get("columns_in_all")
-            words.append(f"{rows} rows \N{MULTIPLICATION SIGN} {columns} columns")
+            rows, columns = _count(block, "rows_in_all"), _count(block, "columns_in_all")
+            words.append(f"{rows:,} rows \N{MULTIPLICATION SIGN} {columns:,} columns")
         else:
             words.append(str(block.get("text") or block.get("type") or ""))
     return one_line(", ".join(words), longest)
