@@ -6,6 +6,7 @@ Models emit such halves, and `os.listdir` gives them for names that are not UTF-
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from agentstream import (
     Runner,
     RunState,
     SQLiteSession,
+    UserError,
     function_tool,
     handoff,
     load_run,
@@ -181,3 +183,28 @@ async def test_an_agent_as_a_tool_passes_it_on(streamed: bool) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "recording.jsonl"
+
+
+@pytest.mark.parametrize("name", ["\ud83d", os.fsdecode(b"caf\xe9.txt"), "a\0b"])
+async def test_a_session_of_any_name_is_that_one(tmp_path: Path, name: str) -> None:
+    others = [name.encode("unicode_escape").decode(), name[:-1], name + "x"]
+    sessions = [SQLiteSession(each, tmp_path / "s.db") for each in (name, *others)]
+    for session in sessions:
+        await session.add_items([{"role": "user", "content": session.session_id}] * 2)
+        session.close()
+    sessions = [SQLiteSession(each, tmp_path / "s.db") for each in (name, *others)]
+    for session in sessions:
+        assert await session.pop_item() == (await session.get_items())[0]
+        assert [item["content"] for item in await session.get_items()] == [session.session_id]
+    await sessions[0].clear_session()
+    assert [len(await session.get_items()) for session in sessions] == [0, 1, 1, 1]
+    for session in sessions:
+        session.close()
+
+
+def test_what_is_no_name_of_a_file_or_table_is_refused(tmp_path: Path) -> None:
+    for path in ("a\0b", "\ud83d"):
+        with pytest.raises(UserError, match="db_path"):
+            SQLiteSession("x", tmp_path / path)
+    with pytest.raises(UserError, match="name of a table"):
+        SQLiteSession("x", sessions_table="\ud83d")

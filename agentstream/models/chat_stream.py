@@ -8,7 +8,7 @@ The events are those of the OpenAI Agents SDK's model for the same bytes, so tha
 report, nothing that arrived is lost. Differences from the SDK, all where it loses data or fails:
 
 - a stream that breaks off (neither a finish_reason nor `[DONE]`) ends in `response.incomplete`;
-  one without a single chunk raises;
+  one without a single chunk, or without a choice in any, raises;
 - a finish_reason of `length` or `content_filter` is kept as `response.incomplete_details`;
 - tool calls are told apart by the law in `chat_calls`, and each has an id;
 - reasoning that begins after the answer has an output index of its own;
@@ -144,6 +144,7 @@ class ChatFold:
         self._message = MessageFold(self._ledger)
         self._book = CallBook(tool_names, new_call_id)
         self._started = False
+        self._has_choice = False
         self._warned = False
         self._finish_reason: str | None = None
         self._came_in_deltas = False
@@ -191,6 +192,7 @@ class ChatFold:
         self._take_usage(chunk.get("usage"))
         choice = self._choice(chunk.get("choices"))
         if choice:
+            self._has_choice = True
             if chunk.get("id"):  # Groq's last chunk, without choices, has the id "stub"
                 self._ledger.response_id = str(chunk["id"])
             yield from self._choice_events(choice)
@@ -242,11 +244,16 @@ class ChatFold:
         Raises
         ------
         ModelStreamError
-            There was no chunk at all.
+            There was no chunk at all, or none with a choice.
         ModelBehaviorError
             The tokens ran out before the answer began.
         """
         self._check_end()
+        if complete and not self._has_choice:  # one that broke off is told as that
+            raise ModelStreamError(
+                f"The server ended the answer of model {self._response.model!r} without a choice "
+                "in it. " + _AGAIN
+            )
         complete = complete or self._finish_reason is not None
         yield from self._late_calls()
         yield from self._reasoning.finish()

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
@@ -90,6 +92,7 @@ class RunState(Generic[TContext, TAgent]):
 
     failure: Exception | None = None
     """What the run fails with, while that is told."""
+    _positions: Mapping[int, tuple[RunItem, int]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -256,20 +259,31 @@ class RunState(Generic[TContext, TAgent]):
         tool_namespace : str, optional
             The namespace of its tool.
         """
-        call_id = _call_id(call)
-        position = 0
-        for item in self.new_items:
-            if item is call:
-                break
-            position += isinstance(item, _CALLS) and _call_id(item) == call_id
         return ToolApprovalItem(
             agent=call.agent,
             raw_item=call.raw_item,
             tool_namespace=tool_namespace,
             tool_origin=getattr(call, "tool_origin", None),
             run_scope=self.scope,
-            position=position,
+            position=self._position(call),
         )
+
+    def _position(self, call: RunItem) -> int:
+        """How many calls with the id of `call` the run has before it."""
+        known = self._positions.get(id(call))
+        if known is not None and known[0] is call:
+            return known[1]
+        # All at once: each call of an answer is about to ask.
+        before: Counter[str] = Counter()
+        found: dict[int, tuple[RunItem, int]] = {}
+        for item in self.new_items:
+            if isinstance(item, _CALLS):
+                name = str(_call_id(item))
+                found[id(item)] = item, before[name]
+                before[name] += 1
+        self._positions = found
+        known = found.get(id(call))
+        return before[str(_call_id(call))] if known is None else known[1]
 
     def approval_items(self) -> list[ToolApprovalItem]:
         """What has waited for a person, in this run and in the paused runs of agents as tools."""

@@ -95,6 +95,24 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def stored_id(session_id: str) -> str | bytes:
+    r"""A session's id as it is stored: as bytes where it is no text for SQLite.
+
+    That is half a surrogate pair, as `os.listdir` gives it for names that are not UTF-8. Bytes
+    equal no text, so that no other id means the same session.
+
+    Examples
+    --------
+    >>> stored_id("lisbon"), stored_id("caf\udce9")
+    ('lisbon', b'caf\xed\xb3\xa9')
+    """
+    try:
+        str(session_id).encode()
+    except UnicodeEncodeError:
+        return session_id.encode("utf-8", "surrogatepass")
+    return session_id
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Do all or nothing. IMMEDIATE: the one lock is taken first, so two writers never deadlock."""
@@ -113,7 +131,7 @@ class Tables:
 
     def __init__(self, sessions: str, messages: str) -> None:
         for name in (sessions, messages):
-            if not name or "\0" in name:
+            if not name or "\0" in name or not isinstance(stored_id(name), str):
                 raise UserError(f"{name!r} cannot be the name of a table. Give a non-empty name.")
         if sessions.casefold() == messages.casefold():
             raise UserError(
@@ -160,28 +178,31 @@ class Tables:
             f"SELECT id, CAST(message_data AS BLOB) FROM {self.messages} "
             "WHERE session_id = ? ORDER BY id DESC"
         )
-        with closing(connection.execute(query, (session_id,))) as cursor:
+        with closing(connection.execute(query, (stored_id(session_id),))) as cursor:
             yield from cursor
 
     def insert(self, connection: sqlite3.Connection, session_id: str, data: list[str]) -> None:
         """Append rows and move the session's clock."""
+        stored = stored_id(session_id)
         connection.execute(
-            f"INSERT OR IGNORE INTO {self.sessions} (session_id) VALUES (?)", (session_id,)
+            f"INSERT OR IGNORE INTO {self.sessions} (session_id) VALUES (?)", (stored,)
         )
         connection.executemany(
             f"INSERT INTO {self.messages} (session_id, message_data) VALUES (?, ?)",
-            [(session_id, row) for row in data],
+            [(stored, row) for row in data],
         )
         connection.execute(
             f"UPDATE {self.sessions} SET updated_at = CURRENT_TIMESTAMP WHERE session_id = ?",
-            (session_id,),
+            (stored,),
         )
 
     def clear(self, connection: sqlite3.Connection, session_id: str) -> None:
         """Remove a session's rows and the session."""
         # Not left to ON DELETE CASCADE: SQLite obeys it only with foreign_keys=ON.
         for table in (self.messages, self.sessions):
-            connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))
+            connection.execute(
+                f"DELETE FROM {table} WHERE session_id = ?", (stored_id(session_id),)
+            )
 
 
 class Database:
@@ -199,9 +220,14 @@ class Database:
     def _open(self, tables: Tables) -> sqlite3.Connection:
         # timeout: SQLite's own wait for each statement; `_patiently` bounds the whole. It is not
         # enough alone, as switching to WAL and recovering a WAL fail at once when others do so.
-        connection = sqlite3.connect(
-            self.path, timeout=1.0, isolation_level=None, check_same_thread=False
-        )
+        try:
+            connection = sqlite3.connect(
+                self.path, timeout=1.0, isolation_level=None, check_same_thread=False
+            )
+        except ValueError as error:  # a zero byte, half a surrogate pair
+            raise UserError(
+                f"{self.path!r} cannot be a file's name: give another db_path."
+            ) from error
         try:
             (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
             if mode == "delete":

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.errors import AgentsException, ModelBehaviorError, UserError
+from agentstream.errors import AgentsException, ModelBehaviorError, ModelStreamError, UserError
 from agentstream.models.chat_stream import ChatFold
 
 from .chat_chunks import USAGE, call, chunk, folded, kinds, template
@@ -301,6 +301,26 @@ def test_a_stream_without_a_chunk_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    "chunks",
+    [
+        [{"id": "c", "choices": []}],
+        [{"id": "c", "choices": None, "usage": {"total_tokens": 3}}],
+        [{"id": "c"}, {"choices": [{}]}, {"choices": [None, 7]}, {"choices": {}}],
+        [{"id": "c", "choices": [], "prompt_filter_results": []}, {"choices": [{"index": 1}]}],
+    ],
+)
+def test_a_stream_without_a_choice_is_an_error(chunks: list[Any]) -> None:
+    with pytest.raises(ModelStreamError, match="without a choice"):
+        folded(chunks)
+    assert folded([*chunks, chunk({"content": "x"}, "stop")])[-1].type == "response.completed"
+    assert folded(chunks, complete=False)[-1].type == "response.incomplete"
+
+
+def test_an_answer_that_is_empty_is_one() -> None:
+    assert folded([chunk({}, "stop")])[-1].type == "response.completed"
+
+
+@pytest.mark.parametrize(
     ("error", "message"),
     [
         ({"message": "Tool call failed", "code": "tool_use_failed"}, "Tool call failed"),
@@ -407,7 +427,7 @@ CHUNK = st.fixed_dictionaries(
 
 @given(st.lists(CHUNK, min_size=1, max_size=4))
 def test_no_chunk_whatever_is_in_it_breaks_the_fold(chunks: list[dict[str, Any]]) -> None:
-    events = folded(chunks)
+    events = folded([*chunks, chunk({})])  # without any choice it would be an error
     assert events[-1].type == "response.completed"
     added = [event.output_index for event in events if event.type.endswith("item.added")]
     done = [event.output_index for event in events if event.type.endswith("item.done")]
