@@ -15,18 +15,25 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+
+from pydantic import Field, TypeAdapter
 
 from ..errors import UserError
+from ..json_text import encodable, read_json
 from ..models.recorded.asked import Asked
 from .result import RowResult
 
 __all__ = ["Checkpoint"]
 
 T = TypeVar("T")
+
+_Count: TypeAlias = Annotated[int, Field(ge=0)]
+_Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _LEASE: Final = 30.0
 """Seconds that a claim lasts without being renewed."""
@@ -132,7 +139,11 @@ class Checkpoint:
                 "SELECT digest, request, prompt FROM agents WHERE label = ? ORDER BY at DESC",
                 (label,),
             )
-            return [(digest, json.loads(request), prompt) for digest, request, prompt in rows]
+            with _as_written("agents"):
+                return [
+                    (digest, _REQUEST.validate_python(read_json(request)), str(prompt))
+                    for digest, request, prompt in rows
+                ]
 
         return self.do(job).result()
 
@@ -142,7 +153,7 @@ class Checkpoint:
         def job(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT OR REPLACE INTO agents VALUES (?, ?, ?, ?, ?)",
-                (digest, label, json.dumps(request), prompt, time.time()),
+                (digest, label, json.dumps(request), encodable(prompt), time.time()),
             )
 
         self.do(job).result()
@@ -225,7 +236,13 @@ class Checkpoint:
             claim = connection.execute(
                 "SELECT owner, until FROM claims WHERE key = ?", (key,)
             ).fetchone()
-            theirs = claim is not None and claim[0] != self.owner and claim[1] > now
+            # Nobody claims for longer than a lease; such a claim would keep the row for ever.
+            theirs = (
+                claim is not None
+                and claim[0] != self.owner
+                and isinstance(claim[1], float)
+                and now < claim[1] < now + 2 * _LEASE
+            )
             if theirs and _is_alive(connection, claim[0]):
                 return False
             connection.execute(
@@ -327,12 +344,45 @@ def _settle(future: Future[Any], result: Any = None, error: BaseException | None
         future.set_exception(error)
 
 
+_REQUEST: Final = TypeAdapter(dict[str, Any])
+_ROW: Final = TypeAdapter(
+    tuple[
+        bytes,
+        Literal["done", "failed"],
+        list[Any],
+        str | None,
+        str | None,
+        _Count,
+        _Amount,
+        _Count,
+        _Count,
+        _Count,
+        _Amount | None,
+    ]
+)
+
+
+@contextmanager
+def _as_written(table: str) -> Iterator[None]:
+    """The file may be anybody's: what does not fit is an error that says what to do."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"The checkpoint's table {table!r} has a row that map_frame did not write ({reason}). "
+            "Give the path of another file, or of one that is not there."
+        ) from error
+
+
 def _result(row: tuple[Any, ...]) -> RowResult:
-    key, status, output, error, kind, attempts, seconds, taken, cached, written, cost = row[:11]
+    with _as_written("results"):
+        read = _ROW.validate_python((*row[:2], read_json(row[2]), *row[3:11]), strict=True)
+    key, status, output, error, kind, attempts, seconds, taken, cached, written, cost = read
     return RowResult(
         key,
         status,
-        tuple(json.loads(output)),
+        tuple(output),
         error,
         kind,
         attempts,

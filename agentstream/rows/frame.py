@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..json_text import encodable
 from .columns import META, Columns
 from .result import RowResult
 
@@ -78,6 +79,8 @@ def _typed(cells: list[Any], dtype: str) -> Any:
     import numpy as np
     import pandas as pd
 
+    if dtype == "string":
+        cells = encodable(cells)  # arrow holds no half of a surrogate pair
     if dtype != "object":
         try:
             return pd.array(cells, dtype=dtype)

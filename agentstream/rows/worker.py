@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import openai
 
 from ..errors import ModelBehaviorError, ModelStreamError, ModelTimeoutError, RecordingError
+from ..json_text import encodable
 from ..models.gate.refusals import is_fatal
 from ..models.recorded.active import ActiveRecording
 from ..models.retry_advice import normalize
@@ -161,7 +162,7 @@ def signature(result: RowResult) -> tuple[str | None, str]:
 
 
 def _failure(key: bytes, error: Exception) -> RowResult:
-    text = redact(str(error))
+    text = encodable(redact(str(error)))
     if len(text) > _LONGEST_ERROR:
         text = text[:_LONGEST_ERROR] + "..."
     return RowResult(key, "failed", (), text, type(error).__name__)

@@ -280,3 +280,74 @@ def test_a_budget_that_is_used_up_goes_on_with_a_higher_one(tmp_path: Path) -> N
     out = map_frame(agent, frame, "{review}", checkpoint=path, limits=Limits(tokens=1500)).wait()
     assert set(out["status"]) == {"done"}
     assert len(agent.model.requests) == 20
+
+
+STRANGE: list[tuple[str, Any]] = [
+    ("output", "no json"),
+    ("output", "7"),
+    ("output", '{"a": 1}'),
+    ("output", "[" * 5_000 + "]" * 5_000),
+    ("output", f"[{'9' * 5_000}]"),
+    ("output", None),
+    ("output", b'["\xff"]'),
+    ("error", b"x"),
+    ("attempts", "many"),
+    ("seconds", float("inf")),
+    ("input_tokens", -1),
+    ("cached_tokens", 1.5),
+    ("cost_usd", "free"),
+]
+
+
+def changed(path: Path, sql: str, *values: Any) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(sql, values)
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(("column", "value"), STRANGE)
+def test_a_result_that_somebody_else_wrote_is_refused(
+    tmp_path: Path, column: str, value: Any
+) -> None:
+    path, agent = tmp_path / "rows.sqlite", critic()
+    map_frame(agent, frame_of("a"), "{review}", checkpoint=path).wait()
+    changed(path, f"UPDATE results SET {column} = ?", value)
+    with pytest.raises(UserError, match="map_frame did not write"):
+        map_frame(agent, frame_of("a"), "{review}", checkpoint=path).wait()
+    assert len(agent.model.requests) == 1
+
+
+@pytest.mark.parametrize("value", ["no json", "7", None, b"\xff"])
+def test_an_agent_that_somebody_else_wrote_is_refused(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "rows.sqlite"
+    map_frame(critic(), frame_of("a"), "{review}", checkpoint=path).wait()
+    changed(path, "UPDATE agents SET request = ?", value)
+    with pytest.raises(UserError, match="map_frame did not write"):
+        map_frame(critic(instructions="x"), frame_of("a"), "{review}", checkpoint=path).wait()
+
+
+@pytest.mark.parametrize("until", [9e99, float("inf"), "for ever", None])
+def test_a_claim_without_an_end_keeps_no_row(tmp_path: Path, until: Any) -> None:
+    path = tmp_path / "rows.sqlite"
+    map_frame(critic(), frame_of("a"), "{review}", checkpoint=path).wait()
+    changed(path, "INSERT INTO owners VALUES ('them', 'elsewhere', 1, '')")
+    changed(path, "INSERT INTO claims SELECT key, 'them', ? FROM results", until)
+    changed(path, "DELETE FROM results")
+    out = map_frame(critic(), frame_of("a"), "{review}", checkpoint=path).wait()
+    assert list(out["source"]) == ["asked"]
+
+
+def test_half_a_surrogate_pair_costs_no_frame(tmp_path: Path) -> None:
+    def said(request: Any) -> Any:
+        if request.user_text == "b":
+            raise ValueError("no \udce9")
+        return "yes \ud83d"
+
+    for source in ("asked", "checkpoint"):
+        out = map_frame(
+            critic(said), frame_of("a", "b"), "{review}", checkpoint=tmp_path / "c"
+        ).wait()
+        assert out["final_output"][0] == "yes \ufffd"
+        assert out["error"][1] == "no \ufffd"
+        assert list(out["source"]) == [source, "asked"]
