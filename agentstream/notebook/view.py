@@ -22,6 +22,7 @@ import traitlets
 from ipywidgets import Layout
 
 from ..trace import Trace
+from ..watchers import log_failure
 from .board import Board
 from .frame_budget import FrameBudget
 from .panels import Panels
@@ -102,6 +103,7 @@ class AgentView(anywidget.AnyWidget):
         self._later: asyncio.TimerHandle | None = None
         self._last = 0.0
         self._behind = False
+        self._update_failed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_msg(self._hear)
 
@@ -142,8 +144,7 @@ class AgentView(anywidget.AnyWidget):
             self._due.cancel()
             self._due = None
         self._last, self._behind = time.monotonic(), False
-        self._scene.update()
-        self._panels.update()
+        self._update()
         self._look_again()
         ops = self._board.frame()
         if not ops:
@@ -155,6 +156,19 @@ class AgentView(anywidget.AnyWidget):
         self.send(frame)
         if self._board.size > _KEY_GROWTH * self._key_size:
             self._set_keyframe()
+
+    def _update(self, *, at_once: bool = False) -> None:
+        """Put what is new on the board; what cannot be shown is logged once, and the rest stays.
+
+        It is tried again with each frame: a text that is half written may fail, and be whole later.
+        """
+        try:
+            self._scene.update()
+            self._panels.update(at_once=at_once)
+        except Exception:  # noqa: BLE001 - it is logged
+            if not self._update_failed:
+                self._update_failed = True
+                log_failure(type(self))
 
     def _look_again(self) -> None:
         """See to it that a panel that was not due yet is not left behind when the run is silent."""
@@ -175,7 +189,7 @@ class AgentView(anywidget.AnyWidget):
             takes the widget's place.
         """
         self._scene.live = False
-        self._panels.update(at_once=True)
+        self._update(at_once=True)
         self.flush()
         self.live = False
         if keep:

@@ -33,6 +33,8 @@ from ..tool_output import MAX_CHARACTERS, RAISE_IT, displayed_output, shortened
 from ..tool_thread import Collected, in_thread
 from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
 from ..trace.marks import (
+    ApprovalDecided,
+    ApprovalRequested,
     GuardrailFinished,
     GuardrailStage,
     GuardrailStarted,
@@ -203,6 +205,7 @@ class FunctionCall:
             refusal = await self.check_input() if early else None
             return [self.waiting] if refusal is None else self.output(refusal)
         if not approved:
+            self._mark_rejected()
             return self.output(await self.rejection())
         refusal = await self.check_input()
         if refusal is not None:
@@ -293,6 +296,14 @@ class FunctionCall:
         if decision is not None and decision.message is not None:
             return decision.message
         return await self.worded("approval_rejected", NOT_APPROVED)
+
+    def _mark_rejected(self) -> None:
+        """Say that the call is rejected, where an earlier decision holds for it and nobody waited."""
+        part = self.state.trace.index.call(self.raw.call_id)
+        if part is None or part.approval is None:
+            id, asked = self.raw.call_id, self.raw.arguments
+            self.options.mark(ApprovalRequested(id, self.tool.name, arguments=asked))
+            self.options.mark(ApprovalDecided(id, False))
 
     async def worded(self, kind: Any, message: str, error: Exception | None = None) -> str:
         """`message`, or what the run's `tool_error_formatter` makes of it."""

@@ -113,8 +113,10 @@ async def test_a_view_that_fails_leaves_the_run_as_text_and_is_logged_once(
     assert len([one for one in caplog.records if "snapshot" in one.message]) == 1
 
 
-async def test_a_live_view_that_fails_does_not_lose_the_snapshot(
-    shown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+async def test_a_live_view_that_fails_is_logged_once_and_fails_neither_the_run_nor_its_snapshot(
+    shown: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     model = ScriptedModel(["Five is less than six."])
     result = Runner.run_streamed(Agent(name="Counter", model=model), "Compare")
@@ -124,10 +126,19 @@ async def test_a_live_view_that_fails_does_not_lose_the_snapshot(
         raise KeyError("an older renderer")
 
     monkeypatch.setattr(widget._scene, "update", broken)
+    unhandled: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: unhandled.append(what))
     async with asyncio.timeout(20):
-        await asyncio.wait([asyncio.ensure_future(widget._watched())])
+        for _ in range(2):  # as two frames that are due
+            widget.nudge()
+            while widget.is_due:
+                await asyncio.sleep(0.01)
+        done = await widget
+    assert done.final_output == "Five is less than six."
     assert "less than six" in shown[-1]["text/html"]
     assert "as-snapshot" in shown[-1]["text/html"]
+    assert unhandled == []
+    assert len([one for one in caplog.records if "ShownWidget" in one.message]) == 1
 
 
 async def test_stop_ends_a_run_that_waits_for_an_approval(shown: list[dict[str, Any]]) -> None:
@@ -139,7 +150,7 @@ async def test_stop_ends_a_run_that_waits_for_an_approval(shown: list[dict[str, 
     async with asyncio.timeout(20):
         await cell
     assert result.trace.status == "cancelled"
-    assert "Stopped" in shown[-1]["text/html"]
+    assert "[Stopped]" in shown[-1]["text/plain"]
     assert len(result.interruptions) == 1, "code can still decide"
 
 
@@ -156,7 +167,7 @@ async def test_an_interrupt_ends_a_run_that_waits_for_an_approval(
         async with asyncio.timeout(20):
             await cell
     assert result.trace.status == "cancelled"
-    assert "Stopped" in shown[-1]["text/html"]
+    assert "[Stopped]" in shown[-1]["text/plain"]
 
 
 async def test_the_reason_of_a_rejection_is_what_the_model_is_told(
