@@ -23,6 +23,7 @@ from typing import (
 from typing_extensions import TypedDict
 
 from .redaction import remember
+from .short_repr import short_repr
 from .tools import FunctionTool
 from .unprinted import unprinted
 
@@ -100,6 +101,9 @@ class WebSearchTool:
     search_content_types: list[Literal["text", "image"]] | None = None
     image_settings: WebSearchToolImageSettings | None = None
 
+    def __repr__(self) -> str:
+        return short_repr(self)
+
     @property
     def name(self) -> str:
         """The tool's name in a request."""
@@ -133,6 +137,9 @@ class FileSearchTool:
     ranking_options: RankingOptions | None = None
     filters: Filters | None = None
 
+    def __repr__(self) -> str:
+        return short_repr(self)
+
     @property
     def name(self) -> str:
         """The tool's name in a request."""
@@ -158,6 +165,9 @@ class CodeInterpreterTool:
 
     tool_config: CodeInterpreter
 
+    def __repr__(self) -> str:
+        return short_repr(self)
+
     @property
     def name(self) -> str:
         """The tool's name in a request."""
@@ -180,6 +190,9 @@ class ImageGenerationTool:
     """
 
     tool_config: ImageGenerationToolConfig | ImageGeneration
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def name(self) -> str:
@@ -250,6 +263,9 @@ class HostedMCPTool:
         # A copy in which `authorization` and `headers` do not print.
         self.tool_config = unprinted(self.tool_config)
 
+    def __repr__(self) -> str:
+        return short_repr(self)
+
     @property
     def name(self) -> str:
         """The tool's name in a request."""
@@ -278,6 +294,9 @@ class ToolSearchTool:
     description: str | None = None
     execution: Literal["server", "client"] | None = None
     parameters: object | None = None
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def name(self) -> str:
@@ -324,6 +343,9 @@ class LocalShellTool:
     """
 
     executor: LocalShellExecutor
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import UserError
+from .short_repr import short_repr
 
 __all__ = ["TimeLimits", "origin_of"]
 
@@ -67,7 +68,10 @@ class TimeLimits:
     event_bytes: int | None = 64 * 1024**2
     answer_bytes: int | None = 1024**3
     error_bytes: int | None = 1024**2
-    redirect_origins: Collection[str] = ()
+    redirect_origins: Collection[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "redirect_origins", _origins(self.redirect_origins))

@@ -7,8 +7,10 @@ from typing import Any
 from agentstream import (
     Agent,
     FunctionTool,
+    HostedMCPTool,
     InputGuardrail,
     ModelSettings,
+    RunConfig,
     RunContextWrapper,
     WebSearchTool,
     function_tool,
@@ -124,3 +126,14 @@ def test_a_key_in_a_setting_does_not_print() -> None:
     settings = ModelSettings(extra_headers={"x-api-key": "sk-1234567890"})
     agent = Agent(name="Poet", model_settings=settings)
     assert "sk-123" not in repr(agent) + "".join(agent._repr_mimebundle_().values())
+
+
+def test_a_run_config_and_hosted_tools_show_what_was_chosen_for_them() -> None:
+    assert repr(RunConfig()) == "RunConfig()"
+    chosen = RunConfig(model="gpt-5-mini", limits={"run": 60})
+    assert repr(chosen) == "RunConfig(model='gpt-5-mini', limits=TimeLimits(run=60))"
+    assert repr(WebSearchTool()) == "WebSearchTool()"
+    config = {"type": "mcp", "server_label": "x", "authorization": "sk-secret-of-mine-123"}
+    shown = repr(HostedMCPTool(config))  # type: ignore[arg-type]
+    assert shown.startswith("HostedMCPTool(tool_config={'type': 'mcp', 'server_label': 'x'")
+    assert "secret" not in shown

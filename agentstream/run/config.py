@@ -23,6 +23,7 @@ from ..models.gate.gate import Gate, shared_gate
 from ..models.provider import MultiProvider
 from ..run_context import RunContextWrapper, TContext
 from ..settings_dict import as_settings
+from ..short_repr import short_repr
 from ..tool_output import MAX_CHARACTERS
 from ..warn_once import NO_TRACES, warn_without_effect
 
@@ -384,6 +385,10 @@ class RunConfig:
     output_guardrail_blocked_message: str | OutputGuardrailBlockedMessageFormatter | None = None
     limits: TimeLimits = field(default_factory=TimeLimits)
     gate: Gate | bool | None = None
+
+    def __repr__(self) -> str:
+        is_default = type(self.model_provider) is MultiProvider
+        return short_repr(self, leave_out=("model_provider",) if is_default else ())
 
     def __post_init__(self) -> None:
         if isinstance(self.gate, bool):
