@@ -298,7 +298,7 @@ class FunctionCall:
         return await self.worded("approval_rejected", NOT_APPROVED)
 
     def _mark_rejected(self) -> None:
-        """Say that the call is rejected, where an earlier decision holds for it and nobody waited."""
+        """Say that an earlier decision rejects the call, for which nobody waited."""
         part = self.state.trace.index.call(self.raw.call_id)
         if part is None or part.approval is None:
             id, asked = self.raw.call_id, self.raw.arguments
