@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agentstream import Agent, Runner, function_tool, load_run, recording
+from agentstream import Agent, Runner, RunState, function_tool, load_run, recording
 from agentstream.errors import UserError
 from agentstream.notebook.snapshot import snapshot
 from agentstream.redaction import remember
@@ -96,3 +96,19 @@ async def test_a_secret_in_a_line_is_masked() -> None:
 
     result = await Runner.run(agent(leaks), "x")
     assert "sk-very-secret" not in result.to_frame()["traceback"].dropna().iloc[0]
+
+
+async def test_the_lines_go_through_a_saved_run_which_takes_no_other_type() -> None:
+    asked = agent(broken)
+    result = await Runner.run(asked, "x")
+    saved = result.to_state().to_json()
+    again = await RunState.from_json(asked, json.loads(json.dumps(saved)))
+    before, after = (
+        [getattr(item, "traceback", None) for item in run.new_items] for run in (result, again)
+    )
+    assert after == before
+    assert "return 1 / value" in str(after)
+    (item,) = [one for one in saved["items"] if "traceback" in one]
+    item["traceback"] = 5
+    with pytest.raises(UserError):
+        await RunState.from_json(asked, saved)

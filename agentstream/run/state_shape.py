@@ -39,6 +39,7 @@ class Item(TypedDict):
     input_id: NotRequired[str]
     custom_data: NotRequired[Json | None]
     display: NotRequired[list[Json]]
+    traceback: NotRequired[str]
 
 
 @_CHECKED
