@@ -4,7 +4,7 @@ Everything a model, a tool or a server says is hostile. ``escape`` makes it text
 through what is on the allow-list below and nothing else::
 
     element      text-level and block elements of prose, tables, details/summary, and MathML's
-    attribute    href title open start align colspan rowspan dir, pygments' classes, MathML's
+    attribute    href title open start align colspan rowspan dir, some classes, MathML's
     link         http, https, mailto only; opens a new tab with rel="noopener noreferrer nofollow"
     never        script, style (element or attribute), id, name, forms, images, media, frames, SVG,
                  comments
@@ -87,6 +87,9 @@ _PROSE_ATTRIBUTES: dict[str, dict[str, re.Pattern[str]]] = {
     # pygments' short names (``k``, ``nf``, ``sd``, ``vm`` ...): notebooks style them under
     # ``.highlight``. ``as-tail`` is where the live view appends text that is not rendered yet.
     "span": {"class": re.compile(r"(?:[a-z][a-z0-9]{0,2}|as-tail)\Z")},
+    "blockquote": {
+        "class": re.compile(r"as-callout as-callout-(?:note|tip|important|warning|caution)\Z")
+    },
     "pre": {"class": re.compile(r"highlight\Z")},
     "code": {"data-language": re.compile(r"[A-Za-z0-9_+#./-]{1,32}\Z")},
 }

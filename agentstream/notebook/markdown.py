@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from ..errors import UserError
 from ..printable import clean_text
 from .difference import difference
+from .half_written import ends_half_written
 from .highlight import code_block, json_block
 from .html import escape
 from .plain import to_plain
@@ -54,7 +55,7 @@ _PARTS = 8
 _WORDS_WAIT = 160
 _WORDS_SHARE = 4
 
-_PLAIN_WORDS = re.compile(r"[^\n*_`\[\]<>$|#\\~!&:;@=]*\Z")
+_PLAIN_WORDS = re.compile(r"[^\n*_`\[\]<>$|#\\~!&:;@=\ue200]*\Z")
 _PLAIN_CODE = re.compile(r"[^`~]*\Z")
 # A line that could still become a marker of a list, a rule, a heading; and one that may end in an
 # address.
@@ -290,7 +291,9 @@ class MarkdownStream:
         parts: list[str] = []
         used: InlineCache = {}
         for group in open_groups:
-            html, cache = render_group(group, Definitions(self._definitions, ahead), self._cache)
+            known = Definitions(self._definitions, ahead)
+            is_open = group is open_groups[-1] and not self._ended
+            html, cache = render_group(group, known, self._cache, is_open=is_open)
             parts.append(html)
             used |= cache
         self._cache = used
@@ -349,6 +352,8 @@ def _may_wait(group: Group, lines: list[str]) -> re.Pattern[str] | None:
         return _PLAIN_CODE if body and not closed else None
     last = lines[-1]
     if leaf.type != "inline" or _MAYBE_MARKER.match(last) or _MAYBE_ADDRESS.search(last[-200:]):
+        return None
+    if ends_half_written(leaf.content):
         return None
     closing = group.tokens[group.tokens.index(leaf) + 1]
     setext = closing.type == "heading_close" and not closing.markup.startswith("#")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from markdown_it.token import Token
 
 from ..printable import clean_text
+from .callouts import callout_title
 from .render import inline_tokens
 
 __all__ = ["to_plain"]
@@ -61,6 +62,8 @@ class _Writer:
             self._begin_item(token)
         elif kind == "blockquote_open":
             self._indent.append("> ")
+            if title := callout_title(token):
+                self._lines([title])
         elif kind in ("list_item_close", "blockquote_close"):
             self._flush_bullet()
             self._indent.pop()
@@ -76,7 +79,8 @@ class _Writer:
         if token.type == "inline":
             self._inline = _inline_text(token.children or [])
         elif token.type == "paragraph_close":
-            self._lines(self._inline.split("\n"), tight=token.hidden)
+            if self._inline or not token.hidden:
+                self._lines(self._inline.split("\n"), tight=token.hidden)
         elif token.type == "heading_close":
             rule = "=" if token.tag == "h1" else "-"
             self._lines([self._inline, rule * max(3, min(len(self._inline), 72))])

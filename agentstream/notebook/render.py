@@ -15,6 +15,8 @@ a run of text of more  plain text: inline markup takes time that grows faster th
 than 100,000 signs
 nesting deeper than    plain text
 40, raw tags: 20
+``> [!NOTE]``            a callout with a title, see `agentstream.notebook.callouts`
+marks of citations     left out, see `agentstream.notebook.half_written`
 footnotes              none; ``[^1]: https://...`` is a link definition, as in CommonMark
 a link definition of   text
 more than 32 lines
@@ -36,7 +38,9 @@ from markdown_it.rules_block import reference
 from markdown_it.rules_core import StateCore, text_join
 from markdown_it.token import Token
 
+from .callouts import mark_callouts, title_html
 from .flanking import add_flanking
+from .half_written import as_shown_while_open, without_citation_marks
 from .highlight import render_code
 from .html import escape, link, safe_url, sanitise
 from .latex import add_maths, mathml
@@ -174,6 +178,7 @@ def groups(source: str) -> list[Group]:
     # A definition counts for its label once; which one is decided by who gathers the groups.
     parser().block.parse(source, parser(), {}, tokens)
     _mark_tasks(tokens)
+    mark_callouts(tokens)
     found: list[Group] = []
     open_details = 0
     for token in tokens:
@@ -194,10 +199,11 @@ def inline_tokens(source: str) -> list[Token]:
     md, env, tokens = parser(), dict[str, Any](), list[Token]()
     md.block.parse(source, md, env, tokens)
     _mark_tasks(tokens)
+    mark_callouts(tokens)
     for token in tokens:
         if token.type == "inline" and len(token.content) <= _LONGEST_INLINE:
             token.children = []
-            md.inline.parse(token.content, md, env, token.children)
+            md.inline.parse(without_citation_marks(token.content), md, env, token.children)
             text_join(StateCore("", md, {}, [token]))
         elif token.type == "inline":
             token.children = [Token("text", "", 0, content=token.content)]
@@ -212,7 +218,11 @@ _BLOCK = re.compile(r"\A<(?:p|h[1-6]|[ou]l|dl|blockquote|table|details)\b")
 
 
 def render_group(
-    group: Group, definitions: Definitions, cache: InlineCache | None = None
+    group: Group,
+    definitions: Definitions,
+    cache: InlineCache | None = None,
+    *,
+    is_open: bool = False,
 ) -> tuple[str, InlineCache]:
     """Render one group to sanitised HTML.
 
@@ -224,6 +234,8 @@ def render_group(
         The link definitions that hold; labels that are not among them are noted there.
     cache : dict, optional
         What the last rendering of this block returned: what it has is not rendered again.
+    is_open : bool
+        Whether its end is being written: a half-written link there is shown as its text.
 
     Returns
     -------
@@ -238,6 +250,7 @@ def render_group(
         "cache": cache or {},
         "used": {},
         "tags": OpenTags(),
+        "open": _last_inline(group) if is_open else None,
     }
     html = sanitise(_renderer().render(group.tokens, md.options, env))
     if _RIGHT_TO_LEFT.search(html):
@@ -245,7 +258,15 @@ def render_group(
     return html, env["used"]
 
 
+def _last_inline(group: Group) -> Token | None:
+    """The text at the end of a block, if it ends in one; a row's missing cells are empty texts."""
+    leaves = (token for token in reversed(group.tokens) if token.nesting == 0)
+    leaf = next((token for token in leaves if token.type != "inline" or token.content), None)
+    return leaf if leaf is not None and leaf.type == "inline" else None
+
+
 def _render_inline(source: str, md: MarkdownIt, env: EnvType) -> str:
+    source = without_citation_marks(source)
     if len(source) > _LONGEST_INLINE:
         return escape(source)
     outer: Definitions = env["references"]
@@ -275,7 +296,9 @@ class _Renderer(RendererHTML):
         parts: list[str] = []
         for index, token in enumerate(tokens):
             if token.type == "inline":
-                parts.append(_render_inline(token.content, parser(), env))
+                is_open = token is env["open"]
+                source = as_shown_while_open(token.content) if is_open else token.content
+                parts.append(_render_inline(source, parser(), env))
             elif token.type in self.rules:
                 parts.append(self.rules[token.type](tokens, index, options, env))
             else:
@@ -354,6 +377,11 @@ class _Renderer(RendererHTML):
         opening = self.renderToken(tokens, index, options, env)
         hidden = tokens[index].hidden or index == 0
         return opening if hidden else opening + _task_box(tokens[index - 1])
+
+    def blockquote_open(
+        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return self.renderToken(tokens, index, options, env) + title_html(tokens[index])
 
     def th_open(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
         return self._cell(tokens[index])

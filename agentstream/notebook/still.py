@@ -24,6 +24,7 @@ from .cards.bodies import body_of
 from .cards.displays import display_brief
 from .cards.shell import duration, kind_label, label_of, state_of
 from .cards.values import one_line
+from .half_written import without_citation_marks
 from .highlight import is_language
 from .html import safe_url
 from .plain import to_plain
@@ -166,7 +167,8 @@ def _language(info: str) -> str:
 
 
 def _defused(lines: list[str]) -> list[str]:
-    return _apart("\n".join(lines)).split("\n") if lines else []
+    text = without_citation_marks("\n".join(lines))
+    return _apart(text).split("\n") if lines else []
 
 
 def _apart(text: str) -> str:

@@ -12,6 +12,7 @@ from ..trace import Trace
 from ..trace.parts import Part, output_text
 from ..trace.scale import length_label
 from ..watchers import log_failure
+from .half_written import half_mark, without_citation_marks
 
 _DIM, _BOLD, _CYAN, _RED = "\033[2m", "\033[1m", "\033[36m", "\033[31m"
 _OUTPUT_SHOWN = 500  # characters of a tool's output
@@ -147,6 +148,8 @@ class TerminalView:
         new = part.text_from(start)
         if part.is_open and "\ud800" <= new[-1:] <= "\udbff":
             new = new[:-1]  # half a character, whose other half comes next
+        if part.is_open and (mark := half_mark(new)) >= 0:
+            new = new[:mark].rstrip(" ")
         if self.whole_lines and part.is_open:
             new = new[: new.rfind("\n") + 1]
         if not new:
@@ -155,7 +158,8 @@ class TerminalView:
             self._line()
             self._last = part.index
         self._written[part.index] = start + len(new)
-        self._write(new, _DIM if part.kind == "reasoning" else "")
+        shown = without_citation_marks(new)
+        self._write(shown, _DIM if part.kind == "reasoning" else "")
         if self.whole_lines:
             self._line()
 
