@@ -51,4 +51,4 @@ def callout_title(token: Token) -> str:
 def title_html(token: Token) -> str:
     """The title as HTML; its direction is its own, so that the callout has that of its text."""
     title = callout_title(token)
-    return f'<p><strong dir="ltr">{title}</strong></p>\n' if title else ""
+    return f'<div><strong dir="ltr">{title}</strong></div>\n' if title else ""

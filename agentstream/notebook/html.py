@@ -253,6 +253,11 @@ def sanitise(html: str) -> str:
     return clean_text(_CLEANER.clean(clean_text(html)))
 
 
+# Blocks that begin lines of their own: not inside text that keeps its line breaks.
+_LINE = re.compile(
+    r"(?<=>)(?=<(?:style|div|table|tr|ul|ol|li|p|h[1-6]|blockquote|img src=.data:image/svg)\b"
+    r"|<details class=.as-(?:card|items|reasoning))|(?<=</style>)(?=<)"
+)
 _EMPTY_LINE = re.compile(r"\n(?=[ \t]*\n)")
 
 
@@ -260,14 +265,15 @@ def one_block(html: str) -> str:
     r"""Return `html` without an empty line, which would end it as a block of HTML in Markdown.
 
     ``nbconvert --to markdown`` puts an output's HTML into Markdown as it is: behind an empty line,
-    a ``<pre>`` of what a tool said would be read as Markdown, its images would load.
+    a ``<pre>`` of what a tool said would be read as Markdown, its images would load. Blocks stand
+    on lines of their own, the style sheet as well: git shows the cards that changed.
 
     Examples
     --------
     >>> one_block("<pre>a\n\n# b</pre>")
     '<pre>a&#10;\n# b</pre>'
     """
-    html = html.replace("\r\n", "\n").replace("\r", "\n")
+    html = _LINE.sub("\n", html.replace("\r\n", "\n").replace("\r", "\n"))
     return _EMPTY_LINE.sub("&#10;", html).strip("\n")
 
 

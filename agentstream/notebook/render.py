@@ -26,8 +26,7 @@ more than 32 lines
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +41,10 @@ from .callouts import mark_callouts, title_html
 from .flanking import add_flanking
 from .half_written import as_shown_while_open, without_citation_marks
 from .highlight import render_code
-from .html import escape, link, safe_url, sanitise
+from .html import escape, link, sanitise
 from .latex import add_maths, mathml
-from .raw_html import OpenTags, details_balance, harmless, paired_tags
+from .links import settled_links
+from .raw_html import OpenTags, details_balance, harmless
 
 if TYPE_CHECKING:
     from markdown_it.rules_block import StateBlock
@@ -212,9 +212,12 @@ def inline_tokens(source: str) -> list[Token]:
 
 # -- rendering --
 
-# The letters of Hebrew, Arabic and their neighbours: a block that has any finds its own direction.
+# The letters of Hebrew, Arabic and their neighbours: where a block has any, it and each block in it
+# find their own directions, and code is read from the left.
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-_BLOCK = re.compile(r"\A<(?:p|h[1-6]|[ou]l|dl|blockquote|table|details)\b")
+_BLOCK = re.compile(
+    r"<(?:(p|h[1-6]|[ou]l|dl|blockquote|table|t[dh]|details|summary)|pre|code)(?=[ >])(?! dir=)"
+)
 
 
 def render_group(
@@ -254,8 +257,12 @@ def render_group(
     }
     html = sanitise(_renderer().render(group.tokens, md.options, env))
     if _RIGHT_TO_LEFT.search(html):
-        html = _BLOCK.sub(r'\g<0> dir="auto"', html, count=1)
+        html = _BLOCK.sub(_with_direction, html)
     return html, env["used"]
+
+
+def _with_direction(tag: re.Match[str]) -> str:
+    return f'{tag[0]} dir="{"auto" if tag[1] else "ltr"}"'
 
 
 def _last_inline(group: Group) -> Token | None:
@@ -306,7 +313,7 @@ class _Renderer(RendererHTML):
         return "".join(parts)
 
     def renderInline(self, tokens: Sequence[Token], options: OptionsDict, env: EnvType) -> str:
-        return super().renderInline(list(_prepare(tokens)), options, env)
+        return super().renderInline(list(settled_links(tokens)), options, env)
 
     def definition(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
         return ""
@@ -413,62 +420,3 @@ def _task_box(item: Token) -> str:
     if item.type != "list_item_open" or "checked" not in item.meta:
         return ""
     return "\N{BALLOT BOX WITH CHECK} " if item.meta["checked"] else "\N{BALLOT BOX} "
-
-
-# -- links --
-
-_BARE_ADDRESS = re.compile(r"(?<![A-Za-z0-9])https?://[^\s<>\"'`|\\]{1,2000}")
-
-
-def _prepare(tokens: Sequence[Token]) -> Iterator[Token]:
-    """Settle the links: those that may not be clicked lose their tags, bare addresses get them."""
-    shown: list[bool] = []
-    paired = paired_tags(tokens)
-    for index, token in enumerate(tokens):
-        if token.type == "html_inline" and index not in paired:
-            yield Token("text", "", 0, content=token.content)
-        elif token.type == "link_open":
-            shown.append(safe_url(str(token.attrGet("href") or "")) is not None)
-            if shown[-1]:
-                yield token
-        elif token.type == "link_close":
-            if shown.pop():
-                yield token
-        elif token.type == "text" and not shown and "://" in token.content:
-            yield from _link_bare_addresses(token.content)
-        else:
-            if token.type == "image":
-                token.meta = {**token.meta, "linked": any(shown)}
-            yield token
-
-
-def _link_bare_addresses(text: str) -> Iterator[Token]:
-    done = 0
-    for match in _BARE_ADDRESS.finditer(text):
-        address = _without_punctuation(match.group())
-        if safe_url(address) is None:
-            continue
-        yield Token("text", "", 0, content=text[done : match.start()])
-        yield Token("link_open", "a", 1, attrs={"href": address})
-        yield Token("text", "", 0, content=address)
-        yield Token("link_close", "a", -1)
-        done = match.start() + len(address)
-    yield Token("text", "", 0, content=text[done:])
-
-
-def _without_punctuation(address: str) -> str:
-    """Leave out what ends the sentence, not the address.
-
-    As https://github.github.com/gfm/#extended-autolink-path-validation has it.
-    """
-    for at, char in enumerate(address):
-        # Full-width punctuation, and spaces that are no ASCII, end the address and not the text.
-        if char > "\x7f" and unicodedata.category(char)[0] in "PZ":
-            address = address[:at]
-            break
-    while address:
-        unbalanced = address[-1] == ")" and address.count(")") > address.count("(")
-        if address[-1] not in "?!.,:*_~;]}" and not unbalanced:
-            break
-        address = address[:-1]
-    return address

@@ -100,7 +100,7 @@ def text_bundle(text: str, error: Exception, what: str) -> dict[str, str]:
     # No empty line inside: Markdown would take what follows one for its own.
     html = escape(said).replace("\n", "<br>")
     return {
-        "text/html": f"<div><p><em>{escape(why)}</em></p><p>{html}</p></div>",
+        "text/html": one_block(f"<div><p><em>{escape(why)}</em></p><p>{html}</p></div>"),
         "text/plain": f"{why}\n\n{said}",
     }
 

@@ -31,6 +31,8 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     (re.compile(r'(<span class="as-sep"> · </span>)?<span class="as-rate">[^<]*</span>'), ""),
     (re.compile(r"( · )?≈? ?\d[\d,.]* tokens/s"), ""),
     (re.compile(r"<style>.*?</style>", re.DOTALL), ""),
+    # Which blocks stand on lines of their own says nothing.
+    (re.compile(r"(?<=>)\n+(?=<)"), ""),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?"), "#time"),
     (re.compile(r"\b\d{1,2}:\d\d(:\d\d)?(\.\d+)? (min|h)\b"), _TIMES),
     (re.compile(r"\b\d\d:\d\d:\d\d([.,]\d+)?\b"), "#time"),

@@ -7,6 +7,7 @@ for it in whatever font is there.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from html import escape
@@ -101,9 +102,12 @@ def shorten(text: str, width: float, size: float, *, bold: bool = False) -> str:
     return text[:low].rstrip() + "…" if low else ""
 
 
+_LINE_BREAKS = re.compile(r"\s*[\n\r]\s*")
+
+
 def clean(text: str) -> str:
-    """Make any text safe as text or a quoted attribute of an SVG document."""
-    return escape(printable(text), quote=True)
+    """Make any text safe as text or a quoted attribute of an SVG document, without empty lines."""
+    return escape(_LINE_BREAKS.sub("\n", printable(text)), quote=True)
 
 
 def number(value: float) -> str:

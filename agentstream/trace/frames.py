@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -202,6 +203,29 @@ def _show_as_text() -> None:
 
     pd.set_option("display.html.use_mathjax", False)
     pd.set_option("styler.html.mathjax", False)
+    _keep_in_one_block(pd.DataFrame)
+
+
+_EMPTY_LINE = re.compile(r"\n(?=[ \t\r]*(?:\n|\r))|\r")
+
+
+def _keep_in_one_block(frames: Any) -> None:
+    """Have tables displayed without an empty line: in exported Markdown, HTML ends there.
+
+    What a tool said would be read as Markdown behind one. A formatter of the user's own stays.
+    """
+    shell = sys.modules["IPython"].get_ipython()
+    html = shell.display_formatter.formatters["text/html"] if shell is not None else None
+    if html is not None and frames not in html.type_printers:
+        html.for_type(frames, _table_html)
+
+
+def _table_html(frame: pd.DataFrame) -> str | None:
+    html: str | None = frame._repr_html_()
+    if html is None:
+        return None
+    sheet, end, table = html.rpartition("</style>")
+    return re.sub(r"\n\s*\n", "\n", sheet) + end + _EMPTY_LINE.sub("&#10;", table)
 
 
 def _several(run: Any) -> list[tuple[str, Trace]] | None:

@@ -105,7 +105,7 @@ def test_a_terminal_shows_no_mark_however_the_text_arrives() -> None:
 @pytest.mark.parametrize("kind", ["NOTE", "TIP", "IMPORTANT", "WARNING", "CAUTION"])
 def test_a_callout_has_its_title_live_and_saved(kind: str) -> None:
     text = f"Before.\n\n> [!{kind}]\n> Save **often**.\n\nAfter."
-    title = f'<p><strong dir="ltr">{kind.capitalize()}</strong></p>'
+    title = f'<div><strong dir="ltr">{kind.capitalize()}</strong></div>'
     seen = looks(text)
     assert all("[!" not in html and f"{kind}]" not in html for html in seen)
     assert f'<blockquote class="as-callout as-callout-{kind.lower()}">\n{title}' in seen[-1]

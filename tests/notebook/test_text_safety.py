@@ -51,6 +51,58 @@ def test_a_block_of_right_to_left_text_has_a_direction_of_its_own() -> None:
     assert "<p>An English" in html
 
 
+MIXED = (
+    "An English answer.\n\nשלום עולם, `f(x)`.\n\nEnglish again.\n\n"
+    "- ראשון\n- second\n\n  > ציטוט\n\n| שם | name |\n|---|---|\n| דוד | David |\n\n```python\n# הערה\n```\n"
+)
+
+
+def test_each_block_of_a_mixed_answer_has_its_own_direction_live_and_saved() -> None:
+    stream = MarkdownStream()
+    for letter in MIXED:
+        stream.feed(letter)
+        assert stream.open is not None
+    stream.finish()
+    saved = snapshot(fold(Script().begin().say(MIXED).end().finish().events))["text/html"]
+    for html in (stream.html, re.sub(r">\n+<", "><", saved)):
+        assert "<p>An English answer." in html and "<p>English again." in html
+        assert '<p dir="auto">שלום עולם, <code dir="ltr">f(x)</code>.</p>' in html
+        assert '<ul dir="auto">' in html and '<blockquote dir="auto">' in html
+        assert '<table dir="auto">' in html
+        assert '<td dir="auto">דוד</td>' in html and '<td dir="auto">David</td>' in html
+        assert '<pre dir="ltr" class="highlight">' in html
+
+
+def test_an_english_paragraph_in_a_hebrew_answer_keeps_its_own() -> None:
+    html = render("תשובה.\n\n> ציטוט\n>\n> Quoted English.\n\nPlain English.\n")
+    assert '<p dir="auto">Quoted English.</p>' in html and "<p>Plain English.</p>" in html
+
+
+def test_cjk_text_is_read_from_the_left_and_is_the_same_live_and_saved() -> None:
+    text = "**「重点」**内容：见 https://example.org/a，以及《书》。\n\n- 一\n- 二\n"
+    stream = MarkdownStream()
+    for letter in text:
+        stream.feed(letter)
+        assert stream.open is not None
+    stream.finish()
+    saved = snapshot(fold(Script().begin().say(text).end().finish().events))["text/html"]
+    for html in (stream.html, saved):
+        assert "<strong>「重点」</strong>内容" in html and 'href="https://example.org/a"' in html
+    assert "dir=" not in stream.html
+
+
+def test_each_block_of_a_saved_picture_and_its_style_sheet_stand_on_lines_of_their_own() -> None:
+    def lines(city: str) -> list[str]:
+        script = Script().begin().call("look", {"city": city}, "c").end().result("c", "ok")
+        script.begin().say("A.\n\nB.").end().finish()
+        return snapshot(fold(script.events), table=True)["text/html"].splitlines()
+
+    old, new = lines("Lisbon"), lines("Porto")
+    assert sum(line.startswith("<style>") and line.endswith("</style>") for line in new) == 1
+    changed = [line for line in new if line not in old]
+    assert 1 <= len(changed) <= 4 and sum(map(len, changed)) < 1_500
+
+
 @pytest.mark.parametrize(
     "text", ["a\n\n# b", "a\n \t\n\n![x](https://e/p.png)", "a\r\r# b", "\n\n\n"]
 )
