@@ -263,10 +263,14 @@ if TYPE_CHECKING:
     )
     from .sessions import (
         OpenAIConversationsSession,
+        OpenAIResponsesCompactionArgs,
+        OpenAIResponsesCompactionAwareSession,
+        OpenAIResponsesCompactionSession,
         Session,
         SessionABC,
         SessionSettings,
         SQLiteSession,
+        is_openai_responses_compaction_aware_session,
     )
     from .tool_origin import ToolOrigin, ToolOriginType
     from .tool_output import (
@@ -426,6 +430,9 @@ __all__ = [
     "OpenAIChatCompletionsModel",
     "OpenAIConversationsSession",
     "OpenAIProvider",
+    "OpenAIResponsesCompactionArgs",
+    "OpenAIResponsesCompactionAwareSession",
+    "OpenAIResponsesCompactionSession",
     "OpenAIResponsesModel",
     "OutputGuardrail",
     "OutputGuardrailBlockedMessageArgs",
@@ -541,6 +548,7 @@ __all__ = [
     "handoff",
     "handoff_span",
     "input_guardrail",
+    "is_openai_responses_compaction_aware_session",
     "load_ipython_extension",
     "load_run",
     "map_frame",

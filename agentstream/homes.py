@@ -98,7 +98,11 @@ _NAMES: Final = {
     "run.running": "runs",
     "run.state": "RunState",
     "run_context": "AgentHookContext RunContextWrapper TContext",
-    "sessions": "OpenAIConversationsSession SQLiteSession Session SessionABC SessionSettings",
+    "sessions": (
+        "OpenAIConversationsSession OpenAIResponsesCompactionArgs "
+        "OpenAIResponsesCompactionAwareSession OpenAIResponsesCompactionSession SQLiteSession "
+        "Session SessionABC SessionSettings is_openai_responses_compaction_aware_session"
+    ),
     "tool_origin": "ToolOrigin ToolOriginType",
     "tool_output": (
         "ToolOutputFileContent ToolOutputFileContentDict ToolOutputImage ToolOutputImageDict "

@@ -26,6 +26,7 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
     "mcp.util": ("mcp",),
     "memory": ("sessions",),
     "memory.openai_conversations_session": ("sessions",),
+    "memory.openai_responses_compaction_session": ("sessions.compaction",),
     "memory.session": ("sessions",),
     "memory.session_settings": ("sessions",),
     "memory.sqlite_session": ("sessions",),

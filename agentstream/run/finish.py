@@ -23,11 +23,11 @@ from ..items import (
 )
 from ..json_text import write_json
 from ..tools import FunctionToolResult
-from .ask import output_schema
+from .ask import find_settings, output_schema
 from .config import RunErrorData, RunErrorHandlerInput, RunErrorHandlerResult
 from .decide import Finish, Judge, Step
 from .guards import check_output
-from .memory import save
+from .memory import compact, save
 from .options import RunOptions, call, hook_context
 from .state import RunState
 from .toolbox import Toolbox
@@ -217,3 +217,4 @@ async def finish(
         raise
     state.final_output = output
     await save(state, options)
+    await compact(state, options, find_settings(agent, options.config, state).store)

@@ -188,6 +188,40 @@ async def save(state: RunState[Any], options: RunOptions, *, stopped: bool = Fal
     state.saved_items = len(state.new_items)
 
 
+async def compact(state: RunState[Any], options: RunOptions, store: bool | None) -> None:
+    """Let the session compact its history, if it is one that does.
+
+    That waits for another run where this one does not end with the model's own answer: what came
+    after it, such as the outputs of tools, is unknown to the response.
+
+    Parameters
+    ----------
+    state : RunState
+        The run, whose items are in the session.
+    options : RunOptions
+        How it is done.
+    store : bool or None
+        Whether the API keeps the responses.
+    """
+    session: Any = options.session
+    if not callable(getattr(session, "run_compaction", None)) or not state.responses:
+        return
+    response = state.responses[-1]
+    raw = state.new_items[-1].raw_item if state.new_items else None
+    if response.response_id is None or not any(item is raw for item in response.output):
+        return
+    if hasattr(session, "remember_response"):
+        # A filter's input was for one call; what is not equal to the history is not relied on.
+        filtered = options.config.call_model_input_filter is not None
+        session.remember_response(response.response_id, [] if filtered else state.history)
+    args: dict[str, Any] = {"response_id": response.response_id}
+    if store is not None:
+        args["store"] = store
+    known = inspect.signature(session.run_compaction).parameters
+    named = {"wrapper": state.context} if "wrapper" in known else {}
+    await session.run_compaction(args, **named)
+
+
 def _open_places(state: RunState[Any]) -> set[int]:
     """The places of calls among the run's items that have no output."""
     told = [at for at, item in enumerate(state.new_items) if told_to_model(item)]

@@ -5,22 +5,34 @@ base.py                 what a session is: `Session`, `SessionABC`, `SessionSett
 sqlite.py               `SQLiteSession`: in memory, or a file several kernels share
 database.py             its file, connection and thread; its errors
 conversations.py        `OpenAIConversationsSession`: kept by OpenAI's Conversations API
+compaction.py           `OpenAIResponsesCompactionSession`: any of these, shortened by OpenAI
+loop_lock.py            one call at a time, in whichever event loop
 ======================  ==========================================================
 """
 
 from __future__ import annotations
 
 from .base import Session, SessionABC, SessionSettings
+from .compaction import (
+    OpenAIResponsesCompactionArgs,
+    OpenAIResponsesCompactionAwareSession,
+    OpenAIResponsesCompactionSession,
+    is_openai_responses_compaction_aware_session,
+)
 from .conversations import OpenAIConversationsSession
 from .database import SessionLockedError, SessionStorageError
 from .sqlite import SQLiteSession
 
 __all__ = [
     "OpenAIConversationsSession",
+    "OpenAIResponsesCompactionArgs",
+    "OpenAIResponsesCompactionAwareSession",
+    "OpenAIResponsesCompactionSession",
     "SQLiteSession",
     "Session",
     "SessionABC",
     "SessionLockedError",
     "SessionSettings",
     "SessionStorageError",
+    "is_openai_responses_compaction_aware_session",
 ]

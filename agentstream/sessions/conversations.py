@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import weakref
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from ..limits import TimeLimits
 from .base import SessionABC, SessionSettings, settings_from
+from .loop_lock import LoopLock
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -68,10 +67,7 @@ class OpenAIConversationsSession(SessionABC):
         self.session_settings = settings_from(session_settings)
         self._own_client = openai_client
         _ = self._openai_client  # Without a key, say so now rather than in the middle of a run.
-        # One for each loop: an asyncio.Lock belongs to the loop it was first waited for on.
-        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._lock = LoopLock()
 
     @property
     def session_id(self) -> str:
@@ -105,8 +101,7 @@ class OpenAIConversationsSession(SessionABC):
         from ..models.retry_client import guarded_requests
 
         client = self._openai_client
-        lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        async with lock:
+        async with self._lock.here():
             with guarded_requests(client, _LIMITS):
                 yield client
 

@@ -155,6 +155,25 @@ class SQLiteSession(SessionABC):
         with transaction(connection):
             self._tables.insert(connection, self.session_id, data)
 
+    async def replace_items(self, items: list[TResponseInputItem]) -> None:
+        """Put `items` in the place of all items of this session, or, on an error, change nothing.
+
+        Raises
+        ------
+        TypeError
+            An item is not a dict of plain JSON values.
+        SessionLockedError, SessionStorageError
+            The file cannot be written.
+        """
+        data = _encoded(items)
+        await self._run(lambda connection: self._replace(connection, data))
+
+    def _replace(self, connection: sqlite3.Connection, data: list[str]) -> None:
+        with transaction(connection):
+            self._tables.clear(connection, self.session_id)
+            if data:
+                self._tables.insert(connection, self.session_id, data)
+
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove and return the latest item; None when there is none."""
         return await self._run(self._pop)
