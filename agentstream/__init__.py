@@ -272,6 +272,7 @@ if TYPE_CHECKING:
         SQLiteSession,
         is_openai_responses_compaction_aware_session,
     )
+    from .tool_context import AgentToolInvocation
     from .tool_origin import ToolOrigin, ToolOriginType
     from .tool_output import (
         ToolOutputFileContent,
@@ -348,6 +349,7 @@ __all__ = [
     "AgentOutputSchema",
     "AgentOutputSchemaBase",
     "AgentSpanData",
+    "AgentToolInvocation",
     "AgentToolStreamEvent",
     "AgentUpdatedStreamEvent",
     "AgentsException",

@@ -103,6 +103,7 @@ _NAMES: Final = {
         "OpenAIResponsesCompactionAwareSession OpenAIResponsesCompactionSession SQLiteSession "
         "Session SessionABC SessionSettings is_openai_responses_compaction_aware_session"
     ),
+    "tool_context": "AgentToolInvocation",
     "tool_origin": "ToolOrigin ToolOriginType",
     "tool_output": (
         "ToolOutputFileContent ToolOutputFileContentDict ToolOutputImage ToolOutputImageDict "

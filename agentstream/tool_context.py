@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .approvals import Approvals
@@ -15,6 +16,26 @@ if TYPE_CHECKING:
     from .agent import AgentBase
     from .items import TResponseInputItem
     from .run.config import RunConfig
+
+
+@dataclass(frozen=True)
+class AgentToolInvocation:
+    """The call that the run of an agent used as a tool answers.
+
+    Attributes
+    ----------
+    tool_name, tool_call_id, tool_arguments : str
+        The call as the model wrote it, the arguments as JSON text.
+
+    Examples
+    --------
+    >>> AgentToolInvocation("translate", "call_1", '{"input": "Hello"}').tool_name
+    'translate'
+    """
+
+    tool_name: str
+    tool_call_id: str
+    tool_arguments: str
 
 
 class ToolContext(RunContextWrapper[TContext]):

@@ -7,6 +7,8 @@ filters.py        which of its tools the agent sees
 connection.py     one connection, owned from connect to cleanup by one task of its own
 client.py         a server reached through a connection: lists, calls, retries
 transports.py     the three ways to reach one: stdio, SSE, streamable HTTP
+manager.py        `MCPServerManager`: several servers, connected and left together
+util.py           `MCPUtil`: the SDK's names for what convert.py does
 convert.py        an MCP tool as a function tool; `mcp_tools` does it for an agent
 ================  ===========================================================================
 
@@ -25,6 +27,7 @@ from .filters import (
     ToolFilterStatic,
     create_static_tool_filter,
 )
+from .manager import MCPServerManager
 from .server import (
     MCPServer,
     MCPToolCustomDataContext,
@@ -40,11 +43,13 @@ from .transports import (
     MCPServerStreamableHttp,
     MCPServerStreamableHttpParams,
 )
+from .util import MCPUtil
 
 __all__ = [
     "LocalMCPApprovalCallable",
     "MCPConnectionError",
     "MCPServer",
+    "MCPServerManager",
     "MCPServerSse",
     "MCPServerSseParams",
     "MCPServerStdio",
@@ -55,6 +60,7 @@ __all__ = [
     "MCPToolCustomDataExtractor",
     "MCPToolMetaContext",
     "MCPToolMetaResolver",
+    "MCPUtil",
     "ToolFilter",
     "ToolFilterCallable",
     "ToolFilterContext",

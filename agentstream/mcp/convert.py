@@ -8,7 +8,7 @@ import inspect
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ async def mcp_tools(
     run_context: RunContextWrapper[Any],
     agent: AgentBase[Any],
     config: MCPConfig | None = None,
+    reserved: Collection[str] = (),
 ) -> list[FunctionTool]:
     """Give the tools of connected servers as function tools, in the order of the servers.
 
@@ -54,6 +55,8 @@ async def mcp_tools(
     config : dict or None
         ``convert_schemas_to_strict``, ``failure_error_function`` and
         ``include_server_in_tool_names``, as in `Agent.mcp_config`.
+    reserved : collection of str
+        Names that no tool is given, where server names are put before.
 
     Raises
     ------
@@ -74,6 +77,7 @@ async def mcp_tools(
     ]
     if options.get("include_server_in_tool_names"):
         taken = {tool.name for tool in agent.tools if isinstance(tool, FunctionTool)}
+        taken |= set(reserved)
         names = prefixed([Named(server.name, tool.name) for server, tool in offered], taken)
     else:
         names = [tool.name for _, tool in offered]
@@ -166,6 +170,19 @@ def function_tool_of(
     )
 
 
+async def invoke(
+    tool: MCPTool,
+    server: MCPServer,
+    context: RunContextWrapper[Any],
+    arguments: str,
+    meta: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Call a tool outside of a run; errors are raised. See `MCPUtil.invoke_mcp_tool`."""
+    call = _Call(tool, server, name or tool.name, None)
+    return await call.invoke(context, arguments, meta)
+
+
 def _schema(tool: MCPTool, strict: bool) -> tuple[dict[str, Any], bool]:
     # OpenAI's API refuses an object schema without "properties", which MCP allows.
     schema = {"properties": {}, **copy.deepcopy(tool.input_schema)}
@@ -227,7 +244,7 @@ class _Call:
 
     async def __call__(self, context: ToolContext[Any], arguments: str) -> Any:
         try:
-            return await self._invoke(context, arguments)
+            return await self.invoke(context, arguments)
         except Exception as error:  # Whatever it is, the user's function tells the model.
             if self._on_failure is None:
                 raise
@@ -236,9 +253,14 @@ class _Call:
             answer = await answer if inspect.isawaitable(answer) else answer
             return ToolFailure.of(answer, error)
 
-    async def _invoke(self, context: ToolContext[Any], text: str) -> Any:
+    async def invoke(
+        self, context: RunContextWrapper[Any], text: str, extra: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call the tool with the arguments `text`; `extra` goes over what the resolver gives."""
         arguments = self._arguments(text)
         meta = await self._meta(context, arguments)
+        if extra is not None:
+            meta = {**(meta or {}), **extra}
         # Servers of a user's own may know no `meta`.
         more = {} if meta is None else {"meta": meta}
         try:
@@ -251,8 +273,9 @@ class _Call:
                 f"Error invoking MCP tool {self._tool.name} on server {self._server.name!r}: "
                 f"{error}"
             ) from error
-        if self._server.custom_data_extractor is not None:
-            self._results[context.tool_call_id] = (arguments, result)
+        call_id = getattr(context, "tool_call_id", None)
+        if self._server.custom_data_extractor is not None and call_id is not None:
+            self._results[call_id] = (arguments, result)
         return output_of(result, self._server.use_structured_content)
 
     def _arguments(self, text: str) -> dict[str, Any]:
@@ -269,7 +292,7 @@ class _Call:
         return arguments
 
     async def _meta(
-        self, context: ToolContext[Any], arguments: dict[str, Any]
+        self, context: RunContextWrapper[Any], arguments: dict[str, Any]
     ) -> dict[str, Any] | None:
         if self._server.tool_meta_resolver is None:
             return None

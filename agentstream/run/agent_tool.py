@@ -20,7 +20,7 @@ from ..schema import ensure_strict_json_schema
 
 # FunctionTool looks at the annotation when the function is defined.
 from ..tool_call import FunctionInvoker
-from ..tool_context import ToolContext
+from ..tool_context import AgentToolInvocation, ToolContext
 from ..tool_origin import ToolOrigin, ToolOriginType
 from ..tools import FunctionTool, function_tool
 from ..trace.marks import Nested
@@ -198,6 +198,9 @@ async def _run(
     # As in the SDK the model is asked for one answer, unless somebody watches it being written.
     if paused is None and context.nested_scope is not None:
         state.scope = context.nested_scope()
+    state.agent_tool_invocation = AgentToolInvocation(
+        context.tool_name, context.tool_call_id, context.tool_arguments
+    )
     how_to.nested = True
     how_to.streamed = on_stream is not None or context.watched
     if context.observer is not None:

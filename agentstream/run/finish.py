@@ -217,4 +217,5 @@ async def finish(
         raise
     state.final_output = output
     await save(state, options)
-    await compact(state, options, find_settings(agent, options.config, state).store)
+    if options.session is not None:
+        await compact(state, options, find_settings(agent, options.config, state).store)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ToolOutputGuardrailResult,
     )
     from ..run_context import RunContextWrapper
+    from ..tool_context import AgentToolInvocation
     from ..trace import Trace
     from ..trace.frames import Table
     from ..trace.timeline import Timeline
@@ -76,6 +77,11 @@ class RunResultBase:
     def context_wrapper(self) -> RunContextWrapper[Any]:
         """The run's context and usage."""
         return self._state.context
+
+    @property
+    def agent_tool_invocation(self) -> AgentToolInvocation | None:
+        """The call that this run answers, where it is that of `Agent.as_tool`; otherwise None."""
+        return self._state.agent_tool_invocation
 
     @property
     def interruptions(self) -> list[ToolApprovalItem]:

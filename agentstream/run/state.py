@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         ToolInputGuardrailResult,
         ToolOutputGuardrailResult,
     )
+    from ..tool_context import AgentToolInvocation
 
 
 TAgent = TypeVar("TAgent", default=Any)
@@ -93,6 +94,9 @@ class RunState(Generic[TContext, TAgent]):
     failure: Exception | None = None
     """What the run fails with, while that is told."""
     _positions: Mapping[int, tuple[RunItem, int]] = MappingProxyType({})
+
+    agent_tool_invocation: AgentToolInvocation | None = None
+    """The call that this run answers, if it is that of an agent used as a tool."""
 
     def __init__(
         self,

@@ -64,6 +64,11 @@ class OpenAIResponsesCompactionArgs(TypedDict, total=False):
         Whether the API keeps that response; false means that it cannot be found by its id.
     force : bool
         Compact without asking `should_trigger_compaction`.
+
+    Examples
+    --------
+    >>> OpenAIResponsesCompactionArgs(force=True)
+    {'force': True}
     """
 
     response_id: str
@@ -74,10 +79,18 @@ class OpenAIResponsesCompactionArgs(TypedDict, total=False):
 
 @runtime_checkable
 class OpenAIResponsesCompactionAwareSession(Session, Protocol):
-    """A session that a run asks to compact itself, after it has stored its last items."""
+    """A session that a run asks to compact itself, after it has stored its last items.
+
+    Examples
+    --------
+    >>> issubclass(OpenAIResponsesCompactionSession, SessionABC)
+    True
+    >>> callable(OpenAIResponsesCompactionSession.run_compaction)
+    True
+    """
 
     async def run_compaction(self, args: OpenAIResponsesCompactionArgs | None = None) -> None:
-        """Compact the history, if it is time to."""
+        """Compact the history, if it is time to; `args` are about the run's last response."""
         ...
 
 
