@@ -6,9 +6,10 @@ an answer in one piece, the body of an error, and what either unpacks to.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,11 +29,14 @@ class Seen:
 
     session_id: str | None = None
     refusal: str = ""
+    on_stream: Callable[[], None] | None = None
 
     async def __call__(self, response: Any) -> None:
         """Take in a response."""
         self.session_id = response.headers.get("mcp-session-id") or self.session_id
         method = response.request.method
+        if self.on_stream is not None and response.is_success:
+            self.on_stream()
         if response.has_redirect_location:
             self.refusal = _redirected(response)
         elif method == "GET" and "mcp-session-id" in response.request.headers:
@@ -43,8 +47,15 @@ class Seen:
             self.refusal = ""
 
 
-def sse_streams(params: dict[str, Any], seen: Seen) -> AbstractAsyncContextManager[Any]:
-    """Connect by SSE; `params` as `MCPServerSseParams` has them."""
+@asynccontextmanager
+async def sse_streams(
+    params: dict[str, Any], seen: Seen, seconds: float | None
+) -> AsyncIterator[Any]:
+    """Connect by SSE; `params` as `MCPServerSseParams` has them.
+
+    A server's first event names the address for messages. `seconds` are its time for that, from its
+    response on: before it, a person may have to sign in.
+    """
     from mcp.client.sse import sse_client
     from mcp.shared._httpx_utils import create_mcp_http_client
 
@@ -54,7 +65,24 @@ def sse_streams(params: dict[str, Any], seen: Seen) -> AbstractAsyncContextManag
     def factory(**given: Any) -> Any:
         return _guarded(make(**given), most, seen)
 
-    return sse_client(**{**params, "httpx_client_factory": factory})
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(None) as limit:
+                if seconds:
+                    end = asyncio.get_running_loop().time
+                    seen.on_stream = lambda: limit.reschedule(end() + seconds)
+                streams = await stack.enter_async_context(
+                    sse_client(**{**params, "httpx_client_factory": factory})
+                )
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"its stream named no address for messages in {seconds:g} s "
+                "(client_session_timeout_seconds). If it is a server with streamable HTTP, use "
+                "MCPServerStreamableHttp"
+            ) from error
+        finally:
+            seen.on_stream = None
+        yield streams
 
 
 @asynccontextmanager

@@ -192,7 +192,11 @@ class MCPServerSse(MCPClientServer):
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection: sends the first request when entered."""
         self._seen = Seen()
-        return sse_streams(unprinted(dict(self.params), under=_SECRET), self._seen)
+        return sse_streams(
+            unprinted(dict(self.params), under=_SECRET),
+            self._seen,
+            self.client_session_timeout_seconds,
+        )
 
     def _explain(self) -> Callable[[BaseException], str]:
         return _http_explanation(self.client_session_timeout_seconds, self._seen)

@@ -121,3 +121,33 @@ async def test_nothing_is_left_of_a_server_that_died():
     assert len(asyncio.all_tasks()) == before
     if files:
         assert len(os.listdir(folder)) <= files + 1
+
+
+@pytest.mark.parametrize("piece", [b": still here\n\n", b"event: message\ndata:\n\n", b":"])
+async def test_an_sse_server_that_never_names_its_address_is_given_up(piece: bytes) -> None:
+    gone = asyncio.Event()
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+            while not writer.is_closing():
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        gone.set()
+
+    listening = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    server = MCPServerSse(
+        {"url": f"http://127.0.0.1:{port}/sse"}, client_session_timeout_seconds=0.3
+    )
+    try:
+        with pytest.raises(MCPConnectionError, match="named no address for messages in 0.3 s"):
+            await asyncio.wait_for(server.connect(), 20)
+        await asyncio.wait_for(gone.wait(), 20)  # it was hung up on
+    finally:
+        listening.close()
