@@ -500,3 +500,20 @@ async def test_a_session_whose_class_knows_of_no_limit_is_cut_all_the_same(limit
         await Runner.run(agent, "2?", session=session)
         assert len(model.requests[-1].input) == min(limit, 2) + 1
         assert len(session.items) == 4
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": ["x"]},
+        {"type": "function_call", "call_id": ["c"], "name": {}, "arguments": 7},
+        {"type": "function_call_output", "call_id": {"c": 1}, "output": None},
+        {"type": "mcp_approval_response", "approval_request_id": [1]},
+    ],
+)
+async def test_items_that_no_run_has_stored_are_no_end_of_a_run(item: Any) -> None:
+    session = SQLiteSession("x")
+    await session.add_items([{"role": "user", "content": "Hi"}, item])
+    agent = Agent(name="A", model=ScriptedModel(["Hello."]))
+    assert (await Runner.run(agent, "x", session=session)).final_output == "Hello."
+    session.close()

@@ -129,7 +129,7 @@ def _halves(items: Sequence[Any]) -> set[int]:
     halves: set[int] = set()
     without_output: dict[Any, list[int]] = {}
     for at, item in enumerate(items):
-        kind = item.get("type") if isinstance(item, dict) else None
+        kind = _kind(item)
         if pair := _CALLS.get(kind):
             without_output.setdefault(_pair_id(item, pair), []).append(at)
             halves.add(at)
@@ -140,7 +140,7 @@ def _halves(items: Sequence[Any]) -> set[int]:
     only_halves = False
     for at in range(len(items) - 1, -1, -1):  # reasoning stands before what it led to
         item = items[at]
-        kind = item.get("type") if isinstance(item, dict) else None
+        kind = _kind(item)
         if at in halves:
             only_halves = only_halves or (kind in _CALLS and not _of_the_model(led_to))
         elif kind == "reasoning" and only_halves:
@@ -150,9 +150,14 @@ def _halves(items: Sequence[Any]) -> set[int]:
     return halves
 
 
-def _pair_id(item: dict[str, Any], pair: str) -> tuple[str, str | None]:
+def _kind(item: Any) -> str | None:
+    kind = item.get("type") if isinstance(item, dict) else None
+    return kind if isinstance(kind, str) else None  # a store may hold anything
+
+
+def _pair_id(item: dict[str, Any], pair: str) -> tuple[str, str]:
     fields = _NAMED_BY.get(item["type"], ("call_id",))
-    return pair, next((item[name] for name in fields if item.get(name)), None)
+    return pair, str(next((item[name] for name in fields if item.get(name)), None))
 
 
 def _of_the_model(item: Any) -> bool:

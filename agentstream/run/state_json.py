@@ -16,7 +16,7 @@ from .. import items as item_kinds
 from ..agent import Agent
 from ..approvals import Approvals
 from ..errors import UserError
-from ..items import ModelResponse, RunItem, RunItemBase
+from ..items import ModelResponse, RunItem, RunItemBase, raw_field
 from ..json_text import read_json
 from ..models.output_items import output_item
 from ..run_context import RunContextWrapper
@@ -345,6 +345,12 @@ def _item_from(plain: dict[str, Any], agents: dict[str, Agent[Any]]) -> Any:
     raw = plain["raw"]
     if plain.get("typed"):
         raw = output_item(raw)
+    for name in ("id", "call_id", "name"):
+        if isinstance(value := raw_field(raw, name), (list, dict)):
+            raise UserError(
+                f"The saved run has an item of type {plain['type']!r} whose {name!r} is no text "
+                f"but a {type(value).__name__}: it was changed after it was saved."
+            )
     extra = {
         name: _agent(agents, value) if name in ("source_agent", "target_agent") else value
         for name, value in plain.items()

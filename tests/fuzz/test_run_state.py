@@ -106,3 +106,18 @@ def test_reading_takes_time_that_grows_as_the_items() -> None:
         asyncio.run(RunState.from_json(agent, many))
 
     assert is_linear(read, 200)
+
+
+@pytest.mark.parametrize("name", ["call_id", "name"])
+@pytest.mark.parametrize("value", [["c"], {"c": 1}])
+async def test_a_call_whose_id_or_name_is_no_text_is_refused(name: str, value: Any) -> None:
+    @function_tool(needs_approval=True)
+    def pay(amount: int) -> str:
+        return "paid"
+
+    agent = Agent(name="A", tools=[pay], model=ScriptedModel([call("pay", amount=1), "Done."]))
+    saved = (await Runner.run(agent, "x")).to_state().to_json()
+    for item in saved["items"]:
+        item["raw"][name] = value
+    with pytest.raises(UserError, match=f"'{name}' is no text"):
+        await RunState.from_json(agent, saved)
