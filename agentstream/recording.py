@@ -13,6 +13,7 @@ from .models.base import Model
 from .models.recorded.active import set_everywhere, set_here
 from .models.recorded.asked import plain
 from .models.recorded.failures import failure_to_plain
+from .models.recorded.held import Hold, without_output
 from .models.recorded.model import RecordedModel
 from .models.recorded.pace import Speed
 from .models.recorded.recorder import TICKET, Mode, Recorder, Ticket
@@ -91,6 +92,7 @@ class recording:
     ) -> None:
         self._recorder = Recorder(path, mode, speed)
         self._runs: WeakKeyDictionary[Trace, RunLines] = WeakKeyDictionary()
+        self._holds: WeakKeyDictionary[Trace, Hold] = WeakKeyDictionary()
         self._here: list[Any] = []
         self._before_everywhere = set_everywhere(self)
         self._is_everywhere = True
@@ -168,7 +170,10 @@ class recording:
         """Record what the run of `state` tells, for `load_run`; called in the run's own task."""
         set_here(self)
         outer = _RUN.get()
-        if not self._recorder.writes or (outer is not None and outer.tells_of(state)):
+        if not self._recorder.writes:
+            return
+        if outer is not None and outer.tells_of(state):
+            self._runs[state.trace] = outer.lines
             return
         lines = self._runs.get(state.trace)
         if lines is None:
@@ -178,6 +183,17 @@ class recording:
         state.observers[:] = [one for one in state.observers if not isinstance(one, Follower)]
         state.observers.append(follower)
         _RUN.set(follower)
+
+    def hold(self, state: RunState[Any]) -> None:
+        """Write nothing more: a guardrail may withhold what tools of the run return."""
+        if state.trace in self._runs and state.trace not in self._holds:
+            self._holds[state.trace] = self._recorder.hold()
+
+    def release(self, state: RunState[Any]) -> None:
+        """Write what was held for the run."""
+        hold = self._holds.pop(state.trace, None)
+        if hold is not None:
+            self._recorder.release(hold)
 
 
 class RunLines:
@@ -203,6 +219,13 @@ class RunLines:
     def replayed(self, number: int, ticket: Ticket) -> None:
         """Add a model call that was recorded earlier."""
         self.add(_line(ticket.now(), ticket.path, {"call": number, "replayed": True}))
+
+    def withhold(self, path: tuple[str, ...], message: str) -> None:
+        """Take the output of the call that `path` leads to out of what is not written yet."""
+        waiting = [{**line, "run": None} for line in self._waiting]
+        left = [line for line in without_output(waiting, None, path, message) if line is not None]
+        self._waiting = [{k: v for k, v in line.items() if k != "run"} for line in left]
+        self.recorder.withhold(self._number, path, message)
 
     def end(self) -> None:
         """Write a run without model calls, too, if all that happens is recorded."""
@@ -232,7 +255,7 @@ class Follower:
     """
 
     def __init__(self, lines: RunLines, state: RunState[Any]) -> None:
-        self._lines = lines
+        self.lines = lines
         self._state = state
         self._tickets: dict[tuple[str, ...], Ticket] = {}
 
@@ -255,22 +278,24 @@ class Follower:
             return
         if event.type == "mark.model_called":
             # This is the task that makes the call: what it starts finds the ticket.
-            ticket = Ticket(self._lines.recorder, self._lines, self._state.began or 0.0, path)
+            ticket = Ticket(self.lines.recorder, self.lines, self._state.began or 0.0, path)
             self._tickets[path] = ticket
             TICKET.set(ticket)
+        elif event.type == "mark.output_withheld":
+            self.lines.withhold((*path, event.call_id), event.message)
         elif event.type in _AFTER_A_CALL and path in self._tickets:
             self._tickets[path].valid = False
         if event.type == "mark.run_finished" and not path:
             found["final_output"] = plain(self._state.final_output)
         elif self._state.failure is not None and not path:
             found["raised"] = failure_to_plain(self._state.failure)
-        self._lines.add(_line(self._state.trace.now, path, found))
+        self.lines.add(_line(self._state.trace.now, path, found))
         if not path and event.type in (
             "mark.run_finished",
             "mark.run_failed",
             "mark.run_cancelled",
         ):
-            self._lines.end()
+            self.lines.end()
 
 
 def _line(at: float, path: tuple[str, ...], found: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from ..trace.marks import (
     GuardrailFinished,
     GuardrailStage,
     GuardrailStarted,
+    OutputWithheld,
     ToolDisplayed,
     ToolFinished,
     ToolProgressed,
@@ -226,7 +227,8 @@ class FunctionCall:
         keep(self.output(WITHHELD))  # until its guardrails have seen it
         failed = value.why if isinstance(value, (ToolFailure, FailedContent)) else None
         frames = value.traceback if isinstance(value, ToolFailure) else None
-        self.options.mark(ToolFinished(self.raw.call_id, failed, value, item.display, frames))
+        shown = (None, None) if self.tool.tool_output_guardrails else (value, item.display)
+        self.options.mark(ToolFinished(self.raw.call_id, failed, *shown, frames))
         item = await self.answer(value, item)
         keep(item)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
@@ -359,9 +361,14 @@ class FunctionCall:
     async def answer(self, value: Any, item: ToolCallOutputItem) -> ToolCallOutputItem:
         """The item with what the function returned, or what a guardrail put in its place."""
         tool = self.tool
-        checked = await self.check_output(value)
+        try:
+            checked = await self.check_output(value)
+        except BaseException:
+            self.options.mark(OutputWithheld(self.raw.call_id, WITHHELD))
+            raise
         if checked is not value:
             item = self.output(checked)
+            self.options.mark(OutputWithheld(self.raw.call_id, str(checked)))
         self.shorten(item)
         if tool.custom_data_extractor is not None:
             context = FunctionToolCustomDataContext(self.context, tool, checked, item.raw_item)

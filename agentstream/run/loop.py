@@ -37,6 +37,7 @@ from .options import RunOptions, hook_context
 from .rounds import Rounds
 from .state import RunState
 from .toolbox import Toolbox
+from .withheld import may_withhold
 
 
 async def run_loop(
@@ -104,6 +105,8 @@ async def _act_and_save(
     state: RunState[Any], options: RunOptions, toolbox: Toolbox, step: Act
 ) -> Outcome:
     """Run the calls and store what came of them, also where one fails or the run is stopped."""
+    if options.recording is not None and may_withhold(state, options, toolbox):
+        options.recording.hold(state)
     try:
         outcome = await act(state, options, toolbox, step.calls)
     except BaseException:
@@ -152,6 +155,8 @@ async def _toolbox(state: RunState[Any], options: RunOptions) -> Toolbox:
 
 async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGuards) -> Toolbox:
     """Admit input that waits, check the run's input, tell the agent's start; the turn's tools."""
+    if options.recording is not None:
+        options.recording.release(state)
     state.interruptions = []
     state.admit_pending_input()
     await guards.before()
@@ -218,6 +223,8 @@ async def drive(
         raise
     finally:
         state.running, state.failure = False, None
+        if options.recording is not None:
+            options.recording.release(state)
         await dispose_resolved_computers(run_context=state.context)
 
 

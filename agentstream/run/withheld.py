@@ -9,9 +9,11 @@ from typing import Any, Final
 from ..errors import OutputGuardrailTripwireTriggered
 from ..guardrails import GuardrailFunctionOutput, OutputGuardrailResult
 from ..items import MessageOutputItem, ToolCallItem, ToolCallOutputItem, raw_field
+from ..trace.marks import OutputWithheld
 from .config import OutputGuardrailBlockedMessageArgs
 from .options import RunOptions
 from .state import RunState
+from .toolbox import Toolbox
 
 logger = logging.getLogger("agentstream")
 
@@ -28,17 +30,17 @@ def withhold(
 ) -> None:
     """Replace the outputs of the last step's tools, and what the guardrails kept of them.
 
-    The calls stay: the next run has to see that the tools ran. Session, items, trace and the error
-    have the message instead of the outputs.
+    The calls stay: the next run has to see that the tools ran. Session, items, trace, recording and
+    the error have the message instead of the outputs.
     """
     message = _message(state, options, error)
-    call_ids = set()
+    call_ids: set[str] = set()
     for at in range(len(state.new_items) - 1, -1, -1):
         item = state.new_items[at]
         if isinstance(item, (ToolCallItem, MessageOutputItem)):
             break
         if isinstance(item, ToolCallOutputItem) and raw_field(item.raw_item, "type") in _OUTPUTS:
-            call_ids.add(item.call_id)
+            call_ids.add(str(item.call_id))
             raw = {**item.raw_item, "output": message}
             withheld = replace(item, raw_item=raw, output=message, custom_data=None)
             state.new_items[at] = withheld
@@ -46,13 +48,19 @@ def withhold(
     for inputs in (state.history, state.unsent):
         inputs[:] = [_plain(one, call_ids, message) for one in inputs]
     for call_id in call_ids:
-        part = state.trace.index.last_call(call_id)
-        if part is not None:
-            part.output = message
-            state.trace.touch(part)
+        options.mark(OutputWithheld(call_id, message))
     checked = state.output_guardrail_results
     checked[results_before:] = [_result(one, message) for one in checked[results_before:]]
     error.guardrail_result = _result(error.guardrail_result, message)
+
+
+def may_withhold(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -> bool:
+    """Whether a guardrail may refuse what the tools that are about to run return."""
+    agent = state.agent
+    ends = agent.tool_use_behavior != "run_llm_again"
+    if ends and (agent.output_guardrails or options.config.output_guardrails):
+        return True
+    return any(tool.tool_output_guardrails for tool in toolbox.functions.values())
 
 
 def _plain(one: Any, call_ids: set[Any], message: str) -> Any:

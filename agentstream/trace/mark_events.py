@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .parts import Guardrail, Part, Retry, Silence, get
 from .raw_events import usage_of
 from .run_items import request_approval, waiting_call
+from .withheld import withhold_output
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -207,6 +208,7 @@ MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
     "mark.tool_warned": _tool_warned,
     "mark.tool_displayed": _tool_displayed,
     "mark.tool_finished": _tool_finished,
+    "mark.output_withheld": withhold_output,
     "mark.guardrail_started": _guardrail_started,
     "mark.guardrail_finished": _guardrail_finished,
     "mark.approval_requested": _approval_requested,

@@ -130,6 +130,18 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputWithheld:
+    """A guardrail refuses a tool's output: ``message`` stands in its place from now on.
+
+    What an agent said that ran as the tool is withheld with it.
+    """
+
+    call_id: str
+    message: str
+    type: Literal["mark.output_withheld"] = "mark.output_withheld"
+
+
+@dataclass(frozen=True, slots=True)
 class GuardrailStarted:
     """A guardrail begins to check."""
 

@@ -24,6 +24,14 @@ class ActiveRecording(Protocol):
         """Record what the run of `state` tells beside its model calls."""
         ...
 
+    def hold(self, state: Any) -> None:
+        """Write nothing more of the run: outputs of its tools may be withheld."""
+        ...
+
+    def release(self, state: Any) -> None:
+        """Write what was held of the run."""
+        ...
+
 
 _HERE: ContextVar[ActiveRecording | None] = ContextVar("agentstream_recording", default=None)
 _everywhere: ActiveRecording | None = None

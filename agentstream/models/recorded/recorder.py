@@ -19,6 +19,7 @@ from ...items import ModelResponse
 from .asked import Asked, difference, digest, likeness
 from .events import ENDS, Joiner, answer_to_plain, event_to_plain, told_again
 from .failures import failure_from_plain, failure_to_plain, says_nothing_of_the_request
+from .held import HeldLines, Hold
 from .masking import Masker, secrets_now
 from .pace import Pace, Speed
 from .pictures import likeness_of, without_embedded
@@ -100,6 +101,7 @@ class Recorder:
         self._replaces = anew and there
         self._waiting: list[dict[str, Any]] | None = []
         """Lines of calls that failed before anything was recorded; None from then on."""
+        self._held = HeldLines()
         self._takes: dict[str, list[RecordedCall]] = defaultdict(list)
         self._usable: dict[str, list[RecordedCall]] = {}
         """Of those, by digest, what is played."""
@@ -254,10 +256,32 @@ class Recorder:
             If the file cannot be begun.
         """
         with self._lock:
-            if self._waiting is not None:
-                self._waiting.append(line)
+            if self._held:
+                self._held.add(line)
             else:
-                self._append(line)
+                self._pass(line)
+
+    def _pass(self, line: dict[str, Any]) -> None:
+        if self._waiting is not None:
+            self._waiting.append(line)
+        else:
+            self._append(line)
+
+    def hold(self) -> Hold:
+        """Let all lines that come from now on wait, until `release`."""
+        with self._lock:
+            return self._held.hold()
+
+    def release(self, hold: Hold) -> None:
+        """Write the lines that waited for nothing else."""
+        with self._lock:
+            for line in self._held.release(hold):
+                self._pass(line)
+
+    def withhold(self, run: int | None, path: tuple[str, ...], message: str) -> None:
+        """Take the output of a call out of the lines that are held."""
+        with self._lock:
+            self._held.withhold(run, path, message)
 
     def keep(self, failure: Exception | None = None) -> None:
         """Write from now on what is recorded: an answer has come, or an error that is one.

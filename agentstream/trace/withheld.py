@@ -1,0 +1,51 @@
+"""How a `Trace` forgets what a guardrail has withheld: a tool's output, and what led to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .parts import Part
+    from .trace import Trace
+
+
+def withhold_output(trace: Trace, mark: Any, _t: float) -> Part | None:
+    """Fold the mark of an output that is withheld: of the last call with its id."""
+    part = trace.index.last_call(mark.call_id)
+    if part is not None:
+        _withhold(part, mark.message)
+        trace.touch(part)
+    return part
+
+
+def _withhold(part: Part, message: str) -> None:
+    """Put `message` in the place of what a tool gave; what it was asked stays."""
+    part.output = part.told = message
+    part.has_output = True
+    part.display, part.printed, part.progress, part.image = [], [], None, None
+    part.error = message if part.error else part.error
+    part.traceback = None
+    if part.nested is not None:
+        _withhold_run(part.nested, message)
+
+
+def _withhold_run(trace: Trace, message: str) -> None:
+    """Forget what the agent said that ran as the tool, what it asked of tools, and their outputs.
+
+    What took how long, and how many tokens it cost, stays.
+    """
+    for part in trace.parts:
+        for text, instead in ((part.body, message), (part.input, "")):
+            if text:
+                text.replace(instead)
+                part.rewrites += 1
+        part.item, part.annotations = None, []
+        given = part.has_output
+        _withhold(part, message)
+        if not given:
+            part.output, part.told, part.has_output = None, None, False
+        trace.touch(part)
+    trace.error = message if trace.error else trace.error
+    for turn in trace.turns:
+        turn.error = message if turn.error else turn.error
+    trace.touch()
