@@ -14,7 +14,6 @@ from openai.types.responses import Response
 
 from ..errors import ModelBehaviorError, ModelStreamError
 from ..items import ModelResponse
-from ..redaction import redact
 from ..usage import usage_of
 from .base import Model, ModelTracing
 from .batches import InBatches, gathered
@@ -28,7 +27,7 @@ from .responses_stream import NOT_JSON, damaged, response_failure
 from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from .retry_client import ClientRetries
 from .retry_watch import connection_error
-from .server_error import error_in, no_stream
+from .server_error import no_answer, no_stream
 from .transport import StreamedBody, open_stream
 from .unsent_settings import unsent_in_chat
 from .wire import SSESplitter, parse_json
@@ -427,9 +426,8 @@ def _completion(completion: Any) -> dict[str, Any]:
         else None
     )
     if data is None or not data.get("choices"):
-        error = error_in(data) if data else redact(repr(completion))[:300]
         raise ModelBehaviorError(
-            "ChatCompletion response has no choices (possible provider error payload)"
-            + (f": {error}" if error else "")
+            "ChatCompletion response has no choices (possible provider error payload): "
+            f"{no_answer(completion)}"
         )
     return data

@@ -32,7 +32,7 @@ __all__ = ["CallBook", "OpenCall", "call_entries", "thought_signature"]
 _MARKS: Final = re.compile(r'\\(?:.|$)|["{}\[\]]', re.DOTALL)
 # No tool has such a name; joining it piece by piece takes time that grows with its square.
 _LONGEST_NAME: Final = 1_000
-_ADJOINING: Final = re.compile(r"[}\]]\s*[{\[]")
+_ADJOINING: Final = re.compile(r'[}\]]\s*[{\["]')
 
 
 class OpenCall:
@@ -275,12 +275,14 @@ def _merged_name(old: str, new: str, known: frozenset[str]) -> str:
 
 
 def _settled(arguments: str) -> str:
-    """Undo what some servers do to arguments: send them twice, or after an empty object.
+    r"""Undo what some servers do to arguments: send them twice, or after an empty object.
 
     Examples
     --------
     >>> _settled('{"a":1}{"a":1}'), _settled('{}{"a":1}'), _settled('{"a":1}{"b":2}')
     ('{"a":1}', '{"a":1}', '{"a":1}{"b":2}')
+    >>> _settled(r'{"a":1}"{\"a\": 1}"')  # LiteLLM's last chunk, which is JSON in JSON
+    '{"a":1}'
     """
     if not _ADJOINING.search(arguments) or _json_value(arguments) is not None:
         return arguments
@@ -294,19 +296,29 @@ def _settled(arguments: str) -> str:
         except (ValueError, RecursionError):
             return arguments  # not ours to repair: the tool's error tells the model
         spans.append(arguments[position:end])
-        values.append(value)
+        values.append(_unwrapped(value))
         position = end
     if all(value == values[-1] or value == {} for value in values):
-        return spans[-1]
+        return next(span for span, value in zip(spans, values, strict=True) if value == values[-1])
     return arguments
 
 
 def _json_value(text: str) -> Any:
     """The value, None where there is none: no call's arguments are null."""
     try:
-        return read_json(text)
+        return _unwrapped(read_json(text))
     except ValueError:
         return None
+
+
+def _unwrapped(value: Any) -> Any:
+    """The object in a text that is JSON itself: some servers encode arguments twice."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return read_json(value)
+    except ValueError:
+        return value
 
 
 def _canonical(arguments: str) -> str:

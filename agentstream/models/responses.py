@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from openai.types.responses import Response
-from pydantic import BaseModel
 
 from ..errors import ModelBehaviorError, UserError
 from ..items import ModelResponse
@@ -19,7 +18,7 @@ from .request import ModelRequest, responses_arguments
 from .responses_stream import AnswerStream, response_failure, when_made
 from .retry import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from .retry_client import ClientRetries
-from .server_error import error_in
+from .server_error import no_answer
 from .unsent_settings import unsent_in_responses
 
 if TYPE_CHECKING:
@@ -185,22 +184,12 @@ class OpenAIResponsesModel(Model):
         return arguments
 
 
-_TELLING: Final = ("error", "detail", "message", "object")
-
-
 def _check_response(response: Any) -> None:
     if not isinstance(response, Response) or not isinstance(response.output, list):
-        told = (
-            response.model_dump(exclude_none=True, warnings=False)
-            if isinstance(response, BaseModel)
-            else {}
-        )
-        if error := error_in({name: told[name] for name in _TELLING if told.get(name)}):
-            raise ModelBehaviorError(f"The server answered with an error: {error}")
         raise ModelBehaviorError(
-            f"The server answered with {type(response).__name__} that is no response of the "
-            "Responses API. Check the base URL; for a server that has Chat Completions only, call "
-            "set_default_openai_api('chat_completions')."
+            "The server answered with what is no response of the Responses API: "
+            f"{no_answer(response)}. Check the base URL; for a server that has Chat Completions "
+            "only, call set_default_openai_api('chat_completions')."
         )
     if response.status in ("failed", "incomplete"):
         raise response_failure(f"response.{response.status}", response)

@@ -13,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel
+
+from ..printable import printable
 from ..redaction import redact, redact_data
 
-__all__ = ["error_in", "no_stream"]
+__all__ = ["error_in", "no_answer", "no_stream"]
 
 _ANSWERS: Final = ("choices", "type", "output")
 _SHOWN: Final = 300  # characters of a body
@@ -51,6 +54,30 @@ def error_in(payload: Mapping[str, Any], name: str | None = None) -> Any:
         detail = payload["detail"]
         return {"message": redact(detail if isinstance(detail, str) else repr(detail))}
     return redact_data(payload) if name == "error" else None
+
+
+def no_answer(given: Any) -> str:
+    """What a server gave in the place of an answer in one piece, in its own words.
+
+    Parameters
+    ----------
+    given
+        What the client made of it: an object, parsed JSON or a text.
+
+    Examples
+    --------
+    >>> no_answer({"code": 1302, "msg": "Too many requests", "data": None})
+    "{'code': 1302, 'msg': 'Too many requests'}"
+    >>> no_answer("")
+    'nothing'
+    """
+    if isinstance(given, BaseModel):
+        given = given.model_dump(exclude_unset=True, warnings=False)
+    if isinstance(given, Mapping):
+        given = {name: value for name, value in given.items() if value is not None}
+        given = error_in(given) or redact_data(given)
+    text = redact(given if isinstance(given, str) else repr(given)).strip() if given else ""
+    return printable(text[:_SHOWN] + ("..." if len(text) > _SHOWN else "")) or "nothing"
 
 
 def no_stream(body: bytes) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -227,8 +228,10 @@ class FunctionCall:
         keep(self.output(WITHHELD))  # until its guardrails have seen it
         failed = value.why if isinstance(value, (ToolFailure, FailedContent)) else None
         frames = value.traceback if isinstance(value, ToolFailure) else None
-        shown = (None, None) if self.tool.tool_output_guardrails else (value, item.display)
-        self.options.mark(ToolFinished(self.raw.call_id, failed, *shown, frames))
+        finished = ToolFinished(self.raw.call_id, failed, value, item.display, frames)
+        if self.tool.tool_output_guardrails:  # What they let pass comes with the item.
+            finished = replace(finished, output=None, display=None)
+        self.options.mark(finished)
         item = await self.answer(value, item)
         keep(item)
         await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)

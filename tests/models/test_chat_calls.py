@@ -142,6 +142,22 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
         [entry(0, "a", "f", '{"x":1}'), entry(1, "a", "f", "[]"), entry(2, "a", "f", '{"x":1}')],
         [("a", "f", '{"x":1}'), ("new_1", "f", "[]")],
     ),
+    "the arguments told again as JSON in JSON": (
+        [
+            entry(0, "a", "f", '{"x"'),
+            entry(0, "a", None, ':"y"}'),
+            entry(0, "a", "f", json.dumps('{"x": "y"}')),
+        ],
+        [("a", "f", '{"x":"y"}')],
+    ),
+    "the arguments told again as JSON in JSON, without a name": (
+        [entry(0, "a", "f", '{"x":"y"}'), entry(0, None, None, json.dumps('{"x": "y"}'))],
+        [("a", "f", '{"x":"y"}')],
+    ),
+    "arguments that hold a bracket and a quotation mark": (
+        [entry(0, "a", "f", '{"x": "}'), entry(0, None, None, r'\"y"}')],
+        [("a", "f", '{"x": "}\\"y"}')],
+    ),
     "id and name once more behind the arguments": (
         [entry(0, "a", "f", '{"x":1}'), entry(0, "a", "f", "")],
         [("a", "f", '{"x":1}')],

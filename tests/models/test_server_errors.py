@@ -144,3 +144,25 @@ async def test_a_message_whose_content_is_no_list_is_read(
     assert agentstream.ItemHelpers.extract_last_content(result.raw_responses[0].output[0]) == text
     assert result.to_frame() is not None
     assert result.to_input_list()[1]["content"] == content
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        *((body, "application/json") for body in BODIES[:3]),
+        (BODIES[3], "text/html"),
+        *((body, "text/event-stream") for body in SHAPES),
+        ('{"success": false, "message": "engine died"}', "application/json"),
+        ('{"errors": [{"message": "engine died"}]}', "application/json"),
+        ('{"code": 1302, "msg": "engine died"}', "application/json"),
+        ('[{"error": {"message": "engine died"}}]', "application/json"),
+        ('{"choices": null, "base_resp": {"status_msg": "engine died"}}', "application/json"),
+    ],
+)
+async def test_what_is_no_answer_in_one_piece_is_an_error_with_the_servers_words(
+    api: str, body: str, kind: str
+) -> None:
+    agent = agentstream.Agent(name="a", model=model(api, body, kind))
+    with pytest.raises((openai.APIError, ModelBehaviorError), match="engine died"):
+        await agentstream.Runner.run(agent, "x")
