@@ -185,12 +185,24 @@ class recording:
         _RUN.set(follower)
 
     def hold(self, state: RunState[Any]) -> None:
-        """Write nothing more: a guardrail may withhold what tools of the run return."""
+        """Write nothing more: a guardrail may withhold what tools of the run return.
+
+        Parameters
+        ----------
+        state : RunState
+            The run.
+        """
         if state.trace in self._runs and state.trace not in self._holds:
             self._holds[state.trace] = self._recorder.hold()
 
     def release(self, state: RunState[Any]) -> None:
-        """Write what was held for the run."""
+        """Write what was held for the run.
+
+        Parameters
+        ----------
+        state : RunState
+            The run.
+        """
         hold = self._holds.pop(state.trace, None)
         if hold is not None:
             self._recorder.release(hold)
