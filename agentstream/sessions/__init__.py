@@ -6,6 +6,8 @@ sqlite.py               `SQLiteSession`: in memory, or a file several kernels sh
 database.py             its file, connection and thread; its errors
 conversations.py        `OpenAIConversationsSession`: kept by OpenAI's Conversations API
 compaction.py           `OpenAIResponsesCompactionSession`: any of these, shortened by OpenAI
+encrypted.py            `EncryptedSession`: any of these, encrypted; needs cryptography
+sql.py                  `SQLAlchemySession`: in any database; needs sqlalchemy
 loop_lock.py            one call at a time, in whichever event loop
 ======================  ==========================================================
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from pydantic.dataclasses import dataclass
 
@@ -57,6 +57,21 @@ class SessionSettings:
     def to_dict(self) -> dict[str, Any]:
         """Give these settings as a plain dict."""
         return dataclasses.asdict(self)
+
+
+# Larger than any history; some stores take 32 bits.
+_ALL: Final = 2**31 - 1
+
+
+def read_limit(session: Session) -> int | None:
+    """How many items a run reads of a session; None for all of them."""
+    limit = getattr(getattr(session, "session_settings", None), "limit", None)
+    return limit if isinstance(limit, int) else None
+
+
+async def everything_in(session: Session) -> list[Any]:
+    """The items of a session, also beyond the limit that a run reads."""
+    return list(await session.get_items(limit=None if read_limit(session) is None else _ALL))
 
 
 def settings_from(settings: SessionSettings | Mapping[str, Any] | None) -> SessionSettings:

@@ -21,7 +21,7 @@ from typing import (
 from typing_extensions import TypedDict
 
 from ..limits import TimeLimits
-from .base import Session, SessionABC, SessionSettings
+from .base import Session, SessionABC, SessionSettings, everything_in, read_limit
 from .conversations import OpenAIConversationsSession
 from .loop_lock import LoopLock
 
@@ -39,8 +39,6 @@ DEFAULT_COMPACTION_THRESHOLD: Final = 10
 # An answer holds what is left of the conversation, pictures and files included.
 _LIMITS: Final = TimeLimits(event_bytes=TimeLimits.answer_bytes)
 _OPENAI_MODEL: Final = re.compile(r"(openai/)*(ft:)?(gpt-|o\d)")
-# Larger than any history; some stores take 32 bits.
-_ALL: Final = 2**31 - 1
 
 _HOLDERS: Final[dict[Any, tuple[str, ...]]] = {
     "input_image": ("image_url", "file_id"),
@@ -334,8 +332,7 @@ class OpenAIResponsesCompactionSession(SessionABC):
         """
         most = self.max_rollback_items
         if most is None:
-            everything = None if self._read_limit() is None else _ALL
-            return list(await self.underlying_session.get_items(limit=everything))
+            return await everything_in(self.underlying_session)
         items = list(await self.underlying_session.get_items(limit=most + 1))
         if len(items) > most:
             raise ValueError(
@@ -346,13 +343,9 @@ class OpenAIResponsesCompactionSession(SessionABC):
 
     def _split(self, history: list[Any]) -> tuple[list[Any], list[Any]]:
         """What stays as it is, and what is compacted: the items that a run reads."""
-        limit = self._read_limit()
+        limit = read_limit(self.underlying_session)
         at = 0 if limit is None else max(len(history) - limit, 0)
         return history[:at], history[at:]
-
-    def _read_limit(self) -> int | None:
-        limit = getattr(self.session_settings, "limit", None)
-        return limit if isinstance(limit, int) else None
 
     async def _replace(self, before: list[Any], after: list[Any]) -> None:
         if _replaces_at_once(self.underlying_session):

@@ -189,14 +189,9 @@ INTERNAL = {
 """Modules without an underscore whose names are in none of the SDK's documents."""
 
 NOT_YET = {
-    "extensions.memory",
     "extensions.memory.advanced_sqlite_session",
     "extensions.memory.async_sqlite_session",
-    "extensions.memory.dapr_session",
-    "extensions.memory.encrypt_session",
-    "extensions.memory.mongodb_session",
     "extensions.memory.redis_session",
-    "extensions.memory.sqlalchemy_session",
     "extensions.models",
     "extensions.models.any_llm_model",
     "extensions.models.any_llm_provider",

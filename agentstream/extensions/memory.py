@@ -1,0 +1,35 @@
+"""The SDK's names for sessions that need a package of their own."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+_HOMES: Final = {"EncryptedSession": "encrypted", "SQLAlchemySession": "sql"}
+_LEFT_OUT: Final = frozenset(
+    "AdvancedSQLiteSession AsyncSQLiteSession DAPR_CONSISTENCY_EVENTUAL DAPR_CONSISTENCY_STRONG "
+    "DaprSession MongoDBSession RedisSession".split()
+)
+
+__all__ = ["EncryptedSession", "SQLAlchemySession"]  # noqa: F822 - imported at first use
+
+
+def __getattr__(name: str) -> Any:
+    """A session, imported now.
+
+    Raises
+    ------
+    AttributeError
+        There is no such name.
+    ImportError
+        The session is left to the SDK.
+    """
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"..sessions.{_HOMES[name]}", __package__), name)
+    if name in _LEFT_OUT:
+        raise ImportError(
+            f"agentstream has no {name!r}: it is left to the OpenAI Agents SDK. Any object with "
+            "the four methods of `agentstream.Session` can keep a run's items; SQLiteSession and "
+            "SQLAlchemySession are here."
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

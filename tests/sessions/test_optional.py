@@ -1,0 +1,175 @@
+"""Sessions that need a package of their own: encrypted, and in any database."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentstream import (
+    Agent,
+    OpenAIResponsesCompactionSession,
+    Runner,
+    SessionSettings,
+    SQLiteSession,
+    UserError,
+)
+from agentstream.extensions import memory
+from agentstream.testing import ScriptedModel
+
+KEY = "x" * 44
+
+
+def user(text: str) -> Any:
+    return {"role": "user", "content": text}
+
+
+@pytest.fixture
+def encrypted() -> Any:
+    pytest.importorskip("cryptography")
+    return memory.EncryptedSession
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("aiosqlite")
+    return f"sqlite+aiosqlite:///{tmp_path / 'x.db'}"
+
+
+async def test_a_run_on_an_encrypted_session_remembers_and_stores_no_text(encrypted: Any) -> None:
+    kept = SQLiteSession("ada")
+    session = encrypted("ada", kept, KEY)
+    model = ScriptedModel(["Secret answer.", "Yes."])
+    for text in ("Secret question", "And?"):
+        await Runner.run(Agent(name="A", model=model), text, session=session)
+    assert "Secret question" in str(model.requests[1].input)
+    assert "Secret" not in str(await kept.get_items())
+    assert await encrypted("ada", kept, "another").get_items() == []
+
+
+async def test_the_limit_counts_items_that_can_be_read(
+    encrypted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = SQLiteSession("ada", session_settings=SessionSettings(limit=2))
+    session = encrypted("ada", kept, KEY)
+    await session.add_items([user("a"), user("b"), user("c")])
+    await kept.add_items([user("plain")])
+    assert await session.get_items() == [user("b"), user("c")]
+    assert await session.get_items(limit=1) == [user("c")]
+    assert "1 items of session 'ada' cannot be decrypted" in caplog.text
+    assert await encrypted("ada", kept, KEY, max_scan_items=2).get_items() == [user("c")]
+
+
+async def test_expired_items_are_left_out_and_popped_on_the_way(
+    encrypted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000]
+    monkeypatch.setattr("cryptography.fernet.time.time", lambda: clock[0])
+    kept = SQLiteSession("ada")
+    await encrypted("ada", kept, KEY).add_items([user("long")])
+    await encrypted("ada", kept, KEY).add_items([user("short")])
+    clock[0] += 100
+    assert await encrypted("ada", kept, KEY, ttl=50).get_items() == []
+    assert await encrypted("ada", kept, KEY, ttl=500).get_items() == [user("long"), user("short")]
+    assert await encrypted("ada", kept, KEY, ttl=50).pop_item() is None
+    assert await kept.get_items() == []
+
+
+async def test_a_wrong_key_pops_nothing(encrypted: Any) -> None:
+    kept = SQLiteSession("ada")
+    session = encrypted("ada", kept, KEY)
+    await session.add_items([user("a"), user("b")])
+    with pytest.raises(UserError, match="left as it is"):
+        await encrypted("ada", kept, "another").pop_item()
+    assert await session.pop_item() == user("b")
+    assert await session.get_items() == [user("a")]
+
+
+def test_an_encrypted_session_around_a_compacting_one_is_refused(encrypted: Any) -> None:
+    inner = OpenAIResponsesCompactionSession("ada", SQLiteSession("ada"))
+    with pytest.raises(ValueError, match="send encrypted items"):
+        encrypted("ada", inner, KEY)
+    with pytest.raises(ValueError, match="empty"):
+        encrypted("ada", SQLiteSession("ada"), "")
+
+
+async def test_the_sdk_reads_what_is_encrypted_here_and_the_other_way_round(
+    encrypted: Any, tmp_path: Path
+) -> None:
+    agents = pytest.importorskip("agents")
+    from agents.extensions.memory import EncryptedSession as Theirs
+    from cryptography.fernet import Fernet
+
+    for number, key in enumerate((KEY, Fernet.generate_key().decode())):
+        file = tmp_path / f"{number}.db"
+        ours = encrypted("ada", SQLiteSession("ada", file), key)
+        theirs = Theirs("ada", agents.SQLiteSession("ada", file), key)
+        await ours.add_items([user("a")])
+        await theirs.add_items([user("b")])
+        assert await ours.get_items() == await theirs.get_items() == [user("a"), user("b")]
+
+
+async def test_a_database_keeps_sessions_apart_and_in_order(database: str) -> None:
+    session = memory.SQLAlchemySession.from_url("ada", url=database, create_tables=True)
+    other = memory.SQLAlchemySession("bob", engine=session.engine)
+    try:
+        await asyncio.gather(*[session.add_items([user(f"{n}"), user("-")]) for n in range(5)])
+        await other.add_items([user("bob")])
+        items = await session.get_items()
+        assert [item["content"] for item in items[1::2]] == ["-"] * 5
+        assert await session.get_items(limit=1) == [user("-")]
+        assert await session.pop_item() == user("-")
+        await session.replace_items([user("é")])
+        assert await session.get_items() == [user("é")]
+        await session.clear_session()
+        assert await session.pop_item() is None
+        assert await other.get_items() == [user("bob")]
+    finally:
+        await session.engine.dispose()
+
+
+async def test_sqlite_reads_what_sqlalchemy_has_written(database: str, tmp_path: Path) -> None:
+    session = memory.SQLAlchemySession.from_url("ada", url=database, create_tables=True)
+    await Runner.run(Agent(name="A", model=ScriptedModel(["Hello."])), "Hi", session=session)
+    written = await session.get_items()
+    await session.engine.dispose()
+    kept = SQLiteSession("ada", tmp_path / "x.db")
+    assert await kept.get_items() == written
+    assert len(written) == 2
+    kept.close()
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "extra"),
+    [
+        ("cryptography", "EncryptedSession", "encrypt"),
+        ("sqlalchemy", "SQLAlchemySession", "sqlalchemy"),
+    ],
+)
+def test_without_its_package_a_session_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, package: str, name: str, extra: str
+) -> None:
+    importlib.import_module("agentstream.sessions.encrypted")  # so that both are put back
+    importlib.import_module("agentstream.sessions.sql")
+    for module in list(sys.modules):
+        if module.split(".")[0] == package or module in (
+            "agentstream.sessions.encrypted",
+            "agentstream.sessions.sql",
+        ):
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    others: list[Any] = [SQLiteSession("ada"), KEY] if name == "EncryptedSession" else []
+    named: dict[str, Any] = {} if others else {"engine": None}
+    with pytest.raises(ImportError, match=rf"agentstream\[{extra}\]"):
+        getattr(memory, name)("ada", *others, **named)
+
+
+def test_sessions_that_are_left_out_say_so() -> None:
+    for name in ("DaprSession", "MongoDBSession", "RedisSession"):
+        with pytest.raises(ImportError, match="left to the OpenAI Agents SDK"):
+            getattr(memory, name)
