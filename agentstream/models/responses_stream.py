@@ -304,7 +304,7 @@ def response_failure(
     details = "; ".join(f"{name}={_plain(value)}" for name, value in facts if value is not None)
     error = error_type(
         f"Responses stream ended with terminal event `{kind}`."
-        + (f" {redact(details)}." if details else "")
+        + (f" {redact(details).removesuffix('.')}." if details else "")
     )
     known = None if error_type is ModelStreamError else _HINTS.get(kind)
     error.add_note(known or "Try again, or set ModelSettings.retry.")

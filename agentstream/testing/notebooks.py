@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -212,10 +213,26 @@ def _kept(saved: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
     for (old, new), (was, now) in zip(pairs, same, strict=True):
         new["metadata"].pop("execution", None)
         if "outputs" in new:
-            outputs = old["outputs"] if was == now and was["outputs"] else new["outputs"]
+            says_the_same = was == now and was["outputs"] and _frame(old) == _frame(new)
+            outputs = old["outputs"] if says_the_same else new["outputs"]
             new["outputs"] = [output for output in outputs if not _is_widget(output)]
             new["source"] = old["source"]
     return kept
+
+
+def _frame(cell: dict[str, Any]) -> list[str]:
+    """Style sheets and the opening tags of pictures, without numbers: how a cell's outputs look.
+
+    Words may be the same while these were improved; then the new outputs are kept.
+    """
+    html = [
+        text if isinstance(text, str) else "".join(text)
+        for output in cell.get("outputs", ())
+        for kind, text in output.get("data", {}).items()
+        if kind in ("text/html", "image/svg+xml")
+    ]
+    found = re.findall(r"<style.*?</style>|<svg[^>]*>", "".join(html), re.DOTALL)
+    return [re.sub(r"[\d.]+", "", one) for one in found]
 
 
 def _is_widget(output: dict[str, Any]) -> bool:
