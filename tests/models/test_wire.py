@@ -26,6 +26,7 @@ from openai.types.responses import (
 )
 
 from agentstream.models import wire
+from agentstream.models.output_items import read_calls
 from agentstream.models.wire import (
     SSESplitter,
     json_events,
@@ -295,6 +296,9 @@ def named(body: bytes) -> bytes:
 
 async def assert_decoded_as_officially(body: bytes) -> None:
     theirs = await decode_officially(body)
+    for event in theirs:
+        if isinstance(event, BaseModel):
+            read_calls(event)  # the one difference: arguments that are no text become text
     # Deltas with a name take a path of their own.
     for sent in (body, body if b"event:" in body else named(body)):
         ours = await decode(sent)
