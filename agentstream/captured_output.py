@@ -224,7 +224,12 @@ class _Stream:
         return getattr(self._stream, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._stream, name, value)
+        if name == "write":
+            # IPython puts a `write` here for the time of a cell, which calls the one that it found:
+            # ours. Handed on to the stream beneath, the two would call each other without end.
+            self.__dict__["write"] = value
+        else:
+            setattr(self._stream, name, value)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stream)

@@ -16,8 +16,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-EXTRA_OF = {"mcp": "mcp", "trace": "trace", "testing": "lab"}
-"""The extra that a room's own imports may come from."""
+EXTRAS_OF = {
+    "mcp": ("mcp",),
+    "rows": ("rows", "lab"),
+    "sessions": ("encrypt", "sqlalchemy"),
+    "testing": ("lab",),
+    "trace": ("trace",),
+}
+"""The extras that a room's own imports may come from."""
+
+LOADED_BY_NEED = {"mcp", "sessions/encrypted.py", "sessions/sql.py", "rows/frames.py"}
+"""Modules that are imported where their extra is needed: their imports may stand at the top."""
 
 NOT_IMPORTED = {
     "genai-prices": "lab repeats the trace extra's: notebook 07 works out costs",
@@ -93,9 +102,10 @@ def test_what_the_package_imports_is_declared_for_it() -> None:
     missing = []
     for name, path, at_once in imports(ROOT / "agentstream"):
         known = set(declared())
-        extra = EXTRA_OF.get(path.parts[1])
-        if extra is not None and (extra == "mcp" or not at_once):
-            known |= declared(extra)
+        inner = path.relative_to("agentstream").as_posix()
+        if not at_once or inner in LOADED_BY_NEED or path.parts[1] in LOADED_BY_NEED:
+            for extra in EXTRAS_OF.get(path.parts[1], ()):
+                known |= declared(extra)
         is_there = (path.as_posix(), name) in WHERE_LOADED
         if not is_there and not distributions().get(name, {normal(name)}) & known:
             missing.append(f"{path} imports {name}")
@@ -119,12 +129,14 @@ def test_what_is_declared_for_the_package_is_imported() -> None:
         for name, _, _ in imports(ROOT / "agentstream")
         for one in distributions().get(name, {normal(name)})
     }
-    extras = declared("mcp") | declared("trace") | declared("lab")
+    extras = {one for names in EXTRAS_OF.values() for name in names for one in declared(name)}
     assert (declared() | extras) - imported == set(NOT_IMPORTED) - imported
     assert set(NOT_IMPORTED) <= declared() | extras
 
 
-@pytest.mark.parametrize("extra", [None, "mcp", "trace", "lab", "dev"])
+@pytest.mark.parametrize(
+    "extra", [None, "dev", "encrypt", "lab", "mcp", "rows", "sqlalchemy", "trace"]
+)
 def test_every_dependency_has_a_lower_bound(extra: str | None) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"] if extra is None else list(optional(project, extra))

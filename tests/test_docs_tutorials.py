@@ -41,7 +41,7 @@ def test_python_that_is_shown_is_python_and_its_names_are_public() -> None:
 
 def test_commands_and_limits_are_those_of_the_code(tmp_path: Path) -> None:
     commands = set(re.findall(r"python -m agentstream ([\w-]+)", DOC))
-    assert commands == {"new-tutorial", "save-tutorial", "check-tutorial"}
+    assert commands == {"new-tutorial", "save-tutorial", "check-tutorial", "record-tutorial"}
     for command in commands - {"new-tutorial"}:
         assert main([command, str(tmp_path / "none.ipynb")]) == 1
     limits = inspect.signature(testing.check_notebook).parameters

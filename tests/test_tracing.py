@@ -45,6 +45,7 @@ class Heard(TracingProcessor):
 
 @pytest.fixture
 def heard() -> Iterator[Heard]:
+    set_tracing_disabled(False)  # whatever other tests have left
     processor = Heard()
     with pytest.warns(UserWarning, match="opens itself"):
         add_trace_processor(processor)

@@ -21,7 +21,6 @@ from .chat_terminal import ChatTerminal
 from .chat_turn import ChatTurn, PastTurn
 from .show import check_options, in_a_notebook
 from .source import Bell, Source
-from .still import question_lines
 
 if TYPE_CHECKING:
     from ..run.result import RunResultStreaming
@@ -286,6 +285,8 @@ class Chat:
 
         result = Runner.run_streamed(self.agent, text, session=self.session, **self._options)
         question = result.trace.question
+        from .still import question_lines  # Markdown's parser, only where a turn is written
+
         asked = text if isinstance(text, str) else "\n".join(question_lines(question))
         turn = ChatTurn(asked, Source(result), question=question)
         self.turns.append(turn)

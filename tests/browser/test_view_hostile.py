@@ -223,6 +223,8 @@ def test_hostile_text_stays_text_live_and_kept(notebook: Notebook, hostile: list
     notebook.run(0)
     for cell in shown:
         notebook.start(cell)
+        # A view out of sight is sent nothing.
+        notebook.area(cell).scroll_into_view_if_needed()
         notebook.wait_for_text(cell, "allsaid")
     assert look(notebook, shown, LIVE) == {}
     notebook.run(len(SURFACES) + 1, len(SURFACES) + 2)

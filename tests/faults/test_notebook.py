@@ -21,7 +21,10 @@ from agentstream.notebook import widget_show
 from agentstream.testing import ScriptedModel, call, say, stall, turn
 
 def now():
-    print("now", flush=True)
+    # In a thread of its own: what a tool itself prints is in its card, not below the cell.
+    thread = threading.Thread(target=print, args=("now",), kwargs={"flush": True})
+    thread.start()
+    thread.join()
 
 def soon():
     asyncio.get_event_loop().call_later(0.3, now)

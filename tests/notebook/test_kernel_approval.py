@@ -35,7 +35,9 @@ cleaner = Agent(
 async def is_there(view):
     waiting.append(view)
     if pressed is not None:
-        press = lambda: view._hear(view, pressed, [])
+        def press():
+            said = {**pressed, "approval_id": next(iter(view.trace.approval_parts))}
+            view._hear(view, said, [])
         asyncio.get_running_loop().call_later(0.1, press)
     return True
 

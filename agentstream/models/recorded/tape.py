@@ -162,10 +162,11 @@ class Tape:
             return
         number = _number(line["call"])
         if "request" in line:
-            told = self._request(line)
-            request = without_embedded(told)
-            # Earlier versions kept images whole.
-            key = str(line["digest"]) if request == told else digest(request)
+            request, key = self._request(line), str(line["digest"])
+            # Earlier versions kept images whole. What a line leaves to those before it has none.
+            if without_embedded(line) != line:
+                request = without_embedded(request)
+                key = digest(request)
             self.add_call(RecordedCall(number, request, key, self.lines))
             return
         self.calls[number].take({k: v for k, v in line.items() if k != "call"})
