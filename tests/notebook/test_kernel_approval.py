@@ -35,9 +35,7 @@ cleaner = Agent(
 async def is_there(view):
     waiting.append(view)
     if pressed is not None:
-        def press():
-            said = {**pressed, "approval_id": next(iter(view.trace.approval_parts))}
-            view._hear(view, said, [])
+        press = lambda: view._hear(view, pressed, [])
         asyncio.get_running_loop().call_later(0.1, press)
     return True
 
@@ -93,7 +91,7 @@ def test_a_cell_that_was_approved_goes_on(kernel: Kernel, code: str) -> None:
         "def hear(self, widget, message, buffers):\n"
         "    part = next(p for t in ([self._scene] if not hasattr(self._scene, '_scene') else "
         "[self._scene._scene]) for p in t.trace.parts if p.status == 'awaiting_approval')\n"
-        "    _hear(self, widget, {**message, 'call_id': part.call_id}, buffers)\n"
+        "    _hear(self, widget, {**message, 'approval_id': part.approval.id}, buffers)\n"
         "AgentView._hear = hear"
     )
     kernel.run(code)
