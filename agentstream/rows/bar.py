@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from ..errors import UserError
-from .bar_text import bar_line
 from .pace import Pace
 
 __all__ = ["attach"]
@@ -46,6 +45,8 @@ def _in_a_terminal(run: Any, *, is_wanted: bool) -> None:
         if is_wanted:
             raise UserError("progress=True needs tqdm: pip install 'agentstream[rows]'") from None
         return
+    from .bar_text import bar_line  # Markdown's parser, only where rows are shown
+
     bar: Any = None
 
     def update() -> None:
