@@ -7,6 +7,7 @@ an answer in one piece, the body of an error, and what either unpacks to.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -100,13 +101,16 @@ async def http_streams(params: dict[str, Any], seen: Seen) -> AsyncIterator[Any]
     _guarded(client, most, seen)
     if params.get("ignore_initialized_notification_failure"):
         client.send = _forgiving(client.send)  # type: ignore[method-assign]
+    # mcp below 2.3 has no limit of its own on an event: the body's is the only one.
+    has_limit = "max_sse_event_size" in inspect.signature(streamable_http_client).parameters
+    of_events: dict[str, Any] = {"max_sse_event_size": most} if has_limit else {}
     async with (
         client,
         streamable_http_client(
             params["url"],
             http_client=client,
             terminate_on_close=params.get("terminate_on_close", True),
-            max_sse_event_size=most,
+            **of_events,
         ) as streams,
     ):
         yield streams
