@@ -310,6 +310,11 @@ def default_model_name() -> str:
     return os.environ.get("OPENAI_DEFAULT_MODEL", _DEFAULT_MODEL).lower()
 
 
+def takes_reasoning_settings(model: str) -> bool:
+    """Whether a model takes the settings of GPT-5: its family without the chat models."""
+    return model.startswith("gpt-5") and "chat-latest" not in model
+
+
 def default_model_settings(model: str | None = None) -> ModelSettings:
     """The settings that suit a model when the program says nothing.
 
@@ -326,7 +331,7 @@ def default_model_settings(model: str | None = None) -> ModelSettings:
     True
     """
     name = default_model_name() if model is None else model
-    if not name.startswith("gpt-5") or "chat-latest" in name:
+    if not takes_reasoning_settings(name):
         return ModelSettings()
     for pattern, effort in _DEFAULT_EFFORT:
         if re.match(pattern, name):

@@ -24,16 +24,9 @@ from agentstream.displays import (
 )
 from agentstream.displays.pictures import LONGEST_SIDE, MOST_BYTES, encode_png
 from agentstream.tool_output import displayed_output
+from tests.plots import plt, without_windows  # noqa: F401 - a fixture for all tests here
 
-plt = pytest.importorskip("matplotlib.pyplot")
 Image = pytest.importorskip("PIL.Image")
-
-
-@pytest.fixture(autouse=True)
-def without_windows() -> Any:
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
 
 
 def plot(**labels: str) -> Any:

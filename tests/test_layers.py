@@ -77,7 +77,6 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("agent", "run.agent_tool"): "Agent.as_tool() is the SDK's name for a run inside a tool call",
     ("agent", "trace.graph"): "Agent.graph() draws what is configured, from above",
     ("agent", "notebook.agent_card"): "an agent that is a cell's last expression shows itself",
-    ("extensions.visualization", "trace.graph"): "draw_graph() is the SDK's name for Agent.graph()",
     ("run.result", "notebook.show"): "a result that is a cell's last expression shows itself",
     ("notebook.show", "__init__"): "show(agent, input) starts a run, by the public name",
     ("testing.notebooks_template", "__init__"): "the template's run is recorded as a reader would",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -47,18 +47,20 @@ class _Twin(ModuleType):
         setattr(self, name, value)
         return value
 
+    def _twins(self) -> Iterator[ModuleType]:
+        for twin in TWINS.get(self.__name__.partition(".")[2], ()):
+            yield importlib.import_module(f"agentstream.{twin}".rstrip("."))
+
     def _of_a_twin(self, name: str) -> Any:
-        inner = self.__name__.partition(".")[2]
         if not name.startswith("_"):
-            for twin in TWINS.get(inner, ()):
-                module = importlib.import_module(f"agentstream.{twin}".rstrip("."))
+            for module in self._twins():
                 if hasattr(module, name):
                     return getattr(module, name)
         if elsewhere.is_left_out(name):
             elsewhere.__getattr__(name)
         raise AttributeError(
-            f"agentstream answers for {self.__name__!r} and has no {name!r}: see the table in "
-            "docs/agents-sdk.md for what is left out."
+            f"agentstream answers for {self.__name__!r} and has no {name!r}: docs/agents-sdk.md "
+            "says what is left out."
         )
 
     def __dir__(self) -> list[str]:
@@ -68,10 +70,8 @@ class _Twin(ModuleType):
     def __all__(self) -> list[str]:
         if self.__name__ == SDK:
             return sorted(homes.HOMES)
-        inner = self.__name__.partition(".")[2]
         found: set[str] = set()
-        for twin in TWINS.get(inner, ()):
-            module = importlib.import_module(f"agentstream.{twin}".rstrip("."))
+        for module in self._twins():
             public = getattr(module, "__all__", None) or vars(module)
             found |= {name for name in public if not name.startswith("_")}
         return sorted(found)

@@ -18,7 +18,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from openai.types.responses import (
     ResponseFunctionToolCall,
@@ -377,19 +377,17 @@ class ScriptedModel(Model):
     ) -> ModelResponse:
         """Answer with the next step; parameters as in `Model.get_response`."""
         call = self._record(
-            ModelCall(
-                system_instructions,
-                input,
-                model_settings,
-                tools,
-                output_schema,
-                handoffs,
-                tracing,
-                previous_response_id,
-                conversation_id,
-                prompt,
-                streamed=False,
-            )
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            tracing,
+            previous_response_id,
+            conversation_id,
+            prompt,
+            False,  # streamed
         )
         step = await self._next(call)
         return ModelResponse(
@@ -416,19 +414,17 @@ class ScriptedModel(Model):
     ) -> AsyncGenerator[TResponseStreamEvent, None]:
         """Stream the next step; parameters as in `Model.get_response`."""
         call = self._record(
-            ModelCall(
-                system_instructions,
-                input,
-                model_settings,
-                tools,
-                output_schema,
-                handoffs,
-                tracing,
-                previous_response_id,
-                conversation_id,
-                prompt,
-                streamed=True,
-            )
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            tracing,
+            previous_response_id,
+            conversation_id,
+            prompt,
+            True,  # streamed
         )
         step = await self._next(call)
         events = step.stream_events
@@ -443,7 +439,9 @@ class ScriptedModel(Model):
             for number, data in enumerate(step_events(step)):
                 yield responses_event({**data, "sequence_number": number})
 
-    def _record(self, call: ModelCall) -> ModelCall:
+    def _record(self, *asked: Any) -> ModelCall:
+        """Keep a call; `asked` are the fields of `ModelCall`, in order."""
+        call = ModelCall(*asked)
         call = replace(
             call,
             input=copy.deepcopy(call.input),
@@ -509,9 +507,8 @@ def _as_step(value: Any, index: int) -> ModelStep:
     output: Any = step.output
     if not isinstance(output, Sequence) or isinstance(output, (str, bytes)):
         raise invalid("must use a sequence for output.")
-    means: list[Literal["error", "responder", "stream_events"]]
-    means = ["error", "responder", "stream_events"]
-    if sum(getattr(step, one) is not None for one in means) > 1:
+    means = (step.error, step.responder, step.stream_events)
+    if sum(one is not None for one in means) > 1:
         raise invalid(
             "must set at most one of error, responder and stream_events.",
             "mutually_exclusive_fields",

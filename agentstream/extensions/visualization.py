@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..agent import Agent
     from ..trace.graph import Graph
 
 
-def draw_graph(agent: Any, filename: str | None = None) -> Graph:
+def draw_graph(agent: Agent[Any], filename: str | None = None) -> Graph:
     """A graph of an agent, its tools and all agents it can hand over to, as `Agent.graph`.
 
     Parameters
@@ -33,9 +34,7 @@ def draw_graph(agent: Any, filename: str | None = None) -> Graph:
       hands over to Writer
     Writer
     """
-    from ..trace.graph import Graph
-
-    graph = Graph(agent)
+    graph: Graph = agent.graph()
     if filename is not None:
         path = Path(filename)
         graph.save(path if path.suffix else path.with_suffix(".png"))

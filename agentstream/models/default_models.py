@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ..model_settings import ModelSettings, default_model_name, default_model_settings
+from ..model_settings import (
+    ModelSettings,
+    default_model_name,
+    default_model_settings,
+    takes_reasoning_settings,
+)
 
 __all__ = [
     "get_default_model",
@@ -38,7 +43,7 @@ def gpt_5_reasoning_settings_required(model_name: str) -> bool:
     >>> gpt_5_reasoning_settings_required("gpt-5-chat-latest")
     False
     """
-    return model_name.startswith("gpt-5") and "chat-latest" not in model_name
+    return takes_reasoning_settings(model_name)
 
 
 def is_gpt_5_default() -> bool:

@@ -28,23 +28,9 @@ from agentstream.notebook.snapshot import snapshot
 from agentstream.run.config import ToolExecutionConfig
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
 from agentstream.trace import Trace
+from tests.plots import plot, plt, without_windows  # noqa: F401 - a fixture for all tests here
 
-plt = pytest.importorskip("matplotlib.pyplot")
 Image = pytest.importorskip("PIL.Image")
-
-
-@pytest.fixture(autouse=True)
-def without_windows() -> Any:
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
-def plot() -> Any:
-    figure, axes = plt.subplots()
-    axes.plot([1, 3, 2])
-    axes.set_title("Sales")
-    return figure
 
 
 @function_tool

@@ -25,22 +25,7 @@ from agentstream.notebook.chat_history import past_turns
 from agentstream.notebook.chat_still import conversation
 from agentstream.notebook.snapshot import snapshot
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
-
-plt = pytest.importorskip("matplotlib.pyplot")
-
-
-@pytest.fixture(autouse=True)
-def without_windows() -> Any:
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
-def plot() -> Any:
-    figure, axes = plt.subplots()
-    axes.plot([1, 3, 2])
-    axes.set_title("Sales")
-    return figure
+from tests.plots import plot, plt, without_windows  # noqa: F401 - a fixture for all tests here
 
 
 def question() -> list[Any]:
