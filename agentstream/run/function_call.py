@@ -405,7 +405,13 @@ class FunctionCall:
         if shown is not None:
             call_id, kind = self.raw.call_id, "function_call_output"
             raw = {"call_id": call_id, "output": shown.parts, "type": kind}
-            return ToolCallOutputItem(self.agent, raw, output=value, display=shown.blocks)
+            return ToolCallOutputItem(
+                self.agent,
+                raw,
+                output=value,
+                display=shown.blocks,
+                tool_origin=origin_of(self.tool),
+            )
         schema, adapter = self.tool.output_json_schema, self.tool._output_type_adapter
         return self.output(value, output_json_schema=schema, output_type_adapter=adapter)
 

@@ -42,7 +42,9 @@ def withhold(
         if isinstance(item, ToolCallOutputItem) and raw_field(item.raw_item, "type") in _OUTPUTS:
             call_ids.add(str(item.call_id))
             raw = {**item.raw_item, "output": message}
-            withheld = replace(item, raw_item=raw, output=message, custom_data=None)
+            withheld = replace(
+                item, raw_item=raw, output=message, custom_data=None, display=None, traceback=None
+            )
             state.new_items[at] = withheld
             state.model_items = [withheld if one is item else one for one in state.model_items]
     for inputs in (state.history, state.unsent):

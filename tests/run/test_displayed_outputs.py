@@ -303,3 +303,13 @@ async def test_a_run_of_the_sdk_shows_its_figures_as_well() -> None:
     item = SimpleNamespace(type="tool_call_output_item", raw_item=raw, output=plot(), agent=None)
     trace.add(SimpleNamespace(type="run_item_stream_event", name="tool_output", item=item), 0.0)
     assert "data:image/png;base64," in cards.run_body(trace)
+
+
+async def test_an_output_that_is_displayed_names_the_origin_of_its_tool_as_any_other_does() -> None:
+    result = await Runner.run(
+        Agent(name="A", model=ScriptedModel([call("draw"), "Done."]), tools=[draw]), "Go"
+    )
+    (output,) = [item for item in result.new_items if item.type == "tool_call_output_item"]
+    assert output.display is not None
+    assert output.tool_origin is not None
+    assert output.tool_origin.type == "function"

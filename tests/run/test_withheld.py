@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from agentstream import (
@@ -208,3 +209,25 @@ async def test_a_run_that_is_stopped_while_lines_wait_is_recorded_as_far_as_it_c
     run = load_run(path)
     assert run.trace.status == "cancelled"
     assert run.trace.parts[0].name == "wait"
+
+
+async def test_a_frame_that_is_withheld_is_in_no_item_and_no_saved_state() -> None:
+    """What an item has beside its text, for cards, says as much as the text does."""
+
+    @function_tool
+    def rows() -> pd.DataFrame:
+        """Look them up."""
+        return pd.DataFrame({"word": [SECRET]})
+
+    agent = Agent[Any](
+        name="A",
+        model=ScriptedModel([call("rows")]),
+        tools=[rows],
+        tool_use_behavior="stop_on_first_tool",
+        output_guardrails=[no_secrets],
+    )
+    result = await refused(agent)
+    output = result.new_items[-1]
+    assert output.output == MESSAGE
+    assert output.display is None
+    assert SECRET not in kept(result)
