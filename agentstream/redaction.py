@@ -300,9 +300,8 @@ def is_ordinary(value: str) -> bool:
 
 
 def remembered() -> tuple[str, ...]:
-    """Every remembered secret, in each form that it may have in a text."""
-    with _lock:
-        return tuple(_values)
+    """Every remembered secret, in each form that it may have in a text; the longest first."""
+    return _longest_first
 
 
 # Their loggers write requests and responses at DEBUG, and addresses at INFO.

@@ -188,8 +188,7 @@ class ClientRetries:
         self._refused = self.watch.returns_to_line(error)
         if self._refused:
             return True
-        refused = normalize(error).status_code == 429
-        if self.watch.gate is not None and (refused or is_fatal(error)):
+        if self.watch.gate is not None and (normalize(error).status_code == 429 or is_fatal(error)):
             return False  # a rate limit that will pass has been dealt with above
         if self.count >= self._limit:
             return False

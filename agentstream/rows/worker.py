@@ -11,7 +11,7 @@ import openai
 
 from ..errors import ModelBehaviorError, ModelStreamError, ModelTimeoutError, RecordingError
 from ..json_text import encodable
-from ..models.gate.refusals import is_fatal
+from ..models.gate.refusals import is_fatal, is_rate_limit
 from ..models.recorded.active import ActiveRecording
 from ..models.retry_advice import normalize
 from ..redaction import redact
@@ -144,9 +144,7 @@ class Asker:
     def _stops_all(self, error: Exception) -> bool:
         if isinstance(error, RecordingError):
             return False
-        refused = self.config.gate is not None and normalize(error).status_code == 429
-        too_large = "request too large" in str(error).lower()
-        return is_fatal(error) or (refused and not too_large)
+        return is_fatal(error) or (self.config.gate is not None and is_rate_limit(error))
 
 
 def signature(result: RowResult) -> tuple[str | None, str]:

@@ -57,8 +57,8 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
             )
         news = _not_among(stored, together, news)
     await session.add_items(news)
-    state.input = [state.as_sent(item) for item in together]
-    state.start_with(state.input)
+    state.start_with(together)
+    state.input = list(state.history)
 
 
 async def _stored(session: Session, limit: int | None) -> list[Any]:

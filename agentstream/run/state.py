@@ -289,11 +289,6 @@ class RunState(Generic[TContext, TAgent]):
         known = found.get(id(call))
         return before[str(_call_id(call))] if known is None else known[1]
 
-    def approval_items(self) -> list[ToolApprovalItem]:
-        """What has waited for a person, in this run and in the paused runs of agents as tools."""
-        nested = [item for inner in self.nested.values() for item in inner.approval_items()]
-        return nested + [item for item in self.new_items if isinstance(item, ToolApprovalItem)]
-
     def get_interruptions(self) -> list[ToolApprovalItem]:
         """The calls that wait for a decision."""
         return list(self.interruptions)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ...errors import UserError
+from ...together import loop_here
 from .limiter import Limiter, Ticket
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ class Line:
             waiter.future.set_result(ticket)
 
     def _come_again(self, loop: asyncio.AbstractEventLoop, delay: float) -> None:
-        if loop is not _running_loop():
+        if loop is not loop_here():
             loop.call_soon_threadsafe(self._on_timer)
             return
         if self._timer is not None and self._timer_loop is loop:
@@ -336,16 +337,9 @@ def shared_gate() -> Gate:
     return _shared
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *given: object) -> None:
     """Call a function on a loop: now if it is this one."""
-    if loop is _running_loop():
+    if loop is loop_here():
         function(*given)
     elif not loop.is_closed():
         loop.call_soon_threadsafe(function, *given)

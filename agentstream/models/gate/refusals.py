@@ -12,7 +12,7 @@ _OUT_OF_QUOTA: Final = frozenset({"insufficient_quota", "billing_hard_limit_reac
 _FOR_ALL: Final = (401, 403)
 
 
-def is_fatal(error: BaseException) -> bool:
+def is_fatal(error: Exception) -> bool:
     """Whether every other request would fail alike: no quota, no valid key, no permission.
 
     Examples
@@ -20,20 +20,16 @@ def is_fatal(error: BaseException) -> bool:
     >>> is_fatal(TimeoutError())
     False
     """
-    if not isinstance(error, Exception):
-        return False
     facts = normalize(error)
     return facts.status_code in _FOR_ALL or _is_out_of_quota(facts, error)
 
 
-def is_rate_limit(error: BaseException) -> bool:
+def is_rate_limit(error: Exception) -> bool:
     """Whether the request is refused for now, and would be answered later.
 
     A request that is larger than the whole limit of a minute is not: it never fits. That is told
     in words only; a limit of tokens that is used up for now has nearly the same words.
     """
-    if not isinstance(error, Exception):
-        return False
     facts = normalize(error)
     return (
         facts.status_code == 429

@@ -88,13 +88,13 @@ class Secrets:
 
 
 @lru_cache(maxsize=16)
-def _secrets(values: frozenset[str]) -> Secrets:
-    return Secrets(values)
+def _secrets(values: tuple[str, ...], also: frozenset[str]) -> Secrets:
+    return Secrets(value for value in (*values, *also) if not is_ordinary(value))
 
 
 def secrets_now(also: Iterable[str]) -> Secrets:
     """What is secret in this process, and `also`, but for words such as ``lm-studio``."""
-    return _secrets(frozenset(v for v in (*remembered(), *also) if not is_ordinary(v)))
+    return _secrets(remembered(), frozenset(also))
 
 
 def masked_line(line: dict[str, Any], secrets: Secrets) -> dict[str, Any]:

@@ -278,9 +278,7 @@ class RecordedModel(Model):
         remember_client(client)
         remember(os.environ.get("OPENAI_API_KEY"), under="api_key")
         known = [getattr(client, name, None) for name in ("organization", "project")]
-        # A placeholder such as "none" would blot out words.
-        secrets = {value for value in known if isinstance(value, str) and len(value) >= 8}
-        self._recorder.writer.secrets |= secrets - {"no-key-needed"}
+        self._recorder.writer.secrets |= {value for value in known if isinstance(value, str)}
         return self._inner
 
     async def close(self) -> None:
