@@ -57,14 +57,13 @@ def mark(error: BaseException) -> None:
 def _clear(trace: TracebackType | None) -> None:
     """Let go of the locals of frames that have ended: ours, and those of libraries we called."""
     above: Origin = "package"
-    while trace is not None:
-        origin = _origin(trace)
+    for at in _each(trace):
+        origin = _origin(at)
         if origin != "library":
             above = origin
         if above == "package":
             with suppress(RuntimeError):  # it is still at work
-                trace.tb_frame.clear()
-        trace = trace.tb_next
+                at.tb_frame.clear()
 
 
 def _render_last() -> list[str]:
@@ -171,19 +170,18 @@ def shorten(trace: TracebackType | None) -> tuple[TracebackType | None, int]:
     libraries: list[TracebackType] = []
     above: Origin = "package"
     total = 0
-    while trace is not None:
-        origin = _origin(trace)
+    for at in _each(trace):
+        origin = _origin(at)
         total += bool(kept) or origin != "library"  # not IPython's own, above the cell
         if origin == "library":
-            libraries.append(trace)
+            libraries.append(at)
         else:
             if origin == above == "user":
                 kept += libraries
             libraries = []
             if origin == "user":
-                kept.append(trace)
+                kept.append(at)
             above = origin
-        trace = trace.tb_next
     if above == "user":
         kept += libraries
     shorter: TracebackType | None = None

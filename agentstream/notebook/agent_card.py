@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from ..printable import clean_text, printable_line
 from ..short_repr import name_of, short_repr, signature_of
 from ..trace.graph import Graph
 from .cards.values import one_line
-from .html import escape, one_block
+from .html import escape, one_block, svg_image
 
 if TYPE_CHECKING:
     from ..agent import Agent
@@ -54,8 +53,7 @@ def _graph(agent: Agent[Any]) -> str:
     if not agent.handoffs and not agent.tools:
         return ""
     graph = Graph(agent)
-    source = base64.b64encode(graph.svg().encode()).decode()
-    return f'<img src="data:image/svg+xml;base64,{source}" alt="Graph: {escape(str(graph))}">'
+    return svg_image(graph.svg(), f"Graph: {graph}")
 
 
 def _rows(agent: Agent[Any]) -> Iterator[tuple[str, str, str]]:

@@ -110,7 +110,8 @@ def conversation_markdown(turns: Sequence[Turn]) -> str:
     parts = []
     for turn in turns:
         asked = harmless(shown(turn.asked))
-        parts.append(f"**You:**\n\n{asked}\n\n**{_names(turn)}:**\n\n{markdown_of(turn.trace)}")
+        answer = markdown_of(turn.trace, asks=False)
+        parts.append(f"**You:**\n\n{asked}\n\n**{_names(turn)}:**\n\n{answer}")
     return "\n".join(parts)
 
 
@@ -120,7 +121,7 @@ def conversation_text(turns: Sequence[Turn]) -> str:
     for turn in turns:
         lines = shown(turn.asked).splitlines()
         asked = "".join(f"> {line}".rstrip() + "\n" for line in lines)
-        parts.append(f"{asked}\n{text_of(turn.trace)}")
+        parts.append(f"{asked}\n{text_of(turn.trace, asks=False)}")
     return "\n".join(parts)
 
 

@@ -58,9 +58,13 @@ _PART = "\u200b"
 # -- Markdown --
 
 
-def markdown_of(trace: Trace) -> str:
-    """Return a run as Markdown: the texts as they were written, calls as quoted lines."""
-    return _bounded(chain(_question_markdown(trace.question), _markdown_blocks(trace, 0)))
+def markdown_of(trace: Trace, *, asks: bool = True) -> str:
+    """Return a run as Markdown: the texts as they were written, calls as quoted lines.
+
+    `asks` is whether the question stands above; a conversation has it already.
+    """
+    asked = _question_markdown(trace.question) if asks else iter(())
+    return _bounded(chain(asked, _markdown_blocks(trace, 0)))
 
 
 def _question_markdown(blocks: list[Any]) -> Iterator[str]:
@@ -116,7 +120,7 @@ def _markdown_line(part: Part) -> str:
 def as_code(text: str) -> str:
     """Return text as code: the only form in which no Markdown is read."""
     text = _apart(one_line(clean_text(text), 160)) or " "
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    longest = _longest_run(text)
     edge = " " if text[0] in "` " or text[-1] in "` " else ""
     return f"{'`' * (longest + 1)}{edge}{text}{edge}{'`' * (longest + 1)}"
 
@@ -124,9 +128,13 @@ def as_code(text: str) -> str:
 def fenced(text: str) -> str:
     """Return text of several lines as a block of code, whatever it holds."""
     text = clean_text(text).strip("\n")
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    mark = "`" * max(3, longest + 1)
+    mark = "`" * max(3, _longest_run(text) + 1)
     return f"{mark}text\n{text}\n{mark}"
+
+
+def _longest_run(text: str) -> int:
+    """How many backticks stand in a row."""
+    return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
 def harmless(text: str) -> str:
@@ -201,9 +209,10 @@ def _may_be_clicked(url: str) -> bool:
 # -- plain text --
 
 
-def text_of(trace: Trace) -> str:
-    """Return a run as text for a terminal."""
-    asked = "\n".join(f"> {line}".rstrip() for line in question_lines(trace.question))
+def text_of(trace: Trace, *, asks: bool = True) -> str:
+    """Return a run as text for a terminal; `asks` as for `markdown_of`."""
+    lines = question_lines(trace.question) if asks else []
+    asked = "\n".join(f"> {line}".rstrip() for line in lines)
     return printable(_bounded(chain([asked] * bool(asked), _text_blocks(trace, 0))))
 
 

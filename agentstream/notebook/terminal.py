@@ -54,7 +54,8 @@ class TerminalView:
         self._has_failed = False
         self._last: int | None = None
         self._retries = self._silences = 0
-        self._asked = not asks
+        self._asks = asks
+        self._looked: dict[int, int] = {}
 
     def update(self) -> None:
         """Write what is new."""
@@ -85,10 +86,9 @@ class TerminalView:
     def _update(self) -> None:
         if self.trace.version == self._version:
             return
-        if self.trace.question and self._version < 0 and not self._asked:
+        if self.trace.question and self._version < 0 and self._asks:
             from .still import question_lines
 
-            self._asked = True
             for line in question_lines(self.trace.question):
                 self._write(f"> {line}\n")
         for part in self.trace.changed_since(self._version):
@@ -145,6 +145,13 @@ class TerminalView:
 
     def _text(self, part: Part) -> None:
         start = self._written.get(part.index, 0)
+        if self.whole_lines and part.is_open:
+            # Only what has come since decides whether a line is whole: a line may be long.
+            looked = self._looked.get(part.index, start)
+            fresh = part.text_from(looked)
+            if "\n" not in fresh:
+                self._looked[part.index] = looked + len(fresh)
+                return
         new = part.text_from(start)
         if part.is_open and "\ud800" <= new[-1:] <= "\udbff":
             new = new[:-1]  # half a character, whose other half comes next

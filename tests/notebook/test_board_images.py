@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agentstream.displays.pictures import encode_png, picture_of
 from agentstream.notebook.board import Board
 from agentstream.notebook.scene import Scene
 from agentstream.trace import Trace
 from agentstream.trace.marks import ToolDisplayed, ToolFinished, ToolStarted
 
-PICTURE = picture_of(encode_png(60, 60, 3, bytes(range(256)) * 42 + bytes(48)))
-assert PICTURE is not None
 SOURCE = "data:image/png;base64," + "QUJD" * 2_000
 
 

@@ -77,9 +77,6 @@ def test_no_html_that_we_make_has_an_empty_line(made: Any) -> None:
 def test_no_table_that_ipython_displays_has_an_empty_line(table: Any) -> None:
     program = f"""
 import re
-import subprocess
-import sys
-from pathlib import Path
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 from tests.notebook.test_outputs import hostile_run

@@ -186,8 +186,10 @@ async def test_a_session_keeps_the_question_and_a_chat_shows_it_again(capsys: An
     await talk.send(question())
     await talk.send("Sure?")
     assert [item.get("role") for item in model.requests[1].input] == ["user", "assistant", "user"]
-    html = conversation(talk.turns, name="A", id="x")["text/html"]
-    assert html.count('<img src="data:image/png') == 1
+    kept = conversation(talk.turns, name="A", id="x")
+    assert kept["text/html"].count('<img src="data:image/png') == 1
+    for kind in ("text/markdown", "text/plain"):
+        assert kept[kind].count("What is wrong with this plot?") == 1, kind
     past = past_turns(await session.get_items(), "A")
     html = conversation([], past=past, name="A", id="x")["text/html"]
     assert html.count('<img src="data:image/png') == 1

@@ -197,12 +197,16 @@ def _cell(value: Any) -> str:
 
 
 def _is_records(value: Any) -> bool:
-    """Whether a list is a table: dicts of plain values."""
-    return isinstance(value, list) and all(
-        isinstance(one, dict)
-        and one
-        and all(cell is None or isinstance(cell, (str, int, float)) for cell in one.values())
-        for one in value[:50]
+    """Whether a list is a table: some dicts of plain values."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(one, dict)
+            and one
+            and all(cell is None or isinstance(cell, (str, int, float)) for cell in one.values())
+            for one in value[:50]
+        )
     )
 
 
@@ -225,9 +229,9 @@ def data_html(value: Any, limit: int = LIMIT) -> str:
     if isinstance(value, dict) and len(value) == 1:
         # An output type that is no object, such as a list, has been wrapped into one.
         (inner,) = value.values()
-        if _is_records(inner) and inner:
+        if _is_records(inner):
             return _records_html(inner, _ANSWER_ROWS)
-    if _is_records(value) and value:
+    if _is_records(value):
         return _records_html(value, _ANSWER_ROWS)
     if not isinstance(value, dict) or not 0 < len(value) <= _FIELDS:
         return json_html(value, limit)
@@ -242,7 +246,7 @@ def data_html(value: Any, limit: int = LIMIT) -> str:
 
 
 def _field(value: Any, limit: int) -> str:
-    if _is_records(value) and value:
+    if _is_records(value):
         return f"<td>{_records_html(value, _ANSWER_ROWS)}</td>"
     if isinstance(value, (dict, list)):
         return f"<td>{json_html(value, limit)}</td>"
@@ -333,7 +337,7 @@ def value_html(value: Any, limit: int = LIMIT) -> str:
         return text_or_json(value, limit)
     if parts := _content_parts(value):
         return parts_html(parts, limit)
-    if _is_records(value) and value:
+    if _is_records(value):
         return _records_html(value)
     value = plain(value)
     if isinstance(value, (dict, list)):
@@ -348,7 +352,7 @@ def is_shown_open(value: Any) -> bool:
     parts = _content_parts(value)
     if parts:
         return any(one["type"] in _IMAGES for one in parts)
-    return _is_records(value) and bool(value)
+    return _is_records(value)
 
 
 def value_brief(value: Any, longest: int = 60) -> str:
@@ -361,7 +365,7 @@ def value_brief(value: Any, longest: int = 60) -> str:
         texts = [str(one.get("text", "")) for one in parts if one["type"] in _TEXTS]
         kind = str(parts[0]["type"]).removeprefix("input_")
         return one_line(", ".join(texts), longest) if texts else kind
-    if _is_records(value) and value:
+    if _is_records(value):
         return f"{len(value):,} row{'s' * (len(value) != 1)}"
     value = plain(value)
     text = pretty(value, indent=None) if isinstance(value, (dict, list)) else str(value)

@@ -85,12 +85,20 @@ const NEARLY_IN_SIGHT = "200px";
 const NO_KERNEL = new Set(["dead", "autorestarting", "restarting"]);
 const SNAPSHOT_WITHIN = 10000;
 
+/** The classes of what goes on or waits. */
+const OPEN = ["running", "in_progress", "paused", "awaiting_approval"].map((one) => `as-is-${one}`);
+
 /**
  * The page's data of each run, shared by all views of it.
  *
  * By the run's name and not by the model: anywidget hands each call another proxy of one model.
  */
 const stores = new Map();
+
+/** Whether an element is of a text, which comes into sight evenly; a card has its place at once. */
+function isProse(element) {
+  return Boolean(element?.parentElement?.matches(".as-text, .as-reasoning-body"));
+}
 
 class Store {
   constructor(model) {
@@ -108,21 +116,21 @@ class Store {
     this.hiding = undefined;
     this.look = () => this.tellWhetherVisible();
     this.leave = () => this.tell(false);
-    this.endGrowth = () => {
-      if (!model.get("live")) for (const view of this.views) view.growth.finish();
+    this.end = () => {
+      if (model.get("live")) return;
+      for (const view of this.views) {
+        view.growth.finish();
+        view.keepOpen();
+      }
     };
     this.takeKeyframe = () => this.take({ ...model.get("keyframe"), key: true });
     this.hear = (message) => message?.ops && this.take(message);
     model.on("change:keyframe", this.takeKeyframe);
     model.on("msg:custom", this.hear);
-    model.on("change:live", this.endGrowth);
+    model.on("change:live", this.end);
     document.addEventListener("visibilitychange", this.look);
     window.addEventListener("pagehide", this.leave);
     window.addEventListener("pageshow", this.look);
-    this.keepOpen = () => {
-      if (!model.get("live")) for (const view of this.views) view.keepOpen();
-    };
-    model.on("change:live", this.keepOpen);
     // Jupyter's widget manager has let go of the kernel; one that is there after all answers.
     this.loseKernel = () => {
       for (const view of this.views) view.lose();
@@ -192,8 +200,7 @@ class Store {
     window.removeEventListener("pageshow", this.look);
     this.model.off("change:keyframe", this.takeKeyframe);
     this.model.off("msg:custom", this.hear);
-    this.model.off("change:live", this.endGrowth);
-    this.model.off("change:live", this.keepOpen);
+    this.model.off("change:live", this.end);
     this.model.off("comm_live_update", this.loseKernel);
   }
 
@@ -277,14 +284,16 @@ class View {
       } else if (kind === "+") {
         if (element) this.drop(element);
         this.add(id, made);
-        this.grow(this.elements.get(id), 0);
+        const added = this.elements.get(id);
+        if (isProse(added)) this.growth.add(added, added.textContent.length);
       } else if (!element) {
         continue;
       } else if (kind === "=" || kind === "~") {
         const open = openDetails(element);
-        const before = element.textContent.length;
+        const grows = isProse(element);
+        const before = grows ? element.textContent.length : 0;
         this.fill(element, node);
-        this.grow(element, before);
+        if (grows) this.growth.add(element, element.textContent.length - before);
         restoreDetails(element, open);
         made.add(id);
       } else if (kind === "t") {
@@ -295,13 +304,6 @@ class View {
       }
     }
     this.growth.start();
-  }
-
-  /** Let a text come into sight that had `before` characters; a card has its place at once. */
-  grow(element, before) {
-    if (element?.parentElement?.matches(".as-text, .as-reasoning-body")) {
-      this.growth.add(element, element.textContent.length - before);
-    }
   }
 
   /** Put a node's HTML and text into its element, before the nodes that are in it. */
@@ -361,9 +363,8 @@ class View {
     this.isLost = true;
     for (const clock of this.root.querySelectorAll("[data-since]")) clock.removeAttribute("data-since");
     for (const one of this.root.querySelectorAll(".as-stop, .as-approval")) one.remove();
-    const open = ".as-is-running, .as-is-in_progress, .as-is-paused, .as-is-awaiting_approval";
-    for (const one of this.root.querySelectorAll(open)) {
-      one.classList.remove("as-is-running", "as-is-in_progress", "as-is-paused", "as-is-awaiting_approval");
+    for (const one of this.root.querySelectorAll(OPEN.map((name) => `.${name}`).join())) {
+      one.classList.remove(...OPEN);
       one.classList.add("as-is-cancelled");
       const state = one.querySelector(".as-state");
       if (state) state.textContent = "kernel stopped";
