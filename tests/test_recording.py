@@ -31,6 +31,7 @@ from agentstream import (
     set_default_openai_key,
     show,
 )
+from agentstream.models import account
 from agentstream.models.base import Model
 from agentstream.models.recorded.active import active
 from agentstream.models.recorded.tape import read_tape
@@ -545,6 +546,7 @@ async def test_a_file_without_runs_and_a_run_that_is_not_there_are_told(path: Pa
 async def test_a_model_given_by_name_is_recorded_with_a_key_and_replayed_without(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(account, "_defaults", account._Defaults())  # put back afterwards
     key = "sk-marked-key-51c8"
     agent: Agent[Any] = Agent(name="Guide", model="any")
     with ScriptedServer(["Take the tram."]) as server:
