@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +26,7 @@ from pydantic import Field, TypeAdapter
 from ..errors import UserError
 from ..json_text import encodable, read_json
 from ..models.recorded.asked import Asked
+from ..sessions.database import transaction
 from .result import RowResult
 
 __all__ = ["Checkpoint"]
@@ -54,9 +55,6 @@ CREATE TABLE IF NOT EXISTS results (
 CREATE INDEX IF NOT EXISTS results_by_agent ON results (agent);
 CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, owner TEXT, until REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, host TEXT, pid INTEGER, born TEXT);
-CREATE TABLE IF NOT EXISTS batches (
-    id TEXT PRIMARY KEY, agent TEXT, keys TEXT, status TEXT, at REAL
-);
 """
 
 _COLUMNS: Final = (
@@ -252,15 +250,6 @@ class Checkpoint:
 
         return await asyncio.wrap_future(self.do(job))
 
-    async def release(self, keys: Iterable[bytes]) -> None:
-        """Give up claims."""
-        given = [(key, self.owner) for key in keys]
-
-        def job(connection: sqlite3.Connection) -> None:
-            connection.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", given)
-
-        await asyncio.wrap_future(self.do(job))
-
     async def renew(self) -> None:
         """Keep all that is claimed."""
 
@@ -298,20 +287,35 @@ class Checkpoint:
         connection.execute("PRAGMA journal_mode = WAL")
         # A killed process loses nothing so; a machine that loses its power, the last moments.
         connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            # One transaction: another kernel that opens the file meanwhile finds all of it or none.
+            with transaction(connection):
+                self._begin(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Make the tables where there are none, and say that this kernel is at work.
+
+        Raises
+        ------
+        OSError
+            The file is something else, or of a newer format.
+        """
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            connection.close()
             raise OSError("it is a database of another program")
         if version > _VERSION:
-            connection.close()
             raise OSError(f"it was written by a newer agentstream (its format is {version})")
-        connection.executescript(_SCHEMA)
+        for statement in _SCHEMA.split(";"):  # executescript() would end the transaction
+            connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {_VERSION}")
         connection.execute(
             "INSERT INTO owners VALUES (?, ?, ?, ?)",
             (self.owner, socket.gethostname(), os.getpid(), _born(os.getpid())),
         )
-        return connection
 
 
 def _commit(
@@ -322,12 +326,9 @@ def _commit(
         return
     done: list[tuple[Future[Any], Any]] = []
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        done = [(future, job(connection)) for job, future in jobs]
-        connection.execute("COMMIT")
+        with transaction(connection):
+            done = [(future, job(connection)) for job, future in jobs]
     except BaseException as error:  # noqa: BLE001 - raised where each job was asked for
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
         for _, future in jobs:
             _settle(future, error=error)
         return
