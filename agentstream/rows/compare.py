@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..models.recorded.asked import plain
-from ..run.sync import run_until_done
-from ..together import loop_here
+from .background import Background
 from .columns import META
 from .frame_run import FrameRun
 from .frames import as_pandas
@@ -30,10 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison"]
 
-_going_on: set[asyncio.Task[Any]] = set()
 
-
-class Comparison:
+class Comparison(Background):
     """Agents over the same rows; made by `map_frame` with a dict, ``repeat=`` or ``scorers=``.
 
     ``await`` it, or call its `wait`, for the long frame.
@@ -76,6 +72,8 @@ class Comparison:
     {'mini': 0.0, 'full': 1.0}
     """
 
+    _task_name = "agentstream comparison"
+
     def __init__(
         self,
         agents: Mapping[str, Agent[Any]],
@@ -95,35 +93,20 @@ class Comparison:
         self._prompts = Prompts(self._rows, prompt)
         self._scorers = _unique([Scorer(given) for given in scorers])
         self.runs: dict[tuple[str, int], FrameRun] = {
-            (name, number): options.make(agent, self._rows, prompt, label=str(name), repeat=number)
+            (name, number): options.over(
+                agent, self._rows.index, self._prompts, label=str(name), repeat=number
+            )
             for name, agent in agents.items()
             for number in range(repeat)
         }
         self._names = list(agents)
         self._repeat = repeat
         self._scores: dict[tuple[str, int], dict[str, list[float]]] = {}
-        self._task: asyncio.Task[None] | None = None
         self._judges: list[FrameRun] = []
         self._watchers: list[Callable[[], None]] = []
-        self._display: Callable[[], None] | None = None
         self._error: Exception | None = None
 
     # -- while it goes on --------------------------------------------------------------------------
-
-    def __await__(self) -> Generator[Any, None, DataFrame]:
-        return self._wait().__await__()
-
-    def wait(self) -> DataFrame:
-        """Wait for the end, where nothing can be awaited; the long frame."""
-        return run_until_done(self._wait())
-
-    def start(self) -> None:
-        """Begin, if a loop is running and it has not begun yet."""
-        loop = loop_here()
-        if self._task is None and loop is not None:
-            self._task = loop.create_task(self._main(), name="agentstream comparison")
-            _going_on.add(self._task)
-            self._task.add_done_callback(_going_on.discard)
 
     def stop(self) -> None:
         """Start no further row, and stop those that are being asked; what is done stays."""
@@ -138,18 +121,12 @@ class Comparison:
         UserError
             It still goes on.
         """
-        if self._task is not None and not self._task.done():
-            raise UserError("The rows are still being asked: await the comparison, or stop() it.")
+        self._refuse_while_asking("await the comparison, or stop() it")
         for run in self.runs.values():
             run.retry()
         self._task, self._error, self._judges = None, None, []
         self.start()
         return self
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing goes on."""
-        return self._task is not None and self._task.done()
 
     @property
     def error(self) -> Exception | None:
@@ -314,29 +291,10 @@ class Comparison:
         what = f"{len(self._names)} agents, {self._repeat} time(s) each"
         return f"<Comparison of {what}: {at.done} done, {at.failed} failed, {at.waiting} waiting>"
 
-    def _ipython_display_(self) -> None:
-        if self._display is None:
-            sys.stdout.write(f"{self!r}\n")
-        else:
-            self._display()
-
     # -- how it goes on ----------------------------------------------------------------------------
 
     def _all(self) -> list[FrameRun]:
         return [*self.runs.values(), *self._judges]
-
-    async def _wait(self) -> DataFrame:
-        self.start()
-        assert self._task is not None
-        try:
-            await asyncio.shield(self._task)
-        except asyncio.CancelledError:
-            self.stop()
-            await asyncio.wait([self._task])
-            raise
-        if self._error is not None:
-            raise self._error
-        return self.frame
 
     async def _main(self) -> None:
         try:
@@ -385,7 +343,8 @@ class Comparison:
             if output is not None
         ]
         asked = pd.DataFrame({"asked": [_judge_prompt(line[2], line[3]) for line in lines]})
-        run = self._options.make(scorer.agent, asked, "asked", label=f"judge {scorer.name}")
+        prompts = Prompts(asked, "asked")
+        run = self._options.over(scorer.agent, asked.index, prompts, label=f"judge {scorer.name}")
         self._judges.append(run)
         for watcher in self._watchers:
             run.watch(watcher)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from ..models.gate.gate import Gate
 from ..models.recorded.asked import Asked
 from ..run.sync import run_until_done
 from ..together import loop_here
+from .background import Background
 from .checkpoint import Checkpoint
 from .columns import Columns
 from .frame import output_frame
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ..run.result import RunResult
 
 __all__ = ["FrameRun", "Source"]
-
-_going_on: set[asyncio.Task[Any]] = set()
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Source:
     back: Callable[[DataFrame], Any] = lambda frame: frame
 
 
-class FrameRun:
+class FrameRun(Background):
     """An agent over the rows of a frame; made by `map_frame`.
 
     It goes on in the background. ``await run`` waits for its end and gives the frame of outputs;
@@ -90,32 +88,18 @@ class FrameRun:
     (['done', 'done'], <FrameRun, over: 2 done, 0 failed, 0 waiting>)
     """
 
+    _task_name = "agentstream rows"
+
     def __init__(self, source: Source, pool: Pool, gate: Gate | None) -> None:
         self._source = source
         self._pool = pool
         self._plan = pool.plan
         self._gate = gate
-        self._task: asyncio.Task[None] | None = None
         self._planned = False
         self._began: float | None = None
         self._over: float | None = None
-        self._display: Callable[[], None] | None = None
-        """Shows the bar in the cell, in a notebook."""
 
     # -- what a user sees --------------------------------------------------------------------------
-
-    def __await__(self) -> Generator[Any, None, DataFrame]:
-        return self._wait().__await__()
-
-    def wait(self) -> DataFrame:
-        """Wait for the end, where nothing can be awaited; the frame of outputs.
-
-        Raises
-        ------
-        RowError
-            As ``await run``.
-        """
-        return run_until_done(self._wait())
 
     @property
     def frame(self) -> DataFrame:
@@ -133,11 +117,6 @@ class FrameRun:
                 if key in results and results[key].status == "failed"
             ]
         )
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing goes on."""
-        return self._task is not None and self._task.done()
 
     @property
     def error(self) -> Exception | None:
@@ -233,8 +212,7 @@ class FrameRun:
         UserError
             It still goes on.
         """
-        if self._task is not None and not self._task.done():
-            raise UserError("The rows are still being asked: await the run, or stop() it, first.")
+        self._refuse_while_asking("await the run, or stop() it, first")
         self._plan.put_back(self._plan.failed())
         self._pool.begin_again()
         self._task = self._over = None
@@ -273,38 +251,7 @@ class FrameRun:
         doing = "over" if self.is_complete else "going on" if self._task else "not begun"
         return f"<FrameRun, {doing}: {at.done} done, {at.failed} failed, {at.waiting} waiting>"
 
-    def _ipython_display_(self) -> None:
-        if self._display is None:
-            sys.stdout.write(f"{self!r}\n")
-        else:
-            self._display()
-
     # -- how it goes on ----------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begin, if a loop is running and it has not begun yet."""
-        loop = loop_here()
-        if self._task is None and loop is not None:
-            self._task = loop.create_task(self._main(), name="agentstream rows")
-            _going_on.add(self._task)
-            self._task.add_done_callback(_going_on.discard)
-
-    async def _wait(self) -> DataFrame:
-        self.start()
-        assert self._task is not None
-        try:
-            await asyncio.shield(self._task)
-        except asyncio.CancelledError:
-            # The cell was interrupted, or what waits here was cancelled.
-            self.stop()
-            await asyncio.wait([self._task])
-            raise
-        self._raise()
-        return self.frame
-
-    def _raise(self) -> None:
-        if self._pool.error is not None:
-            raise self._pool.error
 
     async def _main(self) -> None:
         self._began = self._began or time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -75,15 +76,40 @@ class Options:
         self.config = config
         self.gate = config.gate if isinstance(config.gate, Gate) else gate
 
-    def make(
-        self, agent: Agent[Any], frame: Any, prompt: Any, *, label: str = "", repeat: int = 0
+    def make(self, agent: Agent[Any], frame: Any, prompt: Any) -> FrameRun:
+        """The run of one agent over a frame, not begun; parameters as for `map_frame`.
+
+        Raises
+        ------
+        UserError
+            The prompt does not fit the frame, or what should be an agent is none.
+        """
+        _require_agent(agent)
+        rows, back = as_pandas(frame)
+        return self.over(agent, rows.index, Prompts(rows, prompt), back=back)
+
+    def over(
+        self,
+        agent: Agent[Any],
+        index: Any,
+        prompts: Prompts,
+        *,
+        back: Callable[[Any], Any] = lambda frame: frame,
+        label: str = "",
+        repeat: int = 0,
     ) -> FrameRun:
-        """The run of one agent over a frame, not begun.
+        """The run of one agent over rows whose prompts are known, not begun.
 
         Parameters
         ----------
-        agent, frame, prompt
-            As for `map_frame`.
+        agent : Agent
+            Who is asked.
+        index : pandas.Index
+            Of the frame.
+        prompts : Prompts
+            Of its rows; several runs may share them.
+        back : callable
+            Makes a frame of the library that the rows came from.
         label : str
             Of the agent, where several share the checkpoint.
         repeat : int
@@ -92,30 +118,23 @@ class Options:
         Raises
         ------
         UserError
-            The prompt does not fit the frame, or what should be an agent is none.
+            What should be an agent is none.
         """
-        from ..agent import Agent
-
-        if not isinstance(agent, Agent):
-            raise UserError(
-                f"map_frame's first argument must be an Agent, or a dict of them by their names, "
-                f"got {type(agent).__name__}."
-            )
-        rows, back = as_pandas(frame)
+        _require_agent(agent)
         columns = Columns(agent.output_type)
         config, context = self.config, self.context
         pool = Pool(
-            Plan(Prompts(rows, prompt), len(rows), repeat),
+            Plan(prompts, len(index), repeat),
             Asker(agent, config, columns, context, self.max_turns, self.tries, active()),
             self.budget,
             self.gate,
             most=self.concurrency,
             keeps_runs=self.keep == "runs",
             on_error=self.on_error,
-            name_of=lambda position: rows.index[position],
+            name_of=lambda position: index[position],
         )
         source = Source(
-            rows.index,
+            index,
             columns,
             lambda: agent_request(agent, config, context),
             lambda: None if self.checkpoint is None else Checkpoint(self.checkpoint),
@@ -124,3 +143,13 @@ class Options:
             back,
         )
         return FrameRun(source, pool, self.gate)
+
+
+def _require_agent(agent: Any) -> None:
+    from ..agent import Agent
+
+    if not isinstance(agent, Agent):
+        raise UserError(
+            f"map_frame's first argument must be an Agent, or a dict of them by their names, "
+            f"got {type(agent).__name__}."
+        )

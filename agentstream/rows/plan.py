@@ -12,7 +12,7 @@ from ..models.recorded.asked import Asked, difference, digest
 from .checkpoint import Checkpoint
 from .key import row_key
 from .prompt import Prompts
-from .result import RowResult
+from .result import RowResult, failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,19 +102,9 @@ class Plan:
             key = row_key(self.agent, self.prompts.of(position), self.repeat)
         except Exception as error:  # noqa: BLE001 - a prompt that cannot be made is the row's error
             key = b"row %d" % position
-            failed = RowResult(
-                key,
-                "failed",
-                (),
-                str(error),
-                type(error).__name__,
-                attempts=0,
-                source=None,
-                position=position,
-            )
             self.keys.append(key)
             self.first[key] = position
-            self.note(failed)
+            self.note(failure(key, error, attempts=0, source=None, position=position))
             return
         self.keys.append(key)
         if key in self.first:

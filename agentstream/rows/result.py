@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import AgentsException
+from ..json_text import encodable
+from ..redaction import redact
 
-__all__ = ["Progress", "RowError", "RowResult", "Source", "Status"]
+__all__ = ["Progress", "RowError", "RowResult", "Source", "Status", "failure"]
+
+_LONGEST_ERROR = 2_000
 
 Status = Literal["done", "failed"]
 Source = Literal["asked", "checkpoint", "recording", "equal row"]
@@ -131,3 +135,21 @@ class Progress:
     rate: float
     left: float
     reason: str
+
+
+def failure(key: bytes, error: Exception, **more: Any) -> RowResult:
+    """What became of a row that failed: the error's words, without secrets and at most 2,000 long.
+
+    Parameters
+    ----------
+    key : bytes
+        The row's key.
+    error : Exception
+        What it failed with.
+    **more
+        Other fields of `RowResult`.
+    """
+    text = encodable(redact(str(error)))
+    if len(text) > _LONGEST_ERROR:
+        text = text[:_LONGEST_ERROR] + "..."
+    return RowResult(key, "failed", (), text, type(error).__name__, **more)

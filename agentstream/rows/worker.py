@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import openai
 
 from ..errors import ModelBehaviorError, ModelStreamError, ModelTimeoutError, RecordingError
-from ..json_text import encodable
 from ..models.gate.refusals import is_fatal, is_rate_limit
 from ..models.recorded.active import ActiveRecording
 from ..models.retry_advice import normalize
-from ..redaction import redact
 from ..run.config import RunConfig
 from ..run.runner import Runner
 from ..trace.prices import cost_usd, price_usd
 from .columns import Columns
 from .key import model_name
-from .result import RowResult
+from .result import RowResult, failure
 
 if TYPE_CHECKING:
     from ..agent import Agent
@@ -34,7 +32,6 @@ _TRANSIENT: Final = (
     ModelTimeoutError,
     ModelBehaviorError,
 )
-_LONGEST_ERROR: Final = 2_000
 
 
 @dataclass(slots=True)
@@ -114,7 +111,7 @@ class Asker:
                     run_config=self.config,
                 )
             except Exception as error:  # noqa: BLE001 - a row's failure is a value in its row
-                outcome = Outcome(_failure(key, error), None, error, self._stops_all(error))
+                outcome = Outcome(failure(key, error), None, error, self._stops_all(error))
                 usage.append(getattr(error, "run_data", None))
             else:
                 outcome = self._success(key, run)
@@ -137,7 +134,7 @@ class Asker:
                 f"The agent asks for an approval, which no row can give: {calls}. Approve tools by "
                 "a policy (needs_approval=a function), or run this row by itself."
             )
-            return Outcome(_failure(key, error), None, error)
+            return Outcome(failure(key, error), None, error)
         values = self.columns.values(run.final_output)
         return Outcome(RowResult(key, "done", values), run)
 
@@ -157,13 +154,6 @@ def signature(result: RowResult) -> tuple[str | None, str]:
     """
     text = re.sub(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f-]{8,}\b|\d+", "", result.error or "")
     return result.error_type, text[:200]
-
-
-def _failure(key: bytes, error: Exception) -> RowResult:
-    text = encodable(redact(str(error)))
-    if len(text) > _LONGEST_ERROR:
-        text = text[:_LONGEST_ERROR] + "..."
-    return RowResult(key, "failed", (), text, type(error).__name__)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from pydantic.dataclasses import dataclass
@@ -170,3 +171,26 @@ class SessionABC(ABC):
         if limit is None and self.session_settings is not None:
             return self.session_settings.limit
         return limit
+
+
+def encoded_items(items: Iterable[Any], *, ensure_ascii: bool = True) -> list[str]:
+    """Items as the JSON that a store keeps, one text each.
+
+    Raises
+    ------
+    TypeError
+        They are no list of items, or one is not plain JSON.
+    """
+    if isinstance(items, (str, bytes, dict)):
+        raise TypeError(f"add_items takes a list of items, not one {type(items).__name__}.")
+    data = []
+    for number, item in enumerate(items):
+        try:
+            data.append(json.dumps(item, ensure_ascii=ensure_ascii))
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"Item {number} cannot be kept, as it is not plain JSON ({error}). Give dicts; "
+                "for an item of a run use its to_input_item(), for a pydantic model "
+                "model_dump(mode='json', exclude_unset=True)."
+            ) from error
+    return data

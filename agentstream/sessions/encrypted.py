@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..json_text import read_json
 from .base import Session, SessionABC, SessionSettings, everything_in
 
 try:
@@ -155,15 +156,13 @@ class EncryptedSession(SessionABC):
         payload = envelope.get("payload") if isinstance(envelope, dict) else None
         if not isinstance(payload, str) or envelope.get("__enc__") != 1:
             return "closed", None
-        try:
-            item = json.loads(self._cipher.decrypt(payload.encode()))
-        except (InvalidToken, ValueError):
-            return "closed", None
-        try:
-            self._cipher.decrypt(payload.encode(), ttl=self.ttl)
-        except InvalidToken:
-            return "expired", None
-        return "open", item
+        for ttl, state in ((self.ttl, "open"), (None, "expired")):
+            try:
+                item = read_json(self._cipher.decrypt(payload.encode(), ttl=ttl))
+            except (InvalidToken, ValueError):
+                continue
+            return state, item if state == "open" else None
+        return "closed", None
 
 
 def _secret(key: str) -> bytes:

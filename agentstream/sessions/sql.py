@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from typing import TYPE_CHECKING, Any, Self
 
-from .base import SessionABC, SessionSettings, settings_from
+from ..json_text import read_json
+from .base import SessionABC, SessionSettings, encoded_items, settings_from
+from .loop_lock import LoopLock
 
 try:
     import sqlalchemy as sa
@@ -71,7 +71,7 @@ class SQLAlchemySession(SessionABC):
         self.session_settings = settings_from(session_settings)
         self.engine = engine
         self._create_tables, self._ensure_ascii = create_tables, ensure_ascii
-        self._made = asyncio.Lock()
+        self._made = LoopLock()
         self._metadata: Any = sa.MetaData()
         now = {"server_default": sa.func.current_timestamp(), "nullable": False}
         self._sessions: Any = sa.Table(
@@ -120,7 +120,7 @@ class SQLAlchemySession(SessionABC):
 
     async def _ready(self) -> None:
         if self._create_tables:
-            async with self._made:
+            async with self._made.here():
                 if self._create_tables:
                     async with self.engine.begin() as connection:
                         await connection.run_sync(self._metadata.create_all)
@@ -138,7 +138,7 @@ class SQLAlchemySession(SessionABC):
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append `items`, in order: all of them or, on an error, none."""
-        data = [json.dumps(item, ensure_ascii=self._ensure_ascii) for item in items]
+        data = encoded_items(items, ensure_ascii=self._ensure_ascii)
         if data:
             await self._ready()
             async with self.engine.begin() as connection:
@@ -146,7 +146,7 @@ class SQLAlchemySession(SessionABC):
 
     async def replace_items(self, items: list[TResponseInputItem]) -> None:
         """Put `items` in the place of all items of this session; on an error nothing changes."""
-        data = [json.dumps(item, ensure_ascii=self._ensure_ascii) for item in items]
+        data = encoded_items(items, ensure_ascii=self._ensure_ascii)
         await self._ready()
         async with self.engine.begin() as connection:
             await self._delete(connection)
@@ -207,7 +207,7 @@ def _require_sqlalchemy() -> None:
 def _item(row: str) -> Any:
     """The item in a row; None where it holds no JSON object."""
     try:
-        item = json.loads(row)
+        item = read_json(row)
     except ValueError:
         return None
     return item if isinstance(item, dict) else None

@@ -5,18 +5,17 @@ The tables are those of the OpenAI Agents SDK, so that either library reads the 
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sqlite3
 import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..json_text import read_json
-from .base import SessionABC, SessionSettings, settings_from
+from .base import SessionABC, SessionSettings, encoded_items, settings_from
 from .database import MEMORY, Database, SessionStorageError, Tables, transaction
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ class SQLiteSession(SessionABC):
             The file cannot be written.
         """
         # Before the thread takes over: the caller may change its items while it waits.
-        data = _encoded(items)
+        data = encoded_items(items)
         if data:
             await self._run(lambda connection: self._write(connection, data))
 
@@ -165,7 +164,7 @@ class SQLiteSession(SessionABC):
         SessionLockedError, SessionStorageError
             The file cannot be written.
         """
-        data = _encoded(items)
+        data = encoded_items(items)
         await self._run(lambda connection: self._replace(connection, data))
 
     def _replace(self, connection: sqlite3.Connection, data: list[str]) -> None:
@@ -200,19 +199,3 @@ class SQLiteSession(SessionABC):
         """Finish what is under way and close the file; a second call does nothing."""
         if self._closer.detach() is not None:
             self._database.close()
-
-
-def _encoded(items: Iterable[Any]) -> list[str]:
-    if isinstance(items, (str, bytes, dict)):
-        raise TypeError(f"add_items takes a list of items, not one {type(items).__name__}.")
-    data = []
-    for number, item in enumerate(items):
-        try:
-            data.append(json.dumps(item))
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"Item {number} cannot be kept, as it is not plain JSON ({error}). Give dicts; "
-                "for an item of a run use its to_input_item(), for a pydantic model "
-                "model_dump(mode='json', exclude_unset=True)."
-            ) from error
-    return data

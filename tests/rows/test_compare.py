@@ -53,6 +53,13 @@ def test_a_dict_of_agents_gives_a_long_and_a_wide_frame() -> None:
     assert "2 agents" in repr(compared)
 
 
+def test_prompts_that_can_be_read_once_serve_all_agents() -> None:
+    frame = pd.DataFrame({"review": ["Great!", "Bad."]})
+    agents = {name: Agent(name=name, model=ScriptedModel(["x"], loop=True)) for name in "ab"}
+    compared = map_frame(agents, frame, (f"Read: {one}" for one in frame["review"]), repeat=2)
+    assert list(compared.wait()["status"]) == ["done"] * 8
+
+
 def test_repeats_are_asked_each_and_give_pass_at_k() -> None:
     def turns(request: Any) -> Any:
         return "good" if request.number % 3 == 0 else "bad"

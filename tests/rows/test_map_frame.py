@@ -23,6 +23,7 @@ from agentstream import (
     handoff,
     map_frame,
 )
+from agentstream.redaction import remember
 from agentstream.testing import (
     RateLimits,
     ScriptedModel,
@@ -120,6 +121,18 @@ def test_a_function_that_raises_fails_its_row_only() -> None:
 
 
 # -- the output ------------------------------------------------------------------------------------
+
+
+def test_what_a_prompt_fails_with_is_cut_and_without_secrets_as_any_failure() -> None:
+    key = "sk-of-a-prompt-2d81c0"
+    remember(key, under="api_key")
+
+    def prompt(row: Any) -> str:
+        raise ValueError(f"{key} {'x' * 5_000}")
+
+    out = map_frame(Agent(name="A"), pd.DataFrame({"a": [1]}), prompt).wait()
+    assert out["error"][0].startswith("*** x")
+    assert len(out["error"][0]) == 2_003
 
 
 def test_each_field_of_the_output_type_is_a_typed_column() -> None:

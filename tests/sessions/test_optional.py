@@ -173,3 +173,28 @@ def test_sessions_that_are_left_out_say_so() -> None:
     for name in ("DaprSession", "MongoDBSession", "RedisSession"):
         with pytest.raises(ImportError, match="left to the OpenAI Agents SDK"):
             getattr(memory, name)
+
+
+async def test_a_row_that_is_nested_beyond_reason_is_left_out_and_the_rest_is_read(
+    database: str, encrypted: Any
+) -> None:
+    import sqlalchemy as sa
+
+    session = memory.SQLAlchemySession.from_url("ada", url=database, create_tables=True)
+    await session.add_items([user("a"), user("b")])
+    deep = "[" * 100_000 + "]" * 100_000
+    async with session.engine.begin() as connection:
+        await connection.execute(
+            sa.text("UPDATE agent_messages SET message_data = :deep WHERE id = 1"), {"deep": deep}
+        )
+    assert await session.get_items() == [user("b")]
+    with pytest.raises(TypeError, match="Item 1 cannot be kept"):
+        await session.add_items([user("c"), {"x": object()}])
+    await session.engine.dispose()
+
+    kept = SQLiteSession("ada")
+    secret = encrypted("ada", kept, KEY)
+    token = secret._cipher.encrypt(deep.encode()).decode()
+    await kept.add_items([{"__enc__": 1, "v": 1, "kid": "hkdf-v1", "payload": token}])
+    await secret.add_items([user("b")])
+    assert await secret.get_items() == [user("b")]

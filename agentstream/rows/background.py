@@ -1,0 +1,100 @@
+"""What goes on in a task of its own, can be awaited, and shows its bar in the cell."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, ClassVar
+
+from ..errors import UserError
+from ..run.sync import run_until_done
+from ..together import loop_here
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["Background"]
+
+_going_on: set[asyncio.Task[None]] = set()
+"""Held: an event loop holds its tasks weakly."""
+
+
+class Background(ABC):
+    """Base of `FrameRun` and `Comparison`: how they begin, are awaited, and end."""
+
+    _task: asyncio.Task[None] | None = None
+    _task_name: ClassVar[str]
+    _display: Callable[[], None] | None = None
+    """Shows the bar in the cell, in a notebook."""
+
+    @property
+    @abstractmethod
+    def frame(self) -> DataFrame:
+        """The frame of what there is."""
+
+    @property
+    @abstractmethod
+    def error(self) -> Exception | None:
+        """What ended it early; None where nothing did."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Start no further row, and stop those that are being asked; what is done stays."""
+
+    @abstractmethod
+    async def _main(self) -> None: ...
+
+    def __await__(self) -> Generator[object, None, DataFrame]:
+        return self._wait().__await__()
+
+    def wait(self) -> DataFrame:
+        """Wait for the end, where nothing can be awaited; the frame of outputs.
+
+        Raises
+        ------
+        RowError
+            As ``await run``.
+        """
+        return run_until_done(self._wait())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing goes on."""
+        return self._task is not None and self._task.done()
+
+    def start(self) -> None:
+        """Begin, if a loop is running and it has not begun yet."""
+        loop = loop_here()
+        if self._task is None and loop is not None:
+            self._task = loop.create_task(self._main(), name=self._task_name)
+            _going_on.add(self._task)
+            self._task.add_done_callback(_going_on.discard)
+
+    async def _wait(self) -> DataFrame:
+        self.start()
+        assert self._task is not None
+        try:
+            await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            # The cell was interrupted, or what waits here was cancelled.
+            self.stop()
+            await asyncio.wait([self._task])
+            raise
+        self._raise()
+        return self.frame
+
+    def _raise(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def _refuse_while_asking(self, what: str) -> None:
+        if self._task is not None and not self._task.done():
+            raise UserError(f"The rows are still being asked: {what}.")
+
+    def _ipython_display_(self) -> None:
+        if self._display is None:
+            sys.stdout.write(f"{self!r}\n")
+        else:
+            self._display()
