@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from .displays import Block, content_of_bundle
+from .displays.formatters import running_shell
 
 __all__ = ["MOST_CHARACTERS", "CapturedOutput", "capturing"]
 
@@ -195,8 +196,7 @@ def capturing(
 
 def _kernel_shell() -> Any:
     """IPython's shell, if it is a kernel's; None in scripts and terminals."""
-    ipython: Any = sys.modules.get("IPython.core.getipython")
-    shell = None if ipython is None else ipython.get_ipython()
+    shell = running_shell()
     return shell if getattr(shell, "kernel", None) is not None else None
 
 

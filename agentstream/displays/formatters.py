@@ -30,11 +30,15 @@ _LONGEST: Final = 2_000_000
 _NO_TEXT: Final = re.compile(r"<[\w.]+(?: object)?(?: at 0x[0-9a-f]+)?>\Z")
 
 
+def running_shell() -> Any:
+    """IPython's shell; None in a script, which does not load IPython to find that out."""
+    ipython: Any = sys.modules.get("IPython.core.getipython")
+    return None if ipython is None else ipython.get_ipython()
+
+
 def _formatters() -> dict[str, Any]:
     """IPython's formatters; none where no shell runs."""
-    ipython: Any = sys.modules.get("IPython.core.getipython")
-    shell = None if ipython is None else ipython.get_ipython()
-    formatter = getattr(shell, "display_formatter", None)
+    formatter = getattr(running_shell(), "display_formatter", None)
     return dict(formatter.formatters) if formatter is not None else {}
 
 

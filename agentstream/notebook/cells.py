@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary, ref
 
+from ..displays.formatters import running_shell
+
 T = TypeVar("T")
 
 _ENDED: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
@@ -22,18 +24,9 @@ _SHOWN_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """The cell that shows a run, by the run's result."""
 
 
-def shell() -> Any:
-    """IPython's shell; None in a script."""
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return None
-    return get_ipython()
-
-
 def count() -> int:
     """The number of the cell that is being executed, or of the next one; -1 outside IPython."""
-    here = shell()
+    here = running_shell()
     if here is None:
         return -1
     if here not in _ENDED:
@@ -48,7 +41,7 @@ def count() -> int:
 
 def is_at_work() -> bool:
     """Whether a cell is being executed: so it is taken to be where that is not known."""
-    here = shell()
+    here = running_shell()
     if here is None:
         return True
     if here not in _AT_WORK:
@@ -70,7 +63,7 @@ def identity() -> tuple[object, int]:
 
     The name stays when the cell is executed again, the number does not.
     """
-    here = shell()
+    here = running_shell()
     parent = here.get_parent() if hasattr(here, "get_parent") else {}
     return (parent.get("metadata") or {}).get("cellId"), count()
 
@@ -98,7 +91,7 @@ class OfCells(Generic[T]):
 
 def is_held(thing: object) -> bool:
     """Whether a variable of the user's holds it; what IPython keeps of outputs does not count."""
-    names: dict[str, Any] = getattr(shell(), "user_ns", {})
+    names: dict[str, Any] = getattr(running_shell(), "user_ns", {})
     return any(value is thing for name, value in names.items() if not name.startswith("_"))
 
 
@@ -107,7 +100,7 @@ def at_the_end_of_a_cell(function: Callable[[], None]) -> Callable[[], None]:
 
     Outside IPython there are no cells, and nothing is called.
     """
-    events: Any = getattr(shell(), "events", None)
+    events: Any = getattr(running_shell(), "events", None)
 
     def forget() -> None:
         if events is not None and once in events.callbacks["post_execute"]:

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
+from ..displays.formatters import running_shell
 from ..errors import UserError
 from ..keywords import check_keywords, named_keywords
 from ..tracebacks import mark
 from .cells import is_shown_here as is_shown_here
-from .cells import remember_shown, shell
+from .cells import remember_shown
 from .shown import Result, Shown
 from .source import Source
 from .terminal import TerminalView
@@ -161,7 +162,7 @@ def result_bundle(result: Any) -> dict[str, str]:
 
 def in_a_notebook() -> bool:
     """Whether this is a kernel, whose front end can show widgets."""
-    return getattr(shell(), "kernel", None) is not None
+    return getattr(running_shell(), "kernel", None) is not None
 
 
 _UNCLOSED: WeakSet[ShownText[Any]] = WeakSet()

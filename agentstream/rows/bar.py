@@ -26,10 +26,10 @@ def attach(run: Any, progress: bool | None) -> None:
     UserError
         It is asked for, and `tqdm` is not installed.
     """
-    from ..notebook.show import in_a_notebook
-
     if progress is False:
         return
+    from ..notebook.show import in_a_notebook
+
     if in_a_notebook():
         from .bar_widget import RowsWidget
 
