@@ -26,7 +26,7 @@ from pydantic import Field, TypeAdapter
 from ..errors import UserError
 from ..json_text import encodable, read_json
 from ..models.recorded.asked import Asked
-from ..sessions.database import transaction
+from ..sessions.database import patiently, transaction
 from .result import RowResult
 
 __all__ = ["Checkpoint"]
@@ -268,7 +268,8 @@ class Checkpoint:
 
     def _run(self, opened: Future[None]) -> None:
         try:
-            connection = self._open()
+            # Switching to WAL fails at once where another kernel does so.
+            connection = patiently(self._open)
         except BaseException as error:  # noqa: BLE001 - raised where it was asked for
             opened.set_exception(error)
             return
@@ -284,10 +285,10 @@ class Checkpoint:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing so; a machine that loses its power, the last moments.
-        connection.execute("PRAGMA synchronous = NORMAL")
         try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A killed process loses nothing so; a machine that loses its power, the last moments.
+            connection.execute("PRAGMA synchronous = NORMAL")
             # One transaction: another kernel that opens the file meanwhile finds all of it or none.
             with transaction(connection):
                 self._begin(connection)

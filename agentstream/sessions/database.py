@@ -113,6 +113,22 @@ def stored_id(session_id: str) -> str | bytes:
     return session_id
 
 
+def patiently(work: Callable[[], T]) -> T:
+    """Do `work`, again while the file is locked, for at most `BUSY_SECONDS`."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    pause = 0.005
+    while True:
+        try:
+            return work()
+        except SessionStorageError:
+            raise
+        except sqlite3.Error as error:
+            if _primary_code(error) not in _BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, 0.25)
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Do all or nothing. IMMEDIATE: the one lock is taken first, so two writers never deadlock."""
@@ -248,19 +264,13 @@ class Database:
         return (status.st_dev, status.st_ino)
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        """Do `work`, again while the file is locked, for at most `BUSY_SECONDS`."""
-        deadline = time.monotonic() + BUSY_SECONDS
-        pause = 0.005
-        while True:
-            try:
-                return work()
-            except sqlite3.Error as error:
-                if isinstance(error, SessionStorageError):
-                    raise
-                if _primary_code(error) not in _BUSY or time.monotonic() >= deadline:
-                    raise explained(error, self.path) from error
-            time.sleep(pause)
-            pause = min(2 * pause, 0.25)
+        """Do `work` as `patiently` does; what it fails with is explained."""
+        try:
+            return patiently(work)
+        except SessionStorageError:
+            raise
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self.in_memory and self._identity() != self._file:

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pandas as pd
@@ -351,3 +353,16 @@ def test_half_a_surrogate_pair_costs_no_frame(tmp_path: Path) -> None:
         assert out["final_output"][0] == "yes \ufffd"
         assert out["error"][1] == "no \ufffd"
         assert list(out["source"]) == [source, "asked"]
+
+
+def test_many_kernels_may_open_a_new_checkpoint_at_the_same_moment(tmp_path: Path) -> None:
+    """Making the tables, and switching the file to WAL, are raced for."""
+
+    def opened(path: Path) -> None:
+        all_at_once.wait()
+        Checkpoint(path).close()
+
+    for number in range(10):
+        all_at_once = Barrier(8)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(opened, [tmp_path / f"{number}.sqlite"] * 8))
