@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["Watchers", "log_failure"]
+__all__ = ["FailureLog", "Watchers", "log_failure"]
 
 logger = logging.getLogger("agentstream")
 
@@ -51,6 +51,19 @@ class Watchers(list[Callable[..., None]]):
         if id(watcher) not in self._failed:
             self._failed.add(id(watcher))
             log_failure(watcher)
+
+
+class FailureLog:
+    """Logs what a view raises, the first time; `is_used` from then on."""
+
+    def __init__(self) -> None:
+        self.is_used = False
+
+    def note(self, view: Any) -> None:
+        """Log the exception that is being handled, unless one was logged before."""
+        if not self.is_used:
+            self.is_used = True
+            log_failure(view)
 
 
 def log_failure(watcher: Any) -> None:

@@ -121,22 +121,20 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def picture_within(
-    data: bytes, longest: int = LONGEST_SIDE, most: int = MOST_BYTES
-) -> Picture | None:
+def picture_within(data: bytes) -> Picture | None:
     """Return the picture within the budget; None if it is none, or nothing can make it fit.
 
     Pillow makes it smaller where it is loaded: matplotlib loads it.
     """
     found = picture_of(data)
-    if found is None or not (found.size is None or _is_too_large(found, longest, most)):
+    if found is None or not (found.size is None or _is_too_large(found, LONGEST_SIDE, MOST_BYTES)):
         return found
-    if found.size is None and len(data) <= most:
+    if found.size is None and len(data) <= MOST_BYTES:
         return found
-    smaller = _shrunk(data, longest, most)
+    smaller = _shrunk(data, LONGEST_SIDE, MOST_BYTES)
     if smaller is not None:
         return smaller
-    return found if len(data) <= max(most, _LARGEST_LEFT) and longest == LONGEST_SIDE else None
+    return found if len(data) <= max(MOST_BYTES, _LARGEST_LEFT) else None
 
 
 def thumbnail(data: bytes, longest: int, most: int) -> Picture | None:

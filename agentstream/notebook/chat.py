@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..items import ToolApprovalItem
 from ..sessions import SQLiteSession
 from ..together import loop_here
-from ..watchers import log_failure
+from ..watchers import FailureLog
 from .chat_terminal import ChatTerminal
 from .chat_turn import ChatTurn, PastTurn
 from .show import check_options, in_a_notebook
@@ -124,7 +124,8 @@ class Chat:
         self.turns: list[ChatTurn] = []
         self.past: list[PastTurn] = []
         self._options = options
-        self._closed = self._view_has_failed = False
+        self._closed = False
+        self._view_failures = FailureLog()
         self._decisions = Bell()
         self._tasks: set[asyncio.Task[None]] = set()
         self._remembering: asyncio.Task[None] | None = None
@@ -353,9 +354,7 @@ class Chat:
         try:
             tell()
         except Exception:  # noqa: BLE001 - it is logged
-            if not self._view_has_failed:
-                self._view_has_failed = True
-                log_failure(type(self._view))
+            self._view_failures.note(type(self._view))
         self._view.changed(self.state)
 
     # -- decisions --

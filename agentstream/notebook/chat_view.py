@@ -16,7 +16,7 @@ import traitlets
 
 from ..together import loop_here
 from ..trace import Trace
-from ..watchers import log_failure
+from ..watchers import FailureLog
 from .board import Board
 from .cells import OfCells, count, remember_shown
 from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html, unshown
@@ -128,7 +128,7 @@ class ChatView(AgentView):
         self._shown_in: int | None = None  # the number of the cell
         self._place: Place | None = None
         self._home = loop_here()
-        self._has_failed = False
+        self._snapshot_failures = FailureLog()
         super().__init__(
             Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
         )
@@ -165,9 +165,7 @@ class ChatView(AgentView):
         try:
             return conversation(chat.turns, past=chat.past, name=chat.agent.name, id=self.chat_id)
         except Exception as error:  # noqa: BLE001 - it is logged
-            if not self._has_failed:
-                self._has_failed = True
-                log_failure(type(self))
+            self._snapshot_failures.note(type(self))
             return unshown([*chat.past[-PAST_SHOWN:], *chat.turns], error)
 
     def _show_in_time(self) -> None:

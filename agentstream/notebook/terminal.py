@@ -11,7 +11,7 @@ from ..printable import printable, printable_line, write_text
 from ..trace import Trace
 from ..trace.parts import Part, output_text
 from ..trace.scale import length_label
-from ..watchers import log_failure
+from ..watchers import FailureLog
 from .half_written import half_mark, without_citation_marks
 
 _DIM, _BOLD, _CYAN, _RED = "\033[2m", "\033[1m", "\033[36m", "\033[31m"
@@ -51,7 +51,7 @@ class TerminalView:
         self._written: dict[int, int] = {}
         self._told: dict[int, str] = {}
         self._at_line_start = True
-        self._has_failed = False
+        self._failures = FailureLog()
         self._last: int | None = None
         self._retries = self._silences = 0
         self._asks = asks
@@ -75,10 +75,9 @@ class TerminalView:
             write()
         except Exception as error:  # noqa: BLE001 - it is logged
             self._version = self.trace.version
-            if self._has_failed:
+            if self._failures.is_used:
                 return
-            self._has_failed = True
-            log_failure(type(self))
+            self._failures.note(type(self))
             with suppress(Exception):  # where it is shown may be what is broken
                 told = f"{type(error).__name__}: {error}"
                 self._write(f"\n[This view failed ({told}); the run goes on]", _RED, line=True)

@@ -22,7 +22,7 @@ import traitlets
 from ipywidgets import Layout
 
 from ..trace import Trace
-from ..watchers import log_failure
+from ..watchers import FailureLog
 from .board import Board
 from .frame_budget import FrameBudget
 from .panels import Panels
@@ -103,7 +103,7 @@ class AgentView(anywidget.AnyWidget):
         self._later: asyncio.TimerHandle | None = None
         self._last = 0.0
         self._behind = False
-        self._update_failed = False
+        self._failures = FailureLog()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_msg(self._hear)
 
@@ -166,9 +166,7 @@ class AgentView(anywidget.AnyWidget):
             self._scene.update()
             self._panels.update(at_once=at_once)
         except Exception:  # noqa: BLE001 - it is logged
-            if not self._update_failed:
-                self._update_failed = True
-                log_failure(type(self))
+            self._failures.note(type(self))
 
     def _look_again(self) -> None:
         """See to it that a panel that was not due yet is not left behind when the run is silent."""

@@ -17,19 +17,19 @@ from ..models.recorded.asked import plain
 
 __all__ = ["META", "Columns"]
 
-META: Final = (
-    "status",
-    "error",
-    "error_type",
-    "attempts",
-    "seconds",
-    "input_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "cost_usd",
-    "source",
-)
-"""The columns behind those of the output."""
+META: Final = {
+    "status": "string",
+    "error": "string",
+    "error_type": "string",
+    "attempts": "Int64",
+    "seconds": "Float64",
+    "input_tokens": "Int64",
+    "cached_tokens": "Int64",
+    "output_tokens": "Int64",
+    "cost_usd": "float64",
+    "source": "string",
+}
+"""The columns behind those of the output, and their dtypes."""
 
 _DTYPES: Final = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}
 

@@ -14,19 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["output_frame"]
 
-_DTYPES = {
-    "status": "string",
-    "error": "string",
-    "error_type": "string",
-    "attempts": "Int64",
-    "seconds": "Float64",
-    "input_tokens": "Int64",
-    "cached_tokens": "Int64",
-    "output_tokens": "Int64",
-    "cost_usd": "float64",
-    "source": "string",
-}
-
 
 def output_frame(
     index: Any, columns: Columns, results: Sequence[RowResult | None], positions: Sequence[int]
@@ -70,7 +57,7 @@ def output_frame(
             ]
         else:
             cells = [None if result is None else getattr(result, name) for result in results]
-        data[name] = _typed(cells, _DTYPES[name])
+        data[name] = _typed(cells, META[name])
     return pd.DataFrame(data, index=index)
 
 
