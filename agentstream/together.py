@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import Any
+import time
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_GRACE: Final = 10.0  # seconds; a SQLite file that another process holds is waited for as long
 
 
 def loop_here() -> asyncio.AbstractEventLoop | None:
@@ -42,3 +47,36 @@ async def together(work: Sequence[Awaitable[Any]]) -> list[Any]:
             task.cancel()
         if pending:
             await asyncio.gather(*pending, return_exceptions=True)
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which goes on to its end also where the caller is cancelled.
+
+    The cancellation is raised after that, however often it came. Ten seconds after the first one
+    the work is cancelled as well, so that a server that never answers holds no Stop button.
+
+    Parameters
+    ----------
+    work : coroutine
+        What must not be done by half.
+
+    Examples
+    --------
+    >>> asyncio.run(uninterrupted(asyncio.sleep(0, "saved")))
+    'saved'
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    deadline: float | None = None
+    while not task.done():
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            task.cancel()
+            left = None
+        try:
+            await asyncio.wait([task], timeout=left)
+        except asyncio.CancelledError as error:
+            cancelled, deadline = error, deadline or time.monotonic() + _GRACE
+    if cancelled is None or not (task.cancelled() or task.exception() is None):
+        return task.result()  # or the error, which says more than that somebody has stopped
+    raise cancelled

@@ -45,7 +45,7 @@ async def run_loop(
 ) -> AsyncGenerator[list[StreamEvent], None]:
     """Run `state` to its end and yield what happens; `drive` drains it in a task of its own."""
     yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
-    if state.turn == 0:
+    if state.turn == 0 and not state.history:  # else it was stopped before its first turn
         await load(state, options)
     toolbox: Toolbox | None = None
     while True:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UserError
-from ..items import ItemHelpers
+from ..items import ItemHelpers, RunItem
+from ..together import uninterrupted
 from .options import RunOptions, call
 from .state import RunState, told_to_model
 
@@ -56,8 +57,14 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
                 f"got {type(together).__name__}"
             )
         news = _not_among(stored, together, news)
+    await uninterrupted(_begin(state, session, news, together))
+
+
+async def _begin(
+    state: RunState[Any], session: Session, news: list[Any], history: list[Any]
+) -> None:
     await session.add_items(news)
-    state.start_with(together)
+    state.start_with(history)
     state.input = list(state.history)
 
 
@@ -181,16 +188,28 @@ async def save(state: RunState[Any], options: RunOptions, *, stopped: bool = Fal
         ever be run. The session is read by other programs: it is not given calls without an output,
         until there is one. (Calls that wait for a person are given, as the SDK does.)
     """
-    if options.session is None:
-        return
+    if options.session is not None:
+        await uninterrupted(_save(state, options.session, stopped))
+
+
+async def _save(state: RunState[Any], session: Session, stopped: bool) -> None:
     places = [*state.unsaved, *range(state.saved_items, len(state.new_items))]
-    halves = _open_places(state) if stopped else ()
+    halves = _open_places(state) if stopped else set()
     told = [state.new_items[at] for at in places if at not in halves]
     plain = [state.input_item(item) for item in told if told_to_model(item)]
     if plain:
-        await options.session.add_items(plain)
+        await session.add_items(plain)
     state.unsaved = [at for at in places if at in halves]
     state.saved_items = len(state.new_items)
+    if state.unsaved:
+        _move_to_end(state, [state.new_items[at] for at in state.unsaved])
+
+
+def _move_to_end(state: RunState[Any], items: list[RunItem]) -> None:
+    """Let the model see `items` last, so that it sees what a session has, in the same order."""
+    moved = {id(item) for item in items}
+    state.model_items.sort(key=lambda item: id(item) in moved)
+    state.rebuild_history()
 
 
 async def compact(state: RunState[Any], options: RunOptions, store: bool | None) -> None:

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agentstream
-from agentstream import Agent, Runner, RunState, SQLiteSession, UserError, function_tool
+from agentstream import (
+    Agent,
+    Runner,
+    RunState,
+    SQLiteSession,
+    UserError,
+    function_tool,
+)
 from agentstream.run.memory import without_halves
 from agentstream.testing import ScriptedModel, think, turn
 from agentstream.testing import call as scripted
@@ -151,11 +158,99 @@ async def test_a_call_that_was_stopped_is_in_the_session_once_it_has_an_output(
     pair = ["function_call", "function_call_output"]
     assert kinds(stored) == ["user", "reasoning", *pair * len(calls), "message"]
     sent: Any = model.requests[-1].input
-    assert sorted(map(str, sent)) == sorted(map(str, stored[:-1]))
+    assert sent == stored[:-1]  # in the same order, too
     again = ScriptedModel(["Hello."])
     await Runner.run(Agent(name="A", model=again), "hi", session=session)
     asked: Any = again.requests[-1].input
     assert asked[:-1] == stored
+
+
+class Slow(SQLiteSession):
+    """A session that takes a while to store, once that matters."""
+
+    slow = False
+
+    async def add_items(self, items: Any) -> None:
+        await asyncio.sleep(0.05 if self.slow else 0)
+        await super().add_items(items)
+        await asyncio.sleep(0.05 if self.slow else 0)
+
+
+@pytest.mark.parametrize("cancellations", [1, 2, 5])
+async def test_a_save_is_not_done_by_half_however_often_the_run_is_stopped(
+    cancellations: int,
+) -> None:
+    going = asyncio.Event()
+
+    @function_tool
+    async def pay() -> str:
+        going.set()
+        await asyncio.sleep(60)
+        return "paid"
+
+    @function_tool
+    async def look() -> str:
+        return "seen"
+
+    model = ScriptedModel([turn(think("Hm."), scripted("look"), scripted("pay")), "Done."])
+    session = Slow("s")
+    agent = Agent(name="A", model=model, tools=[pay, look])
+    result = Runner.run_streamed(agent, "go", session=session)
+    await going.wait()
+    await asyncio.sleep(0.01)
+    session.slow = True
+    result.cancel()
+    for _ in range(cancellations - 1):
+        await asyncio.sleep(0.015)
+        assert result.run_loop_task is not None
+        result.run_loop_task.cancel()
+    await result.wait_closed()
+    assert result.trace.status == "cancelled"
+    pair = ["function_call", "function_call_output"]
+    assert kinds(await session.get_items()) == ["user", "reasoning", *pair]
+
+
+async def test_items_that_were_being_stored_when_a_run_was_stopped_are_stored_once() -> None:
+    @function_tool
+    async def look() -> str:
+        return "seen"
+
+    session = Slow("s")
+    model = ScriptedModel([scripted("look"), "Done.", "Done."])
+    agent = Agent(name="A", model=model, tools=[look])
+    result = Runner.run_streamed(agent, "go", session=session)
+    session.slow = True
+    while len(result.new_items) < 2:
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.02)
+    result.cancel()  # in the middle of storing the pair
+    await result.wait_closed()
+    session.slow = False
+    pair = ["function_call", "function_call_output"]
+    assert kinds(await session.get_items()) == ["user", *pair]
+    await Runner.run(agent, result.to_state(), session=session)
+    assert kinds(await session.get_items()) == ["user", *pair, "message"]
+
+
+@pytest.mark.parametrize("from_json", [False, True])
+async def test_a_question_that_was_being_stored_when_a_run_was_stopped_is_stored_once(
+    from_json: bool,
+) -> None:
+    session = Slow("s")
+    await session.add_items([USER])
+    session.slow = True
+    agent = Agent(name="A", model=ScriptedModel(["Hi."]))
+    result = Runner.run_streamed(agent, "go", session=session)
+    await asyncio.sleep(0.02)
+    result.cancel()
+    await result.wait_closed()
+    session.slow = False
+    state = result.to_state()
+    if from_json:
+        state = await RunState.from_string(agent, state.to_string())
+    await Runner.run(agent, state, session=session)
+    stored: Any = await session.get_items()
+    assert [item["content"] for item in stored[:-1]] == ["q", "go"]
 
 
 async def test_a_state_whose_stopped_calls_are_not_among_its_items_is_damaged() -> None:
