@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import delay, events, first, imports, many, rows, shapes
+from . import contenders, delay, events, first, imports, many, rows, shapes
 
 
 def main() -> None:
@@ -15,6 +15,8 @@ def main() -> None:
     parser.add_argument("--python", action="append", default=[], help="where other packages are")
     options = parser.parse_args()
     quick = options.quick
+    if not options.no_view:
+        contenders.require_all()
     targets = events.report((5_000,) if quick else events.COUNTS, rounds=3 if quick else 9)
     targets += first.report(rounds=2 if quick else 5)
     targets += delay.report((40, 400) if quick else delay.RATES)

@@ -10,6 +10,7 @@ from typing import Any
 import jiter
 import openai
 
+from agentstream._extras import install_command
 from agentstream.models.wire import SSESplitter
 
 Reader = Callable[[openai.AsyncOpenAI], Awaitable[int]]
@@ -34,6 +35,23 @@ OVER_AIOHTTP = ", aiohttp"
 
 OVER_DEFAULT = ", httpx2"
 """Behind agentstream's name: over the `openai` client's default transport, given a client."""
+
+
+def require_all() -> None:
+    """See that what the live view is compared with is installed, before anything is measured.
+
+    Raises
+    ------
+    SystemExit
+        It is not.
+    """
+    needed = ("chatlas", "ipykernel", "jupyter_client", "zmq")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        raise SystemExit(
+            f"The live view is compared in kernels, with chatlas; not installed: "
+            f"{', '.join(missing)}. Install it: {install_command('bench')}, or measure without "
+            "the view: python -m bench --no-view"
+        )
 
 
 def is_installed(name: str) -> bool:

@@ -12,7 +12,7 @@ import argparse
 import statistics
 from collections.abc import Iterator, Sequence
 
-from . import techniques
+from . import contenders, techniques
 from .kernel import Cost, measure
 from .loopback import server
 from .table import Target, table
@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--paced", action="store_true", help="only at the pace of a model")
     parser.add_argument("--page", action="store_true", help="in JupyterLab and Chromium, too")
     options = parser.parse_args()
+    contenders.require_all()
     if options.paced:
         targets = paced_report(options.rounds)
     else:

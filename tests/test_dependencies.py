@@ -82,7 +82,7 @@ def declared(extra: str | None = None) -> frozenset[str]:
 
 def optional(project: dict[str, Any], extra: str) -> Iterator[str]:
     for line in project["optional-dependencies"][extra]:
-        if within := re.match(r"agentstream\[(.+)\]", line):
+        if within := re.match(r"jupyter-agentstream\[(.+)\]", line):
             for name in within[1].split(","):
                 yield from optional(project, name)
         else:
@@ -135,7 +135,7 @@ def test_what_is_declared_for_the_package_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", [None, "dev", "encrypt", "lab", "mcp", "rows", "sqlalchemy", "trace"]
+    "extra", [None, "bench", "dev", "encrypt", "lab", "local", "mcp", "rows", "sqlalchemy", "trace"]
 )
 def test_every_dependency_has_a_lower_bound(extra: str | None) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1] / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
     (
+        "_extras",
         "elsewhere",
         "together",
         "realtime",

@@ -1083,7 +1083,7 @@ async def test_without_the_mcp_package_the_error_says_how_to_install_it(
 ):
     monkeypatch.setitem(sys.modules, "mcp", None)
     server = MCPServerStdio(STDIO)
-    with pytest.raises(UserError, match=r"pip install 'agentstream\[mcp\]'"):
+    with pytest.raises(UserError, match=r"pip install 'jupyter-agentstream\[mcp\]'"):
         await server.connect()
     assert await mcp_tools([], run_context=CONTEXT, agent=Agent(name="Helper")) == []
 

@@ -12,7 +12,8 @@ util.py           `MCPUtil`: the SDK's names for what convert.py does
 convert.py        an MCP tool as a function tool; `mcp_tools` does it for an agent
 ================  ===========================================================================
 
-The ``mcp`` package is loaded when a server is connected: ``pip install 'agentstream[mcp]'``.
+The ``mcp`` package is loaded when a server is connected:
+``pip install 'jupyter-agentstream[mcp]'``.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._extras import install_command
 from ..errors import UserError
 from ..redaction import redact_error
 from ..unprinted import without_credentials
@@ -71,7 +72,7 @@ def require_mcp() -> None:
     except ImportError as error:
         raise UserError(
             f"MCP servers need the mcp package, version 2 or later ({error}). "
-            "Install it: pip install 'agentstream[mcp]'"
+            f"Install it: {install_command('mcp')}"
         ) from error
 
 

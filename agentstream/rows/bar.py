@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from .._extras import install_command
 from ..errors import UserError
 from .pace import Pace
 
@@ -43,7 +44,7 @@ def _in_a_terminal(run: Any, *, is_wanted: bool) -> None:
         from tqdm import tqdm
     except ImportError:
         if is_wanted:
-            raise UserError("progress=True needs tqdm: pip install 'agentstream[rows]'") from None
+            raise UserError(f"progress=True needs tqdm: {install_command('rows')}") from None
         return
     from .bar_text import bar_line  # Markdown's parser, only where rows are shown
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._extras import install_command
 from ..errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def as_pandas(frame: Any) -> tuple[DataFrame, Callable[[DataFrame], Any]]:
     except ImportError:
         raise UserError(
             f"{what} of {type(frame).__module__.partition('.')[0]}. For frames of other libraries "
-            "than pandas install narwhals: pip install 'agentstream[rows]'."
+            f"than pandas install narwhals: {install_command('rows')}."
         ) from None
     try:
         given = nw.from_native(frame, eager_only=True)

@@ -7,6 +7,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from .._extras import install_command
 from ..errors import UserError
 from ..json_text import read_json
 from .base import Session, SessionABC, SessionSettings, everything_in
@@ -78,7 +79,7 @@ class EncryptedSession(SessionABC):
         if Fernet is None:
             raise ImportError(
                 "EncryptedSession needs the package `cryptography`. "
-                "Install it with `pip install 'agentstream[encrypt]'`."
+                f"Install it with `{install_command('encrypt')}`."
             )
         if not encryption_key:
             raise ValueError("encryption_key is empty. Give one of Fernet.generate_key().")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from .._extras import install_command
 from ..json_text import read_json
 from .base import SessionABC, SessionSettings, encoded_items, settings_from
 from .loop_lock import LoopLock
@@ -200,7 +201,7 @@ def _require_sqlalchemy() -> None:
     if sa is None:
         raise ImportError(
             "SQLAlchemySession needs the package `sqlalchemy`, and a driver such as asyncpg. "
-            "Install it with `pip install 'agentstream[sqlalchemy]'`."
+            f"Install it with `{install_command('sqlalchemy')}`."
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .._extras import install_command
 from ..errors import UserError
 from .notebooks_normal import read
 from .notebooks_offline import TRIED, Gate
@@ -96,7 +97,7 @@ def execute(
     except ImportError as error:
         raise UserError(
             f"Notebooks are executed with nbclient and ipykernel, but {error.name} is missing: "
-            "pip install nbclient ipykernel"
+            f"{install_command('lab')}"
         ) from error
 
     reads: Any = nbformat.reads

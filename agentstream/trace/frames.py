@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..printable import clean_text, printable
 from ..tracebacks import mark
 from . import content
+from .parquet import explain_parquet
 from .parts import Part
 from .prices import cost_usd
 from .run_items import OUTPUTS, ItemRow
@@ -258,6 +259,7 @@ def _build(table: str, records: list[Record], extra: dict[str, Any]) -> pd.DataF
     }
     frame = pd.DataFrame(columns)
     frame.index = pd.RangeIndex(len(records), name=_INDEX[table])
+    explain_parquet(frame)
     return frame
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .._extras import install_command
 from .drawing import clean
 from .picture import draw, title_of
 from .plain import plain_timeline
@@ -121,6 +122,6 @@ def _png(svg: str) -> bytes:
             return bytes(library.svg_to_bytes(svg_string=svg, zoom=2))
         return bytes(library.svg2png(bytestring=svg.encode(), scale=2))
     raise ImportError(
-        "a PNG needs a package that draws SVG: pip install resvg-py (a wheel, nothing else to "
-        "install), or save as .svg or .html"
+        "a PNG needs a package that draws SVG, resvg-py or cairosvg, and none is installed: "
+        f"{install_command('trace')}, or save as .svg or .html"
     )

@@ -277,7 +277,7 @@ def test_without_a_library_the_error_says_which(
         raise ImportError(name)
 
     monkeypatch.setattr(timeline_module, "import_module", missing)
-    with pytest.raises(ImportError, match="pip install resvg-py"):
+    with pytest.raises(ImportError, match=r"pip install 'jupyter-agentstream\[trace\]'"):
         Timeline(chain()).save(tmp_path / "run.png")
 
 

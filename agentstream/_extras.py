@@ -1,0 +1,32 @@
+"""The distribution's name, and how what is optional in it is installed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DISTRIBUTION: Final = "jupyter-agentstream"
+"""What is installed; ``import agentstream`` is what it brings."""
+
+EXTRAS: Final = {
+    "lab": "JupyterLab and Notebook, a kernel, nbclient, and what the notebooks here plot with",
+    "local": "a small model and llama.cpp, for `local_model()` where no server runs",
+    "trace": "costs in USD, a run as parquet, a timeline as PNG",
+    "rows": "costs, frames of polars and others, a progress bar in a terminal",
+    "mcp": "MCP servers",
+    "encrypt": "`EncryptedSession`",
+    "sqlalchemy": "`SQLAlchemySession`",
+    "bench": "what `python -m bench` compares with",
+    "dev": "everything that the tests use",
+}
+"""The extras of the distribution, and what each is for."""
+
+
+def install_command(extra: str) -> str:
+    """Return what a user types to get an extra.
+
+    Examples
+    --------
+    >>> install_command("trace")
+    "pip install 'jupyter-agentstream[trace]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
