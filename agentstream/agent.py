@@ -440,6 +440,8 @@ def _check(agent: Agent[Any]) -> None:
         expect(name, isinstance(getattr(agent, name), list), "a list")
     for tool in agent.tools:
         _check_tool(tool)
+    for entry in agent.handoffs:
+        _check_handoff(entry)
     expect("mcp_config", isinstance(agent.mcp_config, dict), "a dict")
     instructions = agent.instructions
     fits = instructions is None or isinstance(instructions, str) or callable(instructions)
@@ -466,6 +468,12 @@ def _check(agent: Agent[Any]) -> None:
 
 def _check_tool(tool: Any) -> None:
     """Refuse what is nearly a tool, with what makes one of it."""
+    if tool is None or isinstance(tool, (str, bytes, dict)):
+        kind = f"the string {tool!r}" if isinstance(tool, str) else type(tool).__name__
+        raise TypeError(
+            f"Agent tools must be tools, and one is {kind}: give functions decorated with "
+            "@function_tool, or hosted tools such as WebSearchTool()."
+        )
     if inspect.isroutine(tool):
         name = getattr(tool, "__name__", "f")
         raise TypeError(
@@ -476,6 +484,16 @@ def _check_tool(tool: Any) -> None:
         raise TypeError(
             f"Agent tools must be tools, and {tool.name!r} is an agent: write "
             f"tools=[agent.as_tool(...)] to have it answer as a tool, or handoffs=[agent]."
+        )
+
+
+def _check_handoff(entry: Any) -> None:
+    """Refuse what a run could not hand over to, with what to write."""
+    if not isinstance(entry, (AgentBase, Handoff)):
+        kind = f"the string {entry!r}" if isinstance(entry, str) else type(entry).__name__
+        raise TypeError(
+            f"Agent handoffs must be agents, or handoff(agent, ...), and one is {kind}: write "
+            "handoffs=[agent], with the agent itself and not its name."
         )
 
 

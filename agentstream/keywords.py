@@ -22,6 +22,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
 
+_ELSEWHERE = {
+    "input": "prompt message messages question query user_input user_prompt text",
+    "instructions": "system system_prompt system_message prompt",
+    "output_type": "result_type response_model response_format output_schema schema",
+    "tools": "functions toolset",
+    "context": "deps dependencies state",
+    "max_turns": "max_steps max_iterations recursion_limit",
+    "model_settings": "temperature top_p max_tokens tool_choice reasoning parallel_tool_calls",
+    "model": "llm client",
+    "session": "memory history message_history",
+}
+"""What other libraries call it, by our names."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'tools'?``, or nothing where no name is near.
 
@@ -69,7 +83,9 @@ def check_keywords(callee: str, given: Iterable[str], known: Collection[str]) ->
     for name in given:
         if name not in known:
             text = f"{callee}() got an unexpected keyword argument {name!r}."
-            raise TypeError(text + suggest(name, known))
+            meant = [one for one, others in _ELSEWHERE.items() if name in others.split()]
+            ours = [f" Did you mean {one!r}?" for one in meant if one in known]
+            raise TypeError(text + (ours[0] if ours else suggest(name, known)))
 
 
 def suggesting(function: F) -> F:

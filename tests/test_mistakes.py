@@ -68,6 +68,10 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         (lambda: RunConfig.of({"modle": "m"}), "did you mean 'model'?"),
         (lambda: show(poet(), "x", timelin=True), "show() got an unexpected keyword argument"),
         (lambda: show(poet(), "x", max_turn=1), "Did you mean 'max_turns'?"),
+        (lambda: show(poet(), prompt="x"), "Did you mean 'input'?"),
+        (lambda: Agent(name="A", system_prompt="x"), "Did you mean 'instructions'?"),  # type: ignore[call-arg]
+        (lambda: Agent(name="A", temperature=1), "Did you mean 'model_settings'?"),  # type: ignore[call-arg]
+        (lambda: Agent(name="A", result_type=int), "Did you mean 'output_type'?"),  # type: ignore[call-arg]
         (lambda: chat(poet(), sesion=None), "chat() got an unexpected keyword argument"),
         (lambda: chat(poet(), hook=None), "Did you mean 'hooks'?"),
         (lambda: Runner.run_sync(poet(), "x", max_turn=1), "Did you mean 'max_turns'?"),  # type: ignore[call-arg]
@@ -94,6 +98,19 @@ def test_a_function_among_the_tools_is_refused_when_the_agent_is_made() -> None:
         Agent(name="A", tools=[add])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="as_tool"):
         Agent(name="A", tools=[poet()])  # type: ignore[list-item]
+    for tool in ("add", None, {"type": "web_search"}):
+        with pytest.raises(TypeError, match="decorated with @function_tool"):
+            Agent(name="A", tools=[tool])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("entry", ["B", None, poet, int])
+def test_what_is_no_agent_among_the_handoffs_is_refused_when_the_agent_is_made(entry: Any) -> None:
+    with pytest.raises(TypeError, match=re.escape("handoffs=[agent], with the agent itself")):
+        Agent(name="A", handoffs=[entry])
+    agent = poet()
+    agent.handoffs.append(entry)  # it is found when it is used
+    with pytest.raises(UserError, match="among its handoffs"):
+        Runner.run_sync(agent, "x")
 
 
 async def test_awaiting_a_streamed_run_says_what_to_write() -> None:

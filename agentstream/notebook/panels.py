@@ -136,6 +136,8 @@ class _Panel:
 
     def is_old(self, trace: Trace) -> bool:
         """Whether there is something to show that it does not show yet."""
+        if self.moves and trace.ended is None and not (trace.stints or trace.turns):
+            return False  # before anybody is at work there is no lane to draw
         return self.version != trace.version or (self.moves and trace.ended is None)
 
 

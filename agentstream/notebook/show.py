@@ -92,6 +92,7 @@ def show(
     >>> agent = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
     >>> for event in show(agent, "A line, please"):
     ...     pass
+    > A line, please
     Poet
     Rain on the roof.
     """

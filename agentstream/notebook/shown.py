@@ -35,6 +35,7 @@ class Shown(Generic[Result]):
     ...     await shown
     ...     return shown.final_output
     >>> asyncio.run(main())
+    > A line
     Poet
     Rain on the roof.
     'Rain on the roof.'

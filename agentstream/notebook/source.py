@@ -151,12 +151,17 @@ class Source:
             self._done = True
             self._tell()
 
-    async def events(self) -> AsyncIterator[Any]:
-        """The run's events; leaving early stops the run."""
+    async def events(self, *, again: bool = False) -> AsyncIterator[Any]:
+        """The run's events; leaving early stops the run.
+
+        Read `again`, after a pause perhaps, it is no mistake that there are none to come.
+        """
         if self.has_ended:
             return
         if not self.foreign:
             async with aclosing(self.result.stream_events()) as events:
+                if again and events.is_late:
+                    return
                 async for event in events:
                     yield event
                 # Stopped from elsewhere, the events end at once, and the run a moment later.

@@ -21,7 +21,7 @@ from ..printable import clean_text, printable
 from ..trace.parts import Part
 from ..trace.scale import length_label
 from .cards.bodies import body_of
-from .cards.displays import display_brief
+from .cards.displays import display_brief, question_blocks
 from .cards.shell import duration, kind_label, label_of, state_of
 from .cards.values import one_line
 from .half_written import without_citation_marks
@@ -33,7 +33,7 @@ from .render import parser
 if TYPE_CHECKING:
     from ..trace.trace import Trace
 
-__all__ = ["as_code", "fenced", "markdown_of", "text_of"]
+__all__ = ["as_code", "asked_lines", "fenced", "markdown_of", "text_of"]
 
 LONGEST = 200_000
 """Characters of a whole run in Markdown or plain text."""
@@ -41,8 +41,12 @@ LONGEST = 200_000
 LONGEST_TEXT = 50_000
 """Characters of one text of it."""
 
+LONGEST_LINE = 1_000
+"""Characters of one line of the question."""
+
 _DEEPEST = 6
 _MOST_ASKED = 60
+_MOST_LINES = 40
 _TAG = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?:|mailto:)[^\s<>]+>)")
 _IMAGE = re.compile(r"!(?=\[)")
 # Where Markdown has the address of a link; a name alone is that of a file beside, or code: a[0](x).
@@ -63,14 +67,16 @@ def markdown_of(trace: Trace, *, asks: bool = True) -> str:
 
     `asks` is whether the question stands above; a conversation has it already.
     """
-    asked = _question_markdown(trace.question) if asks else iter(())
-    return _bounded(chain(asked, _markdown_blocks(trace, 0)))
+    lines = asked_lines(trace) if asks else []
+    asked = "\n".join(f"> {as_code(line, LONGEST_LINE)}  ".rstrip("\n") for line in lines)
+    return _bounded(chain([asked] * bool(asked), _markdown_blocks(trace, 0)))
 
 
-def _question_markdown(blocks: list[Any]) -> Iterator[str]:
-    """What was asked with more than text in it, quoted."""
-    if lines := question_lines(blocks):
-        yield "\n".join(f"> {as_code(line)}  " for line in lines)
+def asked_lines(trace: Trace) -> list[str]:
+    """Return what a run was asked as lines; the first of many."""
+    lines = [line[:LONGEST_LINE] for line in question_lines(question_blocks(trace))]
+    more = len(lines) - _MOST_LINES
+    return lines if more <= 0 else [*lines[:_MOST_LINES], f"… {more:,} more lines"]
 
 
 def question_lines(blocks: list[Any]) -> list[str]:
@@ -117,12 +123,12 @@ def _markdown_line(part: Part) -> str:
     return f"{line} · {_facts(part)}"
 
 
-def as_code(text: str) -> str:
+def as_code(text: str, longest: int = 160) -> str:
     """Return text as code: the only form in which no Markdown is read."""
-    text = _apart(one_line(clean_text(text), 160)) or " "
-    longest = _longest_run(text)
+    text = _apart(one_line(clean_text(text), longest)) or " "
+    ticks = "`" * (_longest_run(text) + 1)
     edge = " " if text[0] in "` " or text[-1] in "` " else ""
-    return f"{'`' * (longest + 1)}{edge}{text}{edge}{'`' * (longest + 1)}"
+    return f"{ticks}{edge}{text}{edge}{ticks}"
 
 
 def fenced(text: str) -> str:
@@ -211,7 +217,7 @@ def _may_be_clicked(url: str) -> bool:
 
 def text_of(trace: Trace, *, asks: bool = True) -> str:
     """Return a run as text for a terminal; `asks` as for `markdown_of`."""
-    lines = question_lines(trace.question) if asks else []
+    lines = asked_lines(trace) if asks else []
     asked = "\n".join(f"> {line}".rstrip() for line in lines)
     return printable(_bounded(chain([asked] * bool(asked), _text_blocks(trace, 0))))
 

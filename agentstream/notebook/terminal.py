@@ -29,7 +29,7 @@ class TerminalView:
     out : file, optional
         Where to write; standard output where not given.
     asks : bool
-        Whether to write what was asked, where it is more than text.
+        Whether to write what was asked.
     whole_lines : bool
         Whether only whole lines are written, as the program may write something in between.
     """
@@ -85,11 +85,12 @@ class TerminalView:
     def _update(self) -> None:
         if self.trace.version == self._version:
             return
-        if self.trace.question and self._version < 0 and self._asks:
-            from .still import question_lines
+        if self._asks and (self.trace.question or self.trace.input):
+            from .still import asked_lines  # Markdown's parser, only where a run is written
 
-            for line in question_lines(self.trace.question):
-                self._write(f"> {line}\n")
+            self._asks = False
+            for line in asked_lines(self.trace):
+                self._write(f"> {line}".rstrip(), _DIM, line=True)
         for part in self.trace.changed_since(self._version):
             self._tell_retries(part.started)
             if part.status == "superseded":

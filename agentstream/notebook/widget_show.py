@@ -197,14 +197,16 @@ class ShownWidget(Shown[Result], AgentView):
 
     async def _events(self, *, read: bool) -> AsyncIterator[Any]:
         """The run's events, over the pauses for approvals that a person on the page can give."""
+        again = False
         while True:
             # Before anything is awaited: a press may come before the pause is known here.
             decided = self._decisions.listen()
             if read:
-                async for event in self.source.events():
+                async for event in self.source.events(again=again):
                     yield event
             else:
                 await self.source.ended()
+            again = True
             if decided.is_set():
                 continue
             if not self.source.waits:

@@ -33,7 +33,7 @@ class EventStream:
         # What happened while nobody read is in the buffer: with nothing there, it has been read.
         # A run that is stopped drops it; its trace tells of that only when its task has ended.
         is_stopped = result._cancelled or result.trace.status == "cancelled"
-        self._is_late = result.is_complete and not self._events and not is_stopped
+        self.is_late = result.is_complete and not self._events and not is_stopped
 
     def __iter__(self) -> NoReturn:
         """Say what to write: the events come one by one while the program waits.
@@ -59,7 +59,7 @@ class EventStream:
                 await self._result._available()
             except StopAsyncIteration:
                 self._reading, self._is_over = False, True
-                if self._is_late:
+                if self.is_late:
                     warnings.warn(_LATE, stacklevel=2)
                 raise
             except BaseException:

@@ -298,6 +298,7 @@ def prepared(
         auto_previous_response_id=auto_previous_response_id,
     )
     state.trace.question = question
+    state.trace.set_agent(agent.name)  # a view is there before the run's first step
     state.reasoning_item_id_policy = config.reasoning_item_id_policy
     try:
         output_schema(agent)

@@ -198,7 +198,25 @@ def test_a_page_that_follows_ends_like_one_that_opens_late() -> None:
     assert followed.html() == late.html()
 
 
-@pytest.mark.parametrize("name", RUNS)
+def test_a_timeline_begins_with_an_agents_lane() -> None:
+    trace = Trace()
+    panels, board = panels_of(trace, Clock(), timeline=True)
+    panels.update()
+    assert "timeline" not in board
+    trace.set_agent("Ada")
+    panels.update()
+    assert "Ada" in html_of(board, "timeline")
+
+
+async def test_an_agent_is_known_before_its_run_has_made_a_step() -> None:
+    agent = Agent(name="Ada", model=ScriptedModel(["Hello."]))
+    result = Runner.run_streamed(agent, "x")
+    assert (result.trace.agent, result.trace.now) == ("Ada", 0)
+    await result.wait()
+    assert [name for _, name in result.trace.stints] == ["Ada"]
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "empty"])
 def test_the_live_picture_is_whole_xml_without_anything_that_acts(name: str) -> None:
     panels, board = panels_of(fold(RUNS[name]), Clock(), timeline=True)
     panels.update()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from agentstream import Agent, Runner, chat
+from agentstream import Agent, Runner, chat, show
 from agentstream.notebook.board import Board
 from agentstream.notebook.scene import Scene
 from agentstream.notebook.snapshot import snapshot
@@ -56,6 +56,26 @@ async def test_a_long_question_is_folded_and_whole() -> None:
     for html in await both(scripted("Because."), question):
         assert "<details><summary" in html
         assert "The end." in html
+
+
+async def test_the_question_stands_above_the_answer_in_markdown_text_and_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    question = "How do <i>I</i> get up?\n![x](y)"
+    bundle = snapshot((await show(scripted("By tram."), question)).trace)
+    assert bundle["text/markdown"].startswith("> `How do <\u200bi>I<\u200b/i> get up?`  \n> `!")
+    assert bundle["text/plain"] == "> How do <i>I</i> get up?\n> ![x](y)\n\nBy tram.\n"
+    assert capsys.readouterr().out == "> How do <i>I</i> get up?\n> ![x](y)\nGuide\nBy tram.\n"
+
+
+async def test_of_a_question_of_many_lines_text_has_the_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle = snapshot((await show(scripted("Yes."), "a " * 5_000 + "\nline" * 99)).trace)
+    for text in (bundle["text/markdown"], bundle["text/plain"], capsys.readouterr().out):
+        assert text.count("line") == 40  # one of them in the last
+        assert "60 more lines" in text
+        assert len(text) < 3_000
 
 
 async def test_a_chat_shows_what_was_asked_once() -> None:

@@ -74,7 +74,7 @@ def test_what_is_printed_after_a_run_in_the_background_begins_a_line() -> None:
         asyncio.run(main())
         """
     )
-    assert written == "Poet\nIt rains.\nnext\n"
+    assert written == "> x\nPoet\nIt rains.\nnext\n"
 
 
 def test_a_run_in_the_background_writes_whole_lines_which_nothing_is_glued_to() -> None:
@@ -91,7 +91,7 @@ def test_a_run_in_the_background_writes_whole_lines_which_nothing_is_glued_to() 
         """
     )
     told = [line for line in written.splitlines() if line != "-"]
-    assert told == ["Poet", "one two", "three four five"]
+    assert told == ["> x", "Poet", "one two", "three four five"]
 
 
 def test_a_run_that_the_program_leaves_behind_ends_its_line() -> None:

@@ -46,6 +46,15 @@ async def test_what_show_gives_has_what_the_result_has(kind: str) -> None:
     assert view.timeline().svg() == result.timeline().svg()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["text", "widget"])
+async def test_reading_the_events_of_what_is_shown_warns_of_nothing(kind: str) -> None:
+    assert [event async for event in shown(kind, poet())]
+    view = shown(kind, poet())
+    await asyncio.sleep(0.1)  # it has ended before it is read
+    assert [event async for event in view]
+
+
 @pytest.mark.parametrize("kind", ["text", "widget"])
 async def test_what_show_gives_can_be_stopped(kind: str) -> None:
     view = shown(kind, slow())
@@ -126,7 +135,7 @@ async def test_a_result_of_run_is_shown_in_a_terminal_and_given_back(
     assert await show(result) is result
     assert [event async for event in show(result)] == []
     assert list(show(result)) == []
-    assert capsys.readouterr().out == "Poet\nIt rains.\n" * 3
+    assert capsys.readouterr().out == "> x\nPoet\nIt rains.\n" * 3
     view = show(result)
     view.cancel()  # there is nothing to stop
     assert view.trace.status == "completed"

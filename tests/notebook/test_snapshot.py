@@ -218,6 +218,7 @@ def viewed(text: str) -> tuple[set[str], list[str]]:
 
 def test_the_markdown_is_the_answer_as_it_was_written_and_a_line_for_each_call() -> None:
     assert snapshot(fold(chain()))["text/markdown"] == (
+        "> `Is it warm in Lisbon?`  \n\n"
         "**`Triage`**\n\n"
         '> Tool `get_weather` `city="Lisbon"` → `21 °C` · done · 800 ms\n\n'
         "> Tool `get_time` → `12:00` · done · 300 ms\n\n"
@@ -387,6 +388,8 @@ def test_a_nested_run_is_quoted() -> None:
 
 def test_plain_text_is_for_terminals() -> None:
     assert snapshot(fold(chain()))["text/plain"].splitlines() == [
+        "> Is it warm in Lisbon?",
+        "",
         "Triage:",
         "",
         '[Tool get_weather city="Lisbon" → 21 °C · done · 800 ms]',

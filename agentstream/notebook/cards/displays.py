@@ -20,6 +20,7 @@ __all__ = [
     "display_brief",
     "display_html",
     "is_picture_or_table",
+    "question_blocks",
     "question_html",
     "said_html",
     "told_html",
@@ -132,12 +133,18 @@ def terminal_text(text: str) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
+def question_blocks(trace: Trace) -> list[dict[str, Any]]:
+    """Return what was asked as blocks; none where nothing is known of it."""
+    text = (trace.input or "").strip()
+    return trace.question or ([{"type": "text", "text": text}] if text else [])
+
+
 def question_html(trace: Trace) -> str:
     """Show what was asked; empty if nothing is known of it. A long text is folded."""
-    text = (trace.input or "").strip()
-    blocks = trace.question or ([{"type": "text", "text": text}] if text else [])
+    blocks = question_blocks(trace)
     if not blocks:
         return ""
+    text = (trace.input or "").strip()
     asked = said_html(blocks)
     if not trace.question and len(text) > _FOLDED_QUESTION:
         brief = escape(one_line(clean_text(text), _FOLDED_QUESTION))
