@@ -29,7 +29,7 @@ from ..models.recorded.asked import Asked
 from ..sessions.database import patiently, transaction
 from .result import RowResult
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "is_alive"]
 
 T = TypeVar("T")
 
@@ -55,6 +55,10 @@ CREATE TABLE IF NOT EXISTS results (
 CREATE INDEX IF NOT EXISTS results_by_agent ON results (agent);
 CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, owner TEXT, until REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, host TEXT, pid INTEGER, born TEXT);
+CREATE TABLE IF NOT EXISTS batches (
+    name TEXT PRIMARY KEY, agent TEXT, endpoint TEXT, id TEXT, owner TEXT, at REAL
+);
+CREATE TABLE IF NOT EXISTS batch_rows (key BLOB PRIMARY KEY, batch TEXT) WITHOUT ROWID;
 """
 
 _COLUMNS: Final = (
@@ -179,6 +183,14 @@ class Checkpoint:
 
         return self.do(job).result()
 
+    async def in_batches(self) -> set[bytes]:
+        """The keys of rows that are in a batch, and have no result yet."""
+
+        def job(connection: sqlite3.Connection) -> set[bytes]:
+            return {key for (key,) in connection.execute("SELECT key FROM batch_rows")}
+
+        return await asyncio.wrap_future(self.do(job))
+
     async def save(self, result: RowResult, agent: str, row: str, repeat: int) -> None:
         """Write a result and end its claim; returns when it is committed."""
 
@@ -204,6 +216,7 @@ class Checkpoint:
                 ),
             )
             connection.execute("DELETE FROM claims WHERE key = ?", (result.key,))
+            connection.execute("DELETE FROM batch_rows WHERE key = ?", (result.key,))
 
         await asyncio.wrap_future(self.do(job))
 
@@ -223,32 +236,33 @@ class Checkpoint:
             True: it is this kernel's. False: another kernel asks it now. A result: another kernel
             has asked it.
         """
+        return await asyncio.wrap_future(self.do(lambda connection: self._claim(connection, key)))
 
-        def job(connection: sqlite3.Connection) -> RowResult | bool:
-            row = connection.execute(
-                f"SELECT {_COLUMNS} FROM results WHERE key = ? AND status = 'done'", (key,)
-            ).fetchone()
-            if row is not None:
-                return _result(row)
-            now = time.time()
-            claim = connection.execute(
-                "SELECT owner, until FROM claims WHERE key = ?", (key,)
-            ).fetchone()
-            # Nobody claims for longer than a lease; such a claim would keep the row for ever.
-            theirs = (
-                claim is not None
-                and claim[0] != self.owner
-                and isinstance(claim[1], float)
-                and now < claim[1] < now + 2 * _LEASE
-            )
-            if theirs and _is_alive(connection, claim[0]):
-                return False
-            connection.execute(
-                "INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", (key, self.owner, now + _LEASE)
-            )
-            return True
-
-        return await asyncio.wrap_future(self.do(job))
+    def _claim(self, connection: sqlite3.Connection, key: bytes) -> RowResult | bool:
+        row = connection.execute(
+            f"SELECT {_COLUMNS} FROM results WHERE key = ? AND status = 'done'", (key,)
+        ).fetchone()
+        if row is not None:
+            return _result(row)
+        if connection.execute("SELECT 1 FROM batch_rows WHERE key = ?", (key,)).fetchone():
+            return False
+        now = time.time()
+        claim = connection.execute(
+            "SELECT owner, until FROM claims WHERE key = ?", (key,)
+        ).fetchone()
+        # Nobody claims for longer than a lease; such a claim would keep the row for ever.
+        theirs = (
+            claim is not None
+            and claim[0] != self.owner
+            and isinstance(claim[1], float)
+            and now < claim[1] < now + 2 * _LEASE
+        )
+        if theirs and is_alive(connection, claim[0]):
+            return False
+        connection.execute(
+            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", (key, self.owner, now + _LEASE)
+        )
+        return True
 
     async def renew(self) -> None:
         """Keep all that is claimed."""
@@ -397,7 +411,7 @@ def _result(row: tuple[Any, ...]) -> RowResult:
     )
 
 
-def _is_alive(connection: sqlite3.Connection, owner: str) -> bool:
+def is_alive(connection: sqlite3.Connection, owner: str) -> bool:
     """Whether the process behind a claim lives, as far as can be seen from here."""
     found = connection.execute(
         "SELECT host, pid, born FROM owners WHERE owner = ?", (owner,)

@@ -6,13 +6,14 @@ import json
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..errors import UserError
 from ..models.gate.admission import input_tokens
 from ..run.config import RunConfig
 from ..run.sync import run_until_done
 from ..trace.prices import price_usd
+from .batch.pool import PRICE
 from .frames import as_pandas
 from .key import agent_request, model_name
 from .plan import Plan
@@ -71,6 +72,7 @@ def estimate(
     sample: int = 200,
     context: Any = None,
     run_config: RunConfig | dict[str, Any] | None = None,
+    mode: Literal["batch"] | None = None,
 ) -> Estimate:
     """Say what `map_frame` with the same arguments will take and cost, of one model call a row.
 
@@ -78,7 +80,7 @@ def estimate(
 
     Parameters
     ----------
-    agent, frame, prompt, context, run_config
+    agent, frame, prompt, context, run_config, mode
         As for `map_frame`.
     output_tokens : int
         Of an answer; a guess that you may better after the first rows.
@@ -121,5 +123,5 @@ def estimate(
     common = len(json.dumps(request)) / 4
     taken, written = round(count * (asked + common)), count * output_tokens
     model = model_name(agent, config)
-    usd = price_usd(model, taken, 0, written)
+    usd = price_usd(model, taken, 0, written) * (PRICE if mode == "batch" else 1)
     return Estimate(len(native), count, taken, written, usd, model)

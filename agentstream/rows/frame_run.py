@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from ..models.gate.gate import Gate
 from ..models.recorded.asked import Asked
 from ..run.sync import run_until_done
 from ..together import loop_here
@@ -74,8 +73,6 @@ class FrameRun(Background):
         Where the rows come from.
     pool : Pool
         Asks them.
-    gate : Gate or None
-        What requests wait for.
 
     Examples
     --------
@@ -90,11 +87,10 @@ class FrameRun(Background):
 
     _task_name = "agentstream rows"
 
-    def __init__(self, source: Source, pool: Pool, gate: Gate | None) -> None:
+    def __init__(self, source: Source, pool: Pool) -> None:
         self._source = source
         self._pool = pool
         self._plan = pool.plan
-        self._gate = gate
         self._planned = False
         self._began: float | None = None
         self._over: float | None = None
@@ -160,7 +156,7 @@ class FrameRun(Background):
             usd=pool.budget.spent["usd"],
             rate=rate,
             left=left / rate if rate and left else (0.0 if not left else math.nan),
-            reason="" if self._gate is None else self._gate.state().reason,
+            reason=pool.reason,
         )
 
     def values(self) -> Iterator[tuple[Any, ...] | None]:
@@ -277,6 +273,7 @@ class FrameRun(Background):
             return
         request = await source.find_request()
         await self._plan.make(request, pool.checkpoint, source.on_change, source.label)
+        await pool.refuse_other_mode()
         self._planned = True
         pool.ended.extend(self._plan.results)
         pool.tell()

@@ -122,6 +122,18 @@ class Budget:
         self.reserved += 1
         return True
 
+    def expect(self, tokens: float, usd: float) -> None:
+        """What a row is thought to cost; counts until the first has ended.
+
+        Parameters
+        ----------
+        tokens, usd : float
+            Of one row.
+        """
+        if self._is_first:
+            self._mean = {"tokens": tokens, "usd": usd}
+            self._is_first = False
+
     def settle(self, tokens: float, usd: float) -> None:
         """A row that was reserved for has ended.
 

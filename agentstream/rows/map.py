@@ -46,6 +46,7 @@ def map_frame(  # type: ignore[misc]  # the options are those below
     concurrency: int = 256,
     tries: int = 2,
     keep: Literal["runs"] | None = None,
+    mode: Literal["batch"] | None = None,
     progress: bool | None = None,
     repeat: int = 1,
     scorers: Sequence[Any] = (),
@@ -88,6 +89,9 @@ def map_frame(  # type: ignore[misc]  # the options are those below
         limit (429) uses up none.
     keep : {"runs"}, optional
         Keep every row's run, for `FrameRun.runs`; else memory stays flat.
+    mode : {"batch"}, optional
+        Ask by the service's Batch API: half the price, within 24 hours, for agents of one model
+        call. The same call, later and in another kernel, collects what is there.
     progress : bool or None
         Whether to show a bar; None: in a notebook, and where standard error is a terminal.
     repeat : int
@@ -130,6 +134,7 @@ def map_frame(  # type: ignore[misc]  # the options are those below
         concurrency=concurrency,
         tries=tries,
         keep=keep,
+        mode=mode,
     )
     run: Any
     if isinstance(agent, Mapping) or repeat != 1 or scorers:

@@ -11,6 +11,8 @@ from ..errors import UserError
 from ..models.gate.gate import Gate
 from ..models.recorded.active import active
 from ..run.config import RunConfig
+from .batch.pool import BatchPool
+from .batch.suitable import refuse_for_batch
 from .checkpoint import Checkpoint
 from .columns import Columns
 from .frame_run import FrameRun, Source
@@ -54,6 +56,7 @@ class Options:
     concurrency: int
     tries: int
     keep: str | None
+    mode: Literal["batch"] | None = None
     gate: Gate | None = field(init=False)
     budget: Budget = field(init=False)
     config: RunConfig = field(init=False)
@@ -62,6 +65,7 @@ class Options:
         choices = (
             ("on_error", self.on_error, _ON_ERROR),
             ("on_change", self.on_change, get_args(OnChange)),
+            ("mode", self.mode, (None, "batch")),
         )
         for name, given, known in choices:
             if given not in known:
@@ -121,9 +125,11 @@ class Options:
             What should be an agent is none.
         """
         _require_agent(agent)
+        if self.mode == "batch":
+            refuse_for_batch(agent, self.config, self.checkpoint)
         columns = Columns(agent.output_type)
         config, context = self.config, self.context
-        pool = Pool(
+        pool = (Pool if self.mode is None else BatchPool)(
             Plan(prompts, len(index), repeat),
             Asker(agent, config, columns, context, self.max_turns, self.tries, active()),
             self.budget,
@@ -142,7 +148,7 @@ class Options:
             label,
             back,
         )
-        return FrameRun(source, pool, self.gate)
+        return FrameRun(source, pool)
 
 
 def _require_agent(agent: Any) -> None:

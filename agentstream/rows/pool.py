@@ -112,6 +112,27 @@ class Pool:
         self._alike: Counter[tuple[str | None, str]] = Counter()
         self._asked = 0
 
+    async def refuse_other_mode(self) -> None:
+        """Refuse rows that are paid for in another mode.
+
+        Raises
+        ------
+        UserError
+            Rows that wait are in a batch.
+        """
+        batched = set() if self.checkpoint is None else await self.checkpoint.in_batches()
+        if count := sum(key in batched for key in self.plan.waiting):
+            raise UserError(
+                f"{count:,} of these rows are in a batch, whose answers are paid for: collect them "
+                "by map_frame(..., mode='batch'). To ask them now, and pay for them again, give "
+                "another checkpoint."
+            )
+
+    @property
+    def reason(self) -> str:
+        """What is waited for."""
+        return "" if self._gate is None else self._gate.state().reason
+
     def begin_again(self) -> None:
         """Forget why the work ended early."""
         self.error, self.stopped, self._asked = None, False, 0

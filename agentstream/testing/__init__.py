@@ -37,6 +37,7 @@ from ..models.script.shapes import Pace, Part, ScriptRequest, Turn
 from ..models.script.turns import turn
 from ..models.scripted import ScriptedModel
 from .answers import Call
+from .batches import ScriptedBatches
 from .http import RecordedRequest
 from .lessons import is_live, stand_in
 from .notebooks import NotebookError, check_notebook, save_notebook
@@ -53,6 +54,7 @@ __all__ = [
     "RateLimits",
     "RecordedRequest",
     "ScriptRequest",
+    "ScriptedBatches",
     "ScriptedModel",
     "ScriptedServer",
     "Turn",

@@ -14,6 +14,7 @@ from ..models.provider import OpenAIProvider
 from ..models.script.shapes import Pace
 from ..models.script.turns import Script, as_pace
 from .answers import Answer, Broken, Call
+from .batches import ScriptedBatches
 from .conversations import Conversations
 from .http import Connection, RecordedRequest
 from .rate_limits import RateLimits
@@ -35,6 +36,8 @@ class ScriptedServer:
         Whether to begin again after the last turn.
     limits : RateLimits, optional
         Rate limits that requests to the model are held to; beyond them they are refused with 429.
+    batches : ScriptedBatches, optional
+        How the Batch API behaves.
 
     Attributes
     ----------
@@ -44,6 +47,8 @@ class ScriptedServer:
         The requests to the model, with what became of them.
     conversations : Conversations
         The conversations kept here.
+    batches : ScriptedBatches
+        The files and batches kept here.
 
     Examples
     --------
@@ -65,12 +70,14 @@ class ScriptedServer:
         pace: Pace | float | None = None,
         loop: bool = False,
         limits: RateLimits | None = None,
+        batches: ScriptedBatches | None = None,
     ) -> None:
         self.pace = as_pace(pace)
         self.limits = limits
         self.requests: list[RecordedRequest] = []
         self.calls: list[Call] = []
         self.conversations = Conversations()
+        self.batches = batches or ScriptedBatches()
         self.port = 0
         self._script = Script(turns, loop=loop)
         self._clients: list[openai.AsyncOpenAI] = []
@@ -203,6 +210,15 @@ class ScriptedServer:
             if "/conversations" in endpoint:
                 status, value = self.conversations.answer(request)
                 await connection.json(value, status)
+            elif "/files" in endpoint or "/batches" in endpoint:
+                status, value = await self.batches.answer(request, self._script, self.calls)
+                if isinstance(value, bytes):
+                    await connection.start(
+                        status, {"content-type": "application/jsonl"}, len(value)
+                    )
+                    await connection.write(value)
+                else:
+                    await connection.json(value, status)
             elif request.method == "POST" and endpoint.endswith(MODEL_ENDPOINTS):
                 if not isinstance(request.body, dict):
                     await connection.error("The body is not a JSON object.", 400)
@@ -211,7 +227,8 @@ class ScriptedServer:
             else:
                 await connection.error(
                     f"The scripted server has no {request.method} {endpoint}; it speaks POST "
-                    "/v1/responses, /v1/chat/completions and /v1/conversations.",
+                    "/v1/responses, /v1/chat/completions, /v1/conversations, /v1/files and "
+                    "/v1/batches.",
                     404,
                 )
 

@@ -141,7 +141,7 @@ class VirtualService:
         self.asked += 1
         number = self.asked
         body = json.loads(await request.aread())
-        connection = _Memory()
+        connection = Memory()
         if self.limits is not None:
             verdict = self.limits.decide_for(body)
             connection.always = verdict.headers
@@ -160,7 +160,7 @@ class VirtualService:
         return connection.response()
 
 
-class _Memory:
+class Memory:
     """In place of a connection: keeps what is sent."""
 
     def __init__(self) -> None:
@@ -174,6 +174,11 @@ class _Memory:
         """What was sent."""
         headers = {**self.always, **self._headers}
         return httpx2.Response(self._status, headers=headers, content=bytes(self._body))
+
+    @property
+    def answer(self) -> tuple[int, Any]:
+        """The status and the JSON that were sent."""
+        return self._status, json.loads(self._body or b"null")
 
     def refuse(self, status: int, message: str, code: str) -> httpx2.Response:
         """An error."""

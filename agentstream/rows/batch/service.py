@@ -1,0 +1,161 @@
+"""The service's files and batches, by the openai client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Final
+
+import httpx2
+import openai
+
+from ...models.retry_advice import normalize
+from ...models.retry_client import remember_client
+from ...redaction import redact_error, remember_request
+
+__all__ = ["BatchService", "in_groups", "key_of"]
+
+_NAME: Final = "agentstream_batch"
+"""Of the metadata that a batch is found by."""
+
+_TRIES: Final = 4
+_DELAY: Final = 0.5
+_LOOKED_THROUGH: Final = 500
+_TOGETHER: Final = 50
+
+
+class BatchService:
+    """Uploads files, makes batches, and reads what came of them.
+
+    Parameters
+    ----------
+    client : openai.AsyncOpenAI
+        Makes the requests.
+    """
+
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self._client = client
+        remember_client(client)
+
+    async def make(self, name: str, endpoint: str, lines: BinaryIO) -> Any:
+        """Upload requests and make a batch of them, exactly one.
+
+        A request for it whose answer is lost is not simply made again: that could make a second
+        batch, which costs as much. So the service's list is looked through first.
+
+        Parameters
+        ----------
+        name : str
+            By which it is found.
+        endpoint : str
+            Of the requests.
+        lines : file
+            One request a line.
+        """
+        lines.seek(0)
+        with _guarded():
+            file = await self._client.files.create(
+                file=(f"{name}.jsonl", lines, "application/jsonl"), purpose="batch"
+            )
+        once = self._client.with_options(max_retries=0)
+        for left in reversed(range(_TRIES)):
+            try:
+                with _guarded():
+                    return await once.batches.create(
+                        completion_window="24h",
+                        endpoint=endpoint,  # type: ignore[arg-type]  # one of those it lists
+                        input_file_id=file.id,
+                        metadata={_NAME: name},
+                    )
+            except openai.APIError as error:
+                status = normalize(error).status_code
+                if not left or not (status is None or status == 429 or status >= 500):
+                    raise
+                await asyncio.sleep(_DELAY * 2 ** (_TRIES - left))
+                if status != 429 and (found := await self.find(name)) is not None:
+                    return found
+        raise AssertionError
+
+    async def find(self, name: str) -> Any:
+        """The batch of a name, among the newest ones; None where there is none."""
+        with _guarded():
+            seen = 0
+            async for batch in self._client.batches.list(limit=100):
+                if (batch.metadata or {}).get(_NAME) == name:
+                    return batch
+                seen += 1
+                if seen >= _LOOKED_THROUGH:
+                    break
+        return None
+
+    async def get(self, number: str) -> Any:
+        """A batch by its id."""
+        with _guarded():
+            return await self._client.batches.retrieve(number)
+
+    async def lines(self, file: str) -> AsyncIterator[dict[str, Any]]:
+        """The lines of a file, as JSON; it is never in memory as a whole.
+
+        Yields
+        ------
+        dict
+        """
+        rest = b""
+        with _guarded():
+            async with self._client.files.with_streaming_response.content(file) as response:
+                try:
+                    async for piece in response.iter_bytes():
+                        # Not by str.splitlines: U+2028 within an answer is no end of a line.
+                        *whole, rest = (rest + piece).split(b"\n")
+                        for line in whole:
+                            if (read := _read(line)) is not None:
+                                yield read
+                except httpx2.HTTPError as error:
+                    request = response.http_request
+                    raise openai.APIConnectionError(request=request) from error
+        if (read := _read(rest)) is not None:
+            yield read
+
+
+async def in_groups(
+    lines: AsyncIterator[dict[str, Any]],
+) -> AsyncGenerator[list[dict[str, Any]], None]:
+    """Lines, some at once."""
+    group: list[dict[str, Any]] = []
+    async for line in lines:
+        group.append(line)
+        if len(group) == _TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def key_of(line: Mapping[str, Any]) -> bytes | None:
+    """The key of the row that a line answers; None where it is of no row."""
+    try:
+        return bytes.fromhex(line["custom_id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    """A line as JSON; None for one that is none, so that its row counts as missing."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """No error repeats a key."""
+    try:
+        yield
+    except openai.APIError as error:
+        remember_request(getattr(error, "request", None))
+        redact_error(error)
+        raise

@@ -1,0 +1,128 @@
+"""Which rows are in which batch, in the checkpoint's file: any kernel can collect them."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..checkpoint import Checkpoint, is_alive
+
+__all__ = ["Batch", "BatchStore"]
+
+
+@dataclass
+class Batch:
+    """A batch that is not collected yet.
+
+    Attributes
+    ----------
+    name : str
+        Ours, which the service keeps as metadata: a batch is found by it whose id was not noted.
+    endpoint : str
+        Of its requests.
+    id : str or None
+        The service's; None: it may not have been made.
+    is_ours : bool
+        Whether this kernel, or one that has ended, made it.
+    keys : list of bytes
+        Of its rows, as far as they belong to this frame.
+    state : str
+        The last that the service told.
+    answered, total : int
+        Of its requests.
+    """
+
+    name: str
+    endpoint: str
+    id: str | None = None
+    is_ours: bool = True
+    keys: list[bytes] = field(default_factory=list)
+    state: str = "validating"
+    answered: int = 0
+    total: int = 0
+
+
+class BatchStore:
+    """The batches of a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The file.
+    agent : str
+        The digest of what the rows have in common.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, agent: str) -> None:
+        self._checkpoint = checkpoint
+        self._agent = agent
+
+    async def open(self) -> dict[str, Batch]:
+        """The batches of this agent that have rows without a result, by name."""
+
+        def job(connection: sqlite3.Connection) -> dict[str, Batch]:
+            found: dict[str, Batch] = {}
+            rows = connection.execute(
+                "SELECT batches.name, endpoint, id, owner, key FROM batch_rows JOIN batches "
+                "ON batches.name = batch_rows.batch WHERE batches.agent = ? ORDER BY at",
+                (self._agent,),
+            )
+            for name, endpoint, number, owner, key in rows:
+                if name not in found:
+                    here = self._checkpoint.owner
+                    is_ours = owner == here or not is_alive(connection, owner)
+                    found[name] = Batch(str(name), str(endpoint), number, is_ours)
+                found[name].keys.append(key)
+            return found
+
+        return await self._do(job)
+
+    async def begin(self, batch: Batch) -> None:
+        """Note, before it is made, that a batch will have these rows."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            owner = self._checkpoint.owner
+            connection.execute(
+                "INSERT INTO batches VALUES (?, ?, ?, NULL, ?, ?)",
+                (batch.name, self._agent, batch.endpoint, owner, time.time()),
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO batch_rows VALUES (?, ?)",
+                [(key, batch.name) for key in batch.keys],
+            )
+            connection.executemany("DELETE FROM claims WHERE key = ?", _each(batch.keys))
+
+        await self._do(job)
+
+    async def made(self, batch: Batch) -> None:
+        """Note the id that the service gave a batch."""
+        given = (batch.id, batch.name)
+        await self._do(lambda connection: _run(connection, _SET_ID, given))
+
+    async def release(self, keys: Sequence[bytes]) -> None:
+        """Forget that rows are in a batch, or claimed: they can be asked again."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            for table in ("batch_rows", "claims"):
+                connection.executemany(f"DELETE FROM {table} WHERE key = ?", _each(keys))
+
+        await self._do(job)
+
+    async def _do(self, job: Any) -> Any:
+        # Also where the rows are stopped now, the file must know what the service was told.
+        return await asyncio.shield(asyncio.wrap_future(self._checkpoint.do(job)))
+
+
+_SET_ID = "UPDATE batches SET id = ? WHERE name = ?"
+
+
+def _run(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> None:
+    connection.execute(statement, values)
+
+
+def _each(keys: Iterable[bytes]) -> list[tuple[bytes]]:
+    return [(key,) for key in keys]

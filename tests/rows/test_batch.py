@@ -1,0 +1,435 @@
+"""Rows by the Batch API: half the price, collected whenever and by whichever kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pydantic import BaseModel
+
+from agentstream import (
+    Agent,
+    GuardrailFunctionOutput,
+    Limits,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    RowError,
+    UserError,
+    WebSearchTool,
+    function_tool,
+    handoff,
+    input_guardrail,
+    map_frame,
+    recording,
+)
+from agentstream.rows.batch import pool
+from agentstream.rows.batch.store import BatchStore
+from agentstream.testing import ScriptedBatches, ScriptedModel, ScriptedServer, answer, turn
+
+KERNEL = Path(__file__).with_name("batch_kernel.py")
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "FIRST_POLL", 0.01)
+    monkeypatch.setattr(pool, "LAST_POLL", 0.05)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rows.sqlite"
+
+
+class Verdict(BaseModel):
+    label: str
+    score: int
+
+
+def echo(request: Any) -> str:
+    return f"<{request.user_text}>"
+
+
+def frame_of(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"number": range(count)})
+
+
+def critic(server: ScriptedServer, *, chat: bool = False, **settings: Any) -> Agent[Any]:
+    kind = OpenAIChatCompletionsModel if chat else OpenAIResponsesModel
+    return Agent(name="Critic", model=kind("gpt-5-mini", server.client()), **settings)
+
+
+def texts(server: ScriptedServer) -> Counter[str]:
+    """How often each input was answered, and so paid for."""
+    asked: Counter[str] = Counter()
+    for call in server.calls:
+        body = call.request.body
+        items = body.get("messages") or body["input"]
+        asked[items[-1]["content"]] += 1
+    return asked
+
+
+async def asked_once(server: ScriptedServer, frame: pd.DataFrame, path: Path, **how: Any) -> Any:
+    """`map_frame` in batch mode, with a critic of this server."""
+    agent = critic(server, **how.pop("agent", {}))
+    return await map_frame(agent, frame, "{number}", mode="batch", checkpoint=path, **how)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+async def test_a_batch_asks_exactly_what_the_plain_mode_asks(path: Path, chat: bool) -> None:
+    how = {
+        "instructions": 'Say "yes"\nor no. \u2028',
+        "output_type": Verdict,
+        "model_settings": ModelSettings(temperature=0.5, max_tokens=50, extra_body={"seed": 3}),
+    }
+    said = answer({"label": "good\u2028", "score": 4})
+    async with ScriptedServer([said], loop=True) as server:
+        out = await asked_once(server, frame_of(3), path, agent={"chat": chat, **how})
+        batched = [call.request for call in server.calls]
+        plain = await map_frame(critic(server, chat=chat, **how), frame_of(3), "{number}")
+        alone = [call.request for call in server.calls[3:]]
+    assert sorted(json.dumps(one.body) for one in batched) == sorted(
+        json.dumps(one.body) for one in alone
+    )
+    assert {one.endpoint for one in batched} == {one.endpoint for one in alone}
+    dropped = ["cost_usd", "seconds"]
+    pd.testing.assert_frame_equal(out.drop(columns=dropped), plain.drop(columns=dropped))
+    assert list(out["cost_usd"] * 2) == pytest.approx(list(plain["cost_usd"]))
+    assert (out["cost_usd"] > 0).all()
+
+
+async def test_plain_mode_finds_the_answers_of_a_batch(path: Path) -> None:
+    async with ScriptedServer(echo) as server:
+        await asked_once(server, frame_of(3), path)
+        out = await map_frame(critic(server), frame_of(4), "{number}", checkpoint=path)
+        assert list(out["source"]) == ["checkpoint"] * 3 + ["asked"]
+        assert texts(server) == Counter("0123")
+
+
+async def test_files_stay_below_the_limits_of_requests_and_bytes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MOST_REQUESTS", 30)
+    monkeypatch.setattr(pool, "MOST_BYTES", 8_000)
+    batches = ScriptedBatches(most_requests=30, most_bytes=8_000)
+    frame = pd.DataFrame({"number": ["x" * (number * 5) for number in range(1, 91)]})
+    frame.loc[3, "number"] = "y" * 9_000
+    async with ScriptedServer(echo, batches=batches) as server:
+        out = await asked_once(server, frame, path)
+        sizes = [len(batches.files[one["input_file_id"]]) for one in batches.batches.values()]
+    assert Counter(out["status"]) == {"done": 89, "failed": 1}
+    assert "too many for a batch" in out["error"][3]
+    assert len(sizes) > 3
+    assert max(sizes) <= 8_000
+    assert set(texts(server).values()) == {1}
+
+
+async def test_lines_that_fail_or_are_lost_are_failed_rows_and_retry_asks_them_again(
+    path: Path,
+) -> None:
+    faults: dict[int, int | str] = {2: 400, 3: 500, 4: "lost", 5: 429}
+    batches = ScriptedBatches(fault=lambda number: faults.pop(number, None))
+    async with ScriptedServer(echo, batches=batches) as server:
+        agent = critic(server)
+        run = map_frame(agent, frame_of(8), "{number}", mode="batch", checkpoint=path)
+        out = await run
+        assert list(out.index[out["status"] == "failed"]) == [1, 2, 3, 4]
+        assert list(out["error_type"][1:5]) == [
+            "BadRequestError",
+            "InternalServerError",
+            "RowError",
+            "RateLimitError",
+        ]
+        assert "no answer for this row" in out["error"][3]
+        out = await run.retry()
+    assert list(out["final_output"]) == [f"<{number}>" for number in range(8)]
+    assert list(out["attempts"]) == [1, 2, 2, 2, 2, 1, 1, 1]
+    assert set(texts(server).values()) == {1}
+
+
+async def test_what_has_expired_is_missing_and_the_same_call_asks_it_again(path: Path) -> None:
+    batches = ScriptedBatches(expires_after=5)
+    async with ScriptedServer(echo, batches=batches) as server:
+        out = await asked_once(server, frame_of(8), path)
+        assert Counter(out["status"]) == {"done": 5, "failed": 3}
+        assert out["error"].dropna().str.contains("batch_expired").all()
+        out = await asked_once(server, frame_of(8), path)
+        assert set(out["status"]) == {"done"}
+        assert set(texts(server).values()) == {1}
+
+
+async def test_another_kernel_collects_what_the_first_has_submitted(path: Path) -> None:
+    batches = ScriptedBatches(hold=True)
+    async with ScriptedServer(echo, batches=batches) as server:
+        first = map_frame(critic(server), frame_of(4), "{number}", mode="batch", checkpoint=path)
+        async with asyncio.timeout(10):
+            while "0 of 4 answered" not in first.progress.reason:
+                await asyncio.sleep(0.01)
+        assert first.progress.waiting == first.progress.asking == 4
+        first.stop()
+        await first
+        assert set(first.frame["status"]) == {"waiting"}
+        batches.release()
+        # The frame is sorted otherwise, and has grown.
+        frame = pd.DataFrame({"number": [9, 3, 2, 1, 0]})
+        out = await asked_once(server, frame, path)
+        assert list(out["final_output"]) == ["<9>", "<3>", "<2>", "<1>", "<0>"]
+        assert len(batches.batches) == 2
+        assert texts(server) == Counter("01239")
+
+
+async def test_a_kernel_that_is_killed_between_submitting_and_collecting_loses_nothing(
+    path: Path,
+) -> None:
+    batches = ScriptedBatches(hold=True, fault=lambda number: 400 if number == 2 else None)
+    async with ScriptedServer(echo, batches=batches) as server:
+        kernel = await asyncio.create_subprocess_exec(
+            sys.executable, str(KERNEL), server.base_url, str(path), "40", stdout=subprocess.PIPE
+        )
+        assert kernel.stdout is not None
+        assert b"of 40 answered" in await kernel.stdout.readline()
+        kernel.kill()
+        await kernel.wait()
+        batches.release()
+        out = await asked_once(server, frame_of(40), path)
+    assert Counter(out["status"]) == {"done": 39, "failed": 1}
+    assert len(batches.batches) == 1
+    assert set(texts(server).values()) == {1}
+
+
+async def test_what_the_frame_has_no_longer_stays_to_be_collected(path: Path) -> None:
+    batches = ScriptedBatches(hold=True)
+    async with ScriptedServer(echo, batches=batches) as server:
+        first = map_frame(critic(server), frame_of(4), "{number}", mode="batch", checkpoint=path)
+        async with asyncio.timeout(10):
+            while not batches.batches:
+                await asyncio.sleep(0.01)
+        first.stop()
+        await first
+        batches.release()
+        assert set((await asked_once(server, frame_of(2), path))["status"]) == {"done"}
+        assert set((await asked_once(server, frame_of(4), path))["status"]) == {"done"}
+        assert len(batches.batches) == 1
+        assert texts(server) == Counter("0123")
+
+
+async def test_a_batch_whose_id_was_never_noted_is_found_by_its_name(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(BatchStore, "made", lambda *given: asyncio.sleep(60))
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            async with asyncio.timeout(10):
+                while not server.batches.batches:
+                    await asyncio.sleep(0.01)
+            run.stop()
+            await run
+        with sqlite3.connect(path) as database:
+            assert database.execute("SELECT id FROM batches").fetchall() == [(None,)]
+        out = await asked_once(server, frame_of(3), path)
+    assert set(out["status"]) == {"done"}
+    assert len(server.batches.batches) == 1
+
+
+async def test_a_batch_that_was_never_made_is_asked_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(pool.BatchService, "make", lambda *given: asyncio.sleep(60))
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            await asyncio.sleep(0.5)
+            run.stop()
+            await run
+        out = await asked_once(server, frame_of(3), path)
+    assert set(out["status"]) == {"done"}
+
+
+async def test_a_lost_answer_to_the_making_of_a_batch_makes_no_second_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentstream.rows.batch.service._DELAY", 0.01)
+    batches = ScriptedBatches()
+    answered = batches.answer
+    lost = 0
+
+    async def losing(request: Any, *more: Any) -> Any:
+        nonlocal lost
+        status, value = await answered(request, *more)
+        if request.method == "POST" and "/batches" in request.endpoint and not lost:
+            lost += 1
+            return 502, {"error": {"message": "Bad gateway"}}
+        return status, value
+
+    monkeypatch.setattr(batches, "answer", losing)
+    async with ScriptedServer(echo, batches=batches) as server:
+        out = await asked_once(server, frame_of(3), path)
+    assert set(out["status"]) == {"done"}
+    assert lost == len(batches.batches) == 1
+
+
+async def test_two_kernels_share_the_work_and_each_row_is_in_one_batch(path: Path) -> None:
+    async with ScriptedServer(echo) as server:
+        outs = await asyncio.gather(*(asked_once(server, frame_of(120), path) for _ in range(2)))
+        assert all(set(out["status"]) == {"done"} for out in outs)
+        assert set(texts(server).values()) == {1}
+
+
+async def test_a_full_account_is_waited_for_and_given_smaller_batches(path: Path) -> None:
+    batches = ScriptedBatches(room=10)
+    async with ScriptedServer(echo, batches=batches) as server:
+        out = await asked_once(server, frame_of(16), path)
+    assert set(out["status"]) == {"done"}
+    assert {one["status"] for one in batches.batches.values()} == {"failed", "completed"}
+    assert set(texts(server).values()) == {1}
+
+
+async def test_a_batch_that_is_refused_says_why_and_asks_nothing(path: Path) -> None:
+    batches = ScriptedBatches(most_requests=2)
+    async with ScriptedServer(echo, batches=batches) as server:
+        with pytest.raises(RowError, match="file_too_large"):
+            await asked_once(server, frame_of(4), path)
+        assert server.calls == []
+
+
+async def test_a_batch_of_another_account_is_an_error_and_paid_for_once_only(path: Path) -> None:
+    async with ScriptedServer(echo, batches=ScriptedBatches(hold=True)) as server:
+        run = map_frame(critic(server), frame_of(2), "{number}", mode="batch", checkpoint=path)
+        async with asyncio.timeout(10):
+            while not server.batches.batches:
+                await asyncio.sleep(0.01)
+        run.stop()
+        await run
+        kept, server.batches.batches = server.batches.batches, {}
+        with pytest.raises(RowError, match="does not know the batch"):
+            await asked_once(server, frame_of(2), path)
+        server.batches.batches = kept
+        server.batches.release()
+        assert set((await asked_once(server, frame_of(2), path))["status"]) == {"done"}
+
+
+async def test_plain_mode_does_not_pay_for_what_a_batch_will_answer(path: Path) -> None:
+    async with ScriptedServer(echo, batches=ScriptedBatches(hold=True)) as server:
+        run = map_frame(critic(server), frame_of(2), "{number}", mode="batch", checkpoint=path)
+        async with asyncio.timeout(10):
+            while not server.batches.batches:
+                await asyncio.sleep(0.01)
+        run.stop()
+        await run
+        with pytest.raises(UserError, match="mode='batch'"):
+            await map_frame(critic(server), frame_of(3), "{number}", checkpoint=path)
+        assert server.calls == []
+
+
+async def test_an_outage_while_it_waits_is_waited_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, outages = ScriptedBatches(), iter([500, 429, 503])
+    answered = batches.answer
+
+    async def failing(request: Any, *more: Any) -> Any:
+        if request.method == "GET" and (status := next(outages, None)):
+            return status, {"error": {"message": "Not now"}}
+        return await answered(request, *more)
+
+    monkeypatch.setattr(batches, "answer", failing)
+    async with ScriptedServer(echo, batches=batches) as server:
+        out = await asked_once(server, frame_of(3), path)
+    assert set(out["status"]) == {"done"}
+
+
+async def test_guardrails_and_wrong_outputs_count_as_in_plain_mode(path: Path) -> None:
+    @input_guardrail(run_in_parallel=False)
+    def no_threes(context: Any, agent: Any, given: Any) -> GuardrailFunctionOutput:
+        return GuardrailFunctionOutput(None, tripwire_triggered="3" in str(given))
+
+    def turns(request: Any) -> Any:
+        return "no JSON" if request.user_text == "1" else answer({"label": "x", "score": 1})
+
+    async with ScriptedServer(turns) as server:
+        how = {"output_type": Verdict, "input_guardrails": [no_threes]}
+        out = await asked_once(server, frame_of(5), path, agent=how)
+    assert list(out["status"]) == ["done", "failed", "done", "failed", "done"]
+    assert list(out["error_type"].dropna()) == [
+        "ModelBehaviorError",
+        "InputGuardrailTripwireTriggered",
+    ]
+    assert texts(server) == Counter("0124")
+    assert out["input_tokens"][1] > 0
+
+
+async def test_an_answer_that_is_none_is_asked_for_once(path: Path) -> None:
+    async with ScriptedServer([turn()], loop=True) as server:
+        out = await asked_once(server, frame_of(1), path, agent={"output_type": Verdict})
+    assert out["status"][0] == "failed"
+    assert len(server.calls) == 1
+
+
+async def test_a_budget_is_held_by_what_a_row_is_thought_to_take(path: Path) -> None:
+    usage = {"input_tokens": 50, "output_tokens": 50}
+    async with ScriptedServer(lambda request: turn("Hi", usage=usage)) as server:
+        with pytest.raises(RowError, match="budget"):
+            await asked_once(server, frame_of(40), path, limits=Limits(tokens=1_000))
+    assert 2 <= len(server.calls) <= 10
+
+
+async def test_a_recording_replays_rows_of_a_batch(path: Path, tmp_path: Path) -> None:
+    async with ScriptedServer(echo) as server:
+        with recording(tmp_path / "rows.jsonl"):
+            first = await asked_once(server, frame_of(3), path)
+    for line in (tmp_path / "rows.jsonl").read_text().splitlines():
+        assert "ancelled" not in line
+    async with ScriptedServer([]) as server:
+        with recording(tmp_path / "rows.jsonl", mode="replay"):
+            again = await asked_once(server, frame_of(3), tmp_path / "other")
+    assert list(first["final_output"]) == list(again["final_output"])
+    assert set(again["source"]) == {"recording"}
+
+
+@function_tool
+def look(place: str) -> str:
+    """Look."""
+    return place
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tools": [look]}, "has tools"),
+        ({"handoffs": [handoff(Agent(name="Other"))]}, "has handoffs"),
+        ({"model": ScriptedModel(["x"])}, "got ScriptedModel"),
+        ({"model_settings": ModelSettings(extra_headers={"x": "y"})}, "extra_headers"),
+    ],
+)
+def test_what_no_batch_can_do_is_refused(path: Path, settings: Any, message: str) -> None:
+    agent = Agent(**{"name": "Critic", "model": "gpt-5-mini", **settings})
+    with pytest.raises(UserError, match=message):
+        map_frame(agent, frame_of(2), "{number}", mode="batch", checkpoint=path).wait()
+
+
+def test_a_batch_needs_a_checkpoint_and_may_have_the_providers_tools(path: Path) -> None:
+    agent = Agent(name="Critic", model="gpt-5-mini", tools=[WebSearchTool()])
+    with pytest.raises(UserError, match="checkpoint="):
+        map_frame(agent, frame_of(2), "{number}", mode="batch")
+    with pytest.raises(UserError, match="mode"):
+        map_frame(agent, frame_of(2), "{number}", mode="later")  # type: ignore[call-overload]
+
+
+async def test_agents_are_compared_by_batches(path: Path) -> None:
+    async with ScriptedServer(echo) as server:
+        agents = {name: critic(server, instructions=name) for name in ("a", "b")}
+        long = await map_frame(
+            agents, frame_of(3), "{number}", mode="batch", checkpoint=path, scorers=[len]
+        )
+    assert list(long["len"]) == [3.0] * 6
+    assert set(texts(server).values()) == {2}
