@@ -52,6 +52,7 @@ from agentstream import (
 from agentstream.mcp import MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
 from agentstream.models import account
 from agentstream.models.recorded.masking import Secrets
+from agentstream.models.server_error import api_error, no_answer
 from agentstream.notebook.board import Board
 from agentstream.notebook.scene import Scene
 from agentstream.notebook.snapshot import snapshot
@@ -664,6 +665,19 @@ def test_harmless_headers_and_names_are_left_in_texts(nothing_remembered: None) 
 def test_every_form_of_a_secret_is_masked(nothing_remembered: None) -> None:
     redaction.remember("p@ss/w0rd+9", under="password")
     assert redaction.redact("p@ss/w0rd+9 p%40ss%2Fw0rd%2B9 p%40ss/w0rd%2B9") == "*** *** ***"
+
+
+def test_a_secret_that_a_repr_would_escape_is_masked_in_what_is_no_answer(
+    nothing_remembered: None,
+) -> None:
+    password = 'it\'s "quoted" \\ back'
+    redaction.remember(password, under="password")
+    assert no_answer({"msg": [password], "detail": None}) == "{'msg': ['***']}"
+    assert no_answer({"detail": [{"msg": password}]}) == "{'message': [{'msg': '***'}]}"
+    assert api_error({"message": password, "code": [password]}).body == {
+        "message": "***",
+        "code": ["***"],
+    }
 
 
 def test_secrets_that_are_renewed_for_ever_do_not_fill_the_memory(nothing_remembered: None) -> None:

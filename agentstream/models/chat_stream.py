@@ -20,13 +20,11 @@ report, nothing that arrived is lost. Differences from the SDK, all where it los
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import uuid4
 
-from openai import APIError
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
@@ -44,13 +42,11 @@ from openai.types.responses import (
 from openai.types.responses.response import IncompleteDetails
 
 from ..errors import AgentsException, ModelBehaviorError, ModelStreamError, UserError
-from ..printable import printable
-from ..redaction import redact, redact_data
 from .chat_calls import CallBook, OpenCall, call_entries, thought_signature
 from .chat_message import MessageFold, delta_event, split_content
 from .chat_reasoning import FAKE_ID, Ledger, ReasoningFold, plain_text, with_origin
 from .chat_usage import response_usage
-from .server_error import error_in
+from .server_error import api_error, error_in, no_answer
 
 __all__ = ["BROKE_OFF", "FAKE_ID", "ChatFold"]
 
@@ -178,10 +174,11 @@ class ChatFold:
             return
         if not isinstance(chunk, Mapping):
             raise ModelBehaviorError(
-                f"The server sent {redact(json.dumps(chunk))[:200]} where a chat completion chunk "
+                f"The server sent {no_answer(chunk)} where a chat completion chunk "
                 "should be. Check that base_url points at an OpenAI-compatible Chat API."
             )
-        self._raise_error(error_in(chunk, name))
+        if error := error_in(chunk, name):
+            raise api_error(error, self.request, whole=True)
         if not self._started:
             self._started = True
             yield ResponseCreatedEvent(
@@ -299,15 +296,6 @@ class ChatFold:
         """Whether the server said why it ended."""
         return self._finish_reason is not None
 
-    def _raise_error(self, error: Any) -> None:
-        if not error:
-            return
-        error = redact_data(error)
-        message = error.get("message") if isinstance(error, Mapping) else error
-        if not isinstance(message, str) or not message:
-            message = f"The server reports an error: {json.dumps(error, default=str)}"
-        raise APIError(message=printable(message), request=cast(Any, self.request), body=error)
-
     def _check_end(self) -> None:
         if not self._started:
             raise ModelStreamError(
@@ -358,8 +346,8 @@ class ChatFold:
                     )
             else:
                 mine = choice
-        if mine:
-            self._raise_error(mine.get("error"))
+        if mine and mine.get("error"):
+            raise api_error(mine["error"], self.request, whole=True)
         return mine
 
     def _choice_events(self, choice: Mapping[str, Any]) -> Iterator[ResponseStreamEvent]:

@@ -10,15 +10,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from openai import APIError
 from pydantic import BaseModel
 
 from ..printable import printable
 from ..redaction import redact, redact_data
 
-__all__ = ["error_in", "no_answer", "no_stream"]
+__all__ = ["api_error", "error_in", "no_answer", "no_stream"]
 
 _ANSWERS: Final = ("choices", "type", "output")
 _SHOWN: Final = 300  # characters of a body
@@ -27,7 +29,7 @@ _SHOWN: Final = 300  # characters of a body
 def error_in(payload: Mapping[str, Any], name: str | None = None) -> Any:
     """The error that a payload tells of, as the server wrote it; None where it tells of none.
 
-    Secrets that the server repeats are masked.
+    It may repeat secrets, which `api_error` and `no_answer` mask.
 
     Parameters
     ----------
@@ -45,19 +47,48 @@ def error_in(payload: Mapping[str, Any], name: str | None = None) -> Any:
     >>> error_in({"choices": []})
     """
     if payload.get("error"):
-        return redact_data(payload["error"])
+        return payload["error"]
     if payload.get("object") == "error":
-        return redact_data(payload)
+        return payload
     if any(key in payload for key in _ANSWERS):
         return None
     if payload.get("detail"):
-        detail = payload["detail"]
-        return {"message": redact(detail if isinstance(detail, str) else repr(detail))}
-    return redact_data(payload) if name == "error" else None
+        return {"message": payload["detail"]}
+    return payload if name == "error" else None
+
+
+def api_error(error: Any, request: Any = None, *, whole: bool = False) -> APIError:
+    """Build the error that the official client raises for a payload with an ``error``.
+
+    Secrets that the server repeats are masked.
+
+    Parameters
+    ----------
+    error
+        The payload's ``error``: a dict with a message from the APIs, anything from other servers.
+    request
+        The HTTP request it answers.
+    whole
+        Whether an error without a message is told as a whole; the client tells none of it.
+
+    Examples
+    --------
+    >>> api_error({"message": "The server is overloaded"}).message
+    'The server is overloaded'
+    """
+    error = redact_data(error)
+    message = error.get("message") if isinstance(error, Mapping) else error
+    if not message or not isinstance(message, str):
+        message = "An error occurred during streaming"
+        if whole:
+            message = f"The server reports an error: {json.dumps(error, default=str)}"
+    return APIError(message=printable(message), request=cast(Any, request), body=error)
 
 
 def no_answer(given: Any) -> str:
     """What a server gave in the place of an answer in one piece, in its own words.
+
+    Secrets that it repeats are masked.
 
     Parameters
     ----------
@@ -75,8 +106,9 @@ def no_answer(given: Any) -> str:
         given = given.model_dump(exclude_unset=True, warnings=False)
     if isinstance(given, Mapping):
         given = {name: value for name, value in given.items() if value is not None}
-        given = error_in(given) or redact_data(given)
-    text = redact(given if isinstance(given, str) else repr(given)).strip() if given else ""
+        given = error_in(given) or given
+    given = redact_data(given)
+    text = (given if isinstance(given, str) else repr(given)).strip() if given else ""
     return printable(text[:_SHOWN] + ("..." if len(text) > _SHOWN else "")) or "nothing"
 
 

@@ -26,12 +26,11 @@ from pydantic import ValidationError
 
 from ..errors import ModelStreamError
 from ..json_text import read_json
-from ..printable import printable
 from ..redaction import redact_data
 from . import validators
 from .bounds import too_large
 from .output_items import read_calls
-from .server_error import error_in, no_stream
+from .server_error import api_error, error_in, no_stream
 
 __all__ = [
     "EventDecoder",
@@ -414,28 +413,6 @@ def _checked_event(
     if (data.get("error") or "type" not in data) and (error := error_in(data, name)):
         raise failure(error)
     return responses_event(redact_data(data) if data.get("type") in _TELL_AN_ERROR else data)
-
-
-def api_error(error: Any, request: Any = None) -> APIError:
-    """Build the error that the official client raises for a payload with an ``error``.
-
-    Parameters
-    ----------
-    error
-        The payload's ``error``: a dict with a message from the APIs, anything from other servers.
-    request
-        The HTTP request it answers.
-
-    Examples
-    --------
-    >>> api_error({"message": "The server is overloaded"}).message
-    'The server is overloaded'
-    """
-    error = redact_data(error)
-    message = error.get("message") if isinstance(error, Mapping) else error
-    if not message or not isinstance(message, str):
-        message = "An error occurred during streaming"
-    return APIError(message=printable(message), request=cast(Any, request), body=error)
 
 
 def responses_event(data: dict[str, Any]) -> ResponseStreamEvent:

@@ -36,7 +36,7 @@ def _model_called(trace: Trace, mark: Any, t: float) -> None:
 def _model_answered(trace: Trace, mark: Any, t: float) -> None:
     turn = trace.open_turn(t)
     turn.response_id, turn.whole, turn.first_token = mark.response_id, True, None
-    turn.usage = usage_of(mark.usage) if mark.usage is not None else None
+    trace.set_usage(turn, usage_of(mark.usage) if mark.usage is not None else None)
     trace.close_turn(t, "completed")
 
 
@@ -191,7 +191,10 @@ def _nested(trace: Trace, mark: Any, t: float) -> Part:
         part.nested = type(trace)(part.name)
         part.nested.sequence = trace.sequence
         part.nested.started = part.nested.now = t
+    before = part.nested.spent
     part.nested.add(type(mark)(tuple(rest), mark.event) if rest else mark.event, t)
+    if part.nested.spent is not before:
+        trace.spend(part.nested.spent, instead_of=before)
     trace.touch(part)
     return part
 

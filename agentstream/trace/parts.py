@@ -165,6 +165,8 @@ class Turn:
     version: int = 0
     whole: bool = False
     """Answered in one piece: nobody knows when its first token was there."""
+    has_reasoning: bool = False
+    """Whether its reasoning could be read; known when it has ended."""
 
 
 @dataclass(slots=True)

@@ -127,18 +127,18 @@ def _created(trace: Trace, data: Any, t: float) -> None:
         trace.drop_attempt(t)
         trace.close_turn(t, "failed")
     turn = open_turn(trace)
-    _describe(turn, response)
+    _describe(trace, turn, response)
     trace.touch()
 
 
-def _describe(turn: Turn, response: Any) -> None:
+def _describe(trace: Trace, turn: Turn, response: Any) -> None:
     turn.response_id = get(response, "id", turn.response_id)
     turn.model = get(response, "model", turn.model)
     turn.created_at = get(response, "created_at", turn.created_at)
     turn.service_tier = get(response, "service_tier", turn.service_tier)
     usage = get(response, "usage")
     if usage is not None:
-        turn.usage = usage_of(usage)
+        trace.set_usage(turn, usage_of(usage))
 
 
 def usage_of(usage: Any) -> dict[str, int]:
@@ -156,7 +156,7 @@ def usage_of(usage: Any) -> dict[str, int]:
 def _ended(trace: Trace, data: Any, t: float) -> None:
     response = get(data, "response")
     turn = open_turn(trace)
-    _describe(turn, response)
+    _describe(trace, turn, response)
     output = list(get(response, "output", []) or ())
     positions = trace.places.match(output)
     if output and data.type == "response.completed":

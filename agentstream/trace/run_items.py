@@ -157,7 +157,8 @@ def waiting_call(trace: Trace, call_id: str, name: str | None, t: float) -> Part
 def request_approval(trace: Trace, part: Part, t: float, id: str | None = None) -> Part:
     """Let a call wait for a person."""
     if part.approval is None or part.approval.decided is not None:
-        part.approval = Approval(t)
+        trace.ask_about(part, Approval(t))
+    assert part.approval is not None
     part.approval.id = id or part.approval.id
     if part.approval.id is not None:
         trace.approval_parts[part.approval.id] = part

@@ -124,5 +124,5 @@ class _Responses:
         turn: Turn = self._trace.open_turn(0.0)
         turn.response_id = get(response, "response_id")
         usage = get(response, "usage")
-        turn.usage = usage_of(usage) if usage is not None else None
+        self._trace.set_usage(turn, usage_of(usage) if usage is not None else None)
         self._trace.close_turn(0.0, "completed")

@@ -18,7 +18,7 @@ import itertools
 import time as clock
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from .index import PartIndex
 from .log import EventLog
@@ -140,6 +140,10 @@ class Trace:
         self._open: dict[int, Part] = {}
         """All parts that may be open; some have ended."""
         self._newest: Part | None = None
+        self._asked_about: dict[int, Part] = {}
+        """The parts that a decision was asked for."""
+        self.spent = (0,) * len(_COUNTS)
+        """Tokens of all model calls, those of nested agents included, in the order of `_COUNTS`."""
 
     def add(self, event: Any, t: float) -> None:
         """Fold one event.
@@ -276,6 +280,18 @@ class Trace:
             found.append(part)
         return sorted(found, key=lambda part: part.index)
 
+    def spend(self, counts: Iterable[int], *, instead_of: Iterable[int] | None = None) -> None:
+        """Add tokens to those of the run; in the place of others, if these are counted already."""
+        before = instead_of or itertools.repeat(0)
+        self.spent = tuple(
+            sum_ + new - old for sum_, new, old in zip(self.spent, counts, before, strict=False)
+        )
+
+    def set_usage(self, turn: Turn, usage: dict[str, int] | None) -> None:
+        """Note what a model call took, which may be told more than once."""
+        before, turn.usage = turn.usage, usage
+        self.spend(_counts(usage), instead_of=_counts(before))
+
     def touch(self, part: Part | None = None) -> None:
         """Note a change of ``part``, or of the run as a whole."""
         self.version += 1
@@ -318,7 +334,9 @@ class Trace:
             silence.ended = t
         self.turn = None
         self.forget_slots()
-        for part in self.parts[max(self._attempt, self._closed) :]:
+        written = self.parts[max(self._attempt, self._closed) :]
+        turn.has_reasoning = any(part.kind == "reasoning" and part.body for part in written)
+        for part in written:
             if part.index in self.unclaimed and part.status == "in_progress":
                 self.end_part(part, t, status)
         self._closed = len(self.parts)
@@ -401,6 +419,11 @@ class Trace:
         part.status, part.ended = status, None
         self._open[part.index] = part
 
+    def ask_about(self, part: Part, approval: Approval) -> None:
+        """Note that a decision on a part is asked for."""
+        part.approval = approval
+        self._asked_about[part.index] = part
+
     def end_part(self, part: Part, t: float, status: Status) -> None:
         """End a part, unless it has ended."""
         if part.is_open:
@@ -464,23 +487,28 @@ class Trace:
     @property
     def approvals(self) -> list[tuple[Part, Approval]]:
         """The calls that waited, or wait, for a person."""
-        return [(part, part.approval) for part in self.parts if part.approval is not None]
+        asked = [self._asked_about[index] for index in sorted(self._asked_about)]
+        return [(part, part.approval) for part in asked if part.approval is not None]
 
     @property
     def waiting(self) -> list[Part]:
         """The calls that wait for a person now, those of nested agents included."""
+        self._open = {index: part for index, part in self._open.items() if part.is_open}
         found = []
-        for part in self.parts:
-            inner = part.nested.waiting if part.nested is not None and part.is_open else []
+        for index in sorted(self._open):
+            part = self._open[index]
+            inner = part.nested.waiting if part.nested is not None else []
             found += inner or ([part] if part.status == "awaiting_approval" else [])
         return found
 
     @property
     def usage(self) -> dict[str, int]:
         """Tokens of all model calls, those of nested agents included."""
-        total = dict.fromkeys(("input", "cached", "output", "reasoning", "total"), 0)
-        nested = [part.nested.usage for part in self.parts if part.nested is not None]
-        for used in [*(turn.usage for turn in self.turns), *nested]:
-            for key, count in (used or {}).items():
-                total[key] += count
-        return total
+        return dict(zip(_COUNTS, self.spent, strict=True))
+
+
+_COUNTS: Final = ("input", "cached", "output", "reasoning", "total")
+
+
+def _counts(usage: dict[str, int] | None) -> Iterator[int]:
+    return (usage.get(name, 0) if usage else 0 for name in _COUNTS)

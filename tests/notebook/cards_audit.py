@@ -252,8 +252,11 @@ def trace_of(*parts: Part, agents: tuple[str, ...] = ("Guide",), **fields: Any) 
     for index, one in enumerate(parts):
         one.index = index
         trace.parts.append(one)
+        if one.is_open:
+            trace.go_on(one, one.status)
     usage = {"input": 1200, "cached": 200, "output": 100, "reasoning": 0, "total": 1300}
-    trace.turns.append(Turn(1, agents[-1], 0.0, "gpt-5", None, 1.0, 3.0, "completed", None, usage))
+    trace.turns.append(Turn(1, agents[-1], 0.0, "gpt-5", None, 1.0, 3.0, "completed"))
+    trace.set_usage(trace.turns[0], usage)
     trace.now, trace.ended, trace.status = 4.0, 4.0, "completed"
     for name, value in fields.items():
         setattr(trace, name, value)

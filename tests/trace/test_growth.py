@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agentstream.notebook.board import Board
+from agentstream.notebook.cards.banner import header
 from agentstream.notebook.scene import Scene
 from agentstream.notebook.snapshot import snapshot
 from agentstream.trace import Trace, marks
@@ -254,6 +255,76 @@ def test_reading_a_trace_of_four_times_the_events_costs_four_times_the_work(
         return lambda: READERS[reader](trace)
 
     assert growth(reading, 60) < LINEAR
+
+
+def told_usage(at: int) -> Event:
+    tokens = {"input_tokens": 10, "output_tokens": 3, "total_tokens": 13}
+    return Event(id=f"r{at}", output=[], usage=tokens, model="m")
+
+
+def a_long_run(n: int) -> Trace:
+    """Turns with reasoning, tokens, a nested agent each, and a decision; then an open call."""
+    events: list[Any] = []
+    for at in range(n):
+        thought = Event(type="reasoning", id=f"t{at}", summary=[Event(text="hm")], content=[])
+        events += [
+            marks.ModelCalled("A", "m"),
+            raw("response.created", response=response(at)),
+            raw("response.output_item.added", output_index=0, item=thought),
+            raw("response.reasoning_text.delta", output_index=0, content_index=0, delta="hm"),
+            done(1, function_call(at, f"c{at}")),
+            raw("response.completed", response=told_usage(at)),
+            marks.ApprovalRequested(f"c{at}", "t"),
+            marks.ApprovalDecided(f"c{at}", True),
+            marks.ToolStarted(f"c{at}", "t"),
+            marks.Nested((f"c{at}",), marks.ModelAnswered(f"n{at}", told_usage(at).usage)),
+            marks.ToolFinished(f"c{at}", None, "x"),
+            answered(f"c{at}"),
+        ]
+    events += [marks.ModelCalled("A", "m"), raw("response.created", response=response(n))]
+    return folded(events)
+
+
+QUESTIONS: dict[str, Callable[[Trace], Any]] = {
+    "usage": lambda trace: trace.usage,
+    "waiting": lambda trace: trace.waiting,
+    "header": lambda trace: header(trace, live=True),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_what_a_live_view_asks_for_costs_the_same_however_long_the_run_is(question: str) -> None:
+    def asking(n: int) -> Callable[[], object]:
+        trace = a_long_run(n)
+        QUESTIONS[question](trace)  # once after what has changed
+        return lambda: QUESTIONS[question](trace)
+
+    assert growth(asking, 60) < 1.2
+
+
+def test_a_header_with_reasoning_and_tokens_costs_four_times_the_work() -> None:
+    def ended(n: int) -> Callable[[], object]:
+        trace = a_long_run(n)
+        trace.add(marks.RunFinished(), n * 1.0)
+        return lambda: header(trace, live=False)
+
+    assert growth(ended, 60) < LINEAR
+
+
+def test_the_tokens_of_a_long_run_are_those_of_its_turns_and_nested_agents() -> None:
+    trace = a_long_run(7)
+    assert trace.usage == {
+        "input": 140, "cached": 0, "output": 42, "reasoning": 0, "total": 182
+    }  # fmt: skip
+    assert len(trace.approvals) == 7
+    assert trace.waiting == []
+    trace.add(marks.Nested(("c3",), marks.ModelAnswered("again", told_usage(0).usage)), 9.0)
+    assert trace.usage["total"] == 195
+    trace.add(marks.ModelAnswered("r7", told_usage(7).usage), 9.0)
+    assert trace.usage["total"] == 208
+    trace.add(marks.ApprovalRequested("c9", "t"), 9.0)
+    trace.add(marks.Nested(("c10",), marks.ApprovalRequested("d", "u")), 9.0)
+    assert [part.call_id for part in trace.waiting] == ["c9", "d"]
 
 
 class Name(str):

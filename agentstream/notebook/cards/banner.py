@@ -95,9 +95,11 @@ def _agents(trace: Trace, *, live: bool) -> str:
 
 
 def _model(trace: Trace, *, live: bool) -> str:
+    if live:
+        return next((one_line(turn.model, 40) for turn in reversed(trace.turns) if turn.model), "")
     models = list(dict.fromkeys(turn.model for turn in trace.turns if turn.model))
-    shown = models[-1:] if live else models[:3]
-    return ", ".join(one_line(model, 40) for model in shown) + " …" * (len(models) > 3 and not live)
+    shown = models[:3]
+    return ", ".join(one_line(model, 40) for model in shown) + " …" * (len(models) > 3)
 
 
 def _turns(trace: Trace, *, live: bool) -> str:
@@ -153,20 +155,17 @@ def _rate(trace: Trace, *, live: bool) -> str:
         return f"≈ {_number(pending / (trace.now - begin))} tokens/s"
     written, seconds = 0.0, 0.0
     for one in trace.turns:
-        tokens, took = _pace(trace, one)
+        tokens, took = _pace(one)
         written, seconds = written + tokens, seconds + took
     return f"{_number(written / seconds)} tokens/s" if seconds >= _SHORTEST and written else ""
 
 
-def _pace(trace: Trace, turn: Turn) -> tuple[float, float]:
+def _pace(turn: Turn) -> tuple[float, float]:
     """Return the tokens a model call wrote while it could be watched, and for how long."""
     if turn.usage is None or turn.first_token is None or turn.ended is None:
         return 0.0, 0.0
     took = turn.ended - turn.first_token
-    thought = any(
-        part.kind == "reasoning" and part.body and part.turn == turn.index for part in trace.parts
-    )
-    hidden = 0 if thought else turn.usage["reasoning"]
+    hidden = 0 if turn.has_reasoning else turn.usage["reasoning"]
     return (turn.usage["output"] - hidden, took) if took >= _SHORTEST else (0.0, 0.0)
 
 
