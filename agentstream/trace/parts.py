@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from ..json_text import read_json
 from .text import Text
@@ -142,6 +142,10 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
+COUNTS: Final = ("input", "cached", "output", "reasoning", "total")
+"""The tokens of a model call by kind."""
+
+
 @dataclass(slots=True)
 class Turn:
     """One model call.
@@ -167,6 +171,11 @@ class Turn:
     """Answered in one piece: nobody knows when its first token was there."""
     has_reasoning: bool = False
     """Whether its reasoning could be read; known when it has ended."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Its tokens, in the order of `COUNTS`; zeros where none are told."""
+        return tuple(self.usage.get(name, 0) if self.usage else 0 for name in COUNTS)
 
 
 @dataclass(slots=True)

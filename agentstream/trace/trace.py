@@ -18,12 +18,13 @@ import itertools
 import time as clock
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from .index import PartIndex
 from .log import EventLog
 from .mark_events import MARKS
 from .parts import (
+    COUNTS,
     Approval,
     Guardrail,
     Handoff,
@@ -142,8 +143,8 @@ class Trace:
         self._newest: Part | None = None
         self._asked_about: dict[int, Part] = {}
         """The parts that a decision was asked for."""
-        self.spent = (0,) * len(_COUNTS)
-        """Tokens of all model calls, those of nested agents included, in the order of `_COUNTS`."""
+        self.spent = (0,) * len(COUNTS)
+        """Tokens of all model calls, those of nested agents included, in the order of `COUNTS`."""
 
     def add(self, event: Any, t: float) -> None:
         """Fold one event.
@@ -280,17 +281,15 @@ class Trace:
             found.append(part)
         return sorted(found, key=lambda part: part.index)
 
-    def spend(self, counts: Iterable[int], *, instead_of: Iterable[int] | None = None) -> None:
-        """Add tokens to those of the run; in the place of others, if these are counted already."""
-        before = instead_of or itertools.repeat(0)
-        self.spent = tuple(
-            sum_ + new - old for sum_, new, old in zip(self.spent, counts, before, strict=False)
-        )
+    def spend(self, counts: Iterable[int], *, instead_of: Iterable[int]) -> None:
+        """Add tokens to those of the run, in the place of others that are counted already."""
+        told = zip(self.spent, counts, instead_of, strict=True)
+        self.spent = tuple(total + new - old for total, new, old in told)
 
     def set_usage(self, turn: Turn, usage: dict[str, int] | None) -> None:
         """Note what a model call took, which may be told more than once."""
-        before, turn.usage = turn.usage, usage
-        self.spend(_counts(usage), instead_of=_counts(before))
+        before, turn.usage = turn.counts, usage
+        self.spend(turn.counts, instead_of=before)
 
     def touch(self, part: Part | None = None) -> None:
         """Note a change of ``part``, or of the run as a whole."""
@@ -504,11 +503,4 @@ class Trace:
     @property
     def usage(self) -> dict[str, int]:
         """Tokens of all model calls, those of nested agents included."""
-        return dict(zip(_COUNTS, self.spent, strict=True))
-
-
-_COUNTS: Final = ("input", "cached", "output", "reasoning", "total")
-
-
-def _counts(usage: dict[str, int] | None) -> Iterator[int]:
-    return (usage.get(name, 0) if usage else 0 for name in _COUNTS)
+        return dict(zip(COUNTS, self.spent, strict=True))
