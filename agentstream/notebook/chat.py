@@ -19,7 +19,8 @@ from ..together import loop_here
 from ..watchers import FailureLog
 from .chat_terminal import ChatTerminal
 from .chat_turn import ChatTurn, PastTurn
-from .show import check_options, in_a_notebook
+from .front_end import front_end
+from .show import check_options
 from .source import Bell, Source
 
 if TYPE_CHECKING:
@@ -137,7 +138,9 @@ class Chat:
             self._in_background(self._remember())
 
     def _make_view(self) -> ChatView | ChatTerminal:
-        if not in_a_notebook():
+        front = front_end()
+        # A console has no page to write on; whether it has one is asked by the first `show`.
+        if "text" in (front.kind, front.unanswered):
             return ChatTerminal()
         from .chat_view import ChatView
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from ..printable import write_text
 from .cells import remember_shown
 from .chat_turn import ChatTurn, PastTurn
+from .front_end import in_a_notebook
+from .source import RunInterrupted
 from .terminal import TerminalView
 
 
@@ -58,8 +60,8 @@ class ChatTerminal:
         return False
 
     def interruption(self) -> BaseException:
-        """What a cancelled wait raises."""
-        return asyncio.CancelledError()
+        """What a cancelled wait raises: one line in a kernel, whose interrupt cancels the cell."""
+        return RunInterrupted() if in_a_notebook() else asyncio.CancelledError()
 
     def on_loop(self, function: Callable[[], None]) -> None:
         """Call `function`."""

@@ -155,10 +155,7 @@ class ChatView(AgentView):
         self.flush()
         self._place = Place(self.chat_id)
         self._place.show(self._still())
-        data, metadata = self.bundle()
-        # Its text would stand below the still picture wherever there are no widgets.
-        data.pop("text/plain", None)
-        Place(f"{self.chat_id}-live").show(data, metadata=metadata)
+        Place(f"{self.chat_id}-live").show_widget(self)
 
     def _still(self) -> dict[str, str]:
         chat = self._chat

@@ -19,10 +19,21 @@ from ..together import loop_here
 from .cells import at_the_end_of_a_cell, count
 
 
-def publish(data: dict[str, Any], *, display_id: str, **how: Any) -> None:
-    """Show a bundle as it is: IPython is not asked to make anything of it."""
+def publish(
+    data: dict[str, Any], metadata: dict[str, Any] | None = None, *, display_id: str, **how: Any
+) -> None:
+    """Show a bundle as it is: IPython is not asked to make anything of it.
+
+    Metadata are an object in each message; xeus-python sends what it is given, also None.
+    """
     show_it: Any = ipython.publish_display_data
-    show_it(data, transient={"display_id": display_id}, **how)
+    show_it(data, metadata or {}, transient={"display_id": display_id}, **how)
+
+
+def bundle_of_widget(widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a notebook shows as the widget: data and metadata by their kinds."""
+    bundle = widget._repr_mimebundle_()
+    return bundle if isinstance(bundle, tuple) else (bundle, {})
 
 
 class Place:
@@ -43,9 +54,20 @@ class Place:
         self._cell = count()
         self._context = copy_context()
 
-    def show(self, data: dict[str, Any], **how: Any) -> None:
+    can_replace = True
+
+    def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         """Show a bundle."""
-        publish(data, display_id=self._id, **how)
+        publish(data, metadata, display_id=self._id)
+
+    def show_widget(self, widget: Any, instead: dict[str, str] | None = None) -> None:
+        """Show a widget, and what is to be seen `instead` where there are no widgets.
+
+        Its own text is its repr, which says nothing, and would stay where nothing is replaced.
+        """
+        data, metadata = bundle_of_widget(widget)
+        data.pop("text/plain", None)
+        self.show({**data, **(instead or {})}, metadata)
 
     def replace(self, data: dict[str, Any]) -> None:
         """Show a bundle in the place of the one before.

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
-from ..displays.formatters import running_shell
 from ..errors import UserError
 from ..keywords import check_keywords, named_keywords
 from ..tracebacks import mark
 from .cells import is_shown_here as is_shown_here
 from .cells import remember_shown
+from .front_end import front_end
+from .front_end import in_a_notebook as in_a_notebook
 from .shown import Result, Shown
 from .source import Source
 from .terminal import TerminalView
@@ -98,11 +99,13 @@ def show(
     """
     started = _started(run, input, options)
     source: Source = Source(started)
-    if not in_a_notebook():
+    front = front_end()
+    if not in_a_notebook() and front.kind == "text":
         return ShownText(source, table=table, timeline=timeline)
     from .widget_show import ShownWidget
 
-    return ShownWidget(source, table=table, timeline=timeline, starts=started is not run)
+    starts = started is not run
+    return ShownWidget(source, table=table, timeline=timeline, starts=starts, front=front)
 
 
 def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
@@ -159,11 +162,6 @@ def result_bundle(result: Any) -> dict[str, str]:
     from .snapshot import snapshot
 
     return snapshot(result.trace)
-
-
-def in_a_notebook() -> bool:
-    """Whether this is a kernel, whose front end can show widgets."""
-    return getattr(running_shell(), "kernel", None) is not None
 
 
 _UNCLOSED: WeakSet[ShownText[Any]] = WeakSet()

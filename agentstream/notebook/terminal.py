@@ -12,6 +12,7 @@ from ..trace import Trace
 from ..trace.parts import Part, output_text
 from ..trace.scale import length_label
 from ..watchers import FailureLog
+from .front_end import in_a_notebook
 from .half_written import half_mark, without_citation_marks
 
 _DIM, _BOLD, _CYAN, _RED = "\033[2m", "\033[1m", "\033[36m", "\033[31m"
@@ -45,6 +46,8 @@ class TerminalView:
         self.trace = trace
         self.whole_lines = whole_lines
         self.out = out or sys.stdout
+        # A kernel sends what is written five times a second by itself, and flushing waits for it.
+        self._flushes = not in_a_notebook()
         self.colour = self.out.isatty()
         self._version = -1
         self._agent: str | None = None
@@ -103,7 +106,8 @@ class TerminalView:
         self._tell_retries(self.trace.now)
         self._tell_silence()
         self._version = self.trace.version
-        self.out.flush()
+        if self._flushes:
+            self.out.flush()
 
     def _close(self, reason: bool) -> None:
         self.update()

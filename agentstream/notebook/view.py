@@ -24,6 +24,7 @@ from ipywidgets import Layout
 from ..trace import Trace
 from ..watchers import FailureLog
 from .board import Board
+from .comm_messages import deliver_to
 from .frame_budget import FrameBudget
 from .panels import Panels
 from .place import call_on
@@ -106,6 +107,7 @@ class AgentView(anywidget.AnyWidget):
         self._failures = FailureLog()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_msg(self._hear)
+        deliver_to(self)
 
     def _lay_out(self, trace: Trace, *, table: bool, timeline: bool) -> None:
         """Find the run its place on the board."""
@@ -193,14 +195,9 @@ class AgentView(anywidget.AnyWidget):
         if keep:
             self._set_keyframe()
 
-    def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What a notebook shows as the widget: data and metadata by their kinds."""
-        bundle: Any = self._repr_mimebundle_()
-        return bundle if isinstance(bundle, tuple) else (bundle, {})
-
-    async def somebody_is_there(self) -> bool:
-        """Whether a page shows the run; one that is still loading has two seconds to say so."""
-        until = time.monotonic() + 2
+    async def somebody_is_there(self, seconds: float = 2) -> bool:
+        """Whether a page shows the run; one that is still loading has `seconds` to say so."""
+        until = time.monotonic() + seconds
         seen = self._visibility
         while not seen.is_loaded and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
             await asyncio.sleep(0.05)

@@ -6,12 +6,15 @@ import asyncio
 import sys
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 from ..together import loop_here
 from . import place
 from .cells import OfCells, is_held, remember_shown
+from .front_end import FrontEnd, in_marimo, messages_arrive
+from .marimo import MarimoPlace
+from .plain_updates import HtmlUpdates, PlainUpdates, TextUpdates
 from .shown import Result, Shown
 from .snapshot import snapshot_or_text
 from .source import Bell, RunInterrupted, Source
@@ -22,6 +25,17 @@ _KEPT_OPEN = 5
 _ENDED: deque[ShownWidget[Any]] = deque()
 
 _OF_CELLS: OfCells[ShownWidget[Any]] = OfCells()
+
+# Seconds that a page has to load the view and to answer. In a document it may have to fetch the
+# code first, and the widget is there already; in a console nothing is seen until then.
+_PATIENCE = {"html": 5.0, "text": 1.0}
+
+
+_RUNNING = {
+    "text/html": "<p><em>The agent is running.</em></p>",
+    "text/plain": "The agent is running.",
+}
+"""What is seen where there are no widgets, until the first snapshot."""
 
 
 class ShownWidget(Shown[Result], AgentView):
@@ -35,6 +49,8 @@ class ShownWidget(Shown[Result], AgentView):
         Whether the run's items and its timeline are shown under the answer.
     starts : bool
         Whether the run was started to be shown here.
+    front : FrontEnd, optional
+        How it is shown; as a widget where not given.
     """
 
     def __init__(
@@ -44,11 +60,15 @@ class ShownWidget(Shown[Result], AgentView):
         table: bool = False,
         timeline: bool = False,
         starts: bool = False,
+        front: FrontEnd | None = None,
     ) -> None:
         self.source = source
+        self._front = front or FrontEnd("widget")
+        self._plain: PlainUpdates | None = None
+        self._is_read = self._is_raised = False
         self._starts = starts
         self._extras = {"table": table, "timeline": timeline}
-        self._place: place.Place | None = None
+        self._place: place.Place | MarimoPlace | None = None
         self._ended = False
         self._decisions = Bell()
         source.trace.shown = True  # what its tools print goes into their cards
@@ -63,6 +83,8 @@ class ShownWidget(Shown[Result], AgentView):
             source.start()
         for earlier in _OF_CELLS.replace(self):
             earlier._give_way(self)
+        if in_marimo():
+            self.show()  # marimo: what its last expression is takes the place of it
         place.show_in_time(self._show_in_time, self._home)
 
     # -- on the page --
@@ -72,19 +94,77 @@ class ShownWidget(Shown[Result], AgentView):
         self.show()
 
     def show(self) -> None:
-        """Display the run here; once it is displayed, nothing happens."""
+        """Display the run here; once it is displayed, nothing happens.
+
+        That it cannot be displayed is logged, and does not fail the run.
+        """
         if self._place is not None:
             return
-        self._place = place.Place(uuid.uuid4().hex)
         if not self.source.foreign:
             remember_shown(self.source.result)
-        if self._ended:
+        self._safely(self._display)
+
+    def _safely(self, show: Callable[[], None]) -> None:
+        try:
+            show()
+        except Exception:  # noqa: BLE001 - it is logged
+            self._failures.note(type(self))
+
+    def _display(self) -> None:
+        self._place = MarimoPlace() if in_marimo() else place.Place(uuid.uuid4().hex)
+        if self._front.kind != "widget":
+            self._show_plainly(self._front.kind)
+        elif self._ended and self._front.unanswered != "text":
             self._place.show(self._still())
             self._retire()
+        else:
+            self.flush()
+            # Where text would follow, it is to be all that is seen.
+            self._place.show_widget(self, {} if self._front.unanswered == "text" else _RUNNING)
+            if self._home is not None and (kind := self._front.unanswered):
+                self._home.call_later(_PATIENCE[kind], self._safely, self._see_who_answers)
+
+    def _show_plainly(self, kind: str) -> None:
+        """Show it without a widget, from now on."""
+        if kind == "text":
+            self._plain = TextUpdates(self.source.trace, **self._extras)
+        else:
+            assert self._place is not None
+            if self._front.kind == kind:
+                self._place.show(self._still())
+            self._plain = HtmlUpdates(self.source.trace, self._replace)
+        self._plain.whole_lines = not self._is_read
+        if self._ended or self.source.waits:
+            self._end_plainly()
+        else:
+            self._plain.nudge()
+
+    def _end_plainly(self) -> None:
+        """Show the end where there is no widget; why it failed, unless that is raised as well."""
+        if self._plain is not None:
+            self._plain.pause(reason=not self._is_raised)
+
+    async def _found_out(self) -> None:
+        """Wait until it is known whether to write text, which is to stand in its cell."""
+        if self._front.unanswered == "text" and self._plain is None:
+            await self.somebody_is_there(_PATIENCE["text"])
+            self._safely(self._see_who_answers)
+
+    @property
+    def _is_text(self) -> bool:
+        return isinstance(self._plain, TextUpdates)
+
+    def _see_who_answers(self) -> None:
+        """Show the run without a widget if no page has answered by now."""
+        kind = self._front.unanswered
+        if kind is None or self._plain is not None or (kind == "html" and self._ended):
             return
-        self.flush()
-        data, metadata = self.bundle()
-        self._place.show(data, metadata=metadata)
+        if not self._visibility.is_loaded and (kind == "text" or messages_arrive()):
+            if kind == "text":
+                self._front.has_no_widgets()
+            self._show_plainly(kind)
+        elif kind == "text" and self._ended:
+            self._replace()
 
     def _show_in_time(self) -> None:
         if self._place is None and not place.is_inside_another(self):
@@ -95,6 +175,8 @@ class ShownWidget(Shown[Result], AgentView):
 
     def _changed(self) -> None:
         """The run has gone on."""
+        if self._plain is not None:
+            self._plain.nudge()
         if self.is_due and not self._ended and self.source.trace.status == "running":
             return  # a frame will tell, as for nearly all events
         if not self.source.is_complete:
@@ -112,7 +194,7 @@ class ShownWidget(Shown[Result], AgentView):
         self._ended = True
         self._decisions.ring()
         try:
-            self.close_run(keep=self._place is None)
+            self.close_run(keep=self._place is None or not self._place.can_replace)
         finally:
             # Also of a run that the live view cannot show: what is saved is made of the run itself.
             self._picture()
@@ -130,8 +212,16 @@ class ShownWidget(Shown[Result], AgentView):
 
     def _picture(self) -> None:
         """Put the still picture in the widget's place; a run that goes on is told there, too."""
+        if self._plain is not None:
+            if not self._is_read:  # else its error may be raised where it is read
+                self._end_plainly()
+        elif self._front.unanswered != "text" or self._visibility.is_loaded:
+            self._replace()
+
+    def _replace(self) -> None:
         if self._place is not None:
-            self._place.replace(self._still())
+            shown = self._place
+            self._safely(lambda: shown.replace(self._still()))
 
     # -- what is pressed --
 
@@ -181,10 +271,16 @@ class ShownWidget(Shown[Result], AgentView):
     async def _guarded(self, *, read: bool) -> AsyncIterator[Any]:
         """The run's events, none where nobody reads them; its end is shown whatever it is."""
         __tracebackhide__ = True
+        self._is_read = True
         self.show()
         try:
             async for event in self._events(read=read):
                 yield event
+            await self._found_out()
+        except Exception:
+            self._is_raised = True
+            await self._found_out()
+            raise
         except (asyncio.CancelledError, KeyboardInterrupt):
             if self.source.waits:
                 self.source.cancel()
@@ -192,8 +288,10 @@ class ShownWidget(Shown[Result], AgentView):
             self._end()
             raise RunInterrupted from None
         finally:
+            self._is_read = False
             if self.source.is_complete and not self.source.waits:
                 self._end()
+                self._end_plainly()
 
     async def _events(self, *, read: bool) -> AsyncIterator[Any]:
         """The run's events, over the pauses for approvals that a person on the page can give."""
@@ -211,8 +309,9 @@ class ShownWidget(Shown[Result], AgentView):
                 continue
             if not self.source.waits:
                 return
-            if not await self.somebody_is_there():
+            if self._is_text or not await self.somebody_is_there():
                 self._picture()
+                self._end_plainly()
                 return
             await self._decisions.wait(decided)
 

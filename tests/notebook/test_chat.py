@@ -505,13 +505,14 @@ async def test_a_view_that_fails_leaves_the_conversation_as_text(
 ) -> None:
     from agentstream.notebook import chat as module
     from agentstream.notebook import chat_view, place
+    from agentstream.notebook.front_end import FrontEnd
 
     def fail(*_: Any, **__: Any) -> Any:
         raise KeyError("an older renderer")
 
     shown: list[dict[str, Any]] = []
-    monkeypatch.setattr(place, "publish", lambda data, **_: shown.append(data))
-    monkeypatch.setattr(module, "in_a_notebook", lambda: True)
+    monkeypatch.setattr(place, "publish", lambda data, *_, **__: shown.append(data))
+    monkeypatch.setattr(module, "front_end", lambda: FrontEnd("widget"))
     c = chat(tutor("Four <script>it</script>\n\n.", "Because."))
     c._ipython_display_()
     if broken == "conversation":

@@ -25,7 +25,7 @@ def delete_file(name: str) -> str:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What is displayed: there is no notebook."""
     displayed: list[dict[str, Any]] = []
-    monkeypatch.setattr(place, "publish", lambda data, **_: displayed.append(data))
+    monkeypatch.setattr(place, "publish", lambda data, *_, **__: displayed.append(data))
     return displayed
 
 
