@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextvars import ContextVar
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .models.base import Model
+from .models.recorded import refused
 from .models.recorded.active import set_everywhere, set_here
 from .models.recorded.asked import plain
 from .models.recorded.failures import failure_to_plain
-from .models.recorded.held import Hold, without_output
+from .models.recorded.held import Hold, without_refused
 from .models.recorded.model import RecordedModel
 from .models.recorded.pace import Speed
 from .models.recorded.recorder import TICKET, Mode, Recorder, Ticket
+from .models.recorded.refused import Refusal, Withheld
 from .recorded_items import news_to_plain
 
 if TYPE_CHECKING:
@@ -169,6 +172,7 @@ class recording:
     def follow(self, state: RunState[Any]) -> None:
         """Record what the run of `state` tells, for `load_run`; called in the run's own task."""
         set_here(self)
+        refused.begin(state.context.usage)
         outer = _RUN.get()
         if not self._recorder.writes:
             return
@@ -207,6 +211,22 @@ class recording:
         if hold is not None:
             self._recorder.release(hold)
 
+    def withheld(self) -> Withheld | None:
+        """What stands in the place of the run's own answer, where a replay has come to it."""
+        run = refused.played_run()
+        return None if run is None else run.answer
+
+    def refusal(self, call_id: str | None = None) -> Withheld | None:
+        """What a guardrail refused of the run when it was recorded: its output, or that of a call.
+
+        Parameters
+        ----------
+        call_id : str, optional
+            The call whose own guardrail it was.
+        """
+        run = refused.played_run()
+        return None if run is None else run.refused.get(call_id)
+
 
 class RunLines:
     """The lines of one run; they wait until the recording has something new of it."""
@@ -232,12 +252,12 @@ class RunLines:
         """Add a model call that was recorded earlier."""
         self.add(_line(ticket.now(), ticket.path, {"call": number, "replayed": True}))
 
-    def withhold(self, path: tuple[str, ...], message: str) -> None:
-        """Take the output of the call that `path` leads to out of what is not written yet."""
+    def withhold(self, refusal: Refusal) -> None:
+        """Take what a guardrail refuses out of what is not written yet."""
         waiting = [{**line, "run": None} for line in self._waiting]
-        left = [line for line in without_output(waiting, None, path, message) if line is not None]
+        left = chain.from_iterable(without_refused(waiting, None, refusal))
         self._waiting = [{k: v for k, v in line.items() if k != "run"} for line in left]
-        self.recorder.withhold(self._number, path, message)
+        self.recorder.withhold(self._number, refusal)
 
     def end(self) -> None:
         """Write a run without model calls, too, if all that happens is recorded."""
@@ -294,7 +314,8 @@ class Follower:
             self._tickets[path] = ticket
             TICKET.set(ticket)
         elif event.type == "mark.output_withheld":
-            self.lines.withhold((*path, event.call_id), event.message)
+            about = (event.message, event.guardrail, event.stage, event.raises)
+            self.lines.withhold(Refusal(path, event.call_id, *about))
         elif event.type in _AFTER_A_CALL and path in self._tickets:
             self._tickets[path].valid = False
         if event.type == "mark.run_finished" and not path:

@@ -31,7 +31,7 @@ from .memory import compact, save
 from .options import RunOptions, call, hook_context
 from .state import RunState
 from .toolbox import Toolbox
-from .withheld import withhold
+from .withheld import withhold, withhold_answer
 
 
 def ends_with_tools(step: Step) -> bool:
@@ -43,6 +43,10 @@ async def conclude(
     state: RunState[Any], options: RunOptions, toolbox: Toolbox | None, step: Judge | Finish
 ) -> tuple[bool, Any]:
     """Whether the run ends with this step, and its final output if it does."""
+    if options.recording is not None:
+        withheld = options.recording.refusal() or options.recording.withheld()
+        if withheld is not None:  # a replay: what would have been judged or read is not there
+            return True, withheld.message
     if isinstance(step, Judge):
         try:
             return await _judged(state, toolbox, step)
@@ -195,13 +199,25 @@ def _message(state: RunState[Any], output: Any) -> MessageOutputItem:
 
 
 async def finish(
-    state: RunState[Any], options: RunOptions, output: Any, *, of_tools: bool = False
+    state: RunState[Any], options: RunOptions, output: Any, step: Judge | Finish | None = None
 ) -> None:
     """Tell the hooks, check the output, save the session: the run is over.
 
     An output that a guardrail refuses is in no session; where it is that of tools, the session has
     to know that they ran, and has a message in its place.
+
+    Parameters
+    ----------
+    state : RunState
+        The run.
+    options : RunOptions
+        How it is done.
+    output : object
+        What it ends with.
+    step : Judge, Finish or None
+        What that is of; None where it is neither the model's nor a tool's.
     """
+    of_tools = step is not None and ends_with_tools(step)
     agent, results_before = state.agent, len(state.output_guardrail_results)
     try:
         await options.tell(agent, "on_agent_end", hook_context(state.context), agent, output)
@@ -210,6 +226,8 @@ async def finish(
         if of_tools:
             withhold(state, options, error, results_before)
             await save(state, options)
+        elif step is not None:
+            withhold_answer(state, options, error)
         raise
     except BaseException as error:
         if of_tools or isinstance(error, Exception):

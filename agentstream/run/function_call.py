@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -53,6 +53,7 @@ from .interrupts import ending_alone, failed
 from .options import RunOptions, call, custom_data
 from .state import RunState
 from .watch import Watched
+from .withheld import found_again
 
 logger = logging.getLogger("agentstream")
 
@@ -322,11 +323,11 @@ class FunctionCall:
             error=error,
         )
 
-    async def checked(self, guardrail: Any, data: Any, stage: GuardrailStage) -> Any:
+    async def checked(self, guardrail: Any, check: Awaitable[Any], stage: GuardrailStage) -> Any:
         """What a guardrail of the tool found, with marks of its start and its end."""
         name, agent, call_id = guardrail.get_name(), self.agent.name, self.raw.call_id
         self.options.mark(GuardrailStarted(name, stage, agent, call_id))
-        result = await guardrail.run(data)
+        result = await check
         tripped = result.behavior["type"] != "allow"
         self.options.mark(GuardrailFinished(name, tripped, stage, agent, call_id))
         return result
@@ -335,7 +336,7 @@ class FunctionCall:
         """Run the tool's input guardrails; what the model is told in place of an output."""
         for guardrail in self.tool.tool_input_guardrails or []:
             data = ToolInputGuardrailData(self.context, self.agent)
-            result = await self.checked(guardrail, data, "tool_input")
+            result = await self.checked(guardrail, guardrail.run(data), "tool_input")
             self.state.tool_input_guardrail_results.append(
                 ToolInputGuardrailResult(guardrail=guardrail, output=result)
             )
@@ -348,9 +349,14 @@ class FunctionCall:
 
     async def check_output(self, value: Any) -> Any:
         """Run the tool's output guardrails; the output, or what stands in for it."""
+        recording = self.options.recording
+        withheld = None if recording is None else recording.refusal(self.raw.call_id)
         for guardrail in self.tool.tool_output_guardrails or []:
+            if withheld is not None and guardrail.get_name() != withheld.guardrail:
+                continue  # a replay: it let pass what is not there
             data = ToolOutputGuardrailData(self.context, self.agent, value)
-            result = await self.checked(guardrail, data, "tool_output")
+            check = guardrail.run(data) if withheld is None else found_again(withheld)
+            result = await self.checked(guardrail, check, "tool_output")
             self.state.tool_output_guardrail_results.append(
                 ToolOutputGuardrailResult(guardrail=guardrail, output=result)
             )
@@ -358,20 +364,25 @@ class FunctionCall:
             if behavior["type"] == "raise_exception":
                 raise ToolOutputGuardrailTripwireTriggered(guardrail, result)
             if behavior["type"] == "reject_content":
+                self._withheld(behavior["message"], guardrail.get_name(), raises=False)
                 return behavior["message"]
         return value
+
+    def _withheld(self, message: str, by: str | None = None, *, raises: bool = True) -> None:
+        """Mark that a guardrail of the tool refuses its output."""
+        self.options.mark(OutputWithheld(message, self.raw.call_id, by, "tool_output", raises))
 
     async def answer(self, value: Any, item: ToolCallOutputItem) -> ToolCallOutputItem:
         """The item with what the function returned, or what a guardrail put in its place."""
         tool = self.tool
         try:
             checked = await self.check_output(value)
-        except BaseException:
-            self.options.mark(OutputWithheld(self.raw.call_id, WITHHELD))
+        except BaseException as error:
+            by = getattr(error, "guardrail", None)  # of one that tripped
+            self._withheld(WITHHELD, by and by.get_name())
             raise
         if checked is not value:
             item = self.output(checked)
-            self.options.mark(OutputWithheld(self.raw.call_id, str(checked)))
         self.shorten(item)
         if tool.custom_data_extractor is not None:
             context = FunctionToolCustomDataContext(self.context, tool, checked, item.raw_item)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import (
     InputGuardrailTripwireTriggered,
     OutputGuardrailTripwireTriggered,
+    RecordingError,
     UserError,
 )
 from ..guardrails import (
+    GuardrailFunctionOutput,
     InputGuardrail,
     InputGuardrailResult,
     OutputGuardrail,
@@ -197,14 +199,32 @@ async def check_output(
     guards = _checked(
         [*agent.output_guardrails, *(options.config.output_guardrails or [])], "output_guardrail"
     )
-    if not guards:
-        return
-    runs = [
-        marked(options, "output", guard, agent, guard.run(state.context, agent, output))
-        for guard in guards
-    ]
+    recording = options.recording
+    refusal = None if recording is None else recording.refusal()
+    if refusal is not None:
+        refusing = [guard for guard in guards if guard.get_name() == refusal.guardrail][:1]
+        checks = [(guard, _refuses(guard, agent, refusal.message)) for guard in refusing]
+        if not checks:
+            raise RecordingError(
+                f"The recording has no answer here: the guardrail {refusal.guardrail!r} refused "
+                f"it, and agent {agent.name!r} has no output guardrail of that name any more. To "
+                "record anew, with a key: recording(..., mode='refresh')."
+            )
+    elif recording is not None and recording.withheld() is not None:
+        return  # they let pass what is not there
+    else:
+        checks = [(guard, guard.run(state.context, agent, output)) for guard in guards]
+    runs = [marked(options, "output", guard, agent, check) for guard, check in checks]
     tripped: OutputGuardrailResult | None = await until_tripped(
         runs, state.output_guardrail_results
     )
     if tripped is not None:
         raise OutputGuardrailTripwireTriggered(tripped)
+
+
+async def _refuses(
+    guard: OutputGuardrail[Any], agent: Agent[Any], message: str
+) -> OutputGuardrailResult:
+    """What a guardrail found when the run that is replayed was recorded."""
+    tripped = GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
+    return OutputGuardrailResult(guardrail=guard, agent_output=message, agent=agent, output=tripped)

@@ -75,7 +75,7 @@ async def run_loop(
             over, output = await conclude(state, options, toolbox, step)
             if over:
                 await guards.passed()
-                await finish(state, options, output, of_tools=ends_with_tools(step))
+                await finish(state, options, output, step)
                 return
             await save(state, options)
         if options.stop_after_turn:
@@ -97,7 +97,7 @@ async def run_loop(
             # An empty reply would lead to the same question again, for ever.
             over, output = await conclude(state, options, toolbox, Finish())
             await guards.passed()
-            await finish(state, options, output)
+            await finish(state, options, output, Finish())
             return
 
 
@@ -105,8 +105,7 @@ async def _act_and_save(
     state: RunState[Any], options: RunOptions, toolbox: Toolbox, step: Act
 ) -> Outcome:
     """Run the calls and store what came of them, also where one fails or the run is stopped."""
-    if options.recording is not None and may_withhold(state, options, toolbox):
-        options.recording.hold(state)
+    _hold(state, options, toolbox)  # a run that goes on after an approval begins here
     try:
         outcome = await act(state, options, toolbox, step.calls)
     except BaseException:
@@ -167,8 +166,15 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
         await options.tell(state.agent, "on_agent_start", context, state.agent)
     # After the hook: the tools that it adds or takes away, or enables, are those of this turn.
     toolbox = await _toolbox(state, options)
+    _hold(state, options, toolbox)
     guards.start()
     return toolbox
+
+
+def _hold(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -> None:
+    """Let the lines of a recording wait for guardrails that may refuse what they tell."""
+    if options.recording is not None and may_withhold(state, options, toolbox):
+        options.recording.hold(state)
 
 
 def _mark_start(state: RunState[Any]) -> None:

@@ -1,4 +1,4 @@
-"""A tool's output that an output guardrail refuses as the run's: what is kept in its place."""
+"""What an output guardrail refuses, an answer or outputs of tools: what is kept in its place."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ..errors import OutputGuardrailTripwireTriggered
-from ..guardrails import GuardrailFunctionOutput, OutputGuardrailResult
+from ..guardrails import (
+    GuardrailFunctionOutput,
+    OutputGuardrailResult,
+    ToolGuardrailFunctionOutput,
+)
 from ..items import MessageOutputItem, ToolCallItem, ToolCallOutputItem, raw_field
+from ..models.recorded.refused import Withheld
 from ..trace.marks import OutputWithheld
 from .config import OutputGuardrailBlockedMessageArgs
 from .options import RunOptions
@@ -49,18 +54,37 @@ def withhold(
             state.model_items = [withheld if one is item else one for one in state.model_items]
     for inputs in (state.history, state.unsent):
         inputs[:] = [_plain(one, call_ids, message) for one in inputs]
+    name = error.guardrail_result.guardrail.get_name()
     for call_id in call_ids:
-        options.mark(OutputWithheld(call_id, message))
+        options.mark(OutputWithheld(message, call_id, name))
     checked = state.output_guardrail_results
     checked[results_before:] = [_result(one, message) for one in checked[results_before:]]
     error.guardrail_result = _result(error.guardrail_result, message)
 
 
+def withhold_answer(
+    state: RunState[Any], options: RunOptions, error: OutputGuardrailTripwireTriggered
+) -> None:
+    """Withhold the model's own answer from trace and recording.
+
+    The items and the error have it, as in the SDK: a program may have to know what was refused, and
+    a state that is run again, with another guardrail, goes on from it.
+    """
+    message = _message(state, options, error)
+    name = error.guardrail_result.guardrail.get_name()
+    options.mark(OutputWithheld(message, guardrail=name))
+
+
+async def found_again(withheld: Withheld) -> ToolGuardrailFunctionOutput:
+    """What a tool's guardrail found when the run that is replayed was recorded."""
+    if withheld.raises:
+        return ToolGuardrailFunctionOutput.raise_exception()
+    return ToolGuardrailFunctionOutput.reject_content(withheld.message)
+
+
 def may_withhold(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -> bool:
-    """Whether a guardrail may refuse what the tools that are about to run return."""
-    agent = state.agent
-    ends = agent.tool_use_behavior != "run_llm_again"
-    if ends and (agent.output_guardrails or options.config.output_guardrails):
+    """Whether a guardrail may refuse what the model says, or what the agent's tools return."""
+    if state.agent.output_guardrails or options.config.output_guardrails:
         return True
     return any(tool.tool_output_guardrails for tool in toolbox.functions.values())
 

@@ -133,11 +133,15 @@ class ToolFinished:
 class OutputWithheld:
     """A guardrail refuses a tool's output: ``message`` stands in its place from now on.
 
-    What an agent said that ran as the tool is withheld with it.
+    What an agent said that ran as the tool is withheld with it. Without a ``call_id`` it is the
+    model's answer that is refused. ``raises``: the run ends with that, by ``guardrail``.
     """
 
-    call_id: str
     message: str
+    call_id: str | None = None
+    guardrail: str | None = None
+    stage: GuardrailStage = "output"
+    raises: bool = True
     type: Literal["mark.output_withheld"] = "mark.output_withheld"
 
 

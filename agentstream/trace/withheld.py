@@ -1,4 +1,4 @@
-"""How a `Trace` forgets what a guardrail has withheld: a tool's output, and what led to it."""
+"""How a `Trace` forgets what a guardrail refuses: an answer, or an output and what led to it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,36 @@ if TYPE_CHECKING:
 
 
 def withhold_output(trace: Trace, mark: Any, _t: float) -> Part | None:
-    """Fold the mark of an output that is withheld: of the last call with its id."""
+    """Fold the mark of an output that is withheld: of the last call with its id, or the answer."""
+    if mark.call_id is None:
+        return _withhold_answer(trace, mark.message)
     part = trace.index.last_call(mark.call_id)
     if part is not None:
         _withhold(part, mark.message)
         trace.touch(part)
     return part
+
+
+def _withhold_answer(trace: Trace, message: str) -> Part | None:
+    """Put `message` in the place of what the model has said in its last call."""
+    last = len(trace.turns)
+    found = None
+    for part in reversed(trace.parts):
+        if part.turn is not None and part.turn < last:
+            break
+        if part.kind in ("text", "reasoning", "refusal"):
+            _forget_text(part, message)
+            trace.touch(part)
+            found = part
+    return found
+
+
+def _forget_text(part: Part, message: str) -> None:
+    for text, instead in ((part.body, message), (part.input, "")):
+        if text:
+            text.replace(instead)
+            part.rewrites += 1
+    part.item, part.annotations = None, []
 
 
 def _withhold(part: Part, message: str) -> None:
@@ -35,11 +59,7 @@ def _withhold_run(trace: Trace, message: str) -> None:
     What took how long, and how many tokens it cost, stays.
     """
     for part in trace.parts:
-        for text, instead in ((part.body, message), (part.input, "")):
-            if text:
-                text.replace(instead)
-                part.rewrites += 1
-        part.item, part.annotations = None, []
+        _forget_text(part, message)
         given = part.has_output
         _withhold(part, message)
         if not given:

@@ -241,7 +241,7 @@ async def test_a_question_that_was_being_stored_when_a_run_was_stopped_is_stored
     session.slow = True
     agent = Agent(name="A", model=ScriptedModel(["Hi."]))
     result = Runner.run_streamed(agent, "go", session=session)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.07)  # the store has it, and nobody knows yet
     result.cancel()
     await result.wait_closed()
     session.slow = False

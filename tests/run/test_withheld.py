@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 
 from agentstream import (
     Agent,
     GuardrailFunctionOutput,
+    ModelRetrySettings,
+    ModelSettings,
     OutputGuardrailTripwireTriggered,
     RecordingError,
     Runner,
+    SQLiteSession,
     ToolGuardrailFunctionOutput,
     ToolOutputGuardrailTripwireTriggered,
+    ToolsToFinalOutputResult,
     function_tool,
     load_run,
     output_guardrail,
@@ -25,8 +31,9 @@ from agentstream import (
     tool_output_guardrail,
 )
 from agentstream.notebook.snapshot import snapshot
-from agentstream.testing import ScriptedModel, call
+from agentstream.testing import ScriptedModel, call, cut, say, think, turn
 
+REPLACED = ModelRetrySettings(replace_partial=True, backoff={"max_delay": 0})
 SECRET = "swordfish"
 MESSAGE = "Output withheld by an output guardrail."
 
@@ -41,6 +48,11 @@ def look_up() -> str:
     """Look it up."""
     print(f"printed: {SECRET}")
     return f"The word is {SECRET}."
+
+
+@output_guardrail
+async def never(context: Any, agent: Any, output: Any) -> GuardrailFunctionOutput:
+    return GuardrailFunctionOutput(output_info=None, tripwire_triggered=False)
 
 
 def asks_another(**how: Any) -> Agent[Any]:
@@ -58,9 +70,14 @@ def asks_another(**how: Any) -> Agent[Any]:
 
 def kept(result: Any) -> str:
     """All that can be read of a run afterwards."""
-    frames = [result.to_frame(kind).to_csv() for kind in ("items", "turns", "events", "spans")]
     state = "" if not hasattr(result, "to_state") else result.to_state().to_string()
-    return "\n".join([*frames, str(snapshot(result.trace)), str(result.new_items), state])
+    return "\n".join([seen(result), str(result.new_items), state])
+
+
+def seen(result: Any) -> str:
+    """All that is shown of a run afterwards, and its tables."""
+    frames = [result.to_frame(kind).to_csv() for kind in ("items", "turns", "events", "spans")]
+    return "\n".join([*frames, str(snapshot(result.trace))])
 
 
 async def refused(agent: Agent[Any], streamed: bool = True, **how: Any) -> Any:
@@ -96,15 +113,156 @@ async def test_what_an_agent_said_as_a_tool_is_withheld_with_its_output(
         assert sum(one.trace.usage.values()) > 0
 
 
-async def test_a_replay_says_that_an_answer_was_withheld(tmp_path: Path) -> None:
+class Word(BaseModel):
+    word: str
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("how", ["text", "structured", "no failure text", "function"])
+async def test_a_replay_ends_as_the_run_did_whose_answer_was_withheld(
+    tmp_path: Path, how: str, streamed: bool
+) -> None:
+    def outer() -> Agent[Any]:
+        agent = asks_another(output_guardrails=[never, no_secrets, never])
+        tool: Any = agent.tools[0]
+        inner: Agent[Any] = tool._agent_instance
+        if how == "structured":
+            inner.model = ScriptedModel([call("look_up"), json.dumps({"word": SECRET})])
+            inner.output_type = Word
+        elif how == "no failure text":
+            agent.tools = [inner.as_tool("inner", "Asks it.", failure_error_function=None)]
+        elif how == "function":
+            agent.tool_use_behavior = lambda context, results: ToolsToFinalOutputResult(
+                is_final_output=SECRET in str(results[0].output), final_output=results[0].output
+            )
+        return agent
+
     path = tmp_path / "run.jsonl"
     with recording(path):
-        await refused(asks_another(output_guardrails=[no_secrets]))
-    agent = asks_another(output_guardrails=[no_secrets])
-    tool: Any = agent.tools[0]
-    agent.tools = [tool._agent_instance.as_tool("inner", "Asks it.", failure_error_function=None)]
-    with recording(path, speed=None), pytest.raises(RecordingError, match="withheld"):
-        await Runner.run(agent, "Go")
+        result = await refused(outer(), streamed)
+    assert SECRET not in path.read_text()
+    with recording(path, speed=None):
+        for _ in range(2):
+            agent = outer()
+            agent.model = "scripted"
+            again = Runner.run_streamed(agent, "Go")
+            with pytest.raises(OutputGuardrailTripwireTriggered) as caught:
+                await again.wait()
+            assert caught.value.guardrail_result.guardrail.get_name() == "no_secrets"
+            assert caught.value.guardrail_result.agent_output == MESSAGE
+            assert [getattr(item, "output", None) for item in again.new_items] == [None, MESSAGE]
+    if result is not None:
+        assert [item.type for item in again.new_items] == [item.type for item in result.new_items]
+
+
+def says_it(**how: Any) -> Agent[Any]:
+    script = [turn(think(f"I know: {SECRET}"), say(f"It is {SECRET}."))]
+    return Agent(
+        name="A", model=ScriptedModel(script), output_guardrails=[never, no_secrets], **how
+    )
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_an_answer_that_is_refused_is_in_no_trace_and_no_recording(
+    tmp_path: Path, streamed: bool
+) -> None:
+    path, session = tmp_path / "run.jsonl", SQLiteSession("s")
+    with recording(path):
+        result = await refused(says_it(), streamed, session=session)
+    assert SECRET not in path.read_text()
+    assert len(await session.get_items()) == 1
+    recorded = load_run(path)
+    assert SECRET not in kept(recorded)
+    for one in [recorded] if result is None else [recorded, result]:
+        assert SECRET not in seen(one)
+        assert MESSAGE in seen(one)
+        assert one.trace.usage == recorded.trace.usage
+        assert one.trace.usage["output"] > 0
+        assert [part.kind for part in one.trace.parts if str(part.body) == MESSAGE]
+    if result is not None:
+        assert SECRET in str(result.new_items)  # as in the SDK: the program may have to know
+    with recording(path, speed=None):
+        agent = says_it()
+        agent.model = "scripted"
+        again = Runner.run_streamed(agent, "Go")
+        with pytest.raises(OutputGuardrailTripwireTriggered):
+            await again.wait()
+    assert MESSAGE in seen(again)
+    with (
+        recording(path, speed=None),
+        pytest.raises(RecordingError, match="no output guardrail of that name"),
+    ):
+        await Runner.run(Agent(name="A", model="scripted"), "Go")
+
+
+async def test_the_attempts_of_an_answer_that_is_refused_are_withheld_too(tmp_path: Path) -> None:
+    """What had arrived of an answer before it broke off says as much as the whole of it."""
+    half = turn(say(f"It is {SECRET}. And more of it."), cut(after=12))
+    agent = says_it(model_settings=ModelSettings(retry=REPLACED))
+    agent.model = ScriptedModel([half, f"It is {SECRET}."])
+    path = tmp_path / "run.jsonl"
+    with recording(path):
+        result = await refused(agent)
+    assert len(result.trace.retries) == 1
+    assert SECRET not in path.read_text()
+    for one in (result, load_run(path)):
+        assert SECRET not in seen(one)
+    with recording(path, speed=None):
+        again = says_it()
+        again.model = "scripted"
+        await refused(again)
+
+
+async def test_the_answer_of_an_agent_as_a_tool_that_is_refused_is_withheld(tmp_path: Path) -> None:
+    """The outer run goes on with the failure, live and in a replay."""
+
+    def outer() -> Agent[Any]:
+        inner = says_it()
+        tools: list[Any] = [inner.as_tool("ask", "Asks it.")]
+        script = ScriptedModel([call("ask", input="?"), "It would not say."])
+        return Agent(name="Outer", model=script, tools=tools)
+
+    path = tmp_path / "run.jsonl"
+    with recording(path):
+        result = Runner.run_streamed(outer(), "Go")
+        await result.wait()
+    assert SECRET not in path.read_text()
+    with recording(path, speed=None):
+        agent = outer()
+        agent.model = "scripted"
+        again = Runner.run_streamed(agent, "Go")
+        await again.wait()
+    for one in (result, load_run(path), again):
+        assert one.final_output == "It would not say."
+        assert SECRET not in seen(one)
+        assert SECRET not in str(one.new_items)
+
+
+async def test_a_run_of_a_tools_own_is_not_taken_for_the_one_that_is_replayed(
+    tmp_path: Path,
+) -> None:
+    """What is withheld there is refused there, and has nothing to do with the run around it."""
+
+    def outer() -> Agent[Any]:
+        @function_tool
+        async def asks() -> str:
+            """Ask."""
+            try:
+                await Runner.run(says_it(), "Go")
+            except OutputGuardrailTripwireTriggered:
+                return "refused"
+            return "told"
+
+        script = ScriptedModel([call("asks"), "Done."])
+        return Agent(name="Outer", model=script, tools=[asks], output_guardrails=[no_secrets])
+
+    path = tmp_path / "run.jsonl"
+    for _ in range(2):
+        with recording(path, speed=None):
+            result = await Runner.run(outer(), "Go")
+        assert [getattr(item, "output", None) for item in result.new_items][1] == "refused"
+        assert result.final_output == "Done."
+        assert SECRET not in path.read_text()
 
 
 async def test_a_guardrail_of_the_inner_run_keeps_its_output_out_of_the_outer_one(
@@ -136,6 +294,8 @@ async def test_a_guardrail_of_the_inner_run_keeps_its_output_out_of_the_outer_on
 async def test_a_tools_own_guardrail_keeps_its_output_out(tmp_path: Path, raises: bool) -> None:
     @tool_output_guardrail
     def no_word(data: Any) -> ToolGuardrailFunctionOutput:
+        if SECRET not in str(data.output):
+            return ToolGuardrailFunctionOutput.allow()
         if raises:
             return ToolGuardrailFunctionOutput.raise_exception()
         return ToolGuardrailFunctionOutput.reject_content("Not for you.")
@@ -159,6 +319,15 @@ async def test_a_tools_own_guardrail_keeps_its_output_out(tmp_path: Path, raises
     assert SECRET not in path.read_text()
     assert SECRET not in kept(result)
     assert SECRET not in kept(load_run(path))
+    outer.model, inner._agent_instance.model = "scripted", "scripted"
+    with recording(path, speed=None):
+        again = Runner.run_streamed(outer, "Go")
+        if raises:
+            with pytest.raises(ToolOutputGuardrailTripwireTriggered):
+                await again.wait()
+        else:
+            await again.wait()
+            assert again.final_output == "Done."
 
 
 async def test_what_is_not_withheld_is_recorded_whole(tmp_path: Path) -> None:

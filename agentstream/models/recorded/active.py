@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from ..base import Model
+from .refused import Withheld
 
 
 class ActiveRecording(Protocol):
@@ -30,6 +31,14 @@ class ActiveRecording(Protocol):
 
     def release(self, state: Any) -> None:
         """Write what was held of the run."""
+        ...
+
+    def withheld(self) -> Withheld | None:
+        """What stands in the place of this run's own answer, where a replay has come to it."""
+        ...
+
+    def refusal(self, call_id: str | None = None) -> Withheld | None:
+        """What a guardrail of this run, or of its call, refused when it was recorded."""
         ...
 
 

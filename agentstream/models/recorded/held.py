@@ -1,4 +1,4 @@
-"""Lines of a recording that wait: an output guardrail may withhold what a tool returned."""
+"""Lines of a recording that wait: an output guardrail may refuse what a model or a tool said."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-Line = dict[str, Any]
+from .refused import Refusal
 
-_ANSWER_WITHHELD: Final = "a guardrail withheld the output that it led to, and with it the answer"
+Line = dict[str, Any]
 
 # Of a run that is withheld: when what took place, and at what cost.
 _KEPT_MARKS: Final = frozenset(
@@ -34,6 +34,14 @@ _USAGE: Final = (
     "output_tokens_details",
     "total_tokens",
 )
+_NO_TOKENS: Final[dict[str, Any]] = {
+    "requests": 1,
+    "input_tokens": 0,
+    "input_tokens_details": {"cached_tokens": 0},
+    "output_tokens": 0,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 0,
+}
 _KEPT_OF_INPUT: Final = ("type", "role", "id", "call_id", "name", "status")
 
 
@@ -76,22 +84,21 @@ class HeldLines:
                 free.append(entry)
         return free
 
-    def withhold(self, run: int | None, path: tuple[str, ...], message: str) -> None:
-        """Take a call's output out of the lines that wait; see `without_output`."""
+    def withhold(self, run: int | None, refusal: Refusal) -> None:
+        """Take what is refused out of the lines that wait; see `without_refused`."""
         entries: list[Hold | Line] = list(self._entries)
         lines = [entry for entry in entries if not isinstance(entry, Hold)]
-        kept = iter(without_output(lines, run, path, message))
+        kept = without_refused(lines, run, refusal)
         self._entries.clear()
         for entry in entries:
-            line = entry if isinstance(entry, Hold) else next(kept)
-            if line is not None:
-                self._entries.append(line)
+            self._entries.extend([entry] if isinstance(entry, Hold) else next(kept))
 
 
-def without_output(
-    lines: list[Line], run: int | None, path: tuple[str, ...], message: str
-) -> Iterator[Line | None]:
-    """Each of `lines` without a call's output and what an agent said that ran as its tool.
+def without_refused(lines: list[Line], run: int | None, refusal: Refusal) -> Iterator[list[Line]]:
+    """Each of `lines` without what a guardrail refuses.
+
+    That is a call's output and what an agent said that ran as its tool, or what the model said in
+    the last turn of a run.
 
     Parameters
     ----------
@@ -99,63 +106,98 @@ def without_output(
         Lines of runs and of model calls.
     run : int or None
         The number of the run.
-    path : tuple of str
-        The call ids that lead to the call, its own the last.
-    message : str
-        What stands in the place of the output.
+    refusal : Refusal
+        What is refused.
 
     Yields
     ------
-    dict or None
-        The line, changed where it has to be; None where nothing of it may stay.
+    list of dict
+        The line, changed where it has to be, and what tells the rest of it; empty where nothing of
+        it may stay.
     """
     mine = [line for line in lines if "run" in line and line["run"] == run]
-    calls = {line["call"]: line for line in mine if "call" in line and _leads(path, line)}
-    begun: set[int] = set()
+    tool = refusal.tool_path
+    if tool is None:
+        mine = _last_turn(mine, refusal.path)
+        calls = {line["call"]: line for line in mine if "call" in line}
+        last = {id(line) for line in mine}
+    else:
+        calls = {line["call"]: line for line in mine if "call" in line and _leads(tool, line)}
     for line in lines:
         if "run" not in line:
             call = calls.get(line.get("call"))
-            yield _of_call(line, call, begun) if call is not None else line
+            yield [line] if call is None else list(_of_call(line, call, refusal))
         elif line["run"] != run:
-            yield line
-        elif _leads(path, line):
-            yield _beneath(line, message)
-        elif tuple(line.get("path", ())) == path[:-1]:
-            yield _of_tool(line, path[-1], message)
+            yield [line]
+        elif tool is None:
+            yield _of_answer(line, refusal.message) if id(line) in last else [line]
+        elif _leads(tool, line):
+            yield _beneath(line, refusal.message)
+        elif tuple(line.get("path", ())) == refusal.path:
+            yield _of_tool(line, tool[-1], refusal.message)
         else:
-            yield line
+            yield [line]
+
+
+def _last_turn(lines: list[Line], path: tuple[str, ...]) -> list[Line]:
+    """The lines of a run since its last model call began."""
+    mine = [line for line in lines if tuple(line.get("path", ())) == path]
+    began = 0
+    for at, line in enumerate(mine):
+        if line.get("mark", {}).get("type") == "mark.model_called":
+            began = at
+    return mine[began:]
 
 
 def _leads(path: tuple[str, ...], line: Line) -> bool:
     return tuple(line.get("path", ())[: len(path)]) == path
 
 
-def _of_call(line: Line, call: Line, begun: set[int]) -> Line | None:
-    """A line of a model call without what was asked and answered; its digest stays.
+def _of_call(line: Line, call: Line, refusal: Refusal) -> Iterator[Line]:
+    """A line of a model call without what was answered; beneath a tool, nor what was asked.
 
-    Its end becomes one of the run (`call` says where it began), which tells what it cost.
+    The digest stays. The answer is the message in its place; that it is, and whose guardrail
+    refuses it, is for a replay.
     """
     if "request" in line:
         request = dict(line["request"])
-        if isinstance(request.get("input"), list):
+        if refusal.call_id is not None and isinstance(request.get("input"), list):
             request["input"] = list(_emptied(request["input"]))
-        return {**line, "request": request}
-    if "at" not in line:
-        return None
-    if line["call"] in begun:
-        is_end = line.get("type") in ("response.completed", "response.incomplete")
-        return _answered(line, call) if is_end else None
-    begun.add(line["call"])
-    return {"call": line["call"], "at": line["at"], "error": _ANSWER_WITHHELD}
+        yield {**line, "request": request}
+        return
+    kind = line.get("type")
+    number, at = line["call"], line.get("at")
+    if "answer" in line or kind == "response.completed":
+        told = line.get("answer") or line.get("response") or {}
+        used = told.get("usage") or {}
+        usage = {name: used[name] for name in _USAGE if used.get(name) is not None}
+        id = told.get("response_id") or told.get("id")
+        answer: Line = {"output": [_message(refusal.message)], "usage": _NO_TOKENS | usage}
+        withheld = refusal.seen_from(tuple(call.get("path", ())))
+        if id is not None:
+            answer["response_id"] = id
+        yield {"call": number, "at": at, "answer": answer, "withheld": withheld}
+        if "answer" not in line:  # else the run tells it
+            usage = {"requests": 1} | usage
+            mark = {"type": "mark.model_answered", "response_id": id, "usage": usage}
+            where: Line = {name: call[name] for name in ("run", "path") if name in call}
+            yield {**where, "at": round(call["at"] + line["at"], 6), "mark": mark}
+    elif "error" in line or kind in ("response.failed", "response.incomplete", "error"):
+        yield {"call": number, "at": at, "error": refusal.message}
 
 
-def _answered(line: Line, call: Line) -> Line:
-    response = line.get("response", {})
-    used = response.get("usage") or {}
-    usage = {"requests": 1} | {name: used[name] for name in _USAGE if name in used}
-    mark = {"type": "mark.model_answered", "response_id": response.get("id"), "usage": usage}
-    begun = {name: call[name] for name in ("run", "path")}
-    return {**begun, "at": round(call["at"] + line["at"], 6), "mark": mark}
+def _message(text: str) -> dict[str, Any]:
+    content = {"type": "output_text", "text": text, "annotations": []}
+    about = {"id": "msg_withheld", "type": "message", "role": "assistant", "status": "completed"}
+    return {**about, "content": [content]}
+
+
+def _of_answer(line: Line, message: str) -> list[Line]:
+    """A line of the turn whose answer is refused."""
+    item = line.get("item", {})
+    if item.get("type") == "message_output_item":
+        return [{**line, "item": {**item, "raw": _message(message)}}]
+    return [] if item.get("type") == "reasoning_item" else [line]
 
 
 def _emptied(items: Iterable[Any]) -> Iterator[Any]:
@@ -164,30 +206,31 @@ def _emptied(items: Iterable[Any]) -> Iterator[Any]:
         yield {name: known[name] for name in _KEPT_OF_INPUT if name in known}
 
 
-def _beneath(line: Line, message: str) -> Line | None:
+def _beneath(line: Line, message: str) -> list[Line]:
     """A line of the run whose output is withheld."""
     if "call" in line or "agent" in line:
-        return line
+        return [line]
     mark = line.get("mark", {})
     if mark.get("type") not in _KEPT_MARKS:
-        return None
+        return []
     told = {name: message for name in ("error", "reason") if name in mark}
-    return {**line, "mark": {**mark, **told}}
+    return [{**line, "mark": {**mark, **told}}]
 
 
-def _of_tool(line: Line, call_id: str, message: str) -> Line | None:
+def _of_tool(line: Line, call_id: str, message: str) -> list[Line]:
     """A line of the run that made the call."""
     mark, item = line.get("mark", {}), line.get("item", {})
     if mark.get("call_id") == call_id:
         if mark["type"] in ("mark.tool_progressed", "mark.tool_displayed"):
-            return None
+            return []
         if mark["type"] == "mark.tool_finished":
             kept = {name: value for name, value in mark.items() if name in ("type", "call_id")}
             failed = {"error": message} if "error" in mark else {}
-            return {**line, "mark": {**kept, **failed, "output": message}}
+            return [{**line, "mark": {**kept, **failed, "output": message}}]
     raw = item.get("raw", {})
     if item.get("type") == "tool_call_output_item" and raw.get("call_id") == call_id:
         left_out = ("custom_data", "display", "traceback")
         kept = {name: value for name, value in item.items() if name not in left_out}
-        return {**line, "item": {**kept, "raw": {**raw, "output": message}, "output": message}}
-    return line
+        told = {**kept, "raw": {**raw, "output": message}, "output": message}
+        return [{**line, "item": told}]
+    return [line]

@@ -23,6 +23,7 @@ from .asked import Asked, asked
 from .events import answer_from_plain, answer_of, event_from_plain, events_of
 from .pace import Speed
 from .recorder import CallWriter, Mode, Recorder
+from .refused import played_run
 from .tape import RecordedCall
 
 if TYPE_CHECKING:
@@ -266,6 +267,9 @@ class RecordedModel(Model):
         watch = current_watch()
         watch.stop()  # the pauses are those of the recording, or a person's
         watch.sleep = self._recorder.pace.sleep
+        run = played_run()
+        if call.withheld is not None and run is not None:
+            run.note(call.withheld)
         ticket = self._recorder.ticket()
         if ticket is not None:
             ticket.lines.replayed(call.number, ticket)

@@ -23,6 +23,7 @@ from .held import HeldLines, Hold
 from .masking import Masker, secrets_now
 from .pace import Pace, Speed
 from .pictures import likeness_of, without_embedded
+from .refused import Refusal
 from .tape import RecordedCall, Tape, Writer, read_tape, refuse_special
 
 logger = logging.getLogger("agentstream")
@@ -139,7 +140,9 @@ class Recorder:
     def _usable_takes(self, key: str, takes: list[RecordedCall]) -> list[RecordedCall]:
         if key not in self._usable:
             answered = [call for call in takes if call.is_answered]
-            self._usable[key] = answered if self.writes else _final(takes)
+            usable = answered if self.writes else _final(takes)
+            # Equal requests may have been made in a run of which nothing was refused.
+            self._usable[key] = [call for call in usable if call.withheld is None] or usable
         return self._usable[key]
 
     def _missing(self, request: Asked) -> RecordingError:
@@ -278,10 +281,10 @@ class Recorder:
             for line in self._held.release(hold):
                 self._pass(line)
 
-    def withhold(self, run: int | None, path: tuple[str, ...], message: str) -> None:
-        """Take the output of a call out of the lines that are held."""
+    def withhold(self, run: int | None, refusal: Refusal) -> None:
+        """Take what a guardrail refuses out of the lines that are held."""
         with self._lock:
-            self._held.withhold(run, path, message)
+            self._held.withhold(run, refusal)
 
     def keep(self, failure: Exception | None = None) -> None:
         """Write from now on what is recorded: an answer has come, or an error that is one.

@@ -9,6 +9,8 @@
 | `{"call": 1, ..., "response_again": true}`               | its response as in the first, but for |
 |                                                          | the fields that it has                |
 | `{"call": 1, "at": 0.9, "answer": {...}}`                | its answer in one piece               |
+| `{"call": 1, ..., "withheld": {...}}`                    | a guardrail refused what the message  |
+|                                                          | in `answer` stands for                |
 | `{"call": 1, "at": 0.5, "error": ..., "raised": {...}}`  | it ended early, with this error       |
 | `{"run": 1, "at": 0.1, "call": 1}`                       | a run makes the call                  |
 | `{"run": 1, "at": 0.7, "item"/"agent"/"mark": ...}`      | what a run tells beside its calls     |
@@ -35,6 +37,7 @@ from .asked import Asked, common_start, digest
 from .events import ENDS, separated, told_whole
 from .masking import masked_line, secrets_now
 from .pictures import without_embedded
+from .refused import Withheld, withheld_from
 
 VERSION = 1
 # Of what one agent asks, turn by turn, this stays.
@@ -70,12 +73,17 @@ class RecordedCall:
     error: str | None = None
     raised: dict[str, Any] | None = None
     first_response: dict[str, Any] | None = None
+    withheld: Withheld | None = None
+    """Says that the answer is a message in the place of the one that a guardrail refused."""
 
     def take(self, line: dict[str, Any]) -> None:
         """Take in a line of the call."""
         self.seconds = seconds_of(line)
         if "answer" in line:
             self.answer = dict(line["answer"])
+            if "withheld" in line:
+                said = self.answer["output"][0]["content"][0]["text"]
+                self.withheld = withheld_from(line["withheld"], str(said))
         elif "type" not in line:
             self.error = str(line["error"])
             if "raised" in line:
