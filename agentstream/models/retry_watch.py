@@ -29,6 +29,7 @@ READING: Final = math.inf
 
 _SOONEST: Final = 0.001
 _GRACE: Final = 0.005  # seconds
+_IN_LINE: Final = 1.0  # seconds
 
 
 class Listener(Protocol):
@@ -37,8 +38,11 @@ class Listener(Protocol):
     def retried(self, attempt: int, delay: float, error: Exception, *, resumed: bool) -> None:
         """The call failed, and is made again (or its stream resumed) after `delay` seconds."""
 
-    def silent(self, seconds: float, limit: float | None) -> None:
-        """Nothing has come for `seconds`; after `limit` seconds it is an error."""
+    def silent(self, seconds: float, limit: float | None, reason: str = "") -> None:
+        """Nothing has come for `seconds`; after `limit` seconds it is an error.
+
+        With a reason the request has not left yet: a rate limit holds it.
+        """
 
     def heard(self) -> None:
         """The model speaks again."""
@@ -194,9 +198,16 @@ class Watch:
         return error
 
     @contextmanager
-    def in_line(self) -> Iterator[None]:
-        """Hold the time in this block against nobody: not the model, nor `pausable` time limits."""
+    def in_line(self, reason: Callable[[], str] = str) -> Iterator[None]:
+        """Hold the time in this block against nobody: not the model, nor `pausable` time limits.
+
+        Parameters
+        ----------
+        reason : callable
+            Says why a request waits.
+        """
         since, began = self.since, time.monotonic()
+        waiting = _InLine(self._listener, reason)
         self.since = READING
         left: list[tuple[asyncio.Timeout, float]] = []
         now = asyncio.get_running_loop().time()
@@ -208,6 +219,7 @@ class Watch:
         try:
             yield
         finally:
+            waiting.stop()
             ended = time.monotonic()
             self.waited += ended - began
             self.since = since if since == READING else ended
@@ -259,6 +271,33 @@ class Watch:
             self.begun = False
         if self._listener is not None:
             self._listener.retried(self.attempts, delay, error, resumed=resumed)
+
+
+class _InLine:
+    """Tells a listener, once a second while a request waits in line, why it does."""
+
+    def __init__(self, listener: Listener | None, reason: Callable[[], str]) -> None:
+        self._listener, self._reason = listener, reason
+        self._since = time.monotonic()
+        self._told = ""
+        self._timer: asyncio.TimerHandle | None = None
+        if listener is not None:
+            self._timer = asyncio.get_running_loop().call_later(_IN_LINE, self._tell)
+
+    def _tell(self) -> None:
+        assert self._listener is not None
+        reason = self._reason()
+        if reason and reason != self._told:
+            self._told = reason
+            self._listener.silent(time.monotonic() - self._since, None, reason)
+        self._timer = asyncio.get_running_loop().call_later(_IN_LINE, self._tell)
+
+    def stop(self) -> None:
+        """The request leaves."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._told and self._listener is not None:
+            self._listener.heard()
 
 
 def connection_error(error: BaseException, watch: Watch) -> Exception:

@@ -139,7 +139,10 @@ class TerminalView:
             self._silences = len(self.trace.silences)
             self._line()
             shown = length_label(self.trace.now - silence.started)
-            self._write(f"[waiting for the model, {shown}]", _DIM, line=True)
+            for_what = (
+                f"rate limit, {shown}: {silence.reason}" if silence.reason else f"model, {shown}"
+            )
+            self._write(f"[waiting for the {for_what}]", _DIM, line=True)
 
     def _speaker(self, agent: str | None) -> None:
         if agent is not None and agent != self._agent:

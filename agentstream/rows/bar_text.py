@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..notebook.html import escape, one_block
 from ..notebook.snapshot import style
 from ..printable import printable_line
 from .result import Progress, RowResult
 
+if TYPE_CHECKING:
+    from ..trace.trace import Trace
+
 __all__ = ["bar_bundle", "bar_html", "bar_line"]
 
 _ERROR_SHOWN = 200
+_INDEX_SHOWN = 40
 
 
 def bar_line(at: Progress, *, live: bool = True) -> str:
@@ -50,7 +55,13 @@ def bar_line(at: Progress, *, live: bool = True) -> str:
 
 
 def bar_html(
-    at: Progress, errors: Sequence[RowResult] = (), *, ending: str = "", live: bool = False
+    at: Progress,
+    errors: Sequence[RowResult] = (),
+    *,
+    ending: str = "",
+    live: bool = False,
+    under_way: Sequence[tuple[str, str]] = (),
+    watched: Trace | None = None,
 ) -> str:
     """The bar as HTML.
 
@@ -64,6 +75,10 @@ def bar_html(
         What ended the rows early.
     live : bool
         Whether it goes on.
+    under_way : sequence of tuple
+        Key and index of rows that can be looked at.
+    watched : Trace or None
+        The run of the row that is looked at.
     """
     done = 100 * at.done / max(at.rows, 1)
     failed = 100 * at.failed / max(at.rows, 1)
@@ -78,8 +93,13 @@ def bar_html(
     )
     if ending:
         html += f'<div class="as-rows-ending">{escape(printable_line(ending)[:600])}</div>'
+    if under_way:
+        rows = " ".join(_button(key, index) for key, index in under_way)
+        html += f'<div class="as-rows-under-way">Under way: {rows}</div>'
+    if watched is not None:
+        html += _watched(watched)
     if errors:
-        lines = "".join(f"<li>{_error(result)}</li>" for result in errors)
+        lines = "".join(f"<li>{_error(result, live=live)}</li>" for result in errors)
         html += (
             f"<details{' open' if live else ''}><summary>Last errors</summary>"
             f'<ul class="as-rows-errors">{lines}</ul></details>'
@@ -106,11 +126,31 @@ def bar_bundle(at: Progress, errors: Sequence[RowResult], ending: str = "") -> d
     return {"text/html": one_block(html), "text/plain": "\n".join(map(printable_line, lines))}
 
 
-def _error(result: RowResult) -> str:
+def _watched(trace: Trace) -> str:
+    """The run of one row, as a live view shows it."""
+    from ..notebook import cards
+
+    close = '<button type="button" class="as-rows-close" data-row="">Close</button>'
+    return (
+        f'<div class="as-rows-run" role="region" aria-label="Run of a row">{close}'
+        f"{cards.header(trace, live=False)}"
+        f'<div class="as-body">{cards.question_html(trace)}{cards.run_body(trace)}</div>'
+        f"{cards.ending(trace)}</div>"
+    )
+
+
+def _button(key: str, index: str) -> str:
+    text = escape(printable_line(index)[:_INDEX_SHOWN])
+    return f'<button type="button" class="as-rows-row" data-row="{escape(key)}">{text}</button>'
+
+
+def _error(result: RowResult, *, live: bool = False) -> str:
     text = printable_line(f"{result.error_type}: {result.error}")
     if len(text) > _ERROR_SHOWN:
         text = text[:_ERROR_SHOWN] + "…"
-    return f"<code>{escape(repr(result.index))}</code> {escape(text)}"
+    index = repr(result.index)
+    shown = _button(result.key.hex(), index) if live else f"<code>{escape(index)}</code>"
+    return f"{shown} {escape(text)}"
 
 
 def _seconds(seconds: float) -> str:

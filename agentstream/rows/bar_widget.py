@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
@@ -13,10 +14,15 @@ from ..notebook import place
 from ..notebook.snapshot import style
 from ..together import loop_here
 from .bar_text import bar_bundle, bar_html
-from .pace import Pace
+from .pace import FAST, SLOW, Pace
+
+if TYPE_CHECKING:
+    from ..trace.trace import Trace
 
 __all__ = ["RowsWidget"]
 
+_UNDER_WAY = 8
+_KEY = re.compile("([0-9a-f]{2}){0,40}")
 _STATIC = Path(__file__).parent.parent / "notebook" / "static"
 
 
@@ -38,6 +44,7 @@ class RowsWidget(anywidget.AnyWidget):
     def __init__(self, run: Any) -> None:
         super().__init__(html=bar_html(run.progress, live=True))
         self._run = run
+        self._watched: Trace | None = None
         self._place: place.Place | None = None
         self._pace = Pace(self._update)
         self.on_msg(self._on_message)
@@ -69,7 +76,15 @@ class RowsWidget(anywidget.AnyWidget):
 
     def _update(self) -> None:
         run = self._run
-        self.html = bar_html(run.progress, run.last_errors(), live=not run.is_complete)
+        live, watched = not run.is_complete, self._watched
+        self._pace.tick = FAST if watched is not None and watched.status == "running" else SLOW
+        self.html = bar_html(
+            run.progress,
+            run.last_errors(),
+            live=live,
+            under_way=run.under_way(_UNDER_WAY) if live else (),
+            watched=watched,
+        )
 
     def _bundle(self) -> dict[str, str]:
         run = self._run
@@ -77,5 +92,10 @@ class RowsWidget(anywidget.AnyWidget):
         return bar_bundle(run.progress, run.last_errors(), ending)
 
     def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
-        if isinstance(content, dict) and content.get("kind") == "stop":
+        if not isinstance(content, dict):
+            return
+        if content.get("kind") == "stop":
             self._run.stop()
+        elif content.get("kind") == "watch" and _KEY.fullmatch(str(content.get("row"))):
+            self._watched = self._run.trace(str(content["row"]))
+            self._pace.nudge()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from ..agent import Agent
+    from ..trace.trace import Trace
 
 __all__ = ["Comparison"]
 
@@ -155,6 +156,20 @@ class Comparison(Background):
     def last_errors(self) -> list[RowResult]:
         """The last rows that failed."""
         return [result for run in self._all() for result in run.last_errors()][:5]
+
+    def under_way(self, most: int) -> list[tuple[str, str]]:
+        """As `FrameRun.under_way`, of all runs."""
+        names = [name for name, _ in self.runs] + ["judge"] * len(self._judges)
+        rows = [
+            (row, f"{name}: {index}")
+            for name, run in zip(names, self._all(), strict=True)
+            for row, index in run.under_way(most)
+        ]
+        return rows[:most]
+
+    def trace(self, row: str) -> Trace | None:
+        """As `FrameRun.trace`."""
+        return next(filter(None, [run.trace(row) for run in self._all()]), None)
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have a function called whenever a row has ended, and at the end.

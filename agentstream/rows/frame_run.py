@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from ..run.result import RunResult
+    from ..trace.trace import Trace
 
 __all__ = ["FrameRun", "Source"]
 
@@ -178,6 +180,32 @@ class FrameRun(Background):
             replace(result, index=self._source.index[result.position])
             for result in reversed(self._pool.errors)
         ]
+
+    def under_way(self, most: int) -> list[tuple[str, str]]:
+        """The rows whose runs are under way: what `trace` knows each by, and its index as text.
+
+        Parameters
+        ----------
+        most : int
+            So many at most.
+        """
+        keys = islice(list(self._pool.asker.live), most)
+        return [(key.hex(), repr(self._source.index[self._plan.first[key]])) for key in keys]
+
+    def trace(self, row: str) -> Trace | None:
+        """The run of a row that is under way, or was one of the last that failed.
+
+        From then on rows are asked for a stream, so that the next one is seen as it is written.
+
+        Parameters
+        ----------
+        row : str
+            The row's key, in hexadecimal digits; empty: nothing is looked at any more.
+        """
+        asker = self._pool.asker
+        asker.streams = bool(row)
+        key = bytes.fromhex(row)
+        return asker.live.get(key) or asker.failures.get(key)
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have a function called whenever a row has ended, and at the end.

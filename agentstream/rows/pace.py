@@ -9,10 +9,11 @@ from typing import Final
 
 from ..together import loop_here
 
-__all__ = ["Pace"]
+__all__ = ["FAST", "SLOW", "Pace"]
 
 MESSAGES_A_SECOND: Final = 8
-_TICK: Final = 1.0
+SLOW: Final = 1.0
+FAST: Final = 1 / MESSAGES_A_SECOND
 
 
 class Pace:
@@ -22,9 +23,15 @@ class Pace:
     ----------
     function : callable
         What is called; on the loop that is running.
+
+    Attributes
+    ----------
+    tick : float
+        Seconds after which it is called although nothing was told: what is waited for changes.
     """
 
     def __init__(self, function: Callable[[], None]) -> None:
+        self.tick = SLOW
         self._function = function
         self._last = -float("inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -55,4 +62,4 @@ class Pace:
         self._last = time.monotonic()
         self._function()
         if self._timer is None:
-            self._wait(loop, _TICK)  # what is waited for changes without anything happening
+            self._wait(loop, self.tick)

@@ -15,7 +15,7 @@ from .checkpoint import Checkpoint
 from .limits import Budget
 from .plan import Plan
 from .result import RowError, RowResult
-from .worker import Asker, Outcome, signature
+from .worker import LAST_FAILURES, Asker, Outcome, signature
 
 if TYPE_CHECKING:
     from ..run.result import RunResult
@@ -63,6 +63,8 @@ class Pool:
         When the last rows ended.
     errors : deque of RowResult
         The last rows that failed.
+    asker : Asker
+        Runs the agent for a row.
     asking : dict
         The rows that are being asked, and since when.
     runs : dict of RunResult
@@ -94,14 +96,14 @@ class Pool:
         self.checkpoint: Checkpoint | None = None
         self.ended: list[bytes] = []
         self.times: deque[float] = deque(maxlen=400)
-        self.errors: deque[RowResult] = deque(maxlen=5)
+        self.errors: deque[RowResult] = deque(maxlen=LAST_FAILURES)
         self.asking: dict[bytes, float] = {}
         self.runs: dict[bytes, RunResult] = {}
         self.error: Exception | None = None
         self.stopped = False
         self.news = asyncio.Event()
         self.watchers: list[Callable[[], None]] = []
-        self._asker = asker
+        self.asker = asker
         self._gate = gate
         self._most = most
         self.keeps_runs = keeps_runs
@@ -194,7 +196,7 @@ class Pool:
             loop.call_later(_SPAWN, self._spawn)
             self.asking[key] = time.monotonic()
             try:
-                outcome = await self._asker.ask(
+                outcome = await self.asker.ask(
                     key, self.plan.request(key), self.plan.attempts.get(key, 0)
                 )
             except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
@@ -13,8 +13,9 @@ from ..errors import ModelBehaviorError, ModelStreamError, ModelTimeoutError, Re
 from ..models.gate.refusals import is_fatal, is_rate_limit
 from ..models.recorded.active import ActiveRecording
 from ..models.retry_advice import normalize
+from ..run.agent_runner import is_replaced
 from ..run.config import RunConfig
-from ..run.runner import Runner
+from ..run.runner import Runner, completed, prepared
 from ..trace.prices import cost_usd, price_usd
 from .columns import Columns
 from .key import model_name
@@ -23,8 +24,12 @@ from .result import RowResult, failure
 if TYPE_CHECKING:
     from ..agent import Agent
     from ..run.result import RunResult
+    from ..trace.trace import Trace
 
-__all__ = ["Asker", "Outcome", "signature"]
+__all__ = ["LAST_FAILURES", "Asker", "Outcome", "signature"]
+
+LAST_FAILURES: Final = 5
+"""So many rows that failed are shown, and can be looked at."""
 
 _TRANSIENT: Final = (
     openai.APIConnectionError,
@@ -76,6 +81,12 @@ class Asker:
         How often a row is run that fails by what may pass, before any of its tools has run.
     recording : ActiveRecording or None
         What was on when the rows were begun.
+    streams : bool
+        Whether rows that begin now are asked for a stream: somebody watches one.
+    live : dict of Trace
+        The runs that are under way, by their rows' keys.
+    failures : dict of Trace
+        Those of the last rows that failed.
     """
 
     agent: Agent[Any]
@@ -85,6 +96,9 @@ class Asker:
     max_turns: int | None
     tries: int
     recording: ActiveRecording | None = None
+    streams: bool = False
+    live: dict[bytes, Trace] = field(default_factory=dict)
+    failures: dict[bytes, Trace] = field(default_factory=dict)
 
     async def ask(self, key: bytes, request: str | list[Any], before: int = 0) -> Outcome:
         """Run the agent for a row; only what is no error of the row is raised.
@@ -103,13 +117,7 @@ class Asker:
         for attempt in range(1, self.tries + 1):
             began = time.monotonic()
             try:
-                run = await Runner.run(
-                    self.agent,
-                    request if isinstance(request, str) else list(request),
-                    context=self.context,
-                    max_turns=self.max_turns,
-                    run_config=self.config,
-                )
+                run = await self._run(key, request if isinstance(request, str) else list(request))
             except Exception as error:  # noqa: BLE001 - a row's failure is a value in its row
                 outcome = Outcome(failure(key, error), None, error, self._stops_all(error))
                 usage.append(getattr(error, "run_data", None))
@@ -126,6 +134,28 @@ class Asker:
         if getattr(self.recording, "is_replaying", False) and outcome.run is not None:
             outcome.result.source = "recording"
         return outcome
+
+    async def _run(self, key: bytes, request: str | list[Any]) -> RunResult:
+        how: Any = {
+            "context": self.context,
+            "max_turns": self.max_turns,
+            "run_config": self.config,
+        }
+        if is_replaced():
+            return await Runner.run(self.agent, request, **how)
+        state, options = prepared(self.agent, request, **how)
+        options.streamed = self.streams
+        self.live[key] = state.trace
+        try:
+            return await completed(state, options)
+        except Exception:
+            self.failures.pop(key, None)
+            self.failures[key] = state.trace
+            while len(self.failures) > LAST_FAILURES:
+                del self.failures[next(iter(self.failures))]
+            raise
+        finally:
+            self.live.pop(key, None)
 
     def _success(self, key: bytes, run: RunResult) -> Outcome:
         if run.interruptions:

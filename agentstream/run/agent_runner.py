@@ -45,6 +45,11 @@ def set_default_agent_runner(runner: Any) -> None:
     _default = runner
 
 
+def is_replaced() -> bool:
+    """Whether a program has put another object in the place of `Runner`."""
+    return _default is not None and type(_default) is not AgentRunner
+
+
 class AgentRunner:
     """Runs agents as `Runner` does, for subclasses that do something around it.
 
@@ -87,7 +92,7 @@ def replaceable(method: MethodT) -> MethodT:
     name = method.__name__
 
     def runs(cls: Any, *arguments: Any, **options: Any) -> Any:
-        if _default is None or type(_default) is AgentRunner:
+        if not is_replaced():
             return method(cls, *arguments, **options)
         return getattr(_default, name)(*arguments, **options)
 

@@ -273,9 +273,9 @@ class ModelMarks:
         told = f"{type(error).__name__}: {error}"
         self._options.mark(ModelRetried(attempt, delay, told, resumed=resumed))
 
-    def silent(self, seconds: float, limit: float | None) -> None:
-        """Mark that nothing has come for `seconds`."""
-        self._options.mark(ModelSilent(seconds, limit))
+    def silent(self, seconds: float, limit: float | None, reason: str = "") -> None:
+        """Mark that nothing has come for `seconds`, and why, where that is known."""
+        self._options.mark(ModelSilent(seconds, limit, reason))
 
     def heard(self) -> None:
         """Mark that the model speaks again."""

@@ -127,15 +127,7 @@ class Runner:
             session=session,
         )
         options.streamed = False
-        # A task of its own, for a guardrail to cancel without touching the caller's.
-        task = running_loop().create_task(
-            drive(state, options, lambda events: None), name="agentstream run"
-        )
-        try:
-            await _ended(task)
-        except Halted as halted:
-            raise halted.error from None
-        return RunResult(state)
+        return await completed(state, options)
 
     @classmethod
     @replaceable
@@ -227,6 +219,19 @@ class Runner:
             session=session,
         )
         return RunResultStreaming(state, options)
+
+
+async def completed(state: RunState[Any], options: RunOptions) -> RunResult:
+    """Drive a prepared run to its end; raises what `Runner.run` raises."""
+    # A task of its own, for a guardrail to cancel without touching the caller's.
+    task = running_loop().create_task(
+        drive(state, options, lambda events: None), name="agentstream run"
+    )
+    try:
+        await _ended(task)
+    except Halted as halted:
+        raise halted.error from None
+    return RunResult(state)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -60,7 +60,12 @@ def _model_retried(trace: Trace, mark: Any, t: float) -> None:
 
 def _model_silent(trace: Trace, mark: Any, t: float) -> None:
     turn = trace.open_turn(t)
-    trace.silences.append(Silence(max(t - mark.seconds, turn.started), turn.index, mark.limit))
+    silence, reason = trace.silence, get(mark, "reason", "") or ""
+    if silence is not None and silence.reason and reason:
+        silence.reason = reason  # it waits for something else now
+    else:
+        started = max(t - mark.seconds, turn.started)
+        trace.silences.append(Silence(started, turn.index, mark.limit, reason=reason))
     trace.touch()
 
 

@@ -61,10 +61,14 @@ class ModelRetried:
 
 @dataclass(frozen=True, slots=True)
 class ModelSilent:
-    """A streaming model has sent nothing for ``seconds``; after ``limit`` it is given up."""
+    """A model has sent nothing for ``seconds``; after ``limit`` it is given up.
+
+    With a ``reason`` the request has not left: it waits for a rate limit.
+    """
 
     seconds: float
     limit: float | None = None
+    reason: str = ""
     type: Literal["mark.model_silent"] = "mark.model_silent"
 
 

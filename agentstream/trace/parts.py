@@ -230,12 +230,16 @@ class Retry:
 
 @dataclass(slots=True)
 class Silence:
-    """A time in which a streaming model sent nothing; ``limit`` is when it is given up."""
+    """A time in which a model sent nothing; ``limit`` is when it is given up.
+
+    With a ``reason`` the request had not left: it waited for a rate limit.
+    """
 
     started: float
     turn: int
     limit: float | None = None
     ended: float | None = None
+    reason: str = ""
 
 
 @dataclass(slots=True, eq=False)

@@ -442,3 +442,33 @@ def test_a_server_with_limits_really_refuses() -> None:
     answers = asyncio.run(main())
     assert sum(isinstance(answer, Exception) for answer in answers) == 3
     assert (limits.allowed, limits.refused) == (2, 3)
+
+
+def test_a_run_that_waits_says_why_in_its_view() -> None:
+    from agentstream.notebook.snapshot import snapshot
+    from agentstream.notebook.still import text_of
+
+    async def main() -> tuple[list[str], Any]:
+        loop = asyncio.get_running_loop()
+        limits = RateLimits(requests=6, burst=1, clock=loop.time)
+        service = VirtualService(lambda request: "Done.", limits)
+        agent = Agent(name="Guide", model=OpenAIResponsesModel("any", service.client()))
+        config = RunConfig(gate=Gate(clock=loop.time))
+        runs = [Runner.run_streamed(agent, "Hi", run_config=config) for _ in range(3)]
+        while not runs[0].is_complete:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(3)
+        views = [snapshot(run.trace)["text/html"] for run in runs]
+        for run in runs:
+            async for _ in run.stream_events():
+                pass
+        return views, runs[-1]
+
+    views, last = run_in_virtual_time(main())
+    assert "Waiting for the rate limit" not in views[0]
+    assert "Waiting for the rate limit" in views[2]
+    assert "of 6 requests a minute" in views[2]
+    assert last.final_output == "Done."
+    [silence] = last.trace.silences
+    assert silence.ended is not None
+    assert "Waiting" not in text_of(last.trace)

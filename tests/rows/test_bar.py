@@ -8,6 +8,7 @@ import math
 import re
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,7 @@ from agentstream.rows.bar_text import bar_bundle, bar_html, bar_line
 from agentstream.rows.bar_widget import RowsWidget
 from agentstream.rows.pace import Pace
 from agentstream.rows.result import Progress, RowResult
-from agentstream.testing import ScriptedModel, http_error
+from agentstream.testing import ScriptedModel, http_error, turn
 
 
 def progress(**changes: Any) -> Progress:
@@ -40,6 +41,12 @@ def progress(**changes: Any) -> Progress:
 
 def critic(turns: Any = "Fine.", **settings: Any) -> Agent[Any]:
     return Agent(name="Critic", model=ScriptedModel(turns, loop=True), **settings)
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 def frame_of(count: int) -> pd.DataFrame:
@@ -137,3 +144,59 @@ def test_a_bar_of_tqdm_is_written_to_a_terminal(monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_written_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     map_frame(critic(), frame_of(3), "{review}").wait()
     assert capsys.readouterr() == ("", "")
+
+
+async def test_a_click_on_a_row_shows_its_stream() -> None:
+    release = asyncio.Event()
+
+    async def turns(request: Any) -> Any:
+        if request.user_text == "0":
+            await release.wait()
+            return "Short."
+        return turn("All of this is written <script>slowly</script>, word by word.", pace=20)
+
+    run = map_frame(critic(turns), frame_of(3), "{review}", concurrency=1, progress=False)
+    widget = RowsWidget(run)
+    await until(lambda: run.under_way(8))
+    [(first, label)] = run.under_way(8)
+    assert label == "0"
+    widget._on_message(widget, {"kind": "watch", "row": first}, [])
+    await until(lambda: 'aria-label="Run of a row"' in widget.html)
+    assert f'data-row="{first}"' in widget.html
+    release.set()
+    await until(lambda: run.under_way(8) and run.under_way(8)[0][0] != first)
+    [(second, _)] = run.under_way(8)
+    widget._on_message(widget, {"kind": "watch", "row": second}, [])
+    seen: set[str] = set()
+    widget.observe(lambda change: seen.add(change["new"]), "html")
+    await run
+    bodies = [html.partition("Run of a row")[2].partition("</div></div>")[0] for html in seen]
+    partly = [body for body in bodies if "All of" in body and "word by word" not in body]
+    assert partly  # it was seen while it was written
+    assert all("<script" not in body for body in bodies)
+    await until(lambda: "word by word" in widget.html)
+    assert run.under_way(8) == []
+    widget._on_message(widget, {"kind": "watch", "row": ""}, [])
+    assert run.trace("") is None
+    for hostile in ("zz", None, "00" * 100, 3):
+        widget._on_message(widget, {"kind": "watch", "row": hostile}, [])
+
+
+async def test_a_row_that_failed_can_be_looked_at_and_no_more_than_five_are_kept() -> None:
+    run = map_frame(
+        critic(lambda request: http_error(400, "No such thing.")),
+        frame_of(12),
+        "{review}",
+        progress=False,
+    )
+    await run
+    rows = run.last_errors()
+    assert len(rows) == 5
+    for row in rows:
+        trace = run.trace(row.key.hex())
+        assert trace is not None
+        assert trace.status == "failed"
+    assert len(run._pool.asker.failures) == 5
+    html = bar_html(run.progress, rows, live=True, watched=run.trace(rows[0].key.hex()))
+    assert f'data-row="{rows[0].key.hex()}"' in html
+    assert html.count("No such thing.") >= 6

@@ -59,8 +59,9 @@ class Admission:
 
     async def __aenter__(self) -> Admission:
         if self._line is not None:
-            with self._watch.in_line():
-                self._ticket = await self._line.enter(self._amounts, first=self._again)
+            line = self._line
+            with self._watch.in_line(lambda: line.state().reason):
+                self._ticket = await line.enter(self._amounts, first=self._again)
         return self
 
     async def __aexit__(

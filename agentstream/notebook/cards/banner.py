@@ -228,6 +228,9 @@ def ending(trace: Trace) -> str:
 def _waiting(silence: Silence) -> str:
     """Say that the model is silent, with a clock that ticks on the page."""
     shown = f'<span class="as-clock" role="timer" data-since="{silence.started:.3f}"></span>'
+    if silence.reason:
+        why = escape(one_line(silence.reason, 200))
+        return _line("waiting", f"Waiting for the rate limit, {shown}: {why}")
     limit = "" if silence.limit is None else f" (given up after {length_label(silence.limit)})"
     return _line("waiting", f"Waiting for the model, {shown}{limit}")
 

@@ -14,13 +14,21 @@ function render({ model, el }) {
   });
   el.append(body, stop);
 
+  // A row's run, by its key; none closes it.
+  body.addEventListener("click", (event) => {
+    const row = event.target.closest("[data-row]");
+    if (row) model.send({ kind: "watch", row: row.dataset.row });
+  });
+
   const place = () => {
     // An open or closed list of errors stays so.
     const details = body.querySelector("details");
     const open = details ? details.open : undefined;
+    const held = body.contains(document.activeElement) && document.activeElement.dataset.row;
     body.innerHTML = model.get("html");
     const next = body.querySelector("details");
     if (next && open !== undefined) next.open = open;
+    if (typeof held === "string") body.querySelector(`[data-row="${held}"]`)?.focus();
   };
   place();
   model.on("change:html", place);

@@ -85,12 +85,12 @@ class BatchPool(Pool):
 
     async def _work(self) -> None:
         assert self.checkpoint is not None
-        asker = self._asker
+        asker = self.asker
         model, client, endpoint = batch_model(find_model(asker.agent, asker.config))
         no_retries = ModelSettings(retry=ModelRetrySettings(max_retries=0))
         settings = (asker.config.model_settings or ModelSettings()).resolve(no_retries)
         config = replace(asker.config, model=model, model_settings=settings, gate=None)
-        self._asker = replace(asker, config=config, tries=1, max_turns=1)
+        self.asker = replace(asker, config=config, tries=1, max_turns=1)
         self._endpoint, self._service = endpoint, BatchService(client)
         self._store = BatchStore(self.checkpoint, self.plan.agent)
         delay = FIRST_POLL
@@ -106,7 +106,7 @@ class BatchPool(Pool):
             # The ids are in the file: nothing is lost.
             raise self._early("The service's batches cannot be used", error) from error
         finally:
-            self._asker = asker
+            self.asker = asker
             for name in list(self._open):
                 self._close(name)
             await model._client.close()
@@ -252,7 +252,7 @@ class BatchPool(Pool):
 
     async def _ask(self, key: bytes) -> Outcome:
         before = self.plan.attempts.get(key, 0)
-        outcome = await self._asker.ask(key, self.plan.request(key), before)
+        outcome = await self.asker.ask(key, self.plan.request(key), before)
         outcome.result.position = self.plan.first[key]
         return outcome
 
@@ -262,7 +262,7 @@ class BatchPool(Pool):
         if budget.is_limited:
             body = json.loads(line)["body"]
             taken = input_tokens(body)
-            name = model_name(self._asker.agent, self._asker.config)
+            name = model_name(self.asker.agent, self.asker.config)
             usd = PRICE * price_usd(name, round(taken), 0, _OUTPUT)
             budget.expect(taken + _OUTPUT, 0.0 if math.isnan(usd) else usd)
         return budget.reserve()
