@@ -153,6 +153,9 @@ if TYPE_CHECKING:
         Gate,
         shared_gate,
     )
+    from .models.local.model import (
+        local_model,
+    )
     from .models.provider import (
         MultiProvider,
         OpenAIProvider,
@@ -553,6 +556,7 @@ __all__ = [
     "is_openai_responses_compaction_aware_session",
     "load_ipython_extension",
     "load_run",
+    "local_model",
     "map_frame",
     "mcp_tools_span",
     "nest_handoff_history",

@@ -62,6 +62,7 @@ _NAMES: Final = {
     "models.base": "Model ModelProvider ModelTracing",
     "models.chat": "OpenAIChatCompletionsModel",
     "models.gate.gate": "Gate shared_gate",
+    "models.local.model": "local_model",
     "models.provider": (
         "MultiProvider OpenAIProvider set_default_openai_api set_default_openai_client "
         "set_default_openai_key"

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 EXTRAS_OF = {
     "mcp": ("mcp",),
+    "models": ("local",),
     "rows": ("rows", "lab"),
     "sessions": ("encrypt", "sqlalchemy"),
     "testing": ("lab",),

@@ -29,11 +29,13 @@ OpenAIAPI = Literal["chat_completions", "responses"]
 _PLACEHOLDER_KEY: Final = "no-key-needed"
 
 _NO_KEY: Final = (
-    "There is no OpenAI key and no model to run. Three ways out: "
+    "There is no OpenAI key and no model to run. Four ways out: "
     "(1) set a key: the environment variable OPENAI_API_KEY, or set_default_openai_key('...'); "
     "(2) point the environment variable OPENAI_BASE_URL at a local server such as llama.cpp, "
     "vLLM or Ollama (then no key is needed); "
-    "(3) run without a server: Agent(..., model=ScriptedModel([...])), with "
+    "(3) run a model on this machine, without an account: Agent(..., model=local_model()), with "
+    "`from agentstream import local_model`; "
+    "(4) run without a model: Agent(..., model=ScriptedModel([...])), with "
     "`from agentstream.testing import ScriptedModel`."
 )
 

@@ -67,7 +67,7 @@ async def test_without_a_key_a_run_fails_at_once_with_the_three_ways_out() -> No
 
 def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", " ")
-    with pytest.raises(UserError, match="Three ways out"):
+    with pytest.raises(UserError, match="Four ways out"):
         OpenAIProvider().get_model("gpt-x")
 
 
