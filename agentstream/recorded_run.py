@@ -152,6 +152,12 @@ class RecordedRun(RunResultBase):
 
         show_result(self.play())
 
+    def _display_(self) -> Any:
+        """What marimo shows of it as a cell's last expression."""
+        from .notebook.show import marimo_display
+
+        return marimo_display(self)
+
     def __repr__(self) -> str:
         trace = self.trace
         return (

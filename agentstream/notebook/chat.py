@@ -267,6 +267,10 @@ class Chat:
     def _ipython_display_(self) -> None:
         self._view.show()
 
+    def _display_(self) -> Any:
+        """What marimo shows of it as a cell's last expression."""
+        return str(self) if isinstance(self._view, ChatTerminal) else self._view
+
     # -- a turn --
 
     async def _remember(self) -> None:

@@ -21,6 +21,8 @@ from .board import Board
 from .cells import OfCells, count, remember_shown
 from .chat_still import PAST_SHOWN, asked_html, conversation, earlier, past_html, unshown
 from .chat_turn import ChatTurn, PastTurn
+from .front_end import in_marimo
+from .marimo import MarimoPlace
 from .panels import Panels
 from .place import Place, call_on, is_inside_another, show_in_time
 from .scene import Scene
@@ -135,6 +137,8 @@ class ChatView(AgentView):
         self.live = False
         for older in _OPEN.replace(self):
             older._chat.close()  # its place is gone
+        if in_marimo():
+            self.show()
         show_in_time(self._show_in_time, self._home)
 
     def _lay_out(self, trace: Trace, **_: Any) -> None:
@@ -153,6 +157,9 @@ class ChatView(AgentView):
             return
         self._shown_in = count()
         self.flush()
+        if in_marimo():
+            MarimoPlace().show_widget(self)  # it keeps its last page by itself
+            return
         self._place = Place(self.chat_id)
         self._place.show(self._still())
         Place(f"{self.chat_id}-live").show_widget(self)

@@ -21,6 +21,7 @@ from .cells import remember_shown
 from .front_end import front_end
 from .front_end import in_a_notebook as in_a_notebook
 from .shown import Result, Shown
+from .snapshot import Snapshot
 from .source import Source
 from .terminal import TerminalView
 
@@ -155,6 +156,15 @@ def show_result(result: Any) -> None:
     """Show a result that is a cell's last expression, unless the cell shows its run already."""
     if not is_shown_here(result):
         show(result)._ipython_display_()
+
+
+def marimo_display(run: Any) -> Any:
+    """What marimo shows of a run, or of a recording, that is a cell's last expression."""
+    shown = show(run)
+    if isinstance(shown, ShownText):
+        return repr(run)
+    # What stays as it is needs no widget, and is there without a kernel.
+    return shown if not shown.source.is_complete else Snapshot(shown.trace)
 
 
 def result_bundle(result: Any) -> dict[str, str]:

@@ -87,6 +87,22 @@ def snapshot_or_text(
         return text_bundle(said_in(trace), error, "run")
 
 
+class Snapshot:
+    """A run's snapshot for front ends that ask an object for its HTML.
+
+    Parameters
+    ----------
+    trace : Trace
+        The run.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._bundle = snapshot_or_text(trace)
+
+    def _repr_html_(self) -> str:
+        return self._bundle["text/html"]
+
+
 def said_in(trace: Trace) -> str:
     """The texts of a run, as they were written."""
     return "\n\n".join(part.text for part in trace.parts if part.kind == "text")

@@ -3,9 +3,9 @@
 The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
 thirty times a second, as one numbered frame; how often is paid from a budget that all views share,
 and a view that no page shows sends nothing until it comes into sight.
-A keyframe, the whole page, is kept in the widget's state whenever the page has grown fourfold, and
-at the end where no still picture takes its place; a page that opens late or has missed a frame asks
-for one. All bytes together stay linear in the text.
+A keyframe, the whole page, is kept in the widget's state whenever the page has grown fourfold, ever
+more rarely while no page has answered, and at the end where no still picture takes its place; a
+page that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ _LONGEST_REASON = 4_000
 # stay below a third more than the last one.
 _KEY_GROWTH = 4
 _KEY_FROM = 8_000
+
+# Seconds that a page takes to load a view, at least: then a keyframe is worth its bytes.
+_LOADING = 0.25
 
 
 def script() -> str:
@@ -103,6 +106,7 @@ class AgentView(anywidget.AnyWidget):
         self._due: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._last = 0.0
+        self._made, self._silence = time.monotonic(), _LOADING
         self._behind = False
         self._failures = FailureLog()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -156,7 +160,7 @@ class AgentView(anywidget.AnyWidget):
         if images := self._board.new_images():
             frame["images"] = images
         self.send(frame)
-        if self._board.size > _KEY_GROWTH * self._key_size:
+        if self._board.size > _KEY_GROWTH * self._key_size or self._is_unanswered():
             self._set_keyframe()
 
     def _update(self, *, at_once: bool = False) -> None:
@@ -202,6 +206,18 @@ class AgentView(anywidget.AnyWidget):
         while not seen.is_loaded and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
             await asyncio.sleep(0.05)
         return seen.is_loaded
+
+    def _is_unanswered(self) -> bool:
+        """Whether no page has answered for twice as long as at the last keyframe.
+
+        It may be there and not be heard, as the kernel executes a cell: it missed what was sent
+        while it was loading, and cannot ask.
+        """
+        silence = time.monotonic() - self._made
+        if self._visibility.is_loaded or silence < self._silence:
+            return False
+        self._silence = 2 * silence
+        return True
 
     def _set_keyframe(self) -> None:
         self._key_size = max(self._board.size, _KEY_FROM)

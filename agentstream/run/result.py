@@ -66,6 +66,12 @@ class RunResult(RunResultBase):
         if not is_shown_here(self):
             raise NotImplementedError  # IPython goes on with the bundle
 
+    def _display_(self) -> Any:
+        """What marimo shows of it as a cell's last expression."""
+        from ..notebook.show import marimo_display
+
+        return marimo_display(self)
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Left as a cell's last expression, it shows what `show` leaves of a run."""
         from ..notebook.show import result_bundle
@@ -519,6 +525,12 @@ class RunResultStreaming(RunResultBase):
         from ..notebook.show import show_result
 
         show_result(self)
+
+    def _display_(self) -> Any:
+        """What marimo shows of it as a cell's last expression."""
+        from ..notebook.show import marimo_display
+
+        return marimo_display(self)
 
     def __repr__(self) -> str:
         return described(self, "RunResultStreaming")

@@ -149,6 +149,23 @@ def test_a_page_that_answers_keeps_the_live_view(client: Callable[..., Any]) -> 
     assert page.frames > 10
 
 
+def test_a_page_that_is_not_heard_can_follow_the_run(client: Callable[..., Any]) -> None:
+    """It missed what was sent while it loaded, and cannot ask: the widget's state has it all."""
+    unheard = client(Program)
+    unheard.run("r = await show(poet(seconds=3), 'A line')")
+    whole = [
+        one["content"]["data"]["state"]["keyframe"]
+        for one in unheard.messages
+        if one["msg_type"] == "comm_msg" and "keyframe" in one["content"]["data"].get("state", {})
+    ]
+    numbers = [one["n"] for one in whole]
+    assert 3 <= len(numbers) <= 8
+    assert numbers == sorted(set(numbers))
+    page = client(Page)
+    page.run("r = await show(poet(seconds=3), 'A line')")
+    assert not [one for one in page.messages if "'keyframe': {'n'" in str(one["content"])]
+
+
 def test_a_press_is_heard_while_the_cell_awaits(client: Callable[..., Any]) -> None:
     page = client(Page)
     page.press = (0.5, {"kind": "stop"})
