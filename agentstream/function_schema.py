@@ -380,7 +380,11 @@ def _field(argument: inspect.Parameter) -> tuple[Any, Any]:
         annotation = list[annotation] if positional else dict[str, annotation]
         default: Any = Field(default_factory=list if positional else dict)
     elif argument.default is argument.empty:
-        default = ...
+        # Annotated[float, Field(default=5.0)] has one of its own, which pydantic then takes.
+        has_own = get_origin(annotation) is Annotated and any(
+            isinstance(each, FieldInfo) and not each.is_required() for each in get_args(annotation)
+        )
+        default = Field() if has_own else ...
     else:
         default = argument.default
     if _field_name(argument.name) != argument.name:

@@ -124,3 +124,29 @@ def _checked(function: F, callee: str, known: Collection[str]) -> F:
             raise
 
     return checked  # type: ignore[return-value]
+
+
+_HISTORY_METHODS = ("get_items", "add_items", "pop_item", "clear_session")
+
+
+def with_wrapper(session: Any, wrapper: Any) -> dict[str, Any]:
+    """The keyword ``wrapper`` for the methods of a session, if all four of them name it.
+
+    A session of that kind chooses by the run's context where it keeps the items.
+
+    Examples
+    --------
+    >>> from agentstream import RunContextWrapper, SQLiteSession
+    >>> with_wrapper(SQLiteSession("ada"), RunContextWrapper(None))
+    {}
+    """
+    if wrapper is None:
+        return {}
+    for name in _HISTORY_METHODS:
+        try:
+            known = inspect.signature(getattr(session, name)).parameters.get("wrapper")
+        except Exception:  # noqa: BLE001 - it tells nothing of itself
+            return {}
+        if known is None or known.kind not in (known.KEYWORD_ONLY, known.POSITIONAL_OR_KEYWORD):
+            return {}
+    return {"wrapper": wrapper}

@@ -16,6 +16,7 @@ The rules, from https://platform.openai.com/docs/guides/structured-outputs (supp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -71,9 +72,15 @@ def ensure_strict_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     if strict.get("type") == ["object"]:
         strict["type"] = "object"
     if "anyOf" in strict:
-        raise _impossible(("root",), "the root is a choice (anyOf), and must be one object")
+        raise _impossible(
+            ("root",),
+            "the root of a strict JSON schema must be one object, and this is a choice (anyOf)",
+        )
     if isinstance(strict.get("type"), list):
-        raise _impossible(("root",), f"the root may be one of {strict['type']}, not just an object")
+        kinds = strict["type"]
+        raise _impossible(
+            ("root",), f"the root of a strict JSON schema must be one object, and this is {kinds}"
+        )
     return strict
 
 
@@ -93,7 +100,7 @@ def _check_depth(schema: Any) -> None:
         ]
         if not level:
             return
-    raise _impossible(("root",), f"the schema is nested too deeply: over {MAX_DEPTH} levels")
+    raise _impossible(("root",), f"the schema is too deeply nested: over {MAX_DEPTH} levels")
 
 
 class _Strict:
@@ -109,9 +116,11 @@ class _Strict:
             raise _impossible(path, f"a schema is expected, not {schema!r}")
         self.nodes += 1
         if len(path) + len(inlined) > MAX_DEPTH:
-            raise _impossible(path[:6], "the schema is nested too deeply")
+            raise _impossible(path[:6], "the schema is too deeply nested")
         if self.nodes > MAX_NODES:
             raise _impossible(path[:6], f"the schema has more than {MAX_NODES:,} parts")
+        if path != ("root",) and _has_reference(schema):
+            self.check_resource(schema, path)
         out = {k: v for k, v in schema.items() if k != "default" or v is not None}
         if len(_list(out, "allOf", path)) == 1:
             return self.merge(out, path, inlined)
@@ -181,12 +190,25 @@ class _Strict:
         allowed = ANNOTATIONS | {"$id"} if path == ("root",) else ANNOTATIONS
         clash = sorted(set(out) - allowed)
         if clash:
-            raise _impossible(path, f"{', '.join(clash)} beside a $ref would change its values")
+            raise _impossible(
+                path,
+                f"{', '.join(clash)} beside a $ref, an incompatible sibling, would change its "
+                "values",
+            )
         return self.node({**self.resolve(ref, path), **out}, path, (*inlined, ref))
 
     def check_recursion(self, ref: Any, path: tuple[str, ...], inlined: tuple[str, ...]) -> None:
         if ref in inlined:
-            raise _impossible(path, f"{ref!r} contains itself beside other keywords")
+            raise _impossible(
+                path, f"{ref!r} is circular: it contains itself beside other keywords"
+            )
+
+    def check_resource(self, schema: Any, path: tuple[str, ...]) -> None:
+        """Refuse a part with an ``$id`` of its own: references inside it point into that part."""
+        if isinstance(schema, dict) and isinstance(schema.get("$id"), str):
+            raise _impossible(
+                path, "a nested `$id` resource changes what the references in it mean"
+            )
 
     def resolve(self, ref: Any, path: tuple[str, ...]) -> dict[str, Any]:
         """The schema that a local reference means, over all references that it leads to."""
@@ -194,7 +216,9 @@ class _Strict:
         described: dict[str, Any] = {}
         while True:
             if ref in seen or len(seen) > MAX_DEPTH:
-                raise _impossible(path, f"$ref {seen[0]!r} leads to references without an end")
+                raise _impossible(
+                    path, f"$ref {seen[0]!r} is circular: it leads to references without an end"
+                )
             seen.append(ref)
             self.nodes += 1
             found = self.target(ref, path)
@@ -208,12 +232,13 @@ class _Strict:
         if not isinstance(ref, str) or not ref.startswith("#/"):
             raise _impossible(path, f"$ref {ref!r} does not point into this schema (#/...)")
         found: Any = self.root
-        for key in ref[2:].split("/"):
-            # RFC 6901, section 4 and 6: a JSON pointer in a URI fragment.
-            key = unquote(key).replace("~1", "/").replace("~0", "~")
+        # RFC 6901, section 4 and 6: a JSON pointer in a URI fragment.
+        for key in unquote(ref[2:]).split("/"):
+            key = key.replace("~1", "/").replace("~0", "~")
             if not isinstance(found, dict) or key not in found:
                 raise _impossible(path, f"$ref {ref!r} points to nothing")
             found = found[key]
+            self.check_resource(found, path)
         if not isinstance(found, dict):
             raise _impossible(path, f"$ref {ref!r} points to no schema")
         return found
@@ -243,7 +268,10 @@ def _merged(entry: dict[str, Any], parent: dict[str, Any], path: tuple[str, ...]
         clash.append("additionalProperties")  # which sees the properties beside it, and no others
     if clash:
         listed = ", ".join(sorted(clash))
-        raise _impossible(path, f"{listed} beside allOf cannot be merged into its entry")
+        raise _impossible(
+            path,
+            f"{listed} beside a singleton `allOf` cannot be merged into its entry's properties",
+        )
     own = {key: v for key, v in parent.items() if key in ANNOTATIONS or key not in entry}
     return {**entry, **own}
 
@@ -253,4 +281,26 @@ def _agree(key: str, value: Any, entry: dict[str, Any], declared: dict[str, Any]
         return True
     if key == "required" and isinstance(value, list):
         return set(value) <= set(declared)  # all that is declared is required in the strict form
-    return type(value) is type(entry[key]) and bool(value == entry[key])
+    return _same_json(value, entry[key])
+
+
+def _same_json(one: Any, other: Any) -> bool:
+    """Whether two values are the same in JSON, where 1 is 1.0 and is not true."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same_json(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_same_json, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+def _has_reference(schema: dict[str, Any]) -> bool:
+    waiting: list[Any] = [schema] if "$id" in schema else []
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if "$ref" in part:
+                return True
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return False

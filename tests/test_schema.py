@@ -103,7 +103,7 @@ def test_a_recursive_schema_keeps_its_references() -> None:
         ({"type": "object", "additionalProperties": True}, "at root", "not declared"),
         (property_of({"type": "object", "additionalProperties": {}}), "root.properties.a", "dict"),
         ({"anyOf": [OBJECT]}, "at root", "choice"),
-        ({"type": ["object", "null"]}, "at root", "one of"),
+        ({"type": ["object", "null"]}, "at root", "must be one object"),
         (property_of({"$ref": "#/$defs/Z", "title": "t"}), "root.properties.a", "nothing"),
         (property_of({"$ref": "http://x", "title": "t"}), "root.properties.a", "into this schema"),
         (property_of({"$ref": 5, "title": "t"}), "root.properties.a", "into this schema"),
@@ -115,7 +115,7 @@ def test_a_recursive_schema_keeps_its_references() -> None:
         (
             property_of({"allOf": [{"type": "string"}], "type": "integer"}),
             "root.properties.a",
-            "beside allOf",
+            "beside a singleton `allOf`",
         ),
         (property_of(True), "root.properties.a", "a schema is expected"),  # type: ignore[arg-type]
         (property_of({"anyOf": {}}), "root.properties.a", "must be a list"),
@@ -142,7 +142,7 @@ def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(300):
         schema = property_of(schema)
-    with pytest.raises(UserError, match="nested too deeply"):
+    with pytest.raises(UserError, match="too deeply nested"):
         ensure_strict_json_schema(schema)
 
 

@@ -36,7 +36,7 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
     "memory.session_settings": ("sessions",),
     "memory.sqlite_session": ("sessions",),
     "model_settings": ("model_settings",),
-    "models": ("models.base",),
+    "models": ("models.base", "models.default_models"),
     "models.default_models": ("models.default_models",),
     "models.interface": ("models.base",),
     "models.multi_provider": ("models.provider",),

@@ -20,9 +20,15 @@ def step_events(step: ModelStep) -> Iterator[dict[str, Any]]:
         where = {"output_index": index}
         yield {"type": "response.output_item.added", "item": _begun(item), **where}
         for event in _deltas(item):
-            yield {**event, "item_id": item.get("id") or "", **where}
+            yield {**event, "item_id": _item_id(item), **where}
         yield {"type": "response.output_item.done", "item": item, **where}
     yield {"type": "response.completed", "response": _response(step, items, "completed")}
+
+
+def _item_id(item: dict[str, Any]) -> str:
+    """The item's id; the id of a call that has none of its own."""
+    id = item.get("id")
+    return str((item.get("call_id") if id is None else id) or "")
 
 
 def _plain(item: Any) -> dict[str, Any]:
@@ -37,9 +43,16 @@ def _begun(item: dict[str, Any]) -> dict[str, Any]:
     empty: dict[str, dict[str, Any]] = {
         "message": {"content": [], "status": "in_progress"},
         "function_call": {"arguments": "", "status": "in_progress"},
-        "reasoning": {"summary": []},
+        "reasoning": {"summary": [], "content": [], "encrypted_content": None},
     }
-    return {**item, **empty.get(item.get("type", ""), {})}
+    begun = {
+        name: value
+        for name, value in empty.get(item.get("type", ""), {}).items()
+        if name in item or name == "status"
+    }
+    if item.get("type") == "reasoning" and item.get("status"):
+        begun["status"] = "in_progress"
+    return {**item, **begun}
 
 
 def _deltas(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -54,6 +67,10 @@ def _deltas(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
         }
     for index, part in enumerate(item.get("content") or () if kind == "message" else ()):
         yield from _content(part, {"content_index": index})
+    for index, part in enumerate(item.get("content") or () if kind == "reasoning" else ()):
+        where, text = {"content_index": index}, part.get("text", "")
+        yield {"type": "response.reasoning_text.delta", "delta": text, **where}
+        yield {"type": "response.reasoning_text.done", "text": text, **where}
     for index, part in enumerate(item.get("summary") or () if kind == "reasoning" else ()):
         where = {"summary_index": index}
         name = "response.reasoning_summary"
@@ -68,8 +85,16 @@ def _content(part: dict[str, Any], where: dict[str, Any]) -> Iterator[dict[str, 
     name = "response.refusal" if key == "refusal" else "response.output_text"
     extra: dict[str, Any] = {} if key == "refusal" else {"logprobs": part.get("logprobs") or []}
     text = part.get(key, "")
-    yield {"type": "response.content_part.added", "part": {**part, key: ""}, **where}
+    begun = {key: "", **({} if key == "refusal" else {"logprobs": [], "annotations": []})}
+    yield {"type": "response.content_part.added", "part": {**part, **begun}, **where}
     yield {"type": f"{name}.delta", "delta": text, **extra, **where}
+    for index, annotation in enumerate(part.get("annotations") or ()):
+        yield {
+            "type": "response.output_text.annotation.added",
+            "annotation": annotation,
+            "annotation_index": index,
+            **where,
+        }
     yield {"type": f"{name}.done", key: text, **extra, **where}
     yield {"type": "response.content_part.done", "part": part, **where}
 

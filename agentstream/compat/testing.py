@@ -17,6 +17,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,11 +28,18 @@ from openai.types.responses import (
 )
 from typing_extensions import TypedDict
 
-from ..errors import AgentsException
 from ..items import ModelResponse
 from ..models.base import Model, ModelTracing
+from ..models.retry_advice import ModelRetryAdvice
 from ..models.wire import responses_event
 from ..usage import Usage
+from ._script_errors import (
+    InvalidModelStep,
+    ModelScriptError,
+    UnconsumedModelSteps,
+    UnexpectedModelCall,
+    check_step,
+)
 from ._step_events import step_events
 
 if TYPE_CHECKING:
@@ -42,7 +50,7 @@ if TYPE_CHECKING:
     from ..hosted_tools import Tool
     from ..items import TResponseInputItem, TResponseOutputItem, TResponseStreamEvent
     from ..model_settings import ModelSettings
-    from ..models.retry import ModelRetryAdvice, ModelRetryAdviceRequest
+    from ..models.retry import ModelRetryAdviceRequest
 
 __all__ = [
     "InvalidModelStep",
@@ -56,58 +64,6 @@ __all__ = [
     "assistant_message",
     "function_call",
 ]
-
-
-class ModelScriptError(AgentsException):
-    """Base of what is wrong with a script, or with how far it came."""
-
-
-class InvalidModelStep(ModelScriptError):
-    """A step is none.
-
-    Attributes
-    ----------
-    reason : {"unsupported_field", "invalid_input", "mutually_exclusive_fields"}
-        What is wrong with it.
-    input_index : int
-        Which step it is, from 0.
-    """
-
-    def __init__(self, message: str, *, reason: str, input_index: int) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.input_index = input_index
-
-
-class UnexpectedModelCall(ModelScriptError):
-    """The model was called after its last step.
-
-    Attributes
-    ----------
-    call : ModelCall
-        What it was asked.
-    call_index : int
-        Which call it was, from 0.
-    """
-
-    def __init__(self, message: str, *, call: ModelCall, call_index: int) -> None:
-        super().__init__(message)
-        self.call = call
-        self.call_index = call_index
-
-
-class UnconsumedModelSteps(ModelScriptError):
-    """Steps are left over.
-
-    Attributes
-    ----------
-    remaining_steps : int
-        How many.
-    """
-
-    def __init__(self, message: str, *, remaining_steps: int) -> None:
-        super().__init__(message)
-        self.remaining_steps = remaining_steps
 
 
 @dataclass(frozen=True)
@@ -131,7 +87,7 @@ ModelResponder: TypeAlias = Callable[[ModelCall], Any]
 ModelStreamFactory: TypeAlias = Callable[[ModelCall], "AsyncIterator[TResponseStreamEvent]"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ModelStep:
     """What one call of the model comes to.
 
@@ -140,7 +96,7 @@ class ModelStep:
     output : list
         The output items.
     usage : Usage
-        What it cost; one request unless set.
+        What it cost; one request where it is empty.
     response_id, request_id : str or None
         Of the answer.
     raw_usage : dict or None
@@ -160,8 +116,8 @@ class ModelStep:
     'Hello.'
     """
 
-    output: Sequence[TResponseOutputItem] = ()
-    usage: Usage = field(default_factory=lambda: Usage(requests=1))
+    output: Sequence[TResponseOutputItem] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
     response_id: str | None = "resp-789"
     request_id: str | None = None
     raw_usage: dict[str, Any] | None = None
@@ -172,8 +128,8 @@ class ModelStep:
 
     def __post_init__(self) -> None:
         events = self.stream_events
-        if events is not None and not callable(events):
-            object.__setattr__(self, "stream_events", tuple(events))
+        if isinstance(events, Iterable) and not callable(events):
+            self.stream_events = tuple(events)
 
     @classmethod
     def raise_error(
@@ -296,13 +252,13 @@ class ScriptedModel(Model):
         self._steps: list[ModelStep] = []
         self._calls: list[ModelCall] = []
         self._advice: list[tuple[Exception, ModelRetryAdvice]] = []
-        self._default_usage = default_usage
+        self.set_default_usage(default_usage)
         self.extend(steps)
 
     @property
     def calls(self) -> tuple[ModelCall, ...]:
         """What the model was asked, in order."""
-        return tuple(replace(call, input=copy.deepcopy(call.input)) for call in self._calls)
+        return tuple(map(_detached, self._calls))
 
     @property
     def first_call(self) -> ModelCall | None:
@@ -327,7 +283,7 @@ class ScriptedModel(Model):
         InvalidModelStep
             It is none.
         """
-        self._steps.append(_as_step(step, 0))
+        self.extend([step])
 
     def extend(self, steps: Iterable[Any]) -> None:
         """Add `steps` behind the others; none of them if one is wrong.
@@ -337,11 +293,11 @@ class ScriptedModel(Model):
         InvalidModelStep
             One is none.
         """
-        self._steps.extend([_as_step(step, index) for index, step in enumerate(steps)])
+        self._steps.extend([_snapshot(_as_step(step, index)) for index, step in enumerate(steps)])
 
     def set_default_usage(self, usage: Usage | None) -> None:
         """Set the `usage` of steps that have none of their own."""
-        self._default_usage = usage
+        self._default_usage = copy.deepcopy(usage)
 
     def assert_complete(self) -> None:
         """See that every step was used.
@@ -359,7 +315,8 @@ class ScriptedModel(Model):
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """The advice that the step gave about the error of `request`."""
-        return next((advice for error, advice in self._advice if error is request.error), None)
+        advice = (advice for error, advice in self._advice if error is request.error)
+        return copy.deepcopy(next(advice, None))
 
     async def get_response(
         self,
@@ -430,8 +387,10 @@ class ScriptedModel(Model):
         events = step.stream_events
         if callable(events):
             made: Any = events(call)
-            async for event in await made if inspect.isawaitable(made) else made:
-                yield event
+            made = await made if inspect.isawaitable(made) else made
+            async with _closing(made):
+                async for event in made:
+                    yield event
         elif events is not None:
             for event in events:
                 yield event
@@ -441,15 +400,9 @@ class ScriptedModel(Model):
 
     def _record(self, *asked: Any) -> ModelCall:
         """Keep a call; `asked` are the fields of `ModelCall`, in order."""
-        call = ModelCall(*asked)
-        call = replace(
-            call,
-            input=copy.deepcopy(call.input),
-            tools=list(call.tools),
-            handoffs=list(call.handoffs),
-        )
+        call = _detached(ModelCall(*asked))
         self._calls.append(call)
-        return call
+        return _detached(call)
 
     async def _next(self, call: ModelCall) -> ModelStep:
         number = len(self._calls)
@@ -461,6 +414,7 @@ class ScriptedModel(Model):
                 call_index=number - 1,
             )
         step = self._steps.pop(0)
+        self._advice.clear()
         while step.responder is not None:
             made = step.responder(call)
             step = _as_step(await made if inspect.isawaitable(made) else made, number - 1)
@@ -468,9 +422,10 @@ class ScriptedModel(Model):
             if step.retry_advice is not None:
                 self._advice.append((step.error, step.retry_advice))
             raise step.error
-        if self._default_usage is not None and step.usage == Usage(requests=1):
-            step = replace(step, usage=self._default_usage)
-        return step
+        usage = step.usage
+        if usage == Usage():
+            usage = Usage(requests=1) if self._default_usage is None else self._default_usage
+        return replace(step, usage=copy.deepcopy(usage))
 
 
 _FIELDS = frozenset(one.name for one in fields(ModelStep))
@@ -504,13 +459,39 @@ def _as_step(value: Any, index: int) -> ModelStep:
         step = ModelStep(**value)
     else:
         step = ModelStep(output=value)
-    output: Any = step.output
-    if not isinstance(output, Sequence) or isinstance(output, (str, bytes)):
-        raise invalid("must use a sequence for output.")
-    means = (step.error, step.responder, step.stream_events)
-    if sum(one is not None for one in means) > 1:
-        raise invalid(
-            "must set at most one of error, responder and stream_events.",
-            "mutually_exclusive_fields",
-        )
+    check_step(step, invalid)
     return step
+
+
+def _snapshot(step: ModelStep) -> ModelStep:
+    """A step that later changes of what it was made of leave as it is."""
+    data = {name: getattr(step, name) for name in _FIELDS - {"error", "responder", "stream_events"}}
+    return replace(step, **copy.deepcopy(data))
+
+
+def _detached(call: ModelCall) -> ModelCall:
+    return replace(
+        call,
+        input=copy.deepcopy(call.input),
+        model_settings=copy.deepcopy(call.model_settings),
+        prompt=copy.deepcopy(call.prompt),
+        tools=list(call.tools),
+        handoffs=list(call.handoffs),
+    )
+
+
+@asynccontextmanager
+async def _closing(stream: Any) -> AsyncIterator[None]:
+    """Closes a stream, also one that is no generator; what it raises yields to a cancellation."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):
+            await _close(stream)
+        raise
+    await _close(stream)
+
+
+async def _close(stream: Any) -> None:
+    if hasattr(stream, "aclose"):
+        await stream.aclose()

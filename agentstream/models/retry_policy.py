@@ -78,6 +78,22 @@ class RetryPolicyContext:
     previous_response_id: str | None = None
     conversation_id: str | None = None
 
+    @property
+    def stateful_request(self) -> bool:
+        """Whether the call went on from what the server keeps."""
+        return bool(self.previous_response_id or self.conversation_id)
+
+    @property
+    def replay_safety(self) -> str:
+        """Whether to make the call again is ``"safe"``, ``"unsafe"`` or ``"unknown"``."""
+        advice = self.provider_advice
+        return (advice and advice.replay_safety) or "unknown"
+
+    @property
+    def response_started(self) -> bool:
+        """Whether the answer had begun when the call failed."""
+        return self.provider_advice is not None and self.provider_advice.response_started
+
 
 RetryPolicy: TypeAlias = Callable[
     [RetryPolicyContext], bool | RetryDecision | Awaitable[bool | RetryDecision]

@@ -89,12 +89,16 @@ def runs_agents(cls: ClassT) -> ClassT:
 
 def replaceable(method: MethodT) -> MethodT:
     """Have a classmethod of `Runner` ask the default runner, where a program has set one."""
-    name = method.__name__
+    name, signature = method.__name__, inspect.signature(method)
 
     def runs(cls: Any, *arguments: Any, **options: Any) -> Any:
         if not is_replaced():
             return method(cls, *arguments, **options)
-        return getattr(_default, name)(*arguments, **options)
+        # By name, as the SDK gives them: a runner may know no more of them than **options.
+        call = signature.bind(cls, *arguments, **options)
+        call.apply_defaults()
+        (_, agent), (_, input), *rest = list(call.arguments.items())[1:]
+        return getattr(_default, name)(agent, input, **dict(rest))
 
     async def awaits(cls: Any, *arguments: Any, **options: Any) -> Any:
         return await runs(cls, *arguments, **options)

@@ -216,6 +216,7 @@ def take(
     if state.conversation_id is None and state.server_managed and answer.response_id:
         state.previous_response_id = answer.response_id
     state.add(items, from_model=True)
+    state.last_exchange = request.input, items
     return items
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..errors import UserError
 from ..items import ItemHelpers, RunItem
+from ..keywords import with_wrapper
 from ..together import uninterrupted
 from .options import RunOptions, call
 from .state import RunState, told_to_model
-
-if TYPE_CHECKING:
-    from ..sessions import Session
 
 # By type of item: the kind of pair it is half of. What names the pair is its call_id, if not below.
 _CALLS: Final[dict[Any, str]] = {
@@ -43,7 +41,8 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
     if session is None:
         state.start_with(news)
         return
-    before = await _stored(session, _limit(options))
+    named = with_wrapper(session, state.context)
+    before = await _stored(session, _limit(options), named)
     if hasattr(session, "as_input"):
         before = session.as_input(before)
     stored, before = before, without_halves(before, news)
@@ -60,25 +59,23 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
     await uninterrupted(_begin(state, session, news, together))
 
 
-async def _begin(
-    state: RunState[Any], session: Session, news: list[Any], history: list[Any]
-) -> None:
-    await session.add_items(news)
+async def _begin(state: RunState[Any], session: Any, news: list[Any], history: list[Any]) -> None:
+    await session.add_items(news, **with_wrapper(session, state.context))
     state.start_with(history)
     state.input = list(state.history)
 
 
-async def _stored(session: Session, limit: int | None) -> list[Any]:
+async def _stored(session: Any, limit: int | None, named: dict[str, Any]) -> list[Any]:
     """The session's items, the last `limit` of them; a class may know of no limit."""
     if limit is None:
-        return await session.get_items()
+        return await session.get_items(**named)
     try:
         known = inspect.signature(session.get_items).parameters.values()
     except (TypeError, ValueError):  # it tells nothing of itself
-        return await session.get_items(limit=limit)
+        return await session.get_items(limit=limit, **named)
     if any(each.name == "limit" or each.kind is each.VAR_KEYWORD for each in known):
-        return await session.get_items(limit=limit)
-    items = await session.get_items()
+        return await session.get_items(limit=limit, **named)
+    items = await session.get_items(**named)
     return items[max(len(items) - limit, 0) :]
 
 
@@ -192,13 +189,13 @@ async def save(state: RunState[Any], options: RunOptions, *, stopped: bool = Fal
         await uninterrupted(_save(state, options.session, stopped))
 
 
-async def _save(state: RunState[Any], session: Session, stopped: bool) -> None:
+async def _save(state: RunState[Any], session: Any, stopped: bool) -> None:
     places = [*state.unsaved, *range(state.saved_items, len(state.new_items))]
     halves = _open_places(state) if stopped else set()
     told = [state.new_items[at] for at in places if at not in halves]
     plain = [state.input_item(item) for item in told if told_to_model(item)]
     if plain:
-        await session.add_items(plain)
+        await session.add_items(plain, **with_wrapper(session, state.context))
     state.unsaved = [at for at in places if at in halves]
     state.saved_items = len(state.new_items)
     if state.unsaved:
@@ -235,9 +232,9 @@ async def compact(state: RunState[Any], options: RunOptions, store: bool | None)
     if response.response_id is None or not any(item is raw for item in response.output):
         return
     if hasattr(session, "remember_response"):
-        # A filter's input was for one call; what is not equal to the history is not relied on.
-        filtered = options.config.call_model_input_filter is not None
-        session.remember_response(response.response_id, [] if filtered else state.history)
+        asked, answer = state.last_exchange
+        seen = [*asked, *map(state.input_item, answer)]
+        session.remember_response(response.response_id, seen)
     args: dict[str, Any] = {"response_id": response.response_id}
     if store is not None:
         args["store"] = store

@@ -38,10 +38,20 @@ class RunResultBase:
         """The run's input; changed only by a handoff's input filter."""
         return self._state.input
 
+    @input.setter
+    def input(self, value: str | list[TResponseInputItem]) -> None:
+        if value != self._state.input:
+            self._state.carried = ()  # nobody knows what of it is the run's
+        self._state.input = value
+
     @property
     def new_items(self) -> list[RunItem]:
         """The items of the run so far, in order."""
         return self._state.new_items
+
+    @new_items.setter
+    def new_items(self, value: list[RunItem]) -> None:
+        self._state.new_items = value
 
     @property
     def raw_responses(self) -> list[ModelResponse]:
@@ -219,6 +229,10 @@ class RunResultBase:
         state = self._state
         items = state.new_items if mode == "preserve_all" else state.model_items
         new = [state.input_item(item) for item in items if told_to_model(item)]
+        if mode == "preserve_all":
+            for item in state.carried:  # it stands in the input
+                if item in new:
+                    new.remove(item)
         return ItemHelpers.input_to_new_input_list(state.input) + new
 
     def to_state(self) -> RunState[Any]:

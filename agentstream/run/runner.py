@@ -356,8 +356,8 @@ def _check_memory(session: Any, server_managed: bool) -> None:
         return
     if server_managed:
         raise UserError(
-            "A session and conversation_id, previous_response_id or auto_previous_response_id "
-            "both keep the conversation; use one of them."
+            "Session persistence cannot be combined with conversation_id, previous_response_id or "
+            "auto_previous_response_id: both keep the conversation; use one of them."
         )
     if not (hasattr(session, "get_items") and hasattr(session, "add_items")):
         raise UserError(

@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic
@@ -94,6 +94,11 @@ class RunState(Generic[TContext, TAgent]):
     failure: Exception | None = None
     """What the run fails with, while that is told."""
     _positions: Mapping[int, tuple[RunItem, int]] = MappingProxyType({})
+
+    carried: Sequence[TResponseInputItem] = ()
+    """Those of `new_items`, as input, that a handoff's nested history has put into `input`."""
+    last_exchange: tuple[Sequence[Any], Sequence[RunItem]] = ((), ())
+    """What the last model call was sent, and the items of its answer."""
 
     agent_tool_invocation: AgentToolInvocation | None = None
     """The call that this run answers, if it is that of an agent used as a tool."""

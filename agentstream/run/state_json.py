@@ -61,6 +61,7 @@ def state_to_json(
         "tools_used": sorted(state.tools_used),
         "saved_items": state.saved_items,
         "unsaved": state.unsaved,
+        "carried": _plain(state.carried),
         "history": _plain(state.history),
         "unsent": _plain(state.unsent),
         "pending_input": _plain(state.pending_input),
@@ -274,6 +275,7 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
     ):
         setattr(state, name, data[name])
     state.unsaved = data["unsaved"]
+    state.carried = data.get("carried", [])
     state.scope = tuple(data["scope"])
     state.trace.question = data.get("question", [])
     state.agent = _agent(agents, data["agent"])

@@ -139,6 +139,7 @@ class SavedRun(TypedDict):
     tools_used: list[str]
     saved_items: Count
     unsaved: list[Count]
+    carried: NotRequired[list[Json]]
     history: list[Json]
     unsent: list[Json]
     pending_input: list[Json]

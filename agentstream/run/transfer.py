@@ -8,9 +8,10 @@ from typing import Any
 from ..errors import UserError
 from ..extensions.handoff_history import nest_handoff_history
 from ..handoffs import Handoff, HandoffInputData
+from ..items import ItemHelpers
 from .decide import last_turn
 from .options import RunOptions, call
-from .state import RunState
+from .state import RunState, told_to_model
 
 logger = logging.getLogger("agentstream")
 
@@ -38,7 +39,9 @@ async def _filtered(
 ) -> HandoffInputData | None:
     """What the filter of the handoff leaves of the conversation; None where nothing changes it."""
     config = options.config
-    filter_input: Any = handoff.input_filter or config.handoff_input_filter
+    filter_input: Any = handoff.input_filter
+    if filter_input is None:
+        filter_input = config.handoff_input_filter
     nest = config.nest_handoff_history
     if handoff.nest_handoff_history is not None:
         nest = handoff.nest_handoff_history
@@ -46,15 +49,21 @@ async def _filtered(
         return None
     if state.server_managed and filter_input is None:
         logger.warning(
-            "The server keeps the conversation (conversation_id or previous_response_id), where it "
-            "cannot be nested: %s gets it as it is, in spite of nest_handoff_history.",
+            "Server-managed conversations do not support nest_handoff_history: the server keeps "
+            "this one (conversation_id or previous_response_id), and %s gets it as it is.",
             target.name,
         )
         return None
     if state.server_managed:
         raise UserError(
-            f"The handoff {handoff.tool_name!r} has an input filter, but the server keeps the "
-            "conversation (conversation_id or previous_response_id), where it cannot be changed."
+            "Server-managed conversations do not support handoff input filters: that of "
+            f"{handoff.tool_name!r} cannot change what the server keeps (conversation_id or "
+            "previous_response_id). Remove the filter, or keep the conversation in a session."
+        )
+    if filter_input is not None and not callable(filter_input):
+        raise UserError(
+            f"Invalid input filter of {handoff.tool_name!r}: it must be callable, got "
+            f"{type(filter_input).__name__}."
         )
     answers, said = last_turn(state.model_items)
     size = len(state.model_items) - len(answers) - len(said)
@@ -78,7 +87,27 @@ async def _filtered(
 
 def _replace_conversation(state: RunState[Any], data: HandoffInputData) -> None:
     history = data.input_history
+    before = ItemHelpers.input_to_new_input_list(state.input)
     state.input = history if isinstance(history, str) else list(history)
+    _note_carried(state, before)
     seen = data.new_items if data.input_items is None else data.input_items
     state.model_items = [*data.pre_handoff_items, *seen]
     state.rebuild_history()
+
+
+def _note_carried(state: RunState[Any], before: list[Any]) -> None:
+    """Note which of the run's items stand in the input now, so that no reader has them twice."""
+    added = [] if isinstance(state.input, str) else list(state.input)
+    carried = list(state.carried)
+    for item in before:
+        if item in carried:
+            carried.remove(item)
+        elif item in added:
+            added.remove(item)
+    found = []
+    for run_item in state.new_items:
+        item = state.input_item(run_item) if told_to_model(run_item) else None
+        if item is not None and item in added:
+            added.remove(item)
+            found.append(item)
+    state.carried = found

@@ -70,9 +70,10 @@ def read_limit(session: Session) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
-async def everything_in(session: Session) -> list[Any]:
+async def everything_in(session: Session, **named: Any) -> list[Any]:
     """The items of a session, also beyond the limit that a run reads."""
-    return list(await session.get_items(limit=None if read_limit(session) is None else _ALL))
+    limit = None if read_limit(session) is None else _ALL
+    return list(await session.get_items(limit=limit, **named))
 
 
 def settings_from(settings: SessionSettings | Mapping[str, Any] | None) -> SessionSettings:

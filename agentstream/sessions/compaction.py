@@ -20,8 +20,15 @@ from typing import (
 
 from typing_extensions import TypedDict
 
+from ..keywords import with_wrapper
 from ..limits import TimeLimits
-from .base import Session, SessionABC, SessionSettings, everything_in, read_limit
+from .base import (
+    Session,
+    SessionABC,
+    SessionSettings,
+    everything_in,
+    read_limit,
+)
 from .conversations import OpenAIConversationsSession
 from .loop_lock import LoopLock
 
@@ -212,6 +219,7 @@ class OpenAIResponsesCompactionSession(SessionABC):
         self._client = client
         self._lock = LoopLock()
         self._response: _Response | None = None
+        self._wrapper: RunContextWrapper[Any] | None = None
 
     @property
     def client(self) -> AsyncOpenAI:
@@ -228,8 +236,8 @@ class OpenAIResponsesCompactionSession(SessionABC):
     def remember_response(self, response_id: str, history: list[Any]) -> None:
         """Take note of what a response has seen; a run calls this before `run_compaction`.
 
-        Where the session holds something else when it is compacted, as another run or the program
-        has added to it, the items are sent rather than the id, and nothing is lost.
+        Where the session holds something else when a run ends, as a filter hid a part of it from
+        the model or another run has added to it, it is not compacted then.
 
         Parameters
         ----------
@@ -265,12 +273,21 @@ class OpenAIResponsesCompactionSession(SessionABC):
         """
         args = args or {}
         async with self._lock.here():
+            self._wrapper = wrapper
             if response_id := args.get("response_id"):
                 if self._response is None or self._response.id != response_id:
                     self._response = _Response(response_id)
                 self._response.stored = args.get("store") is not False
             history = await self._whole_history()
             kept, items = self._split(history)
+            if not args.get("force") and self._response and not self._response.has_seen(items):
+                # A filter, or another run, may keep from the model what the API must not be sent.
+                _log.warning(
+                    "Session history was retained: the last response of session %r has not seen "
+                    "all of it. run_compaction({'force': True}) compacts it all the same.",
+                    self.session_id,
+                )
+                return
             mode = self._mode(args.get("compaction_mode") or self.compaction_mode, history)
             if not args.get("force") and not self.should_trigger_compaction(
                 {
@@ -332,8 +349,9 @@ class OpenAIResponsesCompactionSession(SessionABC):
         """
         most = self.max_rollback_items
         if most is None:
-            return await everything_in(self.underlying_session)
-        items = list(await self.underlying_session.get_items(limit=most + 1))
+            return await everything_in(self.underlying_session, **self._named(self._wrapper))
+        underlying: Any = self.underlying_session
+        items = list(await underlying.get_items(limit=most + 1, **self._named(self._wrapper)))
         if len(items) > most:
             raise ValueError(
                 f"The history exceeds max_rollback_items={most}, so it is not compacted: it could "
@@ -352,10 +370,12 @@ class OpenAIResponsesCompactionSession(SessionABC):
             # All or nothing, even if the process ends here.
             await self.underlying_session.replace_items(after)  # type: ignore[attr-defined]
             return
+        underlying: Any = self.underlying_session
+        named = self._named(self._wrapper)
         try:
-            await self.underlying_session.clear_session()
+            await underlying.clear_session(**named)
             if after:
-                await self.underlying_session.add_items(after)
+                await underlying.add_items(after, **named)
         except BaseException as error:
             await _despite_cancellation(self._restore(before, error))
             raise
@@ -365,10 +385,12 @@ class OpenAIResponsesCompactionSession(SessionABC):
             there = await self._whole_history()
             if there == before:
                 return
+            underlying: Any = self.underlying_session
+            named = self._named(self._wrapper)
             if there:
-                await self.underlying_session.clear_session()
+                await underlying.clear_session(**named)
             if before:
-                await self.underlying_session.add_items(before)
+                await underlying.add_items(before, **named)
         except Exception as error:  # noqa: BLE001 - `why` goes on, and tells of this one
             why.add_note(
                 f"The {len(before)} items of session {self.session_id!r} could not be restored "
@@ -376,29 +398,41 @@ class OpenAIResponsesCompactionSession(SessionABC):
             )
             _log.exception("Session %r could not be restored", self.session_id)
 
-    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Read the items in order; with `limit` (or the settings' limit) the latest of them."""
-        return await self.underlying_session.get_items(limit=limit)
+    def _named(self, wrapper: RunContextWrapper[Any] | None) -> dict[str, Any]:
+        return with_wrapper(self.underlying_session, wrapper)
 
-    async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Append `items`, in order."""
+    async def get_items(
+        self, limit: int | None = None, *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> list[TResponseInputItem]:
+        """Read the items in order; with `limit` (or the settings' limit) the latest of them.
+
+        A run gives the underlying session its context as `wrapper`, if that takes one.
+        """
+        return await self.underlying_session.get_items(limit=limit, **self._named(wrapper))
+
+    async def add_items(
+        self, items: list[TResponseInputItem], *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> None:
+        """Append `items`, in order; `wrapper` as in `get_items`."""
         async with self._lock.here():
-            await self.underlying_session.add_items(items)
+            await self.underlying_session.add_items(items, **self._named(wrapper))
 
-    async def pop_item(self) -> TResponseInputItem | None:
-        """Remove and return the latest item; None when there is none."""
+    async def pop_item(
+        self, *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> TResponseInputItem | None:
+        """Remove and return the latest item or None; `wrapper` as in `get_items`."""
         async with self._lock.here():
             known, self._response = self._response, None  # also if it fails half-way
-            item = await self.underlying_session.pop_item()
+            item = await self.underlying_session.pop_item(**self._named(wrapper))
             if item is None:
                 self._response = known
             return item
 
-    async def clear_session(self) -> None:
-        """Remove all items."""
+    async def clear_session(self, *, wrapper: RunContextWrapper[Any] | None = None) -> None:
+        """Remove all items; `wrapper` as in `get_items`."""
         async with self._lock.here():
             self._response = None
-            await self.underlying_session.clear_session()
+            await self.underlying_session.clear_session(**self._named(wrapper))
 
 
 class _Response:

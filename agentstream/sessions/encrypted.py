@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._extras import install_command
 from ..errors import UserError
 from ..json_text import read_json
+from ..keywords import with_wrapper
 from .base import Session, SessionABC, SessionSettings, everything_in
 
 try:
@@ -21,6 +23,7 @@ except ImportError:
 
 if TYPE_CHECKING:
     from ..items import TResponseInputItem
+    from ..run_context import RunContextWrapper
 
 _INFO = b"agents.session-store.hkdf.v1"
 
@@ -45,15 +48,15 @@ class EncryptedSession(SessionABC):
     ttl : int
         How many seconds an item can be read.
     max_scan_items : int or None
-        How many of the latest stored items are looked at; None looks at all.
+        How many of the latest stored items are looked at; None looks at all. Where that many do not
+        hold what is asked for, and there are more, reading raises a `RuntimeError`.
 
     Raises
     ------
     ImportError
         The package cryptography is not installed.
     ValueError
-        The key is empty, `max_scan_items` is not positive, or the underlying session compacts:
-        it would send encrypted items. Encrypt beneath: give the compaction session this one.
+        The key is empty, or `max_scan_items` is not positive.
 
     Examples
     --------
@@ -85,30 +88,83 @@ class EncryptedSession(SessionABC):
             raise ValueError("encryption_key is empty. Give one of Fernet.generate_key().")
         if max_scan_items is not None and max_scan_items <= 0:
             raise ValueError(f"max_scan_items must be positive, got {max_scan_items}")
-        if callable(getattr(underlying_session, "run_compaction", None)):
-            raise ValueError(
-                "EncryptedSession cannot wrap a session that compacts: it would send encrypted "
-                "items. Give the compaction session an EncryptedSession as underlying_session."
-            )
         self.session_id = session_id
         self.underlying_session = underlying_session
         self.ttl = ttl
         self.max_scan_items = max_scan_items
         derived = HKDF(SHA256(), 32, salt=session_id.encode(), info=_INFO)
-        self._cipher = Fernet(base64.urlsafe_b64encode(derived.derive(_secret(encryption_key))))
+        self.cipher = Fernet(base64.urlsafe_b64encode(derived.derive(_secret(encryption_key))))
+        self._compacting: Any = None
+        if callable(getattr(underlying_session, "run_compaction", None)):
+            # It compacts what it can read: it is put around, and encrypted beneath.
+            inner: Any = copy.copy(underlying_session)
+            inner.underlying_session = EncryptedSession(
+                session_id, inner.underlying_session, encryption_key, ttl, max_scan_items
+            )
+            self._compacting = inner
+            self.run_compaction = inner.run_compaction
+            self.remember_response = inner.remember_response
 
     @property
-    def session_settings(self) -> SessionSettings | None:  # type: ignore[override]
+    def session_settings(self) -> SessionSettings | None:
         """The settings of the underlying session."""
         return getattr(self.underlying_session, "session_settings", None)
 
-    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Read the items in order; with `limit` (or the settings' limit) the latest of them."""
+    @session_settings.setter
+    def session_settings(self, settings: SessionSettings | None) -> None:
+        self.underlying_session.session_settings = settings
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("underlying_session", "run_compaction"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.underlying_session, name)
+
+    async def get_items(
+        self, limit: int | None = None, *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> list[TResponseInputItem]:
+        """Read the items in order; with `limit` (or the settings' limit) the latest of them.
+
+        A run gives the underlying session its context as `wrapper`, if that takes one.
+
+        Raises
+        ------
+        RuntimeError
+            The latest `max_scan_items` do not hold as many, and there are more.
+        ValueError
+            `limit` is negative, and there is a `max_scan_items`.
+        """
+        if self._compacting is not None:
+            items: list[Any] = await self._compacting.get_items(limit, **_named(wrapper))
+            return items
         wanted = self._limit(limit)
-        if self.max_scan_items is None:
-            stored = await everything_in(self.underlying_session)
-        else:
-            stored = await self.underlying_session.get_items(limit=self.max_scan_items)
+        named = with_wrapper(self.underlying_session, wrapper)
+        if self.max_scan_items is not None:
+            return await self._scan(self.max_scan_items, wanted, named)
+        items = self._opened(await everything_in(self.underlying_session, **named))
+        return items if wanted is None or wanted < 0 else items[max(len(items) - wanted, 0) :]
+
+    async def _scan(self, most: int, wanted: int | None, named: dict[str, Any]) -> list[Any]:
+        """The latest items, from as few stored ones as will do."""
+        if wanted is not None and wanted < 0:
+            raise ValueError(f"limit must be non-negative with max_scan_items, got {wanted}")
+        underlying: Any = self.underlying_session
+        size = most if wanted is None else min(wanted, most)
+        while True:
+            stored = await underlying.get_items(size, **named)
+            items = self._opened(stored)
+            if wanted is not None and len(items) >= wanted:
+                return items[len(items) - wanted :]
+            if len(stored) < size:
+                return items
+            if size >= most:
+                raise RuntimeError(
+                    f"max_scan_items exhausted: the latest {most} stored items of session "
+                    f"{self.session_id!r} hold {len(items)} that can be read, and there may be "
+                    "more. Raise max_scan_items, or ask for fewer with limit."
+                )
+            size = min(2 * size, most)
+
+    def _opened(self, stored: list[Any]) -> list[Any]:
         opened = [self._open(envelope) for envelope in stored]
         if closed := sum(state == "closed" for state, _ in opened):
             _log.warning(
@@ -117,39 +173,58 @@ class EncryptedSession(SessionABC):
                 closed,
                 self.session_id,
             )
-        items = [item for state, item in opened if state == "open"]
-        return items if wanted is None else items[max(len(items) - wanted, 0) :]
+        return [item for state, item in opened if state == "open"]
 
-    async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Append `items`, in order."""
-        await self.underlying_session.add_items([self._close(item) for item in items])
+    async def add_items(
+        self, items: list[TResponseInputItem], *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> None:
+        """Append `items`, in order; `wrapper` as in `get_items`."""
+        if self._compacting is not None:
+            await self._compacting.add_items(items, **_named(wrapper))
+            return
+        underlying: Any = self.underlying_session
+        envelopes = [self._close(item) for item in items]
+        await underlying.add_items(envelopes, **with_wrapper(underlying, wrapper))
 
-    async def pop_item(self) -> TResponseInputItem | None:
+    async def pop_item(
+        self, *, wrapper: RunContextWrapper[Any] | None = None
+    ) -> TResponseInputItem | None:
         """Remove and return the latest item, and those after it that have expired.
+
+        `wrapper` is as in `get_items`.
 
         Raises
         ------
         UserError
             The latest item cannot be decrypted. It is left as it is.
         """
-        while latest := await self.underlying_session.get_items(limit=1):
+        if self._compacting is not None:
+            popped: TResponseInputItem | None = await self._compacting.pop_item(**_named(wrapper))
+            return popped
+        underlying: Any = self.underlying_session
+        named = with_wrapper(underlying, wrapper)
+        while latest := await underlying.get_items(limit=1, **named):
             if self._open(latest[-1])[0] == "closed":
                 raise UserError(
                     f"The latest item of session {self.session_id!r} cannot be decrypted with this "
                     "key and session id. It is left as it is: use the key that it was stored with."
                 )
-            stored = await self.underlying_session.pop_item()
+            stored = await underlying.pop_item(**named)
             state, item = ("gone", None) if stored is None else self._open(stored)
             if state == "open":
                 return item
         return None
 
-    async def clear_session(self) -> None:
-        """Remove all items."""
-        await self.underlying_session.clear_session()
+    async def clear_session(self, *, wrapper: RunContextWrapper[Any] | None = None) -> None:
+        """Remove all items; `wrapper` as in `get_items`."""
+        if self._compacting is not None:
+            await self._compacting.clear_session(**_named(wrapper))
+            return
+        underlying: Any = self.underlying_session
+        await underlying.clear_session(**with_wrapper(underlying, wrapper))
 
     def _close(self, item: Any) -> Any:
-        token = self._cipher.encrypt(json.dumps(item).encode()).decode()
+        token = self.cipher.encrypt(json.dumps(item).encode()).decode()
         return {"__enc__": 1, "v": 1, "kid": "hkdf-v1", "payload": token}
 
     def _open(self, envelope: Any) -> tuple[str, Any]:
@@ -159,11 +234,15 @@ class EncryptedSession(SessionABC):
             return "closed", None
         for ttl, state in ((self.ttl, "open"), (None, "expired")):
             try:
-                item = read_json(self._cipher.decrypt(payload.encode(), ttl=ttl))
+                item = read_json(self.cipher.decrypt(payload.encode(), ttl=ttl))
             except (InvalidToken, ValueError):
                 continue
             return state, item if state == "open" else None
         return "closed", None
+
+
+def _named(wrapper: Any) -> dict[str, Any]:
+    return {} if wrapper is None else {"wrapper": wrapper}
 
 
 def _secret(key: str) -> bytes:

@@ -24,6 +24,7 @@ from agentstream import (
     function_tool,
     is_openai_responses_compaction_aware_session,
 )
+from agentstream.run.config import ModelInputData
 from agentstream.testing import ScriptedModel, call
 
 COMPACTED = {"id": "cmp_1", "type": "compaction", "encrypted_content": "e", "created_by": "server"}
@@ -147,16 +148,36 @@ async def test_another_run_on_the_session_meanwhile_is_not_lost(api: Api) -> Non
 
     agent = Agent(name="A", tools=[wait], model=ScriptedModel([call("wait"), "Done."]))
     await Runner.run(agent, "Hi", session=session)
-    (request,) = api.requests
-    assert user("of another run") in request["input"]
+    assert not api.requests
+    assert user("of another run") in await session.get_items()
+    await session.run_compaction({"force": True})
+    assert user("of another run") in api.requests[0]["input"]
 
 
-async def test_a_filter_of_the_input_makes_the_items_be_sent(api: Api) -> None:
+async def test_what_a_filter_hides_from_the_model_is_not_sent_to_be_compacted(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = api.session(should_trigger_compaction=always)
+    await session.add_items([user("for us alone")])
+    hide = RunConfig(
+        call_model_input_filter=lambda data: ModelInputData(
+            data.model_data.input[1:], data.model_data.instructions
+        )
+    )
+    agent = Agent(name="A", model=ScriptedModel(["Hello.", "Hello again."]))
+    await Runner.run(agent, "Hi", session=session, run_config=hide)
+    assert not api.requests
+    assert "Session history was retained" in caplog.text
+    await Runner.run(agent, "And now?", session=session)
+    assert len(api.requests) == 1
+
+
+async def test_a_filter_that_hides_nothing_lets_a_session_be_compacted(api: Api) -> None:
     session = api.session(should_trigger_compaction=always)
     config = RunConfig(call_model_input_filter=lambda data: data.model_data)
     agent = Agent(name="A", model=ScriptedModel(["Hello."]))
     await Runner.run(agent, "Hi", session=session, run_config=config)
-    assert "input" in api.requests[0]
+    assert len(api.requests) == 1
 
 
 async def test_a_run_that_ends_with_the_output_of_a_tool_leaves_it_to_the_next(api: Api) -> None:

@@ -62,7 +62,10 @@ async def test_the_limit_counts_items_that_can_be_read(
     assert await session.get_items() == [user("b"), user("c")]
     assert await session.get_items(limit=1) == [user("c")]
     assert "1 items of session 'ada' cannot be decrypted" in caplog.text
-    assert await encrypted("ada", kept, KEY, max_scan_items=2).get_items() == [user("c")]
+    few = encrypted("ada", kept, KEY, max_scan_items=2)
+    assert await few.get_items(limit=1) == [user("c")]
+    with pytest.raises(RuntimeError, match="max_scan_items exhausted"):
+        await few.get_items(limit=2)
 
 
 async def test_expired_items_are_left_out_and_popped_on_the_way(
@@ -90,10 +93,51 @@ async def test_a_wrong_key_pops_nothing(encrypted: Any) -> None:
     assert await session.get_items() == [user("a")]
 
 
-def test_an_encrypted_session_around_a_compacting_one_is_refused(encrypted: Any) -> None:
-    inner = OpenAIResponsesCompactionSession("ada", SQLiteSession("ada"))
-    with pytest.raises(ValueError, match="send encrypted items"):
-        encrypted("ada", inner, KEY)
+async def test_an_encrypted_session_around_a_compacting_one_compacts_what_it_can_read(
+    encrypted: Any,
+) -> None:
+    kept, seen = SQLiteSession("ada"), []
+
+    def never(about: dict[str, Any]) -> bool:
+        seen.append(about["session_items"])
+        return False
+
+    inner = OpenAIResponsesCompactionSession("ada", kept, should_trigger_compaction=never)
+    session = encrypted("ada", inner, KEY)
+    model = ScriptedModel(["Hello."])
+    await Runner.run(Agent(name="A", model=model), "Secret", session=session)
+    assert seen[0][0] == user("Secret")
+    assert "Secret" not in str(await kept.get_items())
+    assert (await session.get_items())[0] == user("Secret")
+
+
+async def test_a_session_whose_methods_name_the_wrapper_is_given_the_context() -> None:
+    class Tenants:
+        session_id, session_settings = "ada", None
+
+        def __init__(self) -> None:
+            self.items: dict[str, list[Any]] = {}
+
+        async def get_items(self, limit: int | None = None, *, wrapper: Any = None) -> list[Any]:
+            return list(self.items.get(wrapper.context, []))
+
+        async def add_items(self, items: list[Any], *, wrapper: Any = None) -> None:
+            self.items.setdefault(wrapper.context, []).extend(items)
+
+        async def pop_item(self, *, wrapper: Any = None) -> Any: ...
+
+        async def clear_session(self, *, wrapper: Any = None) -> None: ...
+
+    session: Any = Tenants()
+    agent = Agent(name="A", model=ScriptedModel(["Hello.", "Hello."]))
+    await Runner.run(agent, "Hi", session=session, context="north")
+    await Runner.run(agent, "Hi", session=session, context="south")
+    assert {tenant: len(items) for tenant, items in session.items.items()} == {
+        "north": 2, "south": 2,
+    }  # fmt: skip
+
+
+def test_an_encrypted_session_without_a_key_is_refused(encrypted: Any) -> None:
     with pytest.raises(ValueError, match="empty"):
         encrypted("ada", SQLiteSession("ada"), "")
 
@@ -194,7 +238,7 @@ async def test_a_row_that_is_nested_beyond_reason_is_left_out_and_the_rest_is_re
 
     kept = SQLiteSession("ada")
     secret = encrypted("ada", kept, KEY)
-    token = secret._cipher.encrypt(deep.encode()).decode()
+    token = secret.cipher.encrypt(deep.encode()).decode()
     await kept.add_items([{"__enc__": 1, "v": 1, "kid": "hkdf-v1", "payload": token}])
     await secret.add_items([user("b")])
     assert await secret.get_items() == [user("b")]
