@@ -30,7 +30,7 @@ from .retry_watch import connection_error
 from .server_error import no_answer, no_stream
 from .transport import StreamedBody, open_stream
 from .unsent_settings import unsent_in_chat
-from .wire import SSESplitter, parse_json
+from .wire import SSESplitter, event_data, parse_json
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -358,7 +358,7 @@ class _Reading:
             if data.startswith(_DONE):
                 self.done = True
                 return
-            chunk = parse_json(data)
+            chunk = event_data(name, data)
             event = self.fold.short_path(chunk)
             if event is None:
                 yield from self.fold.feed(chunk, name)
@@ -373,7 +373,7 @@ class _Reading:
                 self.done = True
                 continue
             try:
-                chunk = parse_json(data)
+                chunk = event_data(name, data)
             except ValueError:  # cut within its data: it cannot be read
                 continue
             yield from self.fold.feed(chunk, name)

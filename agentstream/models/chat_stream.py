@@ -87,6 +87,7 @@ _BESIDE_TEXT: Final = (
     "audio",
 )
 
+_OF_ANY_CHUNK: Final = frozenset({"id", "object", "created", "model", "usage"})
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking_blocks", "reasoning_details")
 
 
@@ -141,6 +142,7 @@ class ChatFold:
         self._book = CallBook(tool_names, new_call_id)
         self._started = False
         self._has_choice = False
+        self._stray: Any = None  # the last chunk that is none
         self._warned = False
         self._finish_reason: str | None = None
         self._came_in_deltas = False
@@ -172,13 +174,13 @@ class ChatFold:
         """
         if chunk is None:
             return
+        if error := error_in(chunk, name):
+            raise api_error(error, self.request, whole=True)
         if not isinstance(chunk, Mapping):
             raise ModelBehaviorError(
                 f"The server sent {no_answer(chunk)} where a chat completion chunk "
                 "should be. Check that base_url points at an OpenAI-compatible Chat API."
             )
-        if error := error_in(chunk, name):
-            raise api_error(error, self.request, whole=True)
         if not self._started:
             self._started = True
             yield ResponseCreatedEvent(
@@ -188,6 +190,8 @@ class ChatFold:
             )
         self._take_usage(chunk.get("usage"))
         choice = self._choice(chunk.get("choices"))
+        if "choices" not in chunk and chunk.keys() - _OF_ANY_CHUNK:
+            self._stray = chunk
         if choice:
             self._has_choice = True
             if chunk.get("id"):  # Groq's last chunk, without choices, has the id "stub"
@@ -246,11 +250,9 @@ class ChatFold:
             The tokens ran out before the answer began.
         """
         self._check_end()
-        if complete and not self._has_choice:  # one that broke off is told as that
-            raise ModelStreamError(
-                f"The server ended the answer of model {self._response.model!r} without a choice "
-                "in it. " + _AGAIN
-            )
+        # One that broke off is told as that.
+        if not self._has_choice and (complete or self._stray is not None):
+            raise self._no_choice()
         complete = complete or self._finish_reason is not None
         yield from self._late_calls()
         yield from self._reasoning.finish()
@@ -295,6 +297,16 @@ class ChatFold:
     def has_ended(self) -> bool:
         """Whether the server said why it ended."""
         return self._finish_reason is not None
+
+    def _no_choice(self) -> ModelStreamError:
+        """The error for a stream that is no answer, with what came in its place."""
+        sent = "" if self._stray is None else f"; it sent {no_answer(self._stray)}"
+        known = str((self._stray or {}).get("type"))
+        other = " The server speaks the Responses API: use OpenAIResponsesModel."
+        return ModelStreamError(
+            f"The server ended the answer of model {self._response.model!r} without a choice in it"
+            f"{sent}. {_AGAIN}{other if known.startswith('response.') else ''}"
+        )
 
     def _check_end(self) -> None:
         if not self._started:

@@ -24,6 +24,7 @@ from ..errors import ModelBehaviorError, ModelStalledError, ModelStreamError
 from ..redaction import redact
 from .gate.admission import Admission
 from .retry_client import ClientRetries
+from .server_error import no_answer
 from .transport import StreamedBody, open_stream
 from .wire import responses_batches
 
@@ -81,6 +82,7 @@ class AnswerStream:
         """Whether the answer has begun: from here on it cannot be asked again."""
         self._ended = False
         self._last: Any = None
+        self._stray: Any = None  # the last that is no event of the API
         """The event that the answer has ended or failed with."""
         self._first = -1
         self._next = -1
@@ -155,13 +157,15 @@ class AnswerStream:
             elif self._is_repeat(event):
                 continue
             new.append(event)
-            if "delta" in fields:  # nearly all are: their way ends here
+            if fields.get("delta") is not None:  # nearly all have one: their way ends here
                 self._begun = True
                 continue
             if "response" in fields:
                 self._note(event, body)
             if event.type not in _BEFORE_THE_FIRST_DELTA:
                 self._begun = True
+                if not str(event.type).startswith("response."):
+                    self._stray = event
             if self._ended or event.type in FAILURES:
                 self._last = event
                 break
@@ -250,10 +254,11 @@ class AnswerStream:
         """The error for a stream that has no end."""
         streams = "event-stream" in body.content_type or self._next >= 0
         kind = ModelStreamError if streams else ModelBehaviorError
+        sent = "" if self._stray is None else f"; it sent {no_answer(self._stray)}"
         return kind(
             "Model did not produce a final response! Its stream ended without "
             "response.completed: the connection was cut, or the server does not speak the "
-            f"Responses API (its content type was {body.content_type!r}). Try again; for "
+            f"Responses API (its content type was {body.content_type!r}{sent}). Try again; for "
             "a server that has Chat Completions only, call "
             "set_default_openai_api('chat_completions')."
         )

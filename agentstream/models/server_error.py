@@ -5,6 +5,9 @@
 | `{"error": ...}`                             | the APIs                        |
 | `{"object": "error", "message": ...}`        | vLLM before 0.10, SGLang, LMDeploy |
 | `{"detail": ...}` and nothing else           | FastAPI                         |
+| `[{"error": ...}]`                           | Gemini                          |
+| `{"type": "error", ...}`, and the failure of | the other API than was asked,   |
+| a response                                   | Anthropic                       |
 | an event named `error` with any data         | proxies                         |
 """
 
@@ -26,7 +29,7 @@ _ANSWERS: Final = ("choices", "type", "output")
 _SHOWN: Final = 300  # characters of a body
 
 
-def error_in(payload: Mapping[str, Any], name: str | None = None) -> Any:
+def error_in(payload: Any, name: str | None = None) -> Any:
     """The error that a payload tells of, as the server wrote it; None where it tells of none.
 
     It may repeat secrets, which `api_error` and `no_answer` mask.
@@ -46,10 +49,16 @@ def error_in(payload: Mapping[str, Any], name: str | None = None) -> Any:
     {'message': 'Not found'}
     >>> error_in({"choices": []})
     """
+    if isinstance(payload, list) and len(payload) == 1:
+        return error_in(payload[0], name)
+    if not isinstance(payload, Mapping):
+        return {"message": payload} if name == "error" and payload else None
     if payload.get("error"):
         return payload["error"]
-    if payload.get("object") == "error":
+    if "error" in (payload.get("object"), payload.get("type")):
         return payload
+    if isinstance(failed := payload.get("response"), Mapping) and failed.get("error"):
+        return failed["error"]
     if any(key in payload for key in _ANSWERS):
         return None
     if payload.get("detail"):

@@ -36,6 +36,7 @@ __all__ = [
     "EventDecoder",
     "SSESplitter",
     "api_error",
+    "event_data",
     "json_events",
     "parse_json",
     "responses_batches",
@@ -188,6 +189,34 @@ def parse_json(data: bytes) -> Any:
             raise
 
 
+def event_data(name: str | None, data: bytes) -> Any:
+    """The data of a server-sent event; that of one named "error" may be no JSON, but a text.
+
+    Parameters
+    ----------
+    name
+        The event's name.
+    data
+        Its data.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON.
+
+    Examples
+    --------
+    >>> event_data("error", b"out of memory")
+    'out of memory'
+    """
+    if name != "error":
+        return parse_json(data)
+    try:
+        return parse_json(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
+
+
 class EventDecoder:
     r"""Decode a byte stream into (event name, parsed data), up to ``[DONE]`` or the end.
 
@@ -215,7 +244,7 @@ class EventDecoder:
             if data.startswith(_DONE):
                 self.done = True
                 return
-            yield name, parse_json(data)
+            yield name, event_data(name, data)
 
     def finish(self) -> Iterator[tuple[str | None, Any]]:
         """Yield the event left open at the end of the stream, if its data is whole."""
@@ -304,8 +333,10 @@ async def responses_batches(
                     if data.startswith(_DONE):
                         done = True
                         break
-                    payload = parse_json(data)
+                    payload = event_data(name, data)
                     if not isinstance(payload, dict):
+                        if error := error_in(payload, name):
+                            raise failure(error)
                         continue  # it has no type, so it is no event
                     event = _checked_event(payload, failure, name)
                 batch.append(event)

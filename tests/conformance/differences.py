@@ -77,6 +77,11 @@ DIFFERENCES: dict[str, str] = {
         "because the page may have given the model its orders: here nothing is done, and the "
         "UserError says how to acknowledge it."
     ),
+    "a run's own computer leaves the tool as it was": (
+        "Where ComputerTool(computer=) makes a computer for each run, the SDK puts it into the "
+        "tool until the run is over: of two runs at once, both find that of the last there. Here "
+        "the run has a copy of the tool with its computer in it, and the tool stays as it is."
+    ),
     "the task of a run raises every error": (
         "Awaited, the SDK's run_loop_task raises most errors of a run, and ends quietly when its "
         "turns are over. Here it raises whatever the run has failed with."

@@ -120,6 +120,25 @@ async def test_runs_at_once_have_computers_of_their_own(sdk, server):
     return [sorted(one.final_output for one in results), sorted(log, key=repr), screens]
 
 
+@differs(
+    "a run's own computer leaves the tool as it was",
+    theirs=[False, False, True],
+    ours=[True, True, True],
+)
+async def test_a_tool_that_makes_a_computer_for_each_run_is_as_it_was(sdk, server):
+    factory = made(sdk, [], "function")
+    tool = sdk.ComputerTool(computer=factory)
+    seen = []
+
+    class Watching(sdk.AgentHooks):
+        async def on_llm_start(self, context, agent, system_prompt, input_items):
+            seen.append(tool.computer is factory)
+
+    server.play([operates(CLICK), "Done."])
+    await sdk.Runner.run(server.agent(sdk, tools=[tool], hooks=Watching()), "Go")
+    return [*seen, tool.computer is factory]
+
+
 @conforms
 async def test_what_makes_no_computer_ends_the_run(sdk, server):
     shown = []

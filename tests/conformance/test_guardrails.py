@@ -195,6 +195,33 @@ async def test_a_guardrail_of_a_tools_output_may_end_the_run(sdk, server):
 
 
 @conforms
+async def test_the_guardrails_of_a_run_check_agents_that_run_as_its_tools(sdk, server):
+    """Unless those have a RunConfig of their own."""
+    shown = []
+
+    def guard(stage, trips=""):
+        async def check(context, agent, value):
+            shown.append([stage, agent.name, str(value)])
+            tripped = bool(trips) and trips in str(value)
+            return sdk.GuardrailFunctionOutput(None, tripwire_triggered=tripped)
+
+        return check
+
+    for own in ({}, {"run_config": sdk.RunConfig(tracing_disabled=True)}):
+        for trips in ("", "inner", "outer"):
+            inner = server.agent(sdk, "Inner")
+            outer = server.agent(sdk, "Outer", tools=[inner.as_tool("ask", "", **own)])
+            server.play([[call("ask", input="?")], "inner says", "outer says"])
+            config = sdk.RunConfig(
+                input_guardrails=[sdk.InputGuardrail(guard("input"), name="in")],
+                output_guardrails=[sdk.OutputGuardrail(guard("output", trips), name="out")],
+            )
+            shown.append(await run(sdk, outer, "Hi", run_config=config))
+            server.requests.clear()
+    return shown
+
+
+@conforms
 async def test_hooks_run_around_guardrails(sdk, server):
     log = []
     agent = server.agent(

@@ -41,6 +41,22 @@ SHAPES = [
     'event: error\ndata: {"message": "engine died"}\n\ndata: [DONE]\n\n',
     'event: error\ndata: {"error": "engine died"}\n\ndata: [DONE]\n\n',
 ]
+DONE = "data: [DONE]\n\n"
+CHUNK = '"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": '
+FAILED = '{"type": "response.failed", "response": {"error": {"message": "engine died"}}}'
+# What the other API, or none, says where an error is; each is told over both.
+STRANGE = [
+    "event: error\ndata: engine died\n\n" + DONE,
+    'event: error\ndata: "engine died"\n\n' + DONE,
+    'event: error\ndata: {"type": "error", "message": "engine died", "code": "x"}\n\n',
+    f"data: {FAILED}\n\n",
+    'data: {"type": "error", "error": {"type": "overloaded", "message": "engine died"}}\n\n',
+    f'data: {{{CHUNK}{{}}}}], "error": {{"message": "engine died"}}}}\n\n',
+    'data: [{"error": {"message": "engine died", "code": 429}}]\n\n',
+    'data: {"errors": [{"message": "engine died"}]}\n\n' + DONE,
+    'data: {"code": "InvalidParameter", "message": "engine died"}\n\n' + DONE,
+    'data: {"code": 1302, "msg": "engine died"}\n\n',
+]
 BODIES = [
     '{"object": "error", "message": "engine died"}',
     '{"detail": "engine died"}',
@@ -72,6 +88,23 @@ async def end_of(api: str, body: str, kind: str) -> Any:
 async def test_an_error_in_a_stream_is_raised_with_the_servers_words(api: str, body: str) -> None:
     with pytest.raises((openai.APIError, ModelBehaviorError), match="engine died"):
         await end_of(api, body, "text/event-stream")
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("body", STRANGE)
+async def test_an_error_in_a_stream_is_told_whoever_says_it(api: str, body: str) -> None:
+    with pytest.raises((openai.APIError, ModelBehaviorError), match="engine died"):
+        await end_of(api, body, "text/event-stream")
+
+
+async def test_a_server_that_streams_the_other_api_is_told_of() -> None:
+    chunks = f'data: {{{CHUNK}{{"content": "Hi"}}, "finish_reason": "stop"}}]}}\n\n' + DONE
+    with pytest.raises(ModelStreamError, match="set_default_openai_api") as error:
+        await end_of("responses", chunks, "text/event-stream")
+    assert "Hi" in str(error.value)
+    events = 'data: {"type": "response.output_text.delta", "delta": "Hi"}\n\n'
+    with pytest.raises(ModelStreamError, match="use OpenAIResponsesModel"):
+        await end_of("chat", events, "text/event-stream")
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
