@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Literal
 
-__all__ = ["mark", "render", "shorten", "user_frames"]
+__all__ = ["LONGEST_LINE", "is_shown_in_full", "mark", "render", "shorten", "user_frames"]
 
 Origin = Literal["user", "library", "package"]
 
@@ -25,6 +25,9 @@ _LIBRARIES: Final = tuple(
     {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
 
+
+LONGEST_LINE: Final = 300
+"""Characters of a message that is told in one line."""
 
 _LONGEST_FRAMES: Final = 8_000
 """Characters of a failed tool's frames; the last are nearest to the failure."""
@@ -104,6 +107,17 @@ def render(error: BaseException) -> list[str]:
         verb, them = ("is", "it") if left_out == 1 else ("are", "them")
         lines.append(f"({frames} of {_PACKAGE} and below {verb} left out; %tb shows {them})")
     return lines
+
+
+def is_shown_in_full(error: BaseException) -> bool:
+    """Whether IPython has just shown `error` with its whole message.
+
+    The magic's one line has the message if that is one line.
+    """
+    if getattr(sys, "last_value", None) is not error:
+        return False
+    text = str(error)
+    return "_rendered" in vars(error) or (len(text) <= LONGEST_LINE and "\n" not in text)
 
 
 @contextmanager

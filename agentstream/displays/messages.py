@@ -23,8 +23,8 @@ def part_block(part: Mapping[str, Any]) -> Block:
     return {"type": "file", "text": f"{what.capitalize()} {str(name)[:200]}".strip()}
 
 
-def message_blocks(content: Any) -> list[Block]:
-    """How the content of a message is shown; empty where it is text alone."""
+def message_blocks(content: Any, *, also_text: bool = False) -> list[Block]:
+    """How the content of a message is shown; empty where it is text alone, unless `also_text`."""
     parts = content if isinstance(content, list) else []
     blocks = [part_block(part) for part in parts if isinstance(part, Mapping)]
-    return blocks if any(block["type"] != "text" for block in blocks) else []
+    return blocks if also_text or any(block["type"] != "text" for block in blocks) else []

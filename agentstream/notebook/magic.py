@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from ..errors import UserError
 from ..printable import printable
 from ..sessions import SQLiteSession
+from ..tracebacks import LONGEST_LINE
 from .magic_line import FLAGS, Asked, parse
 from .show import show
 from .source import RunInterrupted
@@ -113,8 +114,8 @@ def _one_line(error: Exception) -> str:
     kinds = [kind.__name__ for kind in type(error).__mro__]
     hint = next((_HINTS[kind] for kind in kinds if kind in _HINTS), "")
     first, _, more = printable(str(error)).partition("\n")
-    if len(first) > 300:
-        first, more = first[:300], "more"
+    if len(first) > LONGEST_LINE:
+        first, more = first[:LONGEST_LINE], "more"
     said = f"{kinds[0]}: {first}{' …' * bool(more)}"
     return f"{said} ({hint}{'; ' * bool(hint)}%tb shows the traceback)"
 

@@ -7,6 +7,7 @@ changed, the timeline also as time passes.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,23 +33,29 @@ _COLUMNS = ("turn", "agent", "type", "name", "arguments", "output", "status", "d
 _TEXT_COLUMNS = ("turn", "agent", "type", "name", "duration_s", "text")
 _TEXT_ROWS = 200
 _CELL = 60
+_FIRST = 0.3
+"""Seconds before the first timeline: one of less has nothing to tell, and a scale of its own."""
 _EVERY = 0.5
 """Seconds between two pictures of one run, at least."""
 _SHARE = 20
 """A picture that took a second is made again after so many."""
 _BYTES_A_SECOND = 40_000
+_TYPE = re.compile(r"(?<=>)[a-z]+(?:_[a-z]+)*_item(?=</td>)")
 _SUMMARY = "<summary><strong>Items</strong></summary>"
 
 
 def items_html(trace: Trace, shown: slice) -> str:
     """Return rows of the items table as HTML; a note says how many there are."""
     records, count = item_records(trace, shown)
+    if not records:
+        return '<p class="as-more">No items</p>'
     for record in records:  # a row has one of them
         record["output"] = record.get("output") or record.get("text")
     # A column in which nothing stands takes room from those that say something.
     names = [name for name in _COLUMNS if any(one.get(name) not in (None, "") for one in records)]
     cells = [[_short(record.get(name)) for name in names] for record in records]
-    return values.table(names, cells, rows_in_all=count, columns_in_all=len(names))
+    html = values.table(names, cells, rows_in_all=count, columns_in_all=len(names))
+    return _TYPE.sub(lambda match: match[0].replace("_", "_<wbr>"), html)
 
 
 def _short(cell: Any) -> Any:
@@ -136,8 +143,8 @@ class _Panel:
 
     def is_old(self, trace: Trace) -> bool:
         """Whether there is something to show that it does not show yet."""
-        if self.moves and trace.ended is None and not (trace.stints or trace.turns):
-            return False  # before anybody is at work there is no lane to draw
+        if trace.ended is None and not (trace.stints if self.moves else trace.parts):
+            return False  # there is nothing to tell yet
         return self.version != trace.version or (self.moves and trace.ended is None)
 
 
@@ -192,7 +199,7 @@ class Panels:
             if not panel.is_old(trace):
                 continue
             started = self._clock()
-            if started < panel.due and not at_once:
+            if started < self._due(panel) and not at_once:
                 continue
             panel.version = trace.version
             html = panel.render(trace, self.now)
@@ -200,6 +207,12 @@ class Panels:
             ended = self._clock()
             took = ended - started
             panel.due = ended + max(_EVERY, _SHARE * took, len(html) / _BYTES_A_SECOND)
+
+    def _due(self, panel: _Panel) -> float:
+        """When it is drawn next, by the clock."""
+        if not panel.moves or self._trace.ended is not None:
+            return panel.due
+        return max(panel.due, self._clock() + _FIRST - (self.now - self._trace.started))
 
     @property
     def now(self) -> float:
@@ -211,5 +224,5 @@ class Panels:
     @property
     def wait(self) -> float | None:
         """Seconds until the next update has something to show; None if it never will by itself."""
-        late = [panel.due for panel in self._panels if panel.is_old(self._trace)]
+        late = [self._due(panel) for panel in self._panels if panel.is_old(self._trace)]
         return max(0.0, min(late) - self._clock()) if late else None

@@ -56,6 +56,11 @@ class Place:
 
     can_replace = True
 
+    @property
+    def is_of_this_cell(self) -> bool:
+        """Whether the cell at work is the one whose output it is."""
+        return count() == self._cell
+
     def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         """Show a bundle."""
         publish(data, metadata, display_id=self._id)
@@ -81,7 +86,7 @@ class Place:
             publish(data, display_id=self._id, update=True)
 
         self._context.copy().run(again)
-        if count() != self._cell:
+        if not self.is_of_this_cell:
             at_the_end_of_a_cell(again)
 
 

@@ -34,7 +34,9 @@ _LIVE_ONLY = "/* live view only */"
 _TABLE_ROWS = 200
 
 
-def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> dict[str, str]:
+def snapshot(
+    trace: Trace, *, table: bool = False, timeline: bool = False, reason: bool = True
+) -> dict[str, str]:
     """Return a run as a MIME bundle.
 
     Parameters
@@ -45,6 +47,8 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
         Whether to add its items as a table.
     timeline : bool
         Whether to add its timeline.
+    reason : bool
+        Whether to say why it failed, if it did: a traceback below says it, too.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
     >>> sorted(snapshot(Trace()))
     ['text/html', 'text/markdown', 'text/plain']
     """
-    plain = text_of(trace)
+    plain = text_of(trace, reason=reason)
     added = (_table(trace) if table else "") + (_timeline(trace) if timeline else "")
     # JupyterLab and nbconvert run MathJax over outputs: what a model says is no TeX of ours; TeX
     # can make links and styles. The two names are those of MathJax 2 and of 3 and later.
@@ -66,22 +70,21 @@ def snapshot(trace: Trace, *, table: bool = False, timeline: bool = False) -> di
         f'<div class="as-run as-snapshot {untyped}" role="region" aria-label="Agent run">'
         f"<style>{style()}</style>{cards.header(trace, live=False)}"
         f'<div class="as-body">{cards.question_html(trace)}{cards.run_body(trace)}</div>'
-        f"{cards.ending(trace)}{added}</div>"
+        f"{cards.ending(trace, reason=reason)}{added}</div>"
     )
     plain += panels_text(trace, table=table, timeline=timeline)
-    markdown = markdown_of(trace) + panels_markdown(trace, table=table, timeline=timeline)
+    markdown = markdown_of(trace, reason=reason)
+    markdown += panels_markdown(trace, table=table, timeline=timeline)
     return {"text/html": one_block(html), "text/markdown": markdown, "text/plain": plain}
 
 
-def snapshot_or_text(
-    trace: Trace, *, table: bool = False, timeline: bool = False
-) -> dict[str, str]:
+def snapshot_or_text(trace: Trace, **how: bool) -> dict[str, str]:
     """Return a run as a MIME bundle: as its text alone where its snapshot cannot be made.
 
     A run has cost time and money, and this is what a notebook keeps of it. The failure is logged.
     """
     try:
-        return snapshot(trace, table=table, timeline=timeline)
+        return snapshot(trace, **how)
     except Exception as error:
         logger.exception("The run's snapshot could not be made; its text is shown instead.")
         return text_bundle(said_in(trace), error, "run")

@@ -20,6 +20,7 @@ from markdown_it.token import Token
 from ..printable import clean_text, printable
 from ..trace.parts import Part
 from ..trace.scale import length_label
+from .cards.banner import kind_of
 from .cards.bodies import body_of
 from .cards.displays import display_brief, question_blocks
 from .cards.shell import duration, kind_label, label_of, state_of
@@ -62,14 +63,15 @@ _PART = "\u200b"
 # -- Markdown --
 
 
-def markdown_of(trace: Trace, *, asks: bool = True) -> str:
+def markdown_of(trace: Trace, *, asks: bool = True, reason: bool = True) -> str:
     """Return a run as Markdown: the texts as they were written, calls as quoted lines.
 
-    `asks` is whether the question stands above; a conversation has it already.
+    `asks` is whether the question stands above; a conversation has it already. `reason` is whether
+    it is said why the run failed; a traceback below says it, too.
     """
     lines = asked_lines(trace) if asks else []
     asked = "\n".join(f"> {as_code(line, LONGEST_LINE)}  ".rstrip("\n") for line in lines)
-    return _bounded(chain([asked] * bool(asked), _markdown_blocks(trace, 0)))
+    return _bounded(chain([asked] * bool(asked), _markdown_blocks(trace, 0, reason)))
 
 
 def asked_lines(trace: Trace) -> list[str]:
@@ -92,7 +94,7 @@ def question_lines(blocks: list[Any]) -> list[str]:
     return lines
 
 
-def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
+def _markdown_blocks(trace: Trace, depth: int, reason: bool = True) -> Iterator[str]:
     quote = "> " * depth
     agent = None
     for part in _shown_parts(trace):
@@ -108,7 +110,7 @@ def _markdown_blocks(trace: Trace, depth: int) -> Iterator[str]:
             yield f"{quote}> {_markdown_line(part)}"
         if part.nested is not None and depth < _DEEPEST:
             yield from _markdown_blocks(part.nested, depth + 1)
-    if end := _end(trace):
+    if end := _end(trace, reason):
         word, _, rest = end.partition(": ")
         yield f"{quote}**{word}**" + (f": {as_code(rest)}" if rest else "")
 
@@ -215,14 +217,14 @@ def _may_be_clicked(url: str) -> bool:
 # -- plain text --
 
 
-def text_of(trace: Trace, *, asks: bool = True) -> str:
-    """Return a run as text for a terminal; `asks` as for `markdown_of`."""
+def text_of(trace: Trace, *, asks: bool = True, reason: bool = True) -> str:
+    """Return a run as text for a terminal; `asks` and `reason` as for `markdown_of`."""
     lines = asked_lines(trace) if asks else []
     asked = "\n".join(f"> {line}".rstrip() for line in lines)
-    return printable(_bounded(chain([asked] * bool(asked), _text_blocks(trace, 0))))
+    return printable(_bounded(chain([asked] * bool(asked), _text_blocks(trace, 0, reason))))
 
 
-def _text_blocks(trace: Trace, depth: int) -> Iterator[str]:
+def _text_blocks(trace: Trace, depth: int, reason: bool = True) -> Iterator[str]:
     margin = "    " * depth
     agent = None
     for part in _shown_parts(trace):
@@ -236,7 +238,7 @@ def _text_blocks(trace: Trace, depth: int) -> Iterator[str]:
             yield margin + _text_line(part)
         if part.nested is not None and depth < _DEEPEST:
             yield from _text_blocks(part.nested, depth + 1)
-    if end := _end(trace):
+    if end := _end(trace, reason):
         yield f"{margin}[{_plain(end, 500)}]"
 
 
@@ -272,11 +274,12 @@ def _facts(part: Part) -> str:
     return f"{state} · {length_label(took)}" if took > 0 and not part.is_open else state
 
 
-def _end(trace: Trace) -> str:
+def _end(trace: Trace, reason: bool = True) -> str:
     if trace.status == "cancelled":
         return f"Stopped: {trace.error}" if trace.error else "Stopped"
     if trace.status == "failed":
-        return f"Failed: {trace.error}" if trace.error else "Failed"
+        why = trace.error if reason else kind_of(trace.error)
+        return f"Failed: {why}".rstrip(": ") if why else "Failed"
     return "Waiting for approval" if trace.status == "paused" else ""
 
 

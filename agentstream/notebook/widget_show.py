@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 from ..together import loop_here
+from ..tracebacks import is_shown_in_full
 from . import place
-from .cells import OfCells, is_held, remember_shown
+from .cells import OfCells, at_the_end_of_a_cell, is_held, remember_shown
 from .front_end import FrontEnd, in_marimo, messages_arrive
 from .marimo import MarimoPlace
 from .plain_updates import HtmlUpdates, PlainUpdates, TextUpdates
@@ -170,8 +171,8 @@ class ShownWidget(Shown[Result], AgentView):
         if self._place is None and not place.is_inside_another(self):
             self.show()
 
-    def _still(self) -> dict[str, str]:
-        return snapshot_or_text(self.source.trace, **self._extras)
+    def _still(self, *, reason: bool = True) -> dict[str, str]:
+        return snapshot_or_text(self.source.trace, **self._extras, reason=reason)
 
     def _changed(self) -> None:
         """The run has gone on."""
@@ -222,6 +223,17 @@ class ShownWidget(Shown[Result], AgentView):
         if self._place is not None:
             shown = self._place
             self._safely(lambda: shown.replace(self._still()))
+
+    def _tell_once(self, error: Exception) -> None:
+        """Leave the message to the traceback, where IPython shows one below the run."""
+
+        def told() -> None:
+            here = self._place
+            is_here = isinstance(here, place.Place) and here.is_of_this_cell and not self._is_text
+            if here is not None and is_here and is_shown_in_full(error):
+                self._safely(lambda: here.replace(self._still(reason=False)))
+
+        at_the_end_of_a_cell(told)
 
     # -- what is pressed --
 
@@ -277,8 +289,9 @@ class ShownWidget(Shown[Result], AgentView):
             async for event in self._events(read=read):
                 yield event
             await self._found_out()
-        except Exception:
+        except Exception as error:
             self._is_raised = True
+            self._tell_once(error)
             await self._found_out()
             raise
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -321,6 +334,9 @@ class ShownWidget(Shown[Result], AgentView):
             yield from self.source.events_now()
         except KeyboardInterrupt:
             raise RunInterrupted from None
+        except Exception as error:
+            self._tell_once(error)
+            raise
         finally:
             self._end()
 

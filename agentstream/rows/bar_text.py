@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..notebook.html import escape, one_block
 from ..notebook.snapshot import style
-from ..printable import printable_line
+from ..printable import printable, printable_line
 from .result import Progress, RowResult
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def bar_html(
         f'<div class="as-rows-line">{escape(bar_line(at, live=live))}</div>'
     )
     if ending:
-        html += f'<div class="as-rows-ending">{escape(printable_line(ending)[:600])}</div>'
+        said = escape(printable(ending)[:600]).replace("\n", "<br>")
+        html += f'<div class="as-rows-ending">{said}</div>'
     if under_way:
         rows = " ".join(_button(key, index) for key, index in under_way)
         html += f'<div class="as-rows-under-way">Under way: {rows}</div>'

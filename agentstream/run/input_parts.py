@@ -141,6 +141,11 @@ def _as_text(data: bytes) -> str | None:
 
 
 def _shown(items: Sequence[Any]) -> list[Block]:
-    """What a view shows of items: the last message, where it is more than text."""
+    """What a view shows of items: the last message, if that is the user's."""
     last = items[-1] if items else None
-    return message_blocks(last.get("content")) if isinstance(last, Mapping) else []
+    if not isinstance(last, Mapping) or last.get("role") != "user":
+        return []
+    content = last.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return message_blocks(content, also_text=True)

@@ -226,6 +226,9 @@ def _table_html(frame: pd.DataFrame) -> str | None:
     if html is None:
         return None
     sheet, end, table = html.rpartition("</style>")
+    if frame.index.name in _INDEX.values():
+        # A page narrower than the table would else break its texts, the point of it, at each word.
+        table = re.sub(r"<td>(?=[^<]{24})", '<td style="min-width: 15em; text-align: left">', table)
     return re.sub(r"\n\s*\n", "\n", sheet) + end + _EMPTY_LINE.sub("&#10;", table)
 
 

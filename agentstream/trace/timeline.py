@@ -26,7 +26,8 @@ class Timeline:
         Anything `to_frame` reads: a result, a `Trace`, a recording, a result of the OpenAI Agents
         SDK.
     width
-        In pixels. The picture shrinks with the page, it does not grow.
+        In pixels. The picture shrinks with the page, and does not grow but in nbconvert's pages,
+        where it is as wide as they are.
     title
         Instead of the run's name.
 

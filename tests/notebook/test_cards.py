@@ -455,6 +455,12 @@ def test_the_header_of_a_live_run_says_who_works_and_can_stop_it() -> None:
     assert 'class="as-clock" role="timer" data-since="0.000"' in html
 
 
+def test_the_clock_of_a_run_that_waits_for_an_approval_goes_on() -> None:
+    trace = trace_of(tool(status="awaiting_approval"), status="paused")
+    assert 'class="as-clock" role="timer" data-since="0.000"' in cards.header(trace, live=True)
+    assert "data-since" not in cards.header(trace, live=False)
+
+
 def test_the_header_of_a_finished_run_sums_up() -> None:
     html = cards.header(trace_of(agents=("Triage", "Writer")), live=False)
     assert text_of(html) == (

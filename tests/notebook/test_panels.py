@@ -81,12 +81,14 @@ def test_they_are_drawn_only_when_the_run_has_changed() -> None:
 def test_what_was_not_due_is_drawn_later_and_says_when() -> None:
     trace, clock = Trace(), Clock()
     panels, board = panels_of(trace, clock, table=True)
-    panels.update()
-    for t, event in chain():
+    for at, (t, event) in enumerate(chain()):
         trace.add(event, t)
+        if at == 12:
+            panels.update()
     clock.now = 0.2
     panels.update()
-    assert put(board) == ["items"], "the empty table, nothing since"
+    assert put(board) == ["items"]
+    assert "21 °C" not in html_of(board, "items"), "nothing since"
     assert panels.wait == pytest.approx(0.3)
     clock.now = 0.5
     panels.update()
@@ -199,13 +201,33 @@ def test_a_page_that_follows_ends_like_one_that_opens_late() -> None:
 
 
 def test_a_timeline_begins_with_an_agents_lane() -> None:
-    trace = Trace()
-    panels, board = panels_of(trace, Clock(), timeline=True)
+    trace, clock = Trace(), Clock()
+    panels, board = panels_of(trace, clock, timeline=True)
     panels.update()
     assert "timeline" not in board
-    trace.set_agent("Ada")
+    trace.add(marks.RunStarted("Ada"), 0.0)
+    trace.add(marks.ModelCalled("Ada", "gpt"), 0.001)
+    panels.update()
+    assert "timeline" not in board  # its scale would be a thousandth of a second
+    clock.now += panels.wait or 0
     panels.update()
     assert "Ada" in html_of(board, "timeline")
+
+
+def test_a_table_without_items_says_so() -> None:
+    trace, clock = Trace(), Clock()
+    panels, board = panels_of(trace, clock, table=True)
+    panels.update()
+    assert "items" not in board
+    trace.add(marks.RunFailed("ValueError: no"), 1.0)
+    panels.update(at_once=True)
+    assert "No items" in html_of(board, "items")
+
+
+def test_the_kind_of_an_item_breaks_between_its_words() -> None:
+    assert '<td dir="auto">tool_<wbr>call_<wbr>output_<wbr>item</td>' in items_html(
+        fold(chain()), slice(None)
+    )
 
 
 async def test_an_agent_is_known_before_its_run_has_made_a_step() -> None:
@@ -247,7 +269,7 @@ def test_hostile_text_stays_text_in_both() -> None:
         assert {element.tag.removeprefix(SVG) for element in drawn.iter()} <= allowed, text
         table = html_of(board, "items")
         tags = table.replace("<", "\n<").split("\n")
-        known = ("summary strong div table thead tr th tbody td p").split()
+        known = ("summary strong div table thead tr th tbody td p wbr").split()
         opened = {tag[1:].split(">")[0].split(" ")[0].strip("/") for tag in tags if tag[:1] == "<"}
         assert opened <= set(known), text
 
@@ -300,7 +322,7 @@ async def test_a_widget_keeps_them_up_to_date_although_the_run_falls_silent() ->
     def page() -> str:
         shown = Page()
         shown.apply(sent)
-        return str(shown.html())
+        return str(shown.html()).replace("<wbr>", "")
 
     for _ in range(300):
         if "tool_call_item" in page():

@@ -68,6 +68,19 @@ async def test_the_question_stands_above_the_answer_in_markdown_text_and_a_termi
     assert capsys.readouterr().out == "> How do <i>I</i> get up?\n> ![x](y)\nGuide\nBy tram.\n"
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        [{"role": "user", "content": "Hello."}, {"role": "user", "content": "How do I get up?"}],
+        ["How do I get up?"],
+        [{"role": "user", "content": [{"type": "input_text", "text": "How do I get up?"}]}],
+    ],
+)
+async def test_the_question_of_a_list_is_its_last_message(question: Any) -> None:
+    for html in await both(scripted("By tram."), question):
+        assert html.index("How do I get up?") < html.index("By tram.")
+
+
 async def test_of_a_question_of_many_lines_text_has_the_first(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

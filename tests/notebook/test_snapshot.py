@@ -143,7 +143,7 @@ def test_a_table_lists_the_items() -> None:
     pytest.importorskip("pandas")
     html = html_of(fold(chain()), table=True)
     assert html.count("<tr>") == 9
-    assert "message_output_item" in html
+    assert "message_<wbr>output_<wbr>item" in html
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,11 @@ def test_what_errors_say_is_escaped() -> None:
     assert "onerror=alert(1)" in bundle["text/plain"]
 
 
+def test_what_ended_the_rows_keeps_its_lines() -> None:
+    html = bar_bundle(progress(), [], "It is another prompt:\n\n-a\n+b <i>")["text/html"]
+    assert "prompt:<br><br>-a<br>+b &lt;i&gt;</div>" in html
+
+
 def test_the_saved_bar_is_readable_without_style_and_script() -> None:
     html = re.sub(r"<style>.*?</style>", "", bar_bundle(progress(), [])["text/html"])
     text = re.sub(r"<[^>]+>", " ", html)

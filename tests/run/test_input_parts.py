@@ -161,7 +161,9 @@ async def test_input_in_the_form_of_the_api_shows_its_images_as_well() -> None:
     result = await Runner.run(agent(), [{"role": "user", "content": content}])
     assert [block["type"] for block in result.trace.question] == ["text", "image"]
     plain = await Runner.run(agent(), [{"role": "user", "content": content[:1]}])
-    assert plain.trace.question == []
+    assert plain.trace.question == [{"type": "text", "text": "Hm?"}]
+    said = await Runner.run(agent(), [{"role": "assistant", "content": "Hm?"}])
+    assert said.trace.question == []
 
 
 async def test_a_saved_run_keeps_its_question() -> None:

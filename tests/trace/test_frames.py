@@ -247,6 +247,24 @@ assert "mathjax_ignore" not in frame._repr_html_()
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_jupyter_does_not_break_the_texts_of_our_tables_at_each_word() -> None:
+    program = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+import pandas as pd
+from agentstream.trace import to_frame
+from agentstream.trace.sources import fold
+from tests.trace.trace_streams import chain
+frame = to_frame(fold(chain()))
+html = lambda frame: shell.display_formatter.format(frame)[0]["text/html"]
+wide = '<td style="min-width: 15em; text-align: left">'
+assert wide + "It is **21" in html(frame[["text", "status"]]), html(frame)
+assert "<td>completed</td>" in html(frame)
+assert wide not in html(pd.DataFrame({"a": ["a text of a user's own that is long"]}))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+
+
 def test_an_unknown_table_or_run_says_what_there_is() -> None:
     with pytest.raises(ValueError, match="items, turns, events, spans"):
         to_frame(Trace(), "tokens")  # type: ignore[arg-type]

@@ -67,16 +67,17 @@ def header_attributes(trace: Trace) -> dict[str, str]:
 
 def header_inside(trace: Trace, *, live: bool) -> str:
     """The header without its button, which a page must not make anew with each number."""
-    live = is_live(trace, live)
+    ticks, live = can_stop(trace, live), is_live(trace, live)
     fields = [
         ("agent", f"<strong>{_agents(trace, live=live)}</strong>"),
         ("model", escape(_model(trace, live=live))),
         ("turn", _turns(trace, live=live)),
-        ("clock", _elapsed(trace, live=live)),
+        ("clock", _elapsed(trace, live=ticks)),
         ("tokens", _tokens(trace, live=live)),
         ("rate", _rate(trace, live=live)),
     ]
-    since = f' role="timer" data-since="{trace.started:.3f}"' if live else ""
+    # The time that a run waits for an approval counts, as it does in its timeline.
+    since = f' role="timer" data-since="{trace.started:.3f}"' if ticks else ""
     shown = '<span class="as-sep"> · </span>'.join(
         f'<span class="as-{kind}"{since if kind == "clock" else ""}>{html}</span>'
         for kind, html in fields
@@ -196,13 +197,14 @@ def retried(retry: Retry) -> str:
     return again
 
 
-def ending(trace: Trace) -> str:
+def ending(trace: Trace, *, reason: bool = True) -> str:
     """Say how a run ended: stopped, failed, waiting; empty if it is complete or goes on.
 
-    While it goes on: that the model has been silent for a while.
+    While it goes on: that the model has been silent for a while. Without the `reason` of a failure
+    where that stands below, in a traceback.
     """
     if trace.status == "failed":
-        return _failed(trace.error or "")
+        return _failed(trace.error or "" if reason else kind_of(trace.error))
     if trace.status == "running" and trace.silence is not None:
         return _waiting(trace.silence)
     if trace.status == "cancelled" and trace.error:
@@ -233,6 +235,12 @@ def _waiting(silence: Silence) -> str:
         return _line("waiting", f"Waiting for the rate limit, {shown}: {why}")
     limit = "" if silence.limit is None else f" (given up after {length_label(silence.limit)})"
     return _line("waiting", f"Waiting for the model, {shown}{limit}")
+
+
+def kind_of(error: str | None) -> str:
+    """The class of the error that a run failed with; empty where it is not known."""
+    kind, colon, _ = (error or "").partition(": ")
+    return f"{kind}: " if colon and kind.isidentifier() else ""
 
 
 def _failed(error: str) -> str:
