@@ -222,8 +222,8 @@ def ending(trace: Trace, *, reason: bool = True) -> str:
         )
     last = trace.turns[-1] if trace.turns else None
     if trace.status == "completed" and last is not None and last.status == "incomplete":
-        reason = f": {escape(one_line(last.error, 200))}" if last.error else ""
-        return _line("incomplete", f"<strong>The model's answer is incomplete</strong>{reason}")
+        why = f": {escape(one_line(last.error, 200))}" if last.error else ""
+        return _line("incomplete", f"<strong>The model's answer is incomplete</strong>{why}")
     return ""
 
 
