@@ -12,6 +12,7 @@ EXTRAS: Final = {
     "local": "a small model and llama.cpp, for `local_model()` where no server runs",
     "trace": "costs in USD, a run as parquet, a timeline as PNG",
     "rows": "costs, frames of polars and others, a progress bar in a terminal",
+    "dask": "rows on the workers of a Dask cluster",
     "mcp": "MCP servers",
     "encrypt": "`EncryptedSession`",
     "sqlalchemy": "`SQLAlchemySession`",

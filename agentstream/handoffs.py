@@ -134,6 +134,14 @@ class Handoff(Generic[TContext, TAgent]):
             self, leave_out=("tool_description", "input_json_schema", "on_invoke_handoff")
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A weak reference does not pickle; the function that is called has the agent anyway.
+        return {**self.__dict__, "_agent_ref": self._agent_ref and self._agent_ref()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        agent = state["_agent_ref"]
+        self.__dict__.update(state, _agent_ref=None if agent is None else weakref.ref(agent))
+
     def get_transfer_message(self, agent: AgentBase[Any]) -> str:
         """What the conversation says about the handoff: the name of `agent`, as JSON."""
         return json.dumps({"assistant": agent.name})

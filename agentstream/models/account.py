@@ -18,6 +18,7 @@ __all__ = [
     "check_choice",
     "client_for",
     "default_api",
+    "default_client",
     "set_default_openai_api",
     "set_default_openai_client",
     "set_default_openai_key",
@@ -132,6 +133,11 @@ def set_default_openai_api(api: OpenAIAPI) -> None:
 def default_api() -> OpenAIAPI:
     """Tell which API the program has chosen for models that are given by name."""
     return _defaults.api
+
+
+def default_client() -> AsyncOpenAI | None:
+    """The client that the program has set for all its models; None where it has set none."""
+    return _defaults.client
 
 
 def client_for(account: Account) -> AsyncOpenAI:

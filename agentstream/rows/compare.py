@@ -14,7 +14,6 @@ from ..models.recorded.asked import plain
 from .background import Background
 from .columns import META
 from .frame_run import FrameRun
-from .frames import as_pandas
 from .options import Options
 from .prompt import Prompts
 from .result import Progress, RowResult
@@ -90,7 +89,7 @@ class Comparison(Background):
         if repeat < 1:
             raise UserError(f"map_frame(repeat=...) must be at least 1, got {repeat!r}.")
         self._options = options
-        self._rows, _ = as_pandas(frame)
+        self._rows, _ = options.as_pandas(frame)
         self._prompts = Prompts(self._rows, prompt)
         self._scorers = _unique([Scorer(given) for given in scorers])
         self.runs: dict[tuple[str, int], FrameRun] = {

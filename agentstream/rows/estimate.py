@@ -105,7 +105,7 @@ def estimate(
     2
     """
     config = RunConfig.of(run_config)
-    native, _ = as_pandas(frame)
+    native, _ = as_pandas(frame, prompt)
     prompts = Prompts(native, prompt)
     plan = Plan(prompts, len(native))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._extras import install_command
 from ..errors import UserError
+from .prompt import needed_columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["as_pandas"]
 
 
-def as_pandas(frame: Any) -> tuple[DataFrame, Callable[[DataFrame], Any]]:
+def as_pandas(frame: Any, prompt: Any = None) -> tuple[DataFrame, Callable[[DataFrame], Any]]:
     """A frame as one of pandas, and how an output becomes a frame of the same library.
 
     Parameters
     ----------
     frame : DataFrame
-        Of pandas; by `narwhals` also of polars, pyarrow, Modin and others.
+        Of pandas or Dask; by `narwhals` also of polars, pyarrow, Modin and others.
+    prompt : str or callable or sequence, optional
+        That of `map_frame`: of a frame of Dask only the columns that it needs are computed.
 
     Raises
     ------
@@ -35,6 +38,8 @@ def as_pandas(frame: Any) -> tuple[DataFrame, Callable[[DataFrame], Any]]:
     what = f"map_frame's second argument must be a DataFrame, got {type(frame).__name__}"
     if type(frame).__module__ == "builtins":
         raise UserError(f"{what}.")
+    if type(frame).__module__.partition(".")[0] == "dask":
+        return _of_dask(frame, prompt, what)
     try:
         import narwhals as nw
     except ImportError:
@@ -56,6 +61,27 @@ def as_pandas(frame: Any) -> tuple[DataFrame, Callable[[DataFrame], Any]]:
         return nw.from_dict(cells, backend=given.implementation).to_native()
 
     return pd.DataFrame(columns), back
+
+
+def _of_dask(frame: Any, prompt: Any, what: str) -> tuple[DataFrame, Callable[[DataFrame], Any]]:
+    import pandas as pd
+
+    if not hasattr(frame, "npartitions") or not hasattr(frame, "columns"):
+        raise UserError(f"{what} of Dask.")
+    computed = frame[needed_columns(prompt, frame)].compute()
+    if not isinstance(computed, pd.DataFrame):
+        computed.close()  # a coroutine
+        raise UserError(
+            "A Dask DataFrame cannot be computed here by an asynchronous client: give "
+            "map_frame(agent, await client.compute(frame), ...)."
+        )
+
+    def back(output: DataFrame) -> Any:
+        import dask.dataframe as dd
+
+        return dd.from_pandas(output, npartitions=max(frame.npartitions, 1), sort=False)
+
+    return computed, back
 
 
 def _is_na(cell: Any) -> bool:

@@ -11,10 +11,12 @@ from ..run.config import DEFAULT_MAX_TURNS, RunConfig
 from .bar import attach
 from .frame_run import FrameRun
 from .limits import Limits
-from .options import Options
+from .options import Options, made_agent
 from .plan import OnChange
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from ..agent import Agent
     from .compare import Comparison
 
@@ -47,6 +49,7 @@ def map_frame(  # type: ignore[misc]  # the options are those below
     tries: int = 2,
     keep: Literal["runs"] | None = None,
     mode: Literal["batch"] | None = None,
+    client: Client | None = None,
     progress: bool | None = None,
     repeat: int = 1,
     scorers: Sequence[Any] = (),
@@ -58,9 +61,9 @@ def map_frame(  # type: ignore[misc]  # the options are those below
 
     Parameters
     ----------
-    agent : Agent or dict of Agent
-        Run whole for each row: its tools, handoffs, guardrails and output type count. Several by
-        their names are compared: see `Comparison`.
+    agent : Agent or callable or dict of Agent
+        An agent, or a function that makes it. Run whole for each row: its tools, handoffs,
+        guardrails and output type count. Several by their names are compared: see `Comparison`.
     frame : DataFrame
         The rows: of pandas, and with `narwhals` also of polars, pyarrow and others.
     prompt : str or callable or sequence
@@ -92,6 +95,9 @@ def map_frame(  # type: ignore[misc]  # the options are those below
     mode : {"batch"}, optional
         Ask by the service's Batch API: half the price, within 24 hours, for agents of one model
         call. The same call, later and in another kernel, collects what is there.
+    client : dask.distributed.Client, optional
+        Its workers ask the rows, and this process keeps the rest: the gate, the budget, the
+        checkpoint, the bar. Agents travel there by cloudpickle, keys never do.
     progress : bool or None
         Whether to show a bar; None: in a notebook, and where standard error is a terminal.
     repeat : int
@@ -135,12 +141,13 @@ def map_frame(  # type: ignore[misc]  # the options are those below
         tries=tries,
         keep=keep,
         mode=mode,
+        client=client,
     )
     run: Any
     if isinstance(agent, Mapping) or repeat != 1 or scorers:
         from .compare import Comparison
 
-        agents = agent if isinstance(agent, Mapping) else {agent.name: agent}
+        agents = agent if isinstance(agent, Mapping) else {made_agent(agent).name: agent}
         run = Comparison(agents, frame, prompt, options, repeat=repeat, scorers=scorers)
     else:
         run = options.make(agent, frame, prompt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -26,8 +27,9 @@ from .worker import Asker
 
 if TYPE_CHECKING:
     from ..agent import Agent
+    from .cluster.asker import ClusterAsker
 
-__all__ = ["Options"]
+__all__ = ["Options", "made_agent"]
 
 _ON_ERROR: Final = ("keep", "raise")
 
@@ -57,6 +59,7 @@ class Options:
     tries: int
     keep: str | None
     mode: Literal["batch"] | None = None
+    client: Any = None
     gate: Gate | None = field(init=False)
     budget: Budget = field(init=False)
     config: RunConfig = field(init=False)
@@ -78,7 +81,34 @@ class Options:
         if config.gate is None and gate is not None:
             config = replace(config, gate=gate)
         self.config = config
+        if self.client is not None:
+            self._check_client()
         self.gate = config.gate if isinstance(config.gate, Gate) else gate
+
+    def _check_client(self) -> None:
+        """Say what cannot be had from another process."""
+        from .cluster.asker import require_client
+
+        require_client(self.client)
+        if self.mode is not None:
+            raise UserError(
+                f"map_frame(mode={self.mode!r}) asks nothing by itself: it needs no client=..."
+            )
+        if self.keep == "runs":
+            raise UserError(
+                "map_frame(keep='runs') keeps runs of this process, and with client=... they are "
+                "those of Dask's workers. Run a few rows without client=... to look at them."
+            )
+        if active() is not None:
+            raise UserError(
+                "recording(...) records what this process asks, and with client=... Dask's workers "
+                "do. Use a checkpoint, which keeps each row's answer."
+            )
+
+    def as_pandas(self, frame: Any, prompt: Any = None) -> tuple[Any, Callable[[Any], Any]]:
+        """As `frames.as_pandas`; a frame of Dask is computed by the client that was given."""
+        with nullcontext() if self.client is None else self.client.as_current():
+            return as_pandas(frame, prompt)
 
     def make(self, agent: Agent[Any], frame: Any, prompt: Any) -> FrameRun:
         """The run of one agent over a frame, not begun; parameters as for `map_frame`.
@@ -88,8 +118,7 @@ class Options:
         UserError
             The prompt does not fit the frame, or what should be an agent is none.
         """
-        _require_agent(agent)
-        rows, back = as_pandas(frame)
+        rows, back = self.as_pandas(frame, prompt)
         return self.over(agent, rows.index, Prompts(rows, prompt), back=back)
 
     def over(
@@ -124,14 +153,23 @@ class Options:
         UserError
             What should be an agent is none.
         """
-        _require_agent(agent)
+        asker: Asker | ClusterAsker
+        given, agent = agent, made_agent(agent)
         if self.mode == "batch":
             refuse_for_batch(agent, self.config, self.checkpoint)
         columns = Columns(agent.output_type)
         config, context = self.config, self.context
+        if self.client is None:
+            asker = Asker(agent, config, columns, context, self.max_turns, self.tries, active())
+        else:
+            from .cluster.asker import ClusterAsker
+            from .cluster.job import Job
+
+            job = Job(given, config, context, self.max_turns, self.tries)
+            asker = ClusterAsker(self.client, job, self.gate)
         pool = (Pool if self.mode is None else BatchPool)(
             Plan(prompts, len(index), repeat),
-            Asker(agent, config, columns, context, self.max_turns, self.tries, active()),
+            asker,
             self.budget,
             self.gate,
             most=self.concurrency,
@@ -151,11 +189,25 @@ class Options:
         return FrameRun(source, pool)
 
 
-def _require_agent(agent: Any) -> None:
+def made_agent(given: Any) -> Agent[Any]:
+    """The agent that was given, or that a function makes.
+
+    Parameters
+    ----------
+    given : Agent or callable
+        As for `map_frame`.
+
+    Raises
+    ------
+    UserError
+        It is neither.
+    """
     from ..agent import Agent
 
-    if not isinstance(agent, Agent):
+    made = given() if callable(given) and not isinstance(given, Agent | type) else given
+    if not isinstance(made, Agent):
         raise UserError(
-            f"map_frame's first argument must be an Agent, or a dict of them by their names, "
-            f"got {type(agent).__name__}."
+            "map_frame's first argument must be an Agent, a function that makes one, or a dict of "
+            f"them by their names, got {type(made).__name__}."
         )
+    return made

@@ -16,7 +16,7 @@ from ..models.recorded.asked import plain
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Prompts"]
+__all__ = ["Prompts", "needed_columns"]
 
 
 class Prompts:
@@ -53,10 +53,10 @@ class Prompts:
         self._names: list[str] = []
         self._make: Callable[[dict[str, Any]], Any]
         if isinstance(prompt, str) and prompt in frame.columns:
-            self._use(frame, [prompt])
+            self._use(frame, needed_columns(prompt, frame))
             self._make, self.text = (lambda row: row[prompt]), f"column {prompt}"
         elif isinstance(prompt, str):
-            self._use(frame, _fields(prompt, frame))
+            self._use(frame, needed_columns(prompt, frame))
             self._make, self.text = (lambda row: prompt.format_map(row)), prompt
         elif callable(prompt):
             self._use(frame, [str(name) for name in frame.columns], frame.columns)
@@ -113,6 +113,32 @@ class Prompts:
 
     def _row(self, position: int) -> dict[str, Any]:
         return {name: self._columns[name][position] for name in self._names}
+
+
+def needed_columns(prompt: Any, frame: Any) -> list[Any]:
+    """The columns that a prompt is made of.
+
+    Parameters
+    ----------
+    prompt : str or callable or sequence
+        As for `Prompts`.
+    frame : DataFrame
+        Of any library whose frames have `columns`.
+
+    Raises
+    ------
+    UserError
+        The format string names a column that is not there.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> needed_columns("Where is {city}?", pd.DataFrame({"city": ["Oslo"], "map": [b""]}))
+    ['city']
+    """
+    if isinstance(prompt, str):
+        return [prompt] if prompt in frame.columns else _fields(prompt, frame)
+    return list(frame.columns)
 
 
 def _fields(prompt: str, frame: DataFrame) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import openai
 
@@ -99,6 +99,14 @@ class Asker:
     streams: bool = False
     live: dict[bytes, Trace] = field(default_factory=dict)
     failures: dict[bytes, Trace] = field(default_factory=dict)
+    reason: ClassVar[str] = ""
+    """Why rows wait for something else than the gate."""
+
+    async def open(self) -> None:
+        """Prepare to ask: nothing, where this process does it."""
+
+    async def close(self) -> None:
+        """Ask no more."""
 
     async def ask(self, key: bytes, request: str | list[Any], before: int = 0) -> Outcome:
         """Run the agent for a row; only what is no error of the row is raised.

@@ -60,6 +60,7 @@ class _Waiter:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Ticket]
     amounts: Mapping[str, float]
+    ahead: float
 
 
 @dataclass(eq=False)
@@ -109,7 +110,9 @@ class Line:
             "output-tokens": answer,
         }
 
-    async def enter(self, amounts: Mapping[str, float], *, first: bool = False) -> Ticket:
+    async def enter(
+        self, amounts: Mapping[str, float], *, first: bool = False, ahead: float = 0.0
+    ) -> Ticket:
         """Wait in line until a request may leave.
 
         Parameters
@@ -118,6 +121,9 @@ class Line:
             What it is thought to take.
         first : bool
             Whether to stand at the head: a request that was refused had its turn already.
+        ahead : float
+            How many seconds before its time the ticket may be given out, where a limit is known;
+            the request leaves at `Ticket.at`.
 
         Raises
         ------
@@ -126,10 +132,12 @@ class Line:
         """
         loop = asyncio.get_running_loop()
         with self._lock:
-            now = self.clock()
-            if not self._waiters and self.limiter.time_for(amounts, now) <= now:
-                return self.limiter.admit(amounts, now)
-            waiter = _Waiter(loop, loop.create_future(), amounts)
+            if not self._waiters:
+                now = self.clock()
+                due = self.limiter.time_for(amounts, now)
+                if due <= now + self._lead(ahead):
+                    return self.limiter.admit(amounts, max(due, now))
+            waiter = _Waiter(loop, loop.create_future(), amounts, ahead)
             (self._waiters.appendleft if first else self._waiters.append)(waiter)
             self._pump()
         try:
@@ -157,13 +165,17 @@ class Line:
         """Settle a request that was answered."""
         with self._lock:
             self.limiter.succeeded(ticket, used, self.clock())
-            output, taken = used.get("output-tokens"), used.get("input-tokens")
-            if output is not None:
-                self.output += _MEAN * (output - self.output)
-            thought = ticket.amounts.get("input-tokens", 0.0) / self.scale
-            if taken and thought:
-                self.scale += _MEAN * (min(max(taken / thought, 0.1), 10.0) - self.scale)
+            self._learn(ticket, used)
             self._pump()
+
+    def _learn(self, ticket: Ticket, used: Mapping[str, float]) -> None:
+        """Estimate the next requests better."""
+        output, taken = used.get("output-tokens"), used.get("input-tokens")
+        if output is not None:
+            self.output += _MEAN * (output - self.output)
+        thought = ticket.amounts.get("input-tokens", 0.0) / self.scale
+        if taken and thought:
+            self.scale += _MEAN * (min(max(taken / thought, 0.1), 10.0) - self.scale)
 
     def refused(self, ticket: Ticket, retry_after: float | None, error: Exception) -> bool:
         """Settle a request that was refused by a rate limit; whether to stand in line again."""
@@ -208,12 +220,18 @@ class Line:
                 continue
             now = self.clock()
             due = self.limiter.time_for(head.amounts, now)
-            if due > now:
+            lead = self._lead(head.ahead)
+            if due > now + lead:
                 if due < float("inf"):
-                    self._come_again(head.loop, due - now)
+                    self._come_again(head.loop, due - lead - now)
                 return
             self._waiters.popleft()
-            _call(head.loop, self._let_through, head, self.limiter.admit(head.amounts, now))
+            ticket = self.limiter.admit(head.amounts, max(due, now))
+            _call(head.loop, self._let_through, head, ticket)
+
+    def _lead(self, ahead: float) -> float:
+        """How early a ticket may be given out: no limit, no time to know beforehand."""
+        return ahead if self.limiter.meters else 0.0
 
     def _let_through(self, waiter: _Waiter, ticket: Ticket) -> None:
         if waiter.future.done():  # cancelled in the meantime
@@ -299,12 +317,18 @@ class Gate:
         key : str
             Kept as a digest only.
         """
-        name = (base_url, hashlib.sha256(key.encode()).hexdigest(), model)
+        return self.line_named((base_url, hashlib.sha256(key.encode()).hexdigest(), model))
+
+    def line_named(self, name: tuple[str, str, str]) -> Line:
+        """The line by its base URL, the digest of its key, and its model."""
         with self._lock:
             line = self._lines.get(name)
             if line is None:
-                line = self._lines[name] = Line(Limiter(*self._settings), self._clock)
+                line = self._lines[name] = self._new_line(name)
             return line
+
+    def _new_line(self, name: tuple[str, str, str]) -> Line:
+        return Line(Limiter(*self._settings), self._clock)
 
     def state(self) -> GateState:
         """What all lines do together; the reason is that of the longest."""

@@ -12,9 +12,9 @@ from typing import Final
 
 from .headers import Reading
 
-__all__ = ["Mark", "Meter"]
+__all__ = ["SLACK", "Mark", "Meter"]
 
-_SLACK: Final = 0.1
+SLACK: Final = 0.1
 """Seconds that a late timer may catch up, so that lateness does not add up."""
 
 _USED: Final = 0.998
@@ -92,14 +92,14 @@ class Meter:
         """Let a request of this size leave."""
         self._refill(now)
         self._level -= amount
-        self._next = max(self._next, now - _SLACK) + amount / self.rate()
+        self._next = max(self._next, now - SLACK) + amount / self.rate()
         return Mark(self._level, self._corrected, now)
 
     def settle(self, difference: float, now: float) -> None:
         """A request took `difference` more than was thought."""
         self._refill(now)
         self._level = min(self._capacity, self._level - difference)
-        self._next = max(now - _SLACK, self._next + difference / max(self.rate(), 1e-9))
+        self._next = max(now - SLACK, self._next + difference / max(self.rate(), 1e-9))
 
     def read(self, reading: Reading, mark: Mark, now: float) -> None:
         """Take in what the response to the request that left `mark` says."""
@@ -125,4 +125,5 @@ class Meter:
         if self._at is not None:
             grown = max(now - self._at, 0.0) * self.limit / 60
             self._level = max(-self._capacity, min(self._capacity, self._level + grown))
-        self._at = now
+        # A ticket may be given out before its time: what it has filled is not filled twice.
+        self._at = now if self._at is None else max(self._at, now)

@@ -1,0 +1,112 @@
+"""Asks rows by the workers of a Dask cluster, in the place of `Asker`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..._extras import install_command
+from ...errors import UserError
+from ...together import loop_here
+from ..worker import Outcome
+from .crew import Crew
+from .job import Job
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from ...models.gate.gate import Gate
+
+__all__ = ["ClusterAsker", "require_client"]
+
+T = TypeVar("T")
+
+
+class ClusterAsker:
+    """Has the workers of a cluster ask rows; the cluster is only used while rows are asked.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of the cluster; one of the asynchronous form, too.
+    job : Job
+        What the workers do.
+    gate : Gate or None
+        What their requests wait for.
+
+    Raises
+    ------
+    UserError
+        The job does not pickle, or holds a key.
+    """
+
+    def __init__(self, client: Client, job: Job, gate: Gate | None) -> None:
+        self._client = client
+        self._job = job.pack()
+        self._gate = gate
+        self._crew: Crew | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why rows wait for something else than the gate; empty where they do not."""
+        is_waiting = self._crew is not None and self._crew.is_waiting
+        return "no worker of Dask is ready" if is_waiting else ""
+
+    async def ask(self, key: bytes, request: str | list[Any], before: int = 0) -> Outcome:
+        """Have a worker run the agent for a row.
+
+        Parameters
+        ----------
+        key, request, before
+            As for `Asker.ask`.
+        """
+        assert self._crew is not None
+        return await self._there(self._crew.ask(key, request, before))
+
+    async def open(self) -> None:
+        """Look for workers."""
+        self._crew = await self._there(self._make())
+
+    async def close(self) -> None:
+        """Let the workers go."""
+        crew, self._crew = self._crew, None
+        if crew is not None:
+            await self._there(crew.close())
+
+    async def _make(self) -> Crew:
+        # Actors look for the current client, which need not be this one.
+        with self._client.as_current():
+            return Crew(self._client, self._job, self._gate)
+
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of work that is done on the client's event loop."""
+        loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop
+        if loop is loop_here():
+            return await work
+        if loop.is_closed():
+            work.close()
+            raise UserError("The Dask client is closed: connect one, and call run.retry().")
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+
+def require_client(client: Any) -> None:
+    """Raise a UserError if it is no client of Dask.
+
+    Parameters
+    ----------
+    client : object
+        What ``map_frame(client=...)`` was given.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UserError(
+            f"map_frame(client=...) needs dask and distributed: {install_command('dask')}."
+        ) from None
+    if not isinstance(client, Client):
+        raise UserError(
+            "map_frame(client=...) must be a dask.distributed.Client, got "
+            f"{type(client).__name__}. For a client of a model's API, give it to the model: "
+            "Agent(model=OpenAIResponsesModel(name, client))."
+        )
