@@ -19,14 +19,21 @@ ROOT = Path(__file__).parents[1]
 EXTRAS_OF = {
     "mcp": ("mcp",),
     "models": ("local",),
-    "rows": ("rows", "lab"),
+    "rows": ("dask", "rows", "lab"),
     "sessions": ("encrypt", "sqlalchemy"),
     "testing": ("lab",),
     "trace": ("trace",),
 }
 """The extras that a room's own imports may come from."""
 
-LOADED_BY_NEED = {"mcp", "sessions/encrypted.py", "sessions/sql.py", "rows/frames.py"}
+LOADED_BY_NEED = {
+    "mcp",
+    "rows/cluster/asker.py",
+    "rows/cluster/crew.py",
+    "rows/frames.py",
+    "sessions/encrypted.py",
+    "sessions/sql.py",
+}
 """Modules that are imported where their extra is needed: their imports may stand at the top."""
 
 NOT_IMPORTED = {

@@ -15,8 +15,6 @@ from .options import Options, made_agent
 from .plan import OnChange
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from ..agent import Agent
     from .compare import Comparison
 
@@ -49,7 +47,7 @@ def map_frame(  # type: ignore[misc]  # the options are those below
     tries: int = 2,
     keep: Literal["runs"] | None = None,
     mode: Literal["batch"] | None = None,
-    client: Client | None = None,
+    client: Any = None,
     progress: bool | None = None,
     repeat: int = 1,
     scorers: Sequence[Any] = (),

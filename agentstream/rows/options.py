@@ -27,7 +27,6 @@ from .worker import Asker
 
 if TYPE_CHECKING:
     from ..agent import Agent
-    from .cluster.asker import ClusterAsker
 
 __all__ = ["Options", "made_agent"]
 
@@ -153,20 +152,16 @@ class Options:
         UserError
             What should be an agent is none.
         """
-        asker: Asker | ClusterAsker
         given, agent = agent, made_agent(agent)
         if self.mode == "batch":
             refuse_for_batch(agent, self.config, self.checkpoint)
         columns = Columns(agent.output_type)
         config, context = self.config, self.context
-        if self.client is None:
-            asker = Asker(agent, config, columns, context, self.max_turns, self.tries, active())
-        else:
-            from .cluster.asker import ClusterAsker
-            from .cluster.job import Job
+        asker = Asker(agent, config, columns, context, self.max_turns, self.tries, active())
+        if self.client is not None:
+            from .cluster.asker import on_cluster
 
-            job = Job(given, config, context, self.max_turns, self.tries)
-            asker = ClusterAsker(self.client, job, self.gate)
+            asker = on_cluster(asker, given, self.client, self.gate)
         pool = (Pool if self.mode is None else BatchPool)(
             Plan(prompts, len(index), repeat),
             asker,

@@ -19,7 +19,6 @@ from .worker import LAST_FAILURES, Asker, Outcome, signature
 
 if TYPE_CHECKING:
     from ..run.result import RunResult
-    from .cluster.asker import ClusterAsker
 
 __all__ = ["Pool"]
 
@@ -83,7 +82,7 @@ class Pool:
     def __init__(
         self,
         plan: Plan,
-        asker: Asker | ClusterAsker,
+        asker: Asker,
         budget: Budget,
         gate: Gate | None,
         *,
@@ -134,7 +133,7 @@ class Pool:
     @property
     def reason(self) -> str:
         """Why rows wait; empty where they do not."""
-        reason = self._asker.reason
+        reason = self.asker.reason
         return reason if reason or self._gate is None else self._gate.state().reason
 
     def begin_again(self) -> None:
@@ -148,14 +147,14 @@ class Pool:
         if self.checkpoint is not None:
             renewal = asyncio.ensure_future(_renew(self.checkpoint))
         try:
-            await self._asker.open()
+            await self.asker.open()
             self._spawn()
             while self._workers:
                 await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if renewal is not None:
                 renewal.cancel()
-            await self._asker.close()
+            await self.asker.close()
 
     def cancel(self) -> None:
         """Stop the rows that are being asked; called on the loop of the work."""
@@ -296,23 +295,21 @@ class Pool:
             return
         self._alike[signature(result)] += 1
         if outcome.stops_all:
-            self._end_early(self._early("No row can be asked", outcome))
+            self._end_early(self._early("No row can be asked", outcome.error))
         elif self._on_error == "raise":
             index = self._name_of(result.position)
-            self._end_early(self._early(f"The row {index!r} failed", outcome))
+            self._end_early(self._early(f"The row {index!r} failed", outcome.error))
         elif self._asked == _ALIKE and self._alike[signature(result)] == _ALIKE:
             what = f"The first {_ALIKE} rows failed alike"
-            self._end_early(self._early(what, outcome))
+            self._end_early(self._early(what, outcome.error))
 
-    def _early(self, what: str, outcome: Outcome) -> RowError:
-        failed = outcome.result
+    def _early(self, what: str, cause: Exception) -> RowError:
         done = sum(result.status == "done" for result in self.plan.results.values())
         error = RowError(
-            f"{what}: {failed.error_type}: {failed.error} ({done} of {len(self.plan.first)} "
-            "requests are done; they are in run.frame. When the cause is mended, run.retry() asks "
-            "the rest.)"
+            f"{what}: {type(cause).__name__}: {cause} ({done} of {len(self.plan.first)} requests "
+            "are done; they are in run.frame. When the cause is mended, run.retry() asks the rest.)"
         )
-        error.__cause__ = outcome.error
+        error.__cause__ = cause
         return error
 
     def _out_of_budget(self) -> RowError:

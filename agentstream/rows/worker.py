@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import openai
 
@@ -99,8 +99,11 @@ class Asker:
     streams: bool = False
     live: dict[bytes, Trace] = field(default_factory=dict)
     failures: dict[bytes, Trace] = field(default_factory=dict)
-    reason: ClassVar[str] = ""
-    """Why rows wait for something else than the gate."""
+
+    @property
+    def reason(self) -> str:
+        """Why rows wait for something else than the gate; empty where they do not."""
+        return ""
 
     async def open(self) -> None:
         """Prepare to ask: nothing, where this process does it."""

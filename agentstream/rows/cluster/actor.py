@@ -113,7 +113,8 @@ class RowsActor:
     async def _ask(self, number: int, key: bytes, request: Any, before: int) -> None:
         try:
             outcome = await self._asker.ask(key, request, before)
-            self._send(("done", number, outcome.result, outcome.stops_all))
+            error = outcome.error and PackedError.of(outcome.error)
+            self._send(("done", number, outcome.result, error, outcome.stops_all))
         except Exception as error:  # noqa: BLE001 - raised where the row was asked for
             self._send(("broken", number, PackedError.of(error)))
         finally:

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._extras import install_command
 from ...errors import UserError
 from ...together import loop_here
-from ..worker import Outcome
+from ..worker import Asker, Outcome
 from .crew import Crew
 from .job import Job
 
 if TYPE_CHECKING:
     from distributed import Client
 
+    from ...agent import Agent
     from ...models.gate.gate import Gate
 
-__all__ = ["ClusterAsker", "require_client"]
+__all__ = ["ClusterAsker", "on_cluster", "require_client"]
 
 T = TypeVar("T")
 
 
-class ClusterAsker:
+class ClusterAsker(Asker):
     """Has the workers of a cluster ask rows; the cluster is only used while rows are asked.
 
-    Parameters
-    ----------
-    client : distributed.Client
-        Of the cluster; one of the asynchronous form, too.
-    job : Job
-        What the workers do.
-    gate : Gate or None
-        What their requests wait for.
-
-    Raises
-    ------
-    UserError
-        The job does not pickle, or holds a key.
+    Attributes and parameters are those of `Asker`, and what `on_cluster` adds.
     """
 
-    def __init__(self, client: Client, job: Job, gate: Gate | None) -> None:
-        self._client = client
-        self._job = job.pack()
-        self._gate = gate
-        self._crew: Crew | None = None
+    _client: Client
+    _job: bytes
+    _gate: Gate | None
+    _crew: Crew | None = None
 
     @property
     def reason(self) -> str:
@@ -88,6 +77,33 @@ class ClusterAsker:
             work.close()
             raise UserError("The Dask client is closed: connect one, and call run.retry().")
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+
+def on_cluster(
+    asker: Asker, given: Agent[Any] | Callable[[], Agent[Any]], client: Client, gate: Gate | None
+) -> ClusterAsker:
+    """What asks the same rows by a cluster.
+
+    Parameters
+    ----------
+    asker : Asker
+        Asks them in this process.
+    given : Agent or callable
+        The agent, or what makes it.
+    client : distributed.Client
+        Of the cluster; one of the asynchronous form, too.
+    gate : Gate or None
+        What the workers' requests wait for.
+
+    Raises
+    ------
+    UserError
+        The agent does not pickle, or holds a key.
+    """
+    made = ClusterAsker(**{each.name: getattr(asker, each.name) for each in fields(asker)})
+    made._job = Job(given, asker.config, asker.context, asker.max_turns, asker.tries).pack()
+    made._client, made._gate = client, gate
+    return made
 
 
 def require_client(client: Any) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import AgentsException, UserError
 from ...redaction import redact
-from ..result import RowError, failure
+from ..result import failure
 from ..worker import Outcome
 from .actor import RowsActor
 from .lessor import Lessor
@@ -286,11 +286,8 @@ class Member:
         if kind == "broken":
             future.set_exception(what[0].error())
             return
-        result, stops_all = what
-        error = None
-        if result.status == "failed":
-            error = RowError(f"{result.error_type}: {result.error}")
-        future.set_result(Outcome(result, None, error, stops_all))
+        result, error, stops_all = what
+        future.set_result(Outcome(result, None, error and error.error(), stops_all))
 
 
 async def _result(call: Callable[..., Any], *given: Any) -> Any:

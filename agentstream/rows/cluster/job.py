@@ -152,8 +152,8 @@ class PackedError:
 
     Examples
     --------
-    >>> type(PackedError.of(TimeoutError("late")).error()).__name__
-    'AgentsException'
+    >>> PackedError.of(ValueError("no city")).error()
+    ValueError('no city')
     """
 
     kind: str
@@ -169,10 +169,10 @@ class PackedError:
         return cls(type(error).__name__, redact(str(error)), facts.status_code, body)
 
     def error(self) -> Exception:
-        """An error that says the same, of the same type where that is one of openai's."""
+        """An error that says the same, of that type where it is one of openai's."""
         kind = getattr(openai, self.kind, None)
         if isinstance(kind, type) and issubclass(kind, openai.APIStatusError) and self.status:
             request = httpx2.Request("POST", "http://dask-worker")
             response = httpx2.Response(self.status, request=request)
             return kind(self.text, response=response, body=self.body)
-        return AgentsException(f"{self.kind}: {self.text}")
+        return type(self.kind, (AgentsException,), {})(self.text)
