@@ -320,7 +320,13 @@ class Gate:
         return self.line_named((base_url, hashlib.sha256(key.encode()).hexdigest(), model))
 
     def line_named(self, name: tuple[str, str, str]) -> Line:
-        """The line by its base URL, the digest of its key, and its model."""
+        """The line by its name.
+
+        Parameters
+        ----------
+        name : tuple of str
+            The base URL, the digest of the key, and the model.
+        """
         with self._lock:
             line = self._lines.get(name)
             if line is None:
