@@ -11,6 +11,7 @@ from .tracebacks import mark
 
 __all__ = [
     "check_keywords",
+    "letting_go",
     "named_keywords",
     "nearest",
     "suggest",
@@ -93,6 +94,11 @@ def suggesting(function: F) -> F:
     return _checked(function, function.__qualname__, named_keywords(function))
 
 
+def letting_go(function: F) -> F:
+    """A decorator: an error holds none of the arguments, which a traceback of locals would show."""
+    return _checked(function, function.__qualname__, None)
+
+
 def suggesting_init(cls: C) -> C:
     """A decorator for classes: `suggesting` for what makes them."""
     initialise: Any = _checked(cls.__init__, cls.__name__, named_keywords(cls))  # type: ignore[misc]
@@ -100,15 +106,17 @@ def suggesting_init(cls: C) -> C:
     return cls
 
 
-def _checked(function: F, callee: str, known: Collection[str]) -> F:
+def _checked(function: F, callee: str, known: Collection[str] | None) -> F:
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def checked_async(*args: Any, **kwargs: Any) -> Any:
             try:
-                check_keywords(callee, kwargs, known)
+                if known is not None:
+                    check_keywords(callee, kwargs, known)
                 return await function(*args, **kwargs)
             except Exception as error:
+                del args, kwargs  # a traceback that prints locals would show them
                 mark(error)
                 raise
 
@@ -117,9 +125,11 @@ def _checked(function: F, callee: str, known: Collection[str]) -> F:
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         try:
-            check_keywords(callee, kwargs, known)
+            if known is not None:
+                check_keywords(callee, kwargs, known)
             return function(*args, **kwargs)
         except Exception as error:
+            del args, kwargs
             mark(error)
             raise
 

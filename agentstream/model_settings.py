@@ -13,7 +13,7 @@ from openai import Omit as _Omit
 from openai._types import Body, Query
 from openai.types.responses import ResponseIncludable
 from openai.types.shared import Reasoning
-from pydantic import ConfigDict, Field, FiniteFloat
+from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import core_schema, to_jsonable_python
 
@@ -24,12 +24,9 @@ from .short_repr import short_repr
 from .unprinted import unprinted
 
 # A setting, and the name under which its texts count: all of a header, in a body only keys.
-_MAY_HOLD_KEYS = {
-    "extra_headers": "headers",
-    "extra_query": "headers",
-    "extra_body": "",
-    "extra_args": "",
-}
+_MAY_HOLD_KEYS = ("extra_headers", "extra_query", "extra_body", "extra_args", "metadata")
+# An error of pydantic's prints what it does not take.
+_HIDDEN = BeforeValidator(lambda value: unprinted(value, under="headers"))
 _CONFIG = ConfigDict(arbitrary_types_allowed=True)
 
 
@@ -197,10 +194,10 @@ class ModelSettings:
     include_usage: bool | None = None
     response_include: list[ResponseIncludable | str] | None = None
     top_logprobs: int | None = None
-    extra_query: Query | None = None
-    extra_body: Body | None = None
-    extra_headers: Headers | None = None
-    extra_args: dict[str, Any] | None = None
+    extra_query: Annotated[Query | None, _HIDDEN] = None
+    extra_body: Annotated[Body | None, _HIDDEN] = None
+    extra_headers: Annotated[Headers | None, _HIDDEN] = None
+    extra_args: Annotated[dict[str, Any] | None, _HIDDEN] = None
     retry: ModelRetrySettings | None = None
     context_management: list[Any] | None = None
     prompt_cache_options: Any | None = None
@@ -208,10 +205,16 @@ class ModelSettings:
     timeout: Annotated[FiniteFloat, Field(gt=0)] | None = None
 
     def __post_init__(self) -> None:
-        for name, under in _MAY_HOLD_KEYS.items():
+        self.remember_secrets()
+        for name in _MAY_HOLD_KEYS:
+            if isinstance(value := getattr(self, name), dict):
+                setattr(self, name, unprinted(value, under=name))
+
+    def remember_secrets(self) -> None:
+        """Have the secrets in these settings masked wherever a server repeats them."""
+        for name in _MAY_HOLD_KEYS:
             if isinstance(value := getattr(self, name), dict):
                 remember({name: value})
-                setattr(self, name, unprinted(value, under=under))
 
     def __repr__(self) -> str:
         return short_repr(self)

@@ -10,6 +10,8 @@ are sent, and each way out asks for them.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import logging
 import re
 from collections import OrderedDict
@@ -23,7 +25,9 @@ from .printable import printable
 __all__ = [
     "guard_logs",
     "is_ordinary",
+    "is_token",
     "names_secret",
+    "names_sent",
     "redact",
     "redact_data",
     "redact_error",
@@ -62,8 +66,12 @@ _HARMLESS: Final = re.compile(
     r"|version|x-(?:app-name|title|request-id|stainless-.*)",
     re.IGNORECASE,
 )
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")
 _WORD: Final = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+|[\d.]+")
 _URL: Final = re.compile(r"\w[\w+.-]*://[^\s'\"<>]+")
+_PAIR: Final = re.compile(r"(?:^|(?<=[=\s]))-{0,2}(\w[\w-]*)\s?[=:]\s?")
+_RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _values: OrderedDict[str, None] = OrderedDict()
 _longest_first: tuple[str, ...] = ()
@@ -114,7 +122,7 @@ def redact_data(value: Any) -> Any:
 
 
 def redact_error(error: BaseException) -> None:
-    """Mask in an error, in place, what a server may have repeated in it.
+    """Mask in an error, and in what led to it, in place, what a server may have repeated.
 
     Its text is printed by Python as it is: so it loses what a terminal would obey, too.
 
@@ -126,10 +134,24 @@ def redact_error(error: BaseException) -> None:
     >>> error
     ValueError('The key *** is wrong.')
     """
-    error.args = tuple(
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            waiting += [each.__cause__, each.__context__]
+            waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            _redact_one(each)
+
+
+def _redact_one(error: BaseException) -> None:
+    args = tuple(
         printable(redact(value)) if isinstance(value, str) else redact_data(value)
         for value in error.args
     )
+    if args != error.args:
+        error.args = args
     if isinstance(message := getattr(error, "__dict__", {}).get("message"), str):
         vars(error)["message"] = printable(message)
     for holder in (error, getattr(error, "error", None)):  # MCPError.error has the server's words
@@ -200,6 +222,30 @@ def names_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(_NUMBER_NAME.sub("", name)))
 
 
+def names_sent(name: str) -> bool:
+    """Whether what stands under `name` is sent as headers or as a query.
+
+    Examples
+    --------
+    >>> [names_sent(name) for name in ("extra_headers", "query", "input")]
+    [True, True, False]
+    """
+    return bool(_SENT.fullmatch(name))
+
+
+def is_token(segment: str) -> bool:
+    """Whether a segment of an address's path reads as a secret, as services put it there.
+
+    Examples
+    --------
+    >>> [is_token(one) for one in ("mcp", "gpt-4o-mini-2024-07-18", "ZjE0YmQ3YTAtNGQ2Ny00")]
+    [False, False, True]
+    """
+    return _UUID.search(segment) is not None or any(
+        not run.isalpha() and not run.isdigit() for run in _RUN.findall(segment)
+    )
+
+
 def _sent_in(values: Mapping[Any, Any]) -> Iterator[str]:
     for name, value in values.items():
         if isinstance(value, (list, tuple)):  # a query may have a name more than once
@@ -216,7 +262,7 @@ def _secrets_in(value: Any, secret: bool) -> Iterator[str]:
         yield from _parts(value) if secret else _in_urls(value)
     elif isinstance(value, Mapping):
         for name, entry in value.items():
-            if isinstance(entry, Mapping) and _SENT.fullmatch(str(name)):
+            if isinstance(entry, Mapping) and names_sent(str(name)):
                 yield from _sent_in(entry)
             elif name not in _NO_SECRETS:
                 yield from _secrets_in(entry, secret or names_secret(str(name)))
@@ -225,10 +271,11 @@ def _secrets_in(value: Any, secret: bool) -> Iterator[str]:
         for entry in value:
             yield from _secrets_in(entry, secret or follows)
             follows = False
-            if isinstance(entry, str) and entry.startswith("-"):  # --token=..., or --token ...
-                name, is_pair, text = entry.partition("=")
-                follows = names_secret(name) and not is_pair
-                yield from _secrets_in(text, names_secret(name))
+            if isinstance(entry, str):  # --token=..., or --token ...; -e TOKEN=...; X-Key: ...
+                follows = entry.startswith("-") and "=" not in entry and names_secret(entry)
+                for pair in _PAIR.finditer(entry):
+                    if names_secret(pair[1]):
+                        yield from _parts(entry[pair.end() :])
 
 
 def _parts(value: str) -> Iterator[str]:
@@ -237,9 +284,13 @@ def _parts(value: str) -> Iterator[str]:
         yield from _in_urls(value)
         return
     yield value.strip()
+    # A header that is none is repeated with escapes.
+    yield from map(str.strip, _CONTROLS.split(value))
     scheme, _, rest = value.strip().partition(" ")
     if rest and "=" not in scheme:  # "Bearer ...", "Basic ..."
         yield rest.strip()
+        if scheme.lower() == "basic":
+            yield from _parts_of_user(_decoded(rest.strip()))
     for pair in value.split(";"):
         _, is_pair, text = pair.partition("=")
         if is_pair and text.strip("="):
@@ -255,6 +306,7 @@ def _in_urls(text: str) -> Iterator[str]:
         except ValueError:  # no address: [, or a port that is no number
             continue
         yield from _parts_of_user(parts.netloc.rpartition("@")[0])
+        yield from filter(is_token, parts.path.split("/"))
         for query in (parts.query, parts.fragment):
             for name, value in parse_qsl(query):
                 if names_secret(name) or not (_HARMLESS.fullmatch(name) or _WORD.fullmatch(value)):
@@ -267,6 +319,13 @@ def _parts_of_user(user: str) -> Iterator[str]:
     yield password if has_password and password != "x-oauth-basic" else name
     if password == "x-oauth-basic":
         yield name
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8", "replace")
+    except binascii.Error:
+        return ""
 
 
 def _add(found: Iterable[str]) -> None:

@@ -50,6 +50,11 @@ class RunContextWrapper(Generic[TContext]):
     _approvals: Approvals = field(default_factory=Approvals)
     tool_input: Any | None = None
 
+    def __repr__(self) -> str:
+        # Not what is in the context: programs keep keys and connections there.
+        kind = type(self.context).__name__
+        return f"{type(self).__name__}(context=<{kind}>, usage={self.usage!r})"
+
     def copy(self) -> Self:
         """A wrapper of the same object, with its own usage and its own decisions."""
         twin = copy(self)

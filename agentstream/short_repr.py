@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_origin
 
+from .unprinted import unprinted
+
 __all__ = ["chosen_fields", "name_of", "short_repr", "signature_of"]
 
 _LONGEST_VALUE: Final = 80
@@ -23,7 +25,11 @@ def short_repr(value: Any, *, leave_out: tuple[str, ...] = ()) -> str:
     >>> short_repr(ModelSettings(temperature=0.2))
     'ModelSettings(temperature=0.2)'
     """
-    chosen = chosen_fields(value, leave_out=leave_out)
+    # Masked here, too: what it holds may have been set or changed since it was made.
+    chosen = [
+        (name, unprinted(own, under=name) if isinstance(own, (dict, list, tuple)) else own)
+        for name, own in chosen_fields(value, leave_out=leave_out)
+    ]
     return f"{type(value).__qualname__}({', '.join(f'{k}={_brief(v)}' for k, v in chosen)})"
 
 

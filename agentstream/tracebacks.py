@@ -29,6 +29,8 @@ _LIBRARIES: Final = tuple(
 LONGEST_LINE: Final = 300
 """Characters of a message that is told in one line."""
 
+_TYPED: Final = ("<ipython-input", "<stdin>", "<string>", "<console>", "<doctest", "<cell")
+
 _LONGEST_FRAMES: Final = 8_000
 """Characters of a failed tool's frames; the last are nearest to the failure."""
 
@@ -237,5 +239,7 @@ def _origin(trace: TracebackType) -> Origin:
     if name.partition(".")[0] == _PACKAGE:
         return "package"
     path = frame.f_code.co_filename
-    is_library = path.startswith(("<frozen", *_LIBRARIES)) or "-packages" in path
+    # "<sqlalchemy generated ...>", "<decorator-gen-3>" and their like
+    is_generated = path.startswith("<") and not path.startswith(_TYPED)
+    is_library = is_generated or path.startswith(_LIBRARIES) or "-packages" in path
     return "library" if is_library else "user"

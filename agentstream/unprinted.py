@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from .redaction import is_token, names_secret, names_sent
+
 __all__ = ["Unprinted", "unprinted", "without_credentials"]
 
-# The names under which configurations hold keys.
-_KEYS: Final = re.compile(r"key|token|secret|passw|auth|credential|cookie|headers", re.IGNORECASE)
 _USER: Final = re.compile(r"(\w+://)[^\s/@'\"]+@")
+_URL: Final = re.compile(r"\w+://[^\s'\"?#]+")
+_SEGMENT: Final = re.compile(r"(?<=[^:/]/)[^/]+")
 _QUERY: Final = re.compile(r"([?&][^\s=&'\"]+=)[^\s&'\"]+")
 
 
@@ -41,7 +43,7 @@ def unprinted(value: Any, *, under: str = "") -> Any:
     Parameters
     ----------
     value : object
-        Text, list or dict; anything else is given back as it is.
+        Text, list, tuple or dict; anything else is given back as it is.
     under : str
         The name that the value has itself.
 
@@ -50,14 +52,17 @@ def unprinted(value: Any, *, under: str = "") -> Any:
     >>> unprinted({"type": "mcp", "authorization": "sk-1", "headers": {"a": ["b"]}})
     {'type': 'mcp', 'authorization': '***', 'headers': {'a': ['***']}}
     """
-    hidden = bool(_KEYS.search(under))
+    hidden = names_secret(under) or (names_sent(under) and not isinstance(value, str))
+    if hidden:
+        under = "headers"  # all that stands below
     if isinstance(value, dict):
         return {
             name: unprinted(entry, under=under if hidden else str(name))
             for name, entry in value.items()
         }
-    if isinstance(value, list):
-        return [unprinted(entry, under=under) for entry in value]
+    if isinstance(value, (list, tuple)):
+        hidden_too = [unprinted(entry, under=under) for entry in value]
+        return hidden_too if isinstance(value, list) else tuple(hidden_too)
     if type(value) is str and (hidden or without_credentials(value) != value):
         return Unprinted(value)
     return value
@@ -66,9 +71,16 @@ def unprinted(value: Any, *, under: str = "") -> Any:
 def without_credentials(text: str) -> str:
     """`text` with the user, the password and the values of the query of each address masked.
 
+    So is what reads as a secret in its path.
+
     Examples
     --------
     >>> without_credentials("401 for url 'https://me:sk-1@example.org/mcp?key=sk-1'")
     "401 for url 'https://***@example.org/mcp?key=***'"
     """
-    return _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text))
+    text = _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text))
+    return _URL.sub(lambda match: _SEGMENT.sub(_masked, match.group()), text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    return "***" if is_token(match.group()) else match.group()

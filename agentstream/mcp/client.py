@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from ..errors import AgentsException, UserError
+from ..keywords import letting_go
 from ..redaction import guard_logs, remember
 from .approval import RequireApprovalSetting
 from .connection import Connection, MCPConnectionError, require_mcp
@@ -77,6 +78,7 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
         See `MCPServer`.
     """
 
+    @letting_go
     def __init__(
         self,
         params: Any,
@@ -162,6 +164,7 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
         """
         require_mcp()
         guard_logs()
+        remember(self.params)  # they may have been changed
         if self._connection is None or self._connection.ended:
             self._tools_are_stale = True
             options = {

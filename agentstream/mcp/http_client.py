@@ -18,6 +18,7 @@ from ..errors import UserError
 from ..limits import TimeLimits
 from ..models.bounds import ACCEPTED, bound_body, redirect_origins, unpacked_here
 from ..printable import printable_line
+from ..redaction import remember_request
 
 _log = logging.getLogger("agentstream.mcp")
 
@@ -60,7 +61,7 @@ async def sse_streams(
     from mcp.client.sse import sse_client
     from mcp.shared._httpx_utils import create_mcp_http_client
 
-    most = _message_bytes(params)
+    most = message_bytes(params)
     make = params.get("httpx_client_factory") or create_mcp_http_client
 
     def factory(**given: Any) -> Any:
@@ -92,7 +93,7 @@ async def http_streams(params: dict[str, Any], seen: Seen) -> AsyncIterator[Any]
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
-    most = _message_bytes(params)
+    most = message_bytes(params)
     make = params.get("httpx_client_factory") or httpx2.AsyncClient
     timeout = httpx2.Timeout(
         _seconds(params.get("timeout", 5)), read=_seconds(params.get("sse_read_timeout", 300))
@@ -116,7 +117,7 @@ async def http_streams(params: dict[str, Any], seen: Seen) -> AsyncIterator[Any]
         yield streams
 
 
-def _message_bytes(params: dict[str, Any]) -> int | None:
+def message_bytes(params: dict[str, Any]) -> int | None:
     """Take the limit out of the params.
 
     Raises
@@ -138,6 +139,7 @@ def _guarded(client: Any, most: int | None, seen: Seen) -> Any:
 
     async def on_request(request: Any) -> None:
         request.headers["accept-encoding"] = ACCEPTED
+        remember_request(request)  # with what `auth` and a client of the program's have added
 
     async def on_response(response: Any) -> None:
         if not response.is_success:

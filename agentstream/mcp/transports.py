@@ -16,15 +16,18 @@ from typing_extensions import TypedDict
 from ..errors import UserError
 from ..printable import printable
 from ..redaction import redact
-from ..unprinted import unprinted
+from ..unprinted import unprinted, without_credentials
 from .client import MCPClientServer
-from .http_client import Seen, http_streams, sse_streams
+from .http_client import Seen, http_streams, message_bytes, sse_streams
+from .stdio_lines import SeenLines
 
 if TYPE_CHECKING:
     from mcp import Client
 
 T = TypeVar("T")
 
+_STDERR_SECONDS = 5.0
+"""How often a server's stderr is looked at for its size."""
 _SECRET = "headers"  # all texts of the params: commands have keys among their arguments
 
 HttpClientFactory: TypeAlias = Callable[..., Any]
@@ -48,6 +51,8 @@ class MCPServerStdioParams(TypedDict):
         Of its text; UTF-8.
     encoding_error_handler : {"strict", "ignore", "replace"}
         What happens to bytes that are no text.
+    max_message_bytes : int or None
+        Bytes of one message of the server, which is a line; 64 MiB by default, None for no limit.
     """
 
     command: str
@@ -56,6 +61,7 @@ class MCPServerStdioParams(TypedDict):
     cwd: NotRequired[str | Path]
     encoding: NotRequired[str]
     encoding_error_handler: NotRequired[Literal["strict", "ignore", "replace"]]
+    max_message_bytes: NotRequired[int | None]
 
 
 class MCPServerSseParams(TypedDict):
@@ -142,14 +148,16 @@ class MCPServerStdio(MCPClientServer):
     """
 
     _stderr: _Stderr | None = None
+    _seen: SeenLines | None = None
 
     def _default_name(self) -> str:
         return f"stdio: {_given(self.params, 'command')}"
 
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection: starts the process when entered."""
-        self._stderr = _Stderr()
-        return _stdio_streams(unprinted(dict(self.params), under=_SECRET), self._stderr)
+        self._stderr, self._seen = _Stderr(), SeenLines()
+        params = unprinted(dict(self.params), under=_SECRET)
+        return _stdio_streams(params, self._stderr, self._seen)
 
     async def _request(self, request: Callable[[Client], Awaitable[T]]) -> T:
         if self._stderr is not None:
@@ -157,7 +165,7 @@ class MCPServerStdio(MCPClientServer):
         return await super()._request(request)
 
     def _explain(self) -> Callable[[BaseException], str]:
-        command, stderr = self.params["command"], self._stderr
+        command, stderr, seen = self.params["command"], self._stderr, self._seen
         timeout = self.client_session_timeout_seconds
 
         def explain(error: BaseException) -> str:
@@ -166,6 +174,8 @@ class MCPServerStdio(MCPClientServer):
                     f"there is no command {command!r} (or its cwd is missing). Install it, or "
                     "give its full path."
                 )
+            if seen is not None and seen.refusal:
+                return seen.refusal
             said = redact(printable(stderr.tail())) if stderr is not None else ""
             words = f" It said on stderr:\n{said}" if said else " It said nothing on stderr."
             return _reason(error, timeout, "its process has ended.") + words
@@ -283,12 +293,31 @@ class _Stderr:
 
 
 @asynccontextmanager
-async def _stdio_streams(params: dict[str, Any], stderr: _Stderr) -> AsyncIterator[Any]:
+async def _stdio_streams(
+    params: dict[str, Any], stderr: _Stderr, seen: SeenLines
+) -> AsyncIterator[Any]:
+    import anyio
     from mcp.client.stdio import StdioServerParameters, stdio_client
 
+    async def watch() -> None:
+        while not seen.refusal:
+            with anyio.move_on_after(_STDERR_SECONDS):
+                await seen.refused.wait()
+            stderr.trim()
+        raise seen.error()
+
     try:
-        async with stdio_client(StdioServerParameters(**params), errlog=stderr.file) as streams:
-            yield streams
+        most = message_bytes(params)
+        params = params | {"encoding": seen.codec(params.get("encoding", "utf-8"), most)}
+        async with (
+            anyio.create_task_group() as group,
+            stdio_client(StdioServerParameters(**params), errlog=stderr.file) as streams,
+        ):
+            group.start_soon(watch)
+            try:
+                yield streams
+            finally:
+                group.cancel_scope.cancel()
     finally:
         stderr.close()
 
@@ -326,7 +355,7 @@ def _http_explanation(timeout: float | None, seen: Seen | None) -> Callable[[Bas
 
 
 def without_secrets(url: str) -> str:
-    """Cut from a URL what may hold a key: user and password, query and fragment.
+    """Cut from a URL what may hold a key: user and password, query and fragment, parts of its path.
 
     Examples
     --------
@@ -334,4 +363,5 @@ def without_secrets(url: str) -> str:
     'https://example.org:8000/mcp'
     """
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    address = (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")
+    return without_credentials(urlunsplit(address))

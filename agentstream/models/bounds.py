@@ -23,12 +23,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.request import getproxies
 
 import openai
 
-from ..errors import AnswerTooLargeError, RedirectError
+from ..errors import AnswerTooLargeError, RedirectError, UserError
 from ..limits import origin_of
 from ..printable import printable_line
+from ..redaction import remember_request, remember_sent, remember_url
 from .gate.response_headers import note_response
 
 if TYPE_CHECKING:
@@ -69,12 +71,22 @@ def bounded(limits: TimeLimits, *, stream: bool = False) -> Iterator[None]:
 
     Raises
     ------
+    UserError
+        A header is none.
     AnswerTooLargeError, RedirectError
         They were not held to. The client makes connection errors of what is raised in a hook.
     """
     token = _bounds.set((limits, stream))
     try:
         yield
+    except UnicodeEncodeError as error:
+        if error.encoding != "ascii":
+            raise
+        # It is of a header, and holds the whole value.
+        raise UserError(
+            "A header or a key has characters that no header has, such as a letter with an accent "
+            "or a typographic quote. Copy it again, without what stands around it."
+        ) from None
     except openai.APIConnectionError as error:
         if isinstance(error.__cause__, (AnswerTooLargeError, RedirectError)):
             raise error.__cause__ from None
@@ -87,12 +99,23 @@ def install(client: AsyncOpenAI) -> None:
     """See to it that the client's responses can be bounded."""
     hooks = client._client.event_hooks
     if _on_response not in hooks["response"]:
+        _remember_proxies(client._client)
+    if _on_response not in hooks["response"]:
         request, response = hooks["request"], hooks["response"]
         # First, so that hooks of the program's own read what is bounded.
         client._client.event_hooks = {
             "request": [_on_request, *request],
             "response": [_on_response, *response],
         }
+
+
+def _remember_proxies(client: Any) -> None:
+    """Remember the passwords of proxies: nothing of them is in a request."""
+    for url in getproxies().values():
+        remember_url(url)
+    for transport in (client._transport, *client._mounts.values()):
+        sent = getattr(getattr(transport, "_pool", None), "_proxy_headers", None) or ()
+        remember_sent({str(name): bytes(value).decode("latin-1") for name, value in sent})
 
 
 def too_large(what: str, limit: int, setting: str) -> AnswerTooLargeError:
@@ -107,6 +130,7 @@ def too_large(what: str, limit: int, setting: str) -> AnswerTooLargeError:
 
 async def _on_request(request: Any) -> None:
     if _bounds.get() is not None:
+        remember_request(request)  # with what functions for keys, and signatures, have added
         request.headers["accept-encoding"] = ACCEPTED
 
 

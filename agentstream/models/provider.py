@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..errors import UserError
+from ..keywords import letting_go
 from ..model_settings import default_model_name
 from ..unprinted import Unprinted, unprinted
 from ..warn_once import warn_without_effect
@@ -79,6 +80,7 @@ class OpenAIProvider(ModelProvider):
     'OpenAIChatCompletionsModel'
     """
 
+    @letting_go
     def __init__(
         self,
         *,
@@ -217,6 +219,7 @@ class MultiProvider(ModelProvider):
     'qwen3'
     """
 
+    @letting_go
     def __init__(
         self,
         *,

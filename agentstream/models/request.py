@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from ..redaction import remember
 from .body import past_the_transformation
 from .responses_tools import (
     choice_param,
@@ -66,6 +67,12 @@ class ModelRequest:
     previous_response_id: str | None = None
     conversation_id: str | None = None
     prompt: ResponsePromptParam | None = None
+
+    def __post_init__(self) -> None:
+        # Both may have been changed since they were made.
+        self.settings.remember_secrets()
+        for tool in self.tools:
+            remember(getattr(tool, "tool_config", None))
 
     @cached_property
     def names(self) -> ToolNames:

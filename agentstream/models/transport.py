@@ -102,7 +102,7 @@ async def open_stream(
     async with AsyncExitStack() as stack:
         with bounded(watch.limits, stream=True), admission.listening():
             response = await stack.enter_async_context(response_manager)
-        remember_request(response.http_request)
+        remember_request(response.http_request)  # once more: other hooks may have signed it
         chunks = await stack.enter_async_context(aclosing(_chunks(response, watch)))
         yield StreamedBody(
             chunks=chunks,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._extras import install_command
 from ..errors import UserError
 from ..json_text import read_json
-from ..keywords import with_wrapper
+from ..keywords import letting_go, with_wrapper
 from .base import Session, SessionABC, SessionSettings, everything_in
 
 try:
@@ -71,6 +71,7 @@ class EncryptedSession(SessionABC):
     False
     """
 
+    @letting_go
     def __init__(
         self,
         session_id: str,

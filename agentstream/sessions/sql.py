@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .._extras import install_command
 from ..json_text import read_json
+from ..keywords import letting_go
+from ..redaction import remember_url
 from .base import SessionABC, SessionSettings, encoded_items, settings_from
 from .loop_lock import LoopLock
 
@@ -97,6 +99,7 @@ class SQLAlchemySession(SessionABC):
         )
 
     @classmethod
+    @letting_go
     def from_url(
         cls,
         session_id: str,
@@ -116,6 +119,7 @@ class SQLAlchemySession(SessionABC):
             SQLAlchemy is not installed.
         """
         _require_sqlalchemy()
+        remember_url(url)
         engine = create_async_engine(url, **engine_kwargs or {})
         return cls(session_id, engine=engine, session_settings=session_settings, **kwargs)
 
