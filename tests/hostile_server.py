@@ -95,6 +95,37 @@ def _bomb(status: str, kind: str, wbits: int, name: str) -> Callable[[bool], Bod
     return body
 
 
+def _bomb_tail(chat: bool) -> Body:
+    pack = zlib.compressobj(9, wbits=31)
+    yield (
+        f"HTTP/1.1 200 OK\r\n{_EVENT_STREAM}content-encoding: gzip\r\nconnection: close\r\n\r\n"
+    ).encode()
+    yield pack.compress(_beginning(chat)) + pack.flush()
+    for _ in range(MUCH // 65_536):
+        yield b"x" * 65_536
+
+
+def _bomb_empty(status: str, kind: str) -> Callable[[bool], Body]:
+    def body(chat: bool) -> Body:
+        pack = zlib.compressobj(9, wbits=31)
+        yield (
+            f"HTTP/1.1 {status}\r\n{kind}content-encoding: gzip\r\nconnection: close\r\n\r\n"
+        ).encode()
+        yield pack.compress(_beginning(chat)) + pack.flush(zlib.Z_SYNC_FLUSH)
+        for _ in range(MUCH // 65_535):  # stored blocks without content
+            yield b"\x00\x00\x00\xff\xff" * 13_107
+
+    return body
+
+
+def _bomb_nested(chat: bool) -> Body:
+    names = ",".join(["gzip"] * 1_000)
+    yield (
+        f"HTTP/1.1 200 OK\r\n{_EVENT_STREAM}content-encoding: {names}\r\nconnection: close\r\n\r\n"
+    ).encode()
+    yield zlib.compress(_beginning(chat))
+
+
 def _huge_error(chat: bool) -> Body:
     yield f"HTTP/1.1 400 Bad Request\r\n{_JSON}connection: close\r\n\r\n".encode()
     yield b'{"error": {"message": "'
@@ -153,6 +184,10 @@ FAULTS: dict[str, Callable[[bool], Body]] = {
     "bomb-raw-deflate": _bomb("200 OK", _EVENT_STREAM, -15, "deflate"),
     "bomb-error": _bomb("400 Bad Request", _JSON, 31, "gzip"),
     "bomb-json": _bomb("200 OK", _JSON, 31, "gzip"),
+    "bomb-tail": _bomb_tail,
+    "bomb-empty": _bomb_empty("200 OK", _EVENT_STREAM),
+    "bomb-empty-error": _bomb_empty("400 Bad Request", _JSON),
+    "bomb-nested": _bomb_nested,
     "huge-error": _huge_error,
     "huge-json": _huge_json,
     "loris": _loris,

@@ -55,6 +55,8 @@ ACCEPTED: Final = "gzip, deflate"
 # A server may send what the client's libraries unpack without a bound; nobody asked for it.
 _UNBOUNDED: Final = ("br", "zstd")
 
+_MOST_ENCODINGS: Final = 4  # each within the other; servers use one
+
 _bounds: ContextVar[tuple[TimeLimits, bool] | None] = ContextVar("agentstream_bounds", default=None)
 
 
@@ -162,8 +164,8 @@ def unpacked_here(response: Any) -> list[str]:
     """
     given = response.headers.get("content-encoding", "")
     encodings = [name.strip().lower() for name in given.split(",") if name.strip()]
-    if any(name in _UNBOUNDED for name in encodings):
-        what = f"The server sent {given!r}, which was not asked for"
+    if any(name in _UNBOUNDED for name in encodings) or len(encodings) > _MOST_ENCODINGS:
+        what = f"The server sent {given[:100]!r}, which was not asked for"
         raise _library_of(response).DecodingError(what)
     return [name for name in encodings if name in _UNPACKED_HERE]
 
@@ -244,8 +246,15 @@ def _stream_class(library: Any) -> Callable[..., Any]:
             self._steps = [_Unpacking(name) for name in reversed(encodings)]
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = self._limit
+            left = unread = self._limit
             async for chunk in self._packed:
+                if self._steps and unread is not None:
+                    # Blocks without content, and what follows the end, unpack to nothing.
+                    unread -= len(chunk)
+                    if unread < 0:
+                        if self._fail is not None:
+                            raise self._fail
+                        return
                 try:
                     for piece in _unpacked(chunk, self._steps):
                         if left is not None:
@@ -282,7 +291,9 @@ class _Unpacking:
         self._zlib = zlib.decompressobj(zlib.MAX_WBITS if self._is_deflate else 31)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield what the next bytes mean."""
+        """Yield what the next bytes mean; those that follow the end mean nothing."""
+        if self._zlib.eof:
+            return  # zlib would keep them
         try:
             piece = self._zlib.decompress(chunk, _STEP)
         except zlib.error:

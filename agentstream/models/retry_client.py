@@ -73,7 +73,9 @@ def client_retries(*, off: bool) -> Iterator[None]:
 
 
 @contextmanager
-def guarded_requests(client: AsyncOpenAI, limits: TimeLimits) -> Iterator[None]:
+def guarded_requests(
+    client: AsyncOpenAI, limits: TimeLimits, *, stream: bool = False
+) -> Iterator[None]:
     """Guard the requests that are made outside of a model call, as those of sessions are.
 
     What is sent is remembered as secret, what comes back is bounded, and errors do not repeat keys.
@@ -84,11 +86,13 @@ def guarded_requests(client: AsyncOpenAI, limits: TimeLimits) -> Iterator[None]:
         Makes the requests of this block.
     limits : TimeLimits
         The sizes of answers, and where they may redirect to.
+    stream : bool
+        Whether the caller reads the answer piece by piece, and counts what it keeps of it.
     """
     install(client)
     remember_client(client)
     try:
-        with bounded(limits):
+        with bounded(limits, stream=stream):
             yield
     except openai.APIError as error:
         remember_request(getattr(error, "request", None))

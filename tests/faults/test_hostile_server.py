@@ -142,6 +142,38 @@ async def test_an_answer_in_one_piece_is_bounded_and_not_asked_for_again(
 
 
 @BOTH
+@TRANSPORTS
+@pytest.mark.parametrize("fault", ["bomb-tail", "bomb-empty"])
+async def test_packed_bytes_that_mean_nothing_are_counted_too(
+    server: HostileServer, fault: str, api: str, transport: str
+) -> None:
+    error, text, peak = await failure(model(server, fault, api, transport))
+    assert type(error) is AnswerTooLargeError
+    assert text == "before"
+    assert peak < ROOM
+    assert server.sent < IN_FLIGHT
+
+
+@BOTH
+@TRANSPORTS
+async def test_an_error_of_packed_bytes_that_mean_nothing_ends(
+    server: HostileServer, api: str, transport: str
+) -> None:
+    error, _, _ = await failure(model(server, "bomb-empty-error", api, transport))
+    assert type(error) is openai.BadRequestError
+    assert server.sent < IN_FLIGHT
+
+
+@BOTH
+@TRANSPORTS
+async def test_a_thousand_encodings_in_one_another_are_refused(
+    server: HostileServer, api: str, transport: str
+) -> None:
+    error, _, _ = await failure(model(server, "bomb-nested", api, transport))
+    assert isinstance(error, openai.APIConnectionError)
+
+
+@BOTH
 async def test_models_by_name_are_bounded_too(
     server: HostileServer, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,6 +430,9 @@ async def test_what_an_mcp_server_answers_over_http_is_bounded(
     server: HostileServer, fault: str, kind: Any
 ) -> None:
     most = 256 * KIB
+    import mcp.client.sse
+    import mcp.client.streamable_http  # noqa: F401
+
     asked = kind({"url": server.url(fault), "max_message_bytes": most})
     tracemalloc.start()
     try:

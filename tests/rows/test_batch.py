@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sqlite3
 import subprocess
@@ -11,18 +12,22 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import openai
 import pandas as pd
 import pytest
 from pydantic import BaseModel
 
 from agentstream import (
     Agent,
+    AnswerTooLargeError,
     GuardrailFunctionOutput,
     Limits,
     ModelSettings,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
+    RedirectError,
     RowError,
+    TimeLimits,
     UserError,
     WebSearchTool,
     function_tool,
@@ -32,8 +37,10 @@ from agentstream import (
     recording,
 )
 from agentstream.rows.batch import pool
+from agentstream.rows.batch.service import BatchService, _Lines
 from agentstream.rows.batch.store import BatchStore
 from agentstream.testing import ScriptedBatches, ScriptedModel, ScriptedServer, answer, turn
+from tests.hostile_server import hostile_server
 
 KERNEL = Path(__file__).with_name("batch_kernel.py")
 
@@ -433,3 +440,44 @@ async def test_agents_are_compared_by_batches(path: Path) -> None:
         )
     assert list(long["len"]) == [3.0] * 6
     assert set(texts(server).values()) == {2}
+
+
+@pytest.mark.parametrize("fault", ["redirect", "redirect-308", "redirect-twice"])
+async def test_rows_are_not_redirected_to_another_origin(fault: str) -> None:
+    async with hostile_server() as server:
+        client = openai.AsyncOpenAI(
+            base_url=server.url(fault), api_key="sk-1234abcd", max_retries=0
+        )
+        service = BatchService(client, TimeLimits())
+        with pytest.raises(RedirectError):
+            await service.make("n", "/v1/responses", io.BytesIO(b"{}\n"))
+        with pytest.raises(RedirectError):
+            async for _ in service.lines("file-1"):
+                pass
+        await client.close()
+        assert server.received == []
+
+
+@pytest.mark.parametrize("fault", ["huge-json", "bomb-json", "endless-line", "bomb-tail"])
+async def test_what_the_service_sends_is_bounded_line_by_line(fault: str) -> None:
+    limits = TimeLimits(event_bytes=256 * 1024)
+    async with hostile_server() as server:
+        client = openai.AsyncOpenAI(base_url=server.url(fault), api_key="none", max_retries=0)
+        service = BatchService(client, limits)
+        if fault != "bomb-tail":  # which has no line without an end
+            with pytest.raises(AnswerTooLargeError, match="a line of a batch"):
+                async for _ in service.lines("file-1"):
+                    pass
+        with pytest.raises((AnswerTooLargeError, openai.APIError)):
+            await service.get("batch-1")
+        await client.close()
+        assert server.sent < 96 * 1024**2
+
+
+def test_lines_of_a_file_are_whole_however_it_is_cut() -> None:
+    text = b'{"a": "\xe2\x80\xa8"}\n\n{"b": 1}\r\nrest'
+    for size in (1, 2, 5, 100):
+        lines = _Lines(50)
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        found = [line for piece in pieces for line in lines.feed(piece)]
+        assert b"\n".join([*found, lines.rest()]) == text

@@ -91,7 +91,7 @@ class BatchPool(Pool):
         settings = (asker.config.model_settings or ModelSettings()).resolve(no_retries)
         config = replace(asker.config, model=model, model_settings=settings, gate=None)
         self.asker = replace(asker, config=config, tries=1, max_turns=1)
-        self._endpoint, self._service = endpoint, BatchService(client)
+        self._endpoint, self._service = endpoint, BatchService(client, asker.config.limits)
         self._store = BatchStore(self.checkpoint, self.plan.agent)
         delay = FIRST_POLL
         try:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import httpx2
 import openai
 
+from ...limits import TimeLimits
+from ...models.bounds import too_large
 from ...models.retry_advice import normalize
-from ...models.retry_client import remember_client
-from ...redaction import redact_error, remember_request
+from ...models.retry_client import guarded_requests
 
 __all__ = ["BatchService", "in_groups", "key_of"]
 
@@ -33,11 +35,16 @@ class BatchService:
     ----------
     client : openai.AsyncOpenAI
         Makes the requests.
+    limits : TimeLimits
+        The sizes of answers, and where they may redirect to. A file has no limit, its lines do.
     """
 
-    def __init__(self, client: openai.AsyncOpenAI) -> None:
+    def __init__(self, client: openai.AsyncOpenAI, limits: TimeLimits) -> None:
         self._client = client
-        remember_client(client)
+        self._limits = replace(limits, answer_bytes=None)
+
+    def _guarded(self, *, stream: bool = False) -> AbstractContextManager[None]:
+        return guarded_requests(self._client, self._limits, stream=stream)
 
     async def make(self, name: str, endpoint: str, lines: BinaryIO) -> Any:
         """Upload requests and make a batch of them, exactly one.
@@ -55,14 +62,14 @@ class BatchService:
             One request a line.
         """
         lines.seek(0)
-        with _guarded():
+        with self._guarded():
             file = await self._client.files.create(
                 file=(f"{name}.jsonl", lines, "application/jsonl"), purpose="batch"
             )
         once = self._client.with_options(max_retries=0)
         for left in reversed(range(_TRIES)):
             try:
-                with _guarded():
+                with self._guarded():
                     return await once.batches.create(
                         completion_window="24h",
                         endpoint=endpoint,  # type: ignore[arg-type]  # one of those it lists
@@ -80,7 +87,7 @@ class BatchService:
 
     async def find(self, name: str) -> Any:
         """The batch of a name, among the newest ones; None where there is none."""
-        with _guarded():
+        with self._guarded():
             seen = 0
             async for batch in self._client.batches.list(limit=100):
                 if (batch.metadata or {}).get(_NAME) == name:
@@ -92,7 +99,7 @@ class BatchService:
 
     async def get(self, number: str) -> Any:
         """A batch by its id."""
-        with _guarded():
+        with self._guarded():
             return await self._client.batches.retrieve(number)
 
     async def lines(self, file: str) -> AsyncIterator[dict[str, Any]]:
@@ -102,21 +109,53 @@ class BatchService:
         ------
         dict
         """
-        rest = b""
-        with _guarded():
-            async with self._client.files.with_streaming_response.content(file) as response:
-                try:
-                    async for piece in response.iter_bytes():
-                        # Not by str.splitlines: U+2028 within an answer is no end of a line.
-                        *whole, rest = (rest + piece).split(b"\n")
-                        for line in whole:
-                            if (read := _read(line)) is not None:
-                                yield read
-                except httpx2.HTTPError as error:
-                    request = response.http_request
-                    raise openai.APIConnectionError(request=request) from error
-        if (read := _read(rest)) is not None:
+        lines = _Lines(self._limits.event_bytes)
+        async with AsyncExitStack() as stack:
+            with self._guarded(stream=True):
+                content = self._client.files.with_streaming_response.content(file)
+                response = await stack.enter_async_context(content)
+            try:
+                async for piece in response.iter_bytes():
+                    for line in lines.feed(piece):
+                        if (read := _read(line)) is not None:
+                            yield read
+            except httpx2.HTTPError as error:
+                request = response.http_request
+                raise openai.APIConnectionError(request=request) from error
+        if (read := _read(lines.rest())) is not None:
             yield read
+
+
+class _Lines:
+    """The lines of a body that comes in pieces; those of an answer are bounded as an event is."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._begun: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Yield the lines that a piece ends.
+
+        Raises
+        ------
+        AnswerTooLargeError
+            One has no end within the limit.
+        """
+        # Not by str.splitlines: U+2028 within an answer is no end of a line.
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            yield b"".join((*self._begun, end))
+            self._begun.clear()
+            self._size = 0
+        self._begun.append(rest)
+        self._size += len(rest)
+        if self._most is not None and self._size > self._most:
+            raise too_large("a line of a batch", self._most, "event_bytes")
+
+    def rest(self) -> bytes:
+        """What came after the last line's end."""
+        return b"".join(self._begun)
 
 
 async def in_groups(
@@ -148,14 +187,3 @@ def _read(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-@contextmanager
-def _guarded() -> Iterator[None]:
-    """No error repeats a key."""
-    try:
-        yield
-    except openai.APIError as error:
-        remember_request(getattr(error, "request", None))
-        redact_error(error)
-        raise
