@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypeVar
@@ -268,7 +268,9 @@ class _Stderr:
         if not self.file.closed:
             size = os.fstat(self.file.fileno()).st_size
             data = self._read(max(0, size - 4 * characters), 4 * characters)
-            self._last = data.decode("utf-8", "replace")[-characters:].strip()
+            # Where the process does not append, it leaves a hole where the file was cut.
+            text = data.decode("utf-8", "replace").replace("\0", "")
+            self._last = text[-characters:].strip()
         return self._last
 
     def _read(self, start: int, length: int) -> bytes:
@@ -289,7 +291,8 @@ class _Stderr:
         self.tail()
         self.file.close()
         if os.name != "posix":
-            os.unlink(self._path)
+            with suppress(PermissionError):  # a program that the server has started has it open
+                os.unlink(self._path)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ counts as a failed request, and a stream of a background response is resumed whe
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 import openai
+from openai._base_client import get_platform
 
 from ..errors import ModelStalledError
 from ..redaction import guard_logs, redact_error, remember, remember_request
@@ -237,14 +239,25 @@ def _made_once(client: Any, limits: Any) -> Any:
     """
     timeout = _timeout(client.timeout, limits)
     if client.max_retries == 0 and timeout is client.timeout:
-        return client
+        return _without_a_thread(client)
     made_of = [getattr(client, name, None) for name in _MADE_OF] + [timeout]
     known = _copies.get(client)
     if known is not None and known[0] == made_of:
         return known[1]
-    copy = client.with_options(max_retries=0, timeout=timeout)
+    copy = _without_a_thread(client.with_options(max_retries=0, timeout=timeout))
     _copies[client] = (made_of, copy)
     return copy
+
+
+def _without_a_thread(client: Any) -> Any:
+    """The client, which then need not find out in a thread what its platform is, for a header.
+
+    The thread would live as long as the loop, and Python warns of a process with threads that is
+    forked. On Windows, where the answer takes long, there is no fork.
+    """
+    if hasattr(os, "fork") and getattr(client, "_platform", "") is None:
+        client._platform = get_platform()
+    return client
 
 
 def _timeout(given: Any, limits: Any) -> Any:

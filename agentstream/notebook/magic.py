@@ -332,7 +332,8 @@ class _Expressions(Formatter):
         for literal, field, spec, conversion in super().parse(format_string):
             if field == "":
                 raise ValueError("nothing stands between the braces")
-            yield literal, field, spec, conversion
+            # Python 3.14 takes what begins with [ or . for a part of an unnamed value.
+            yield literal, field and f"({field})", spec, conversion
 
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
         return eval(field_name, kwargs), field_name

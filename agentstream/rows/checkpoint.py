@@ -43,6 +43,9 @@ _VERSION: Final = 1
 _BATCH: Final = 500
 _BUSY: Final = 60.0
 
+# On Windows os.kill(pid, 0) would be Ctrl-C, to every program of a console.
+_SEES_PROCESSES: Final = os.name == "posix"
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS agents (
     digest TEXT PRIMARY KEY, label TEXT, request TEXT, prompt TEXT, at REAL
@@ -419,7 +422,7 @@ def is_alive(connection: sqlite3.Connection, owner: str) -> bool:
     if found is None:
         return False
     host, pid, born = found
-    if host != socket.gethostname():
+    if host != socket.gethostname() or not _SEES_PROCESSES:
         return True  # until its lease ends
     try:
         os.kill(pid, 0)

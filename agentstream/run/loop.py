@@ -206,6 +206,13 @@ async def drive(
             "This RunState is being run already. Wait until that run has ended, or take a state of "
             "its own with result.to_state()."
         )
+    if asyncio.current_task() is None:
+        raise UserError(
+            "This event loop was patched by nest_asyncio, which is not maintained any more: under "
+            "this Python, asyncio no longer knows the task that runs. Take it out, and restart the "
+            "kernel: agentstream needs none in a notebook. For other code, nest_asyncio2 does the "
+            "same: `pip install nest-asyncio2`, `import nest_asyncio2; nest_asyncio2.apply()`."
+        )
     options.mark, state.running = state.observe, True
     if options.recording is not None:
         options.recording.follow(state)

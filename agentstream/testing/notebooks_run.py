@@ -120,7 +120,8 @@ def execute(
             extra_arguments=[] if network else [f"--IPKernelApp.exec_lines={_START}"],
         )
 
-    with tempfile.TemporaryDirectory() as folder, Gate() as gate:
+    # Windows keeps a file that somebody has open, such as a program that the kernel has started.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Gate() as gate:
         note = Path(folder) / "tried"
         env = dict(os.environ) if network else _closed(os.environ, gate, note)
         # A warning of the debugger's is nothing that the notebook says.

@@ -98,7 +98,7 @@ def _of_output(output: Mapping[str, Any]) -> Iterator[str]:
 
 def path_in(text: str) -> str:
     """The first absolute path of a machine in a text; empty if there is none."""
-    here = [str(Path.home()), str(Path.cwd()), sys.prefix]
+    here = [os.path.expanduser("~"), str(Path.cwd()), sys.prefix]
     for path in here:
         if len(path) > 5 and path in text:
             return path

@@ -117,11 +117,11 @@ def new_tutorial(name: str, folder: str | os.PathLike[str] = ".") -> list[Path]:
             "choose another name, or another folder with --into FOLDER."
         )
     # All of them or none: what fails half-way leaves nothing behind.
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         made = Path(temporary)
         _record(made / names[1])
-        (made / names[0]).write_text(written(_notebook(name)), encoding="utf-8")
-        (made / names[2]).write_text(_TEST.format(name=name), encoding="utf-8")
+        (made / names[0]).write_text(written(_notebook(name)), encoding="utf-8", newline="\n")
+        (made / names[2]).write_text(_TEST.format(name=name), encoding="utf-8", newline="\n")
         save_notebook(made / names[0])
         into.mkdir(parents=True, exist_ok=True)
         return [Path(shutil.copyfile(made / one, into / one)) for one in names]

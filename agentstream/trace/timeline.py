@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .._extras import install_command
 from .drawing import clean
 from .picture import draw, title_of
 from .plain import plain_timeline
+from .png import png
 from .sources import as_trace
 from .spans import Span, spans
 
@@ -92,11 +91,11 @@ def save_svg(svg: str, path: str | Path, title: str) -> Path:
     target = Path(path)
     suffix = target.suffix.lower()
     if suffix == ".svg":
-        target.write_text(svg, encoding="utf-8")
+        target.write_text(svg, encoding="utf-8", newline="\n")
     elif suffix == ".html":
-        target.write_text(_page(svg, title), encoding="utf-8")
+        target.write_text(_page(svg, title), encoding="utf-8", newline="\n")
     elif suffix == ".png":
-        target.write_bytes(_png(svg))
+        target.write_bytes(png(svg))
     else:
         raise ValueError(
             f"cannot save a picture as {target.name!r}: end the name in .svg, .png or .html"
@@ -110,19 +109,4 @@ def _page(svg: str, title: str) -> str:
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" '
         f'content="light dark"><title>{clean(title)}</title></head>'
         f'<body style="margin:24px">{svg}</body></html>'
-    )
-
-
-def _png(svg: str) -> bytes:
-    for name in ("resvg_py", "cairosvg"):
-        try:
-            library = import_module(name)
-        except ImportError:
-            continue
-        if name == "resvg_py":
-            return bytes(library.svg_to_bytes(svg_string=svg, zoom=2))
-        return bytes(library.svg2png(bytestring=svg.encode(), scale=2))
-    raise ImportError(
-        "a PNG needs a package that draws SVG, resvg-py or cairosvg, and none is installed: "
-        f"{install_command('trace')}, or save as .svg or .html"
     )

@@ -342,3 +342,13 @@ def test_loops_within_loops_run_agents_whoever_has_patched_them(patch: str):
         "False",
         "cancelled 1",
     ]
+
+
+async def test_a_loop_that_knows_no_current_task_names_the_patch_that_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """What the archived nest_asyncio does to Python 3.14."""
+    monkeypatch.setattr(asyncio, "current_task", lambda loop=None: None)
+    agent = Agent(name="A", model=ScriptedModel(["Hello."]))
+    with pytest.raises(UserError, match=r"patched by nest_asyncio,.*pip install nest-asyncio2"):
+        await Runner.run(agent, "Go")

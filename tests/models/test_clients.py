@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -58,6 +59,13 @@ async def test_requests_go_over_aiohttp() -> None:
     assert (
         "aiohttp" not in server.requests[0].headers["user-agent"].lower()
     )  # it stays the client's
+
+
+async def test_a_run_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    with ScriptedServer(ANSWER) as server:
+        await asked(server.base_url)
+        assert {one.name for one in set(threading.enumerate()) - before} == {"scripted-server"}
 
 
 async def test_what_aiohttp_cannot_is_left_to_the_clients_default_transport(

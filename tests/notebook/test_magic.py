@@ -7,13 +7,17 @@ import subprocess
 import sys
 import textwrap
 import time
+from _string import formatter_field_name_split
 from collections.abc import Iterator
 from typing import Any
 
 import IPython
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from agentstream import UserError
+from agentstream.notebook.magic import _Expressions
 from agentstream.notebook.magic_line import parse
 from tests.notebook.kernel import REPOSITORY, Cell, Kernel, until
 
@@ -84,6 +88,19 @@ def test_expressions_are_expanded_where_that_is_asked_for(kernel: Kernel) -> Non
         cell = run(kernel, f"%%agent tutor --expand\n{text}")
         assert cell.status == "error"
         assert why in cell.error
+
+
+@given(st.from_regex(r"\A[][.0-9a-z()+]{1,12}\Z"))
+@example("[number][0]")
+@example(".5")
+@example("5")
+def test_an_expression_is_a_whole_field_to_every_python(expression: str) -> None:
+    # Python 3.14 prefixes a number to a field that begins with a bracket or a dot, all of them to
+    # one that is a number.
+    for _, field, _, _ in _Expressions().parse(f"{{{expression}}}"):
+        first, _ = formatter_field_name_split(field)
+        assert isinstance(first, str)
+        assert first != ""
 
 
 def test_the_line_form_asks_what_stands_behind_the_agent(kernel: Kernel) -> None:

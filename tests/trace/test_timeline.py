@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentstream.trace import Trace, marks
-from agentstream.trace import timeline as timeline_module
+from agentstream.trace import png as png_module
 from agentstream.trace.drawing import COLORS, shorten, text_width
 from agentstream.trace.frames import Table, to_frame
 from agentstream.trace.picture import draw
@@ -276,7 +276,7 @@ def test_without_a_library_the_error_says_which(
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(timeline_module, "import_module", missing)
+    monkeypatch.setattr(png_module, "import_module", missing)
     with pytest.raises(ImportError, match=r"pip install 'jupyter-agentstream\[trace\]'"):
         Timeline(chain()).save(tmp_path / "run.png")
 
