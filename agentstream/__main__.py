@@ -1,4 +1,4 @@
-"""``python -m agentstream``: tutorials to begin with, to record, to check and to save."""
+"""``python -m agentstream``: tutorials to begin, record, check and save; info for a report."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import UserError
+from .info import info_lines
 from .printable import write_text
 from .testing import check_notebook, save_notebook
 from .testing.notebooks_template import new_tutorial
@@ -42,6 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m agentstream", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    info = commands.add_parser(
+        "info",
+        help="tell versions, the front end and the extras, for a report of a fault",
+        description="What a report of a fault needs. It has no keys.",
+    )
+    info.set_defaults(do=lambda _: info_lines())
     new = commands.add_parser(
         "new-tutorial",
         help="write a notebook that runs, its recording and its test",

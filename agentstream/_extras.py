@@ -17,6 +17,7 @@ EXTRAS: Final = {
     "encrypt": "`EncryptedSession`",
     "sqlalchemy": "`SQLAlchemySession`",
     "bench": "what `python -m bench` compares with",
+    "docs": "the site of the documentation",
     "dev": "everything that the tests use",
 }
 """The extras of the distribution, and what each is for."""

@@ -143,7 +143,8 @@ def test_what_is_declared_for_the_package_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", [None, "bench", "dev", "encrypt", "lab", "local", "mcp", "rows", "sqlalchemy", "trace"]
+    "extra",
+    [None, "bench", "dev", "docs", "encrypt", "lab", "local", "mcp", "rows", "sqlalchemy", "trace"],
 )
 def test_every_dependency_has_a_lower_bound(extra: str | None) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -66,6 +66,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("testing",),
     ("homes", "__init__"),
     ("compat",),
+    ("info",),
     ("__main__",),
 )
 """Lowest first. A name is a module of the package, or a folder with all that is in it."""

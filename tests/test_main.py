@@ -134,7 +134,7 @@ def test_a_notebook_that_is_wrong_is_told_in_words(
 def test_the_command_says_what_it_can_do() -> None:
     command = [sys.executable, "-m", "agentstream"]
     told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
-    for name in ("new-tutorial", "record-tutorial", "check-tutorial", "save-tutorial"):
+    for name in ("info", "new-tutorial", "record-tutorial", "check-tutorial", "save-tutorial"):
         assert name in told
     version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout == f"{__version__}\n"
