@@ -162,7 +162,8 @@ class ChatView(AgentView):
             return
         self._place = Place(self.chat_id)
         self._place.show(self._still())
-        Place(f"{self.chat_id}-live").show_widget(self)
+        nothing = {"text/html": "", "text/plain": ""}  # the still picture is there already
+        Place(f"{self.chat_id}-live").show_widget(self, nothing)
 
     def _still(self) -> dict[str, str]:
         chat = self._chat

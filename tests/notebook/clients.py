@@ -76,7 +76,7 @@ class FrontEnd:
         if kind == "stream":
             self.text += content["text"]
         elif kind == "error":
-            self.errors.append(content["ename"])
+            self.errors.append(f"{content['ename']}: {content['evalue']}")
         elif kind in ("display_data", "execute_result"):
             name = (content.get("transient") or {}).get("display_id", str(len(self.displays)))
             self.displays.setdefault(name, []).append(content["data"])

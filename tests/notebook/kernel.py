@@ -13,6 +13,9 @@ import pytest
 jupyter_client = pytest.importorskip("jupyter_client", reason="the lab extra is not installed")
 pytest.importorskip("ipykernel", reason="the lab extra is not installed")
 
+KERNEL = os.environ.get("AGENTSTREAM_TEST_KERNEL", "python3")
+"""What `python -m tests.matrix kernels` sets: these tests pass with other kernels, too."""
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -54,7 +57,7 @@ class Kernel:
     def __init__(self) -> None:
         path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
         keep = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
-        self.manager = jupyter_client.KernelManager(kernel_name="python3")
+        self.manager = jupyter_client.KernelManager(kernel_name=KERNEL)
         self.manager.start_kernel(
             env={**keep, "PYTHONPATH": path, "JUPYTER_PLATFORM_DIRS": "1", "PYTHONWARNINGS": ""}
         )

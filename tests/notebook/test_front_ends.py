@@ -166,13 +166,6 @@ def test_a_page_that_is_not_heard_can_follow_the_run(client: Callable[..., Any])
     assert not [one for one in page.messages if "'keyframe': {'n'" in str(one["content"])]
 
 
-def test_a_press_is_heard_while_the_cell_awaits(client: Callable[..., Any]) -> None:
-    page = client(Page)
-    page.press = (0.5, {"kind": "stop"})
-    page.run("r = await show(poet(seconds=8), 'A line')\nprint(len(r.trace.parts[0].text))")
-    assert 0 < int(page.text) < 100
-
-
 @pytest.mark.parametrize(
     ("wanted", "kind"), [("text", Page), ("html", Page), ("html", Console), ("widget", Console)]
 )
