@@ -1,7 +1,7 @@
 """Front ends, kernels and exporters in many versions: ``python -m tests.matrix``, not in CI.
 
-Each row has an environment of its own, made once in a folder and kept there; what it prints in the
-end is the table of docs/live.md. It needs the network for packages, and Chromium for ``lab``.
+Each row has an environment of its own, made once in a folder and kept there; docs/live.md says what
+came of it. It needs the network for packages, and Chromium for ``lab`` and ``exports``.
 
     python -m tests.matrix lab              # JupyterLab 4.3 and later, Notebook 7
     python -m tests.matrix kernels 6.29     # the rows whose name has 6.29

@@ -16,12 +16,12 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from ..errors import UserError
 from ..keywords import check_keywords, named_keywords
 from ..tracebacks import mark
+from ..watchers import log_failure
 from .cells import is_shown_here as is_shown_here
 from .cells import remember_shown
 from .front_end import front_end
 from .front_end import in_a_notebook as in_a_notebook
 from .shown import Result, Shown
-from .snapshot import Snapshot
 from .source import Source
 from .terminal import TerminalView
 
@@ -101,12 +101,15 @@ def show(
     started = _started(run, input, options)
     source: Source = Source(started)
     front = front_end()
-    if not in_a_notebook() and front.kind == "text":
-        return ShownText(source, table=table, timeline=timeline)
-    from .widget_show import ShownWidget
+    if in_a_notebook() or front.kind != "text":
+        try:
+            from .widget_show import ShownWidget
 
-    starts = started is not run
-    return ShownWidget(source, table=table, timeline=timeline, starts=starts, front=front)
+            starts = started is not run
+            return ShownWidget(source, table=table, timeline=timeline, starts=starts, front=front)
+        except Exception:  # noqa: BLE001 - it is logged: the run has begun, and is shown as text
+            log_failure(show)
+    return ShownText(source, table=table, timeline=timeline)
 
 
 def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
@@ -163,6 +166,8 @@ def marimo_display(run: Any) -> Any:
     shown = show(run)
     if isinstance(shown, ShownText):
         return repr(run)
+    from .snapshot import Snapshot  # it loads what Markdown needs
+
     # What stays as it is needs no widget, and is there without a kernel.
     return shown if not shown.source.is_complete else Snapshot(shown.trace)
 

@@ -212,6 +212,38 @@ def test_a_page_that_cannot_be_reached_fails_no_run(client: Callable[..., Any]) 
     assert not notebook.errors
 
 
+def test_a_widget_that_cannot_be_made_fails_no_run(client: Callable[..., Any]) -> None:
+    notebook = client(WithoutWidgets)
+    notebook.run(
+        "made = widget_show.ShownWidget.__init__\n"
+        "def broken(*_, **__): raise AttributeError('no widget manager')\n"
+        "widget_show.ShownWidget.__init__ = broken\n"
+        "try:\n"
+        "    r = await show(poet(), 'A line')\n"
+        "finally:\n"
+        "    widget_show.ShownWidget.__init__ = made"
+    )
+    assert notebook.text.count("theend") == 1
+    assert not notebook.errors
+
+
+def test_colab_is_told_where_its_widget_manager_is(client: Callable[..., Any]) -> None:
+    """What anywidget adds for it comes with the view; without it Colab shows no custom widget."""
+    colab = client(WithoutCustomWidgets)
+    colab.run(
+        "import sys, types\n"
+        "output = types.SimpleNamespace(enable_custom_widget_manager=lambda: None)\n"
+        "output._widgets = types.SimpleNamespace(_installed_url='https://cdn.example/manager.js')\n"
+        "sys.modules['google.colab.output'] = output"
+    )
+    try:
+        colab.run("r = await show(poet(), 'A line')")
+        (shown,) = [one["content"] for one in colab.messages if one["msg_type"] == "display_data"]
+        assert "manager.js" in str(shown["metadata"])
+    finally:
+        colab.run("del sys.modules['google.colab.output']")
+
+
 # -- what is sent --
 
 MIME = re.compile(r"[a-z]+/[\w.+-]+\Z")
