@@ -19,12 +19,15 @@ from .prompt import Prompts
 from .result import Progress, RowResult
 from .scorers import Scorer, judged
 from .statistics import interval, mean, pass_at_k
+from .votes import NAME as VOTE
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from ..agent import Agent
     from ..trace.trace import Trace
+    from .vote_widget import VoteWidget
+    from .votes import Votes
 
 __all__ = ["Comparison"]
 
@@ -105,6 +108,7 @@ class Comparison(Background):
         self._judges: list[FrameRun] = []
         self._watchers: list[Callable[[], None]] = []
         self._error: Exception | None = None
+        self._votes: Votes | None = None
 
     # -- while it goes on --------------------------------------------------------------------------
 
@@ -124,7 +128,7 @@ class Comparison(Background):
         self._refuse_while_asking("await the comparison, or stop() it")
         for run in self.runs.values():
             run.retry()
-        self._task, self._error, self._judges = None, None, []
+        self._task, self._error, self._judges, self._votes = None, None, [], None
         self.start()
         return self
 
@@ -182,6 +186,48 @@ class Comparison(Background):
         for run in self.runs.values():
             run.watch(watcher)
 
+    def request(self, position: int) -> Any:
+        """What was asked for the row at a position.
+
+        Parameters
+        ----------
+        position : int
+            From 0.
+        """
+        return self._prompts.of(position)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The columns of an output."""
+        return next(iter(self.runs.values())).output_names
+
+    def vote(self, seed: int = 0) -> VoteWidget:
+        """Show answers of two agents side by side in the cell, for you to say which is better.
+
+        It is not said whose they are, and sides and order are drawn. The keys are ← → for the
+        better one, ↓ where they are equal, Backspace to take one back, Esc when you are done. The
+        votes are scores named ``vote`` from then on: 1 where an answer was better, 0.5 for a tie,
+        0 where it was worse. The checkpoint keeps them, so that another kernel goes on.
+
+        Parameters
+        ----------
+        seed : int
+            Of the order and the sides.
+
+        Raises
+        ------
+        UserError
+            It still goes on, or there is one agent only.
+        """
+        self._refuse_while_asking("await the comparison, or stop() it")
+        if len(self._names) < 2:
+            raise UserError("A vote needs two agents: map_frame({'mini': a, 'full': b}, ...).")
+        from .vote_widget import VoteWidget
+        from .votes import Votes
+
+        self._votes = Votes(self.runs, self._options.checkpoint, seed)
+        return VoteWidget(self, self._votes)
+
     # -- what came of it ---------------------------------------------------------------------------
 
     @property
@@ -195,9 +241,8 @@ class Comparison(Background):
             part.insert(0, "agent", name)
             part.insert(1, "repeat", number)
             at = min(part.columns.get_loc(column) for column in META if column in part)
-            for scorer in reversed(self._scorers):
-                scores = self._scores.get((name, number), {}).get(scorer.name)
-                part.insert(at, scorer.name, scores or [math.nan] * len(part))
+            for scorer in reversed(self._score_names()):
+                part.insert(at, scorer, self._scores_by_row(name, number, scorer))
             parts.append(part)
         return pd.concat(parts)
 
@@ -209,9 +254,8 @@ class Comparison(Background):
         parts = {}
         for (name, number), run in self.runs.items():
             part = run.frame.drop(columns=[column for column in META if column != "status"])
-            for scorer in self._scorers:
-                scores = self._scores.get((name, number), {}).get(scorer.name)
-                part[scorer.name] = scores or [math.nan] * len(part)
+            for scorer in self._score_names():
+                part[scorer] = self._scores_by_row(name, number, scorer)
             key = name if self._repeat == 1 else (name, number)
             parts[key] = part
         wide = pd.concat(parts, axis=1)
@@ -232,16 +276,17 @@ class Comparison(Background):
                 "rows": len(self._rows),
                 "failed": sum(int((frame["status"] == "failed").sum()) for frame in frames),
             }
-            for scorer in self._scorers:
-                by_row = self._by_row(name, scorer.name)
+            for scorer in self._score_names():
+                by_row = self._by_row(name, scorer)
                 known = [mean(scores) for scores in by_row if scores]
                 low, high = interval(known)
-                line[scorer.name] = mean(known)
-                line[f"{scorer.name} low"], line[f"{scorer.name} high"] = low, high
+                line[scorer] = mean(known)
+                line[f"{scorer} low"], line[f"{scorer} high"] = low, high
                 flat = [score for scores in by_row for score in scores]
-                if self._repeat > 1 and flat and set(flat) <= {0.0, 1.0}:
+                is_passed = scorer != VOTE and set(flat) <= {0.0, 1.0}
+                if self._repeat > 1 and flat and is_passed:
                     for k in range(1, self._repeat + 1):
-                        line[f"{scorer.name} pass@{k}"] = _pass_at(by_row, k)
+                        line[f"{scorer} pass@{k}"] = _pass_at(by_row, k)
             line["tokens"] = sum(
                 int(frame[column].sum())
                 for frame in frames
@@ -262,15 +307,14 @@ class Comparison(Background):
 
         lines = []
         for one, other in combinations(self._names, 2):
-            for scorer in self._scorers:
-                first, second = self._by_row(one, scorer.name), self._by_row(other, scorer.name)
-                pairs = [mean(b) - mean(a) for a, b in zip(first, second, strict=True) if a and b]
+            for scorer in self._score_names():
+                pairs = self._paired(one, other, scorer)
                 low, high = interval(pairs)
                 lines.append(
                     {
                         "from": one,
                         "to": other,
-                        "score": scorer.name,
+                        "score": scorer,
                         "difference": mean(pairs),
                         "low": low,
                         "high": high,
@@ -325,35 +369,34 @@ class Comparison(Background):
             watcher()
 
     async def _score(self) -> None:
-        for key, run in self.runs.items():
-            self._scores[key] = {}
-            for scorer in self._scorers:
-                if scorer.agent is None:
-                    self._scores[key][scorer.name] = await self._scores_of(scorer, run)
+        if not self._scorers:
+            return
+        # Each output is made of its columns once, whatever the number of scorers.
+        outputs = {key: list(run.outputs()) for key, run in self.runs.items()}
+        for key, of_run in outputs.items():
+            self._scores[key] = {one.name: [math.nan] * len(of_run) for one in self._scorers}
+            for position, output in enumerate(of_run):
+                if position % 200 == 0:
+                    await asyncio.sleep(0)
+                row = None
+                for scorer in self._scorers:
+                    if scorer.agent is None and output is not None:
+                        row = self._row(position) if row is None else row
+                        score = await scorer.score(output, row)
+                        self._scores[key][scorer.name][position] = score
         for scorer in self._scorers:
             if scorer.agent is not None:
-                await self._judge(scorer)
+                await self._judge(scorer, outputs)
 
-    async def _scores_of(self, scorer: Scorer, run: FrameRun) -> list[float]:
-        scores = []
-        for position, output in enumerate(run.outputs()):
-            if position % 200 == 0:
-                await asyncio.sleep(0)
-            if output is None:
-                scores.append(math.nan)
-            else:
-                scores.append(await scorer.score(output, self._row(position)))
-        return scores
-
-    async def _judge(self, scorer: Scorer) -> None:
+    async def _judge(self, scorer: Scorer, outputs: dict[tuple[str, int], list[Any]]) -> None:
         """Ask the judge for each output; equal ones are judged once."""
         import pandas as pd
 
         assert scorer.agent is not None
         lines = [
             (key, position, self._prompts.of(position), output)
-            for key, run in self.runs.items()
-            for position, output in enumerate(run.outputs())
+            for key, of_run in outputs.items()
+            for position, output in enumerate(of_run)
             if output is not None
         ]
         asked = pd.DataFrame({"asked": [_judge_prompt(line[2], line[3]) for line in lines]})
@@ -363,8 +406,6 @@ class Comparison(Background):
         for watcher in self._watchers:
             run.watch(watcher)
         await run
-        for key in self.runs:
-            self._scores[key][scorer.name] = [math.nan] * len(self._rows)
         for (key, position, _, _), values in zip(lines, run.values(), strict=True):
             if values is not None:
                 self._scores[key][scorer.name][position] = judged(values)
@@ -372,15 +413,31 @@ class Comparison(Background):
     def _row(self, position: int) -> dict[str, Any]:
         return {str(name): self._rows[name].iloc[position] for name in self._rows.columns}
 
+    def _score_names(self) -> list[str]:
+        return [scorer.name for scorer in self._scorers] + [VOTE] * (self._votes is not None)
+
+    def _scores_by_row(self, name: str, number: int, scorer: str) -> list[float]:
+        """The scores of one run; NaN where there is none."""
+        run, unknown = self.runs[name, number], [math.nan] * len(self._rows)
+        if scorer != VOTE or self._votes is None:
+            return self._scores.get((name, number), {}).get(scorer) or unknown
+        votes = self._votes.scores(name, number)
+        by_key = {run.key(position): score for position, score in votes.items()}
+        return [by_key.get(run.key(position), math.nan) for position in range(len(unknown))]
+
     def _by_row(self, name: str, scorer: str) -> list[list[float]]:
         """The scores of each row, of all repeats; those that are known."""
-        columns = [
-            self._scores.get((name, number), {}).get(scorer, []) for number in range(self._repeat)
-        ]
+        columns = [self._scores_by_row(name, number, scorer) for number in range(self._repeat)]
         return [
-            [column[at] for column in columns if column and not math.isnan(column[at])]
-            for at in range(len(self._rows))
+            [score for score in row if not math.isnan(score)] for row in zip(*columns, strict=True)
         ]
+
+    def _paired(self, one: str, other: str, scorer: str) -> list[float]:
+        """The differences of two agents, one for each row that both have a score of."""
+        if scorer == VOTE and self._votes is not None:
+            return [mean(each) for each in self._votes.differences(one, other).values()]
+        first, second = self._by_row(one, scorer), self._by_row(other, scorer)
+        return [mean(b) - mean(a) for a, b in zip(first, second, strict=True) if a and b]
 
 
 def _judge_prompt(asked: Any, output: Any) -> str:
@@ -399,6 +456,6 @@ def _unique(scorers: list[Scorer]) -> list[Scorer]:
     seen: dict[str, int] = {}
     for scorer in scorers:
         count = seen[scorer.name] = seen.get(scorer.name, 0) + 1
-        if count > 1 or scorer.name in META:
+        if count > 1 or scorer.name in (*META, VOTE):
             scorer.name = f"{scorer.name} {count}"
     return scorers

@@ -161,6 +161,15 @@ class FrameRun(Background):
             reason=pool.reason,
         )
 
+    @property
+    def output_names(self) -> list[str]:
+        """The columns of an output."""
+        return self._source.columns.names
+
+    def key(self, position: int) -> bytes:
+        """The key of the row at a position, once the rows are planned."""
+        return self._plan.keys[position]
+
     def values(self) -> Iterator[tuple[Any, ...] | None]:
         """The values of each row's output, in the frame's order; None where there are none."""
         for position in range(len(self)):
