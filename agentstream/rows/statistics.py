@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Final
 
 __all__ = ["interval", "mean", "pass_at_k"]
@@ -38,7 +39,11 @@ def mean(values: Sequence[float]) -> float:
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """The interval of the mean, by drawing rows again (percentile bootstrap, always the same).
+    """The interval of the mean, by drawing rows again (bootstrap, always the same).
+
+    The percentiles lie further out where rows are few, as Student's t does: those of a plain
+    percentile bootstrap hold the mean of ten rows in 88 of 100 cases only (Hesterberg, 2015,
+    "expanded percentile").
 
     Parameters
     ----------
@@ -64,5 +69,18 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     means = sorted(
         math.fsum(draw.choices(values, k=len(values))) / len(values) for _ in range(_DRAWS)
     )
-    out = round((1 - level) / 2 * _DRAWS)
+    count = len(values)
+    spread = math.sqrt(count / (count - 1)) * _student((1 + level) / 2, count - 1)
+    out = min(round(NormalDist().cdf(-spread) * _DRAWS), _DRAWS // 2 - 1)
     return means[out], means[_DRAWS - 1 - out]
+
+
+def _student(chance: float, freedom: int) -> float:
+    """The quantile of Student's t, by the expansion of Cornish and Fisher."""
+    z = NormalDist().inv_cdf(chance)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
+import statistics
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from agentstream import Agent, Comparison, UserError, map_frame
-from agentstream.rows.statistics import interval, pass_at_k
+from agentstream.rows.statistics import _student, interval, pass_at_k
 from agentstream.testing import ScriptedModel, answer, http_error
 
 FRAME = pd.DataFrame(
@@ -211,6 +214,39 @@ def test_pass_at_k_is_a_chance_that_grows_with_k(tries: int, data: Any) -> None:
     assert chances == sorted(chances)
     assert chances[0] == pytest.approx(passed / tries)
     assert chances[-1] == (1.0 if passed else 0.0)
+
+
+def test_pass_at_k_is_what_counting_all_choices_gives() -> None:
+    for tries in range(1, 8):
+        for passed in range(tries + 1):
+            outcomes = [True] * passed + [False] * (tries - passed)
+            for k in range(1, tries + 1):
+                chosen = [any(each) for each in combinations(outcomes, k)]
+                assert pass_at_k(tries, passed, k) == pytest.approx(sum(chosen) / len(chosen))
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(4, 2.7764), (9, 2.2622), (29, 2.0452), (200, 1.9719)]
+)
+def test_students_quantiles_are_those_of_the_tables(freedom: int, quantile: float) -> None:
+    assert _student(0.975, freedom) == pytest.approx(quantile, rel=0.003)
+
+
+def test_the_interval_holds_the_mean_as_often_as_it_says_also_of_few_rows() -> None:
+    draw, held = random.Random(1), 0
+    for _ in range(200):
+        low, high = interval([draw.gauss(0.3, 1) for _ in range(10)])
+        held += low <= 0.3 <= high
+    assert 0.91 <= held / 200 <= 0.99
+
+
+def test_the_interval_of_many_rows_is_the_one_of_the_textbook() -> None:
+    draw = random.Random(2)
+    values = [draw.gauss(0, 1) for _ in range(200)]
+    around = 1.972 * statistics.stdev(values) / math.sqrt(200)
+    low, high = interval(values)
+    assert low == pytest.approx(statistics.mean(values) - around, abs=0.02)
+    assert high == pytest.approx(statistics.mean(values) + around, abs=0.02)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30))
