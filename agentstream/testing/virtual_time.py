@@ -24,7 +24,8 @@ T = TypeVar("T")
 def run_in_virtual_time(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on a loop whose clock jumps to the next timer instead of waiting for it.
 
-    Not for code that waits for sockets or threads as well: the clock does not wait for them.
+    The clock waits for functions that the loop runs in threads (`asyncio.to_thread`), but neither
+    for sockets nor for other threads.
 
     Parameters
     ----------
@@ -46,10 +47,22 @@ def run_in_virtual_time(main: Coroutine[Any, Any, T]) -> T:
 class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.clock = 0.0
+        self.in_threads = 0
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
         return self.clock
+
+    def run_in_executor(  # type: ignore[override]  # whatever the function takes
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = super().run_in_executor(executor, func, *args)
+        self.in_threads += 1
+        future.add_done_callback(self._left_thread)
+        return future
+
+    def _left_thread(self, _: asyncio.Future[Any]) -> None:
+        self.in_threads -= 1
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -60,7 +73,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
+        if timeout is None or (timeout > 0 and self._loop.in_threads):
             return super().select(0.05)
         ready = super().select(0)
         if not ready and timeout > 0:

@@ -385,20 +385,76 @@ def test_runs_are_kept_on_request_only() -> None:
 # -- limits ----------------------------------------------------------------------------------------
 
 
-def test_no_row_is_lost_to_a_rate_limit() -> None:
+@pytest.mark.parametrize(
+    "limited",
+    [{"requests": 600, "burst": 20}, {"tokens": 60_000}],
+    ids=["requests", "tokens"],
+)
+def test_no_row_is_lost_to_a_rate_limit_and_the_limit_is_used(limited: dict[str, float]) -> None:
+    usage = {"input_tokens": 80, "output_tokens": 20}
+
     async def main() -> tuple[pd.DataFrame, RateLimits, float]:
         loop = asyncio.get_running_loop()
-        limits = RateLimits(requests=600, burst=20, clock=loop.time)
-        service = VirtualService(["Hi"], limits, loop=True)
+        limits = RateLimits(**limited, charge=lambda body: 100, clock=loop.time)  # type: ignore[arg-type]
+        service = VirtualService([turn("Hi", usage=usage)], limits, loop=True)
         agent = Agent(name="G", model=OpenAIResponsesModel("any", service.client()))
-        frame = frame_of(*map(str, range(200)))
+        frame = frame_of(*map(str, range(600)))
         out = await map_frame(agent, frame, "{review}", limits=Gate(clock=loop.time))
         return out, limits, loop.time()
 
     out, limits, seconds = run_in_virtual_time(main())
     assert set(out["status"]) == {"done"}
-    assert limits.refused <= 2
-    assert 200 / (seconds - 0.5) * 60 >= 570
+    assert limits.refused <= 6  # 1 % of the requests
+    assert 600 / (seconds - 0.5) * 60 >= 0.95 * 600
+
+
+@pytest.mark.parametrize("headers", ["lie", "vanish", "azure"])
+def test_no_row_is_lost_whatever_the_headers_say(headers: str) -> None:
+    async def main() -> tuple[pd.DataFrame, RateLimits]:
+        loop = asyncio.get_running_loop()
+        style: Any = "azure" if headers == "azure" else "openai"
+        limits = RateLimits(
+            requests=600,
+            burst=20,
+            headers=style,
+            told=5 if headers == "lie" else 1,
+            clock=loop.time,
+        )
+
+        def turns(request: Any) -> Any:
+            if headers == "vanish" and request.number == 50:
+                limits.headers = "none"
+            return "Hi"
+
+        service = VirtualService(turns, limits)
+        agent = Agent(name="G", model=OpenAIResponsesModel("any", service.client()))
+        frame = frame_of(*map(str, range(300)))
+        return await map_frame(agent, frame, "{review}", limits=Gate(clock=loop.time)), limits
+
+    out, limits = run_in_virtual_time(main())
+    assert set(out["status"]) == {"done"}
+    assert limits.refused <= 60
+
+
+def test_two_kernels_and_two_models_at_once_lose_no_row_and_each_uses_its_limit() -> None:
+    async def main() -> tuple[list[pd.DataFrame], list[RateLimits], float]:
+        loop = asyncio.get_running_loop()
+        limits = [RateLimits(requests=600, burst=20, clock=loop.time) for _ in range(2)]
+        services = [VirtualService(["Hi"], each, loop=True) for each in limits]
+        runs = []
+        for kernel in range(2):  # a gate each: they know nothing of each other
+            gate = Gate(clock=loop.time)
+            for name, service in zip(("small", "large"), services, strict=True):
+                agent = Agent(name="G", model=OpenAIResponsesModel(name, service.client()))
+                frame = frame_of(*(f"{kernel} {number}" for number in range(200)))
+                runs.append(map_frame(agent, frame, "{review}", limits=gate))
+        return list(await asyncio.gather(*runs)), limits, loop.time()
+
+    frames, limits, seconds = run_in_virtual_time(main())
+    assert all(set(frame["status"]) == {"done"} for frame in frames)
+    assert [each.allowed for each in limits] == [400, 400]
+    assert sum(each.refused for each in limits) <= 40
+    assert seconds < 400 / 600 * 60 / 0.8
 
 
 def test_a_budget_of_tokens_starts_no_row_that_would_go_beyond() -> None:
