@@ -145,7 +145,9 @@ class FrameRun(Background):
         status = plan.counts
         rows = len(self)
         recent = [at for at in pool.times if at > now - 30]
-        rate = len(recent) / max(now - recent[0], 0.1) if len(recent) > 1 else 0.0
+        began = now if self._began is None else self._began
+        since = recent[0] if len(recent) == pool.times.maxlen else max(began, now - 30)
+        rate = len(recent) / max(now - since, 0.1) if len(recent) > 1 else 0.0
         left = rows - status["done"] - status["failed"]
         return Progress(
             rows=rows,

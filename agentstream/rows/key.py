@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from ..agent import Agent
+from ..errors import UserError
 from ..model_settings import default_model_name
 from ..models.recorded.asked import Asked, asked, plain
 from ..models.request import ModelRequest
-from ..run.ask import find_settings, output_schema
+from ..run.ask import find_model, find_settings, output_schema
 from ..run.config import RunConfig
 from ..run.runner import prepared
 from ..run.toolbox import Toolbox
+
+_OPENAI: Final = "api.openai.com"
+_THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 __all__ = ["agent_request", "model_name", "row_key"]
 
@@ -82,8 +87,25 @@ async def agent_request(agent: Agent[Any], config: RunConfig, context: Any) -> A
         await agent.get_prompt(state.context),
     )
     found = asked(request, model_name(agent, config))
+    if (server := _server(agent, config)) is not None:
+        found = {**found, "server": server}
     others = {each.name: _summary(each) for each in _reachable(agent, {})[1:]}
     return {**found, "handed_to": others} if others else found
+
+
+def _server(agent: Agent[Any], config: RunConfig) -> str | None:
+    """The host that is asked; None for OpenAI's own, and where it is not known.
+
+    The same name can be another model on another server, so that its answers are no answers of this
+    one. Ports of this machine are not looked at: a local server has another one each day.
+    """
+    with suppress(UserError):  # without a key nothing is asked, but answers can be replayed
+        client = getattr(find_model(agent, config), "_client", None)
+        host = getattr(getattr(client, "base_url", None), "host", None)
+        if host in _THIS_MACHINE:
+            return "this machine"
+        return None if host == _OPENAI else host
+    return None
 
 
 def _reachable(agent: Agent[Any], seen: dict[int, Agent[Any]]) -> list[Agent[Any]]:

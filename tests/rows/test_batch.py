@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 import pandas as pd
 import pytest
@@ -160,6 +161,38 @@ async def test_lines_that_fail_or_are_lost_are_failed_rows_and_retry_asks_them_a
     assert list(out["final_output"]) == [f"<{number}>" for number in range(8)]
     assert list(out["attempts"]) == [1, 2, 2, 2, 2, 1, 1, 1]
     assert set(texts(server).values()) == {1}
+
+
+async def test_a_batch_all_of_whose_requests_failed_tells_each_rows_error(path: Path) -> None:
+    # Completed, without a file of answers.
+    async with ScriptedServer(echo, batches=ScriptedBatches(fault=lambda _: 400)) as server:
+        out = await asked_once(server, frame_of(3), path)
+        [batch] = server.batches.batches.values()
+    assert (batch["status"], batch["output_file_id"]) == ("completed", None)
+    assert list(out["error_type"]) == ["BadRequestError"] * 3
+    assert out["error"].str.contains("A fault of the script").all()
+
+
+async def test_an_upload_that_is_lost_ends_with_an_error_and_retry_asks_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            lost = openai.APITimeoutError(httpx2.Request("POST", "http://x/v1/files"))
+            patched.setattr(pool.BatchService, "make", _raising(lost))
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            with pytest.raises(RowError, match="cannot be used"):
+                await run
+        assert set(run.frame["status"]) == {"waiting"}
+        assert set((await run.retry())["status"]) == {"done"}
+        assert set(texts(server).values()) == {1}
+
+
+def _raising(error: Exception) -> Any:
+    async def fails(*given: Any) -> None:
+        raise error
+
+    return fails
 
 
 async def test_what_has_expired_is_missing_and_the_same_call_asks_it_again(path: Path) -> None:

@@ -18,10 +18,21 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from agentstream import Agent, RecordingError, RowError, UserError, map_frame, recording
+from agentstream import (
+    Agent,
+    OpenAIResponsesModel,
+    RecordingError,
+    RowError,
+    RunConfig,
+    UserError,
+    map_frame,
+    recording,
+)
 from agentstream.rows.checkpoint import Checkpoint
+from agentstream.rows.key import agent_request
 from agentstream.rows.result import RowResult
 from agentstream.testing import ScriptedModel, ScriptedServer, answer, http_error
 
@@ -91,6 +102,31 @@ def test_another_prompt_is_a_change_as_well(tmp_path: Path) -> None:
     map_frame(critic(), frame_of("a"), "{review}", checkpoint=path).wait()
     with pytest.raises(UserError, match=r"\+prompt: Classify: \{review\}"):
         map_frame(critic(), frame_of("a"), "Classify: {review}", checkpoint=path).wait()
+
+
+async def test_another_server_is_a_change_and_another_port_of_this_machine_is_none(
+    tmp_path: Path,
+) -> None:
+    async def asked(base_url: str | None) -> Any:
+        client = AsyncOpenAI(base_url=base_url, api_key="none")
+        agent = Agent(name="Critic", model=OpenAIResponsesModel("gpt-oss-20b", client))
+        return await agent_request(agent, RunConfig(), None)
+
+    openai = await asked(None)
+    assert "server" not in openai
+    here = await asked("http://localhost:8080/v1")
+    assert here == await asked("http://127.0.0.1:11434/v1") != openai
+    assert await asked("https://one.example.org/v1") != await asked("https://two.example.org/v1")
+    path = tmp_path / "rows.sqlite"
+    async with ScriptedServer(echo) as server:
+        agent = Agent(name="Critic", model=OpenAIResponsesModel("any", server.client()))
+        await map_frame(agent, frame_of("a"), "{review}", checkpoint=path)
+    elsewhere = AsyncOpenAI(base_url="https://one.example.org/v1", api_key="none")
+    agent = Agent(name="Critic", model=OpenAIResponsesModel("any", elsewhere))
+    with pytest.raises(UserError, match=r"\+server: one.example.org"):
+        await map_frame(agent, frame_of("a"), "{review}", checkpoint=path)
+    kept = await map_frame(agent, frame_of("a"), "{review}", checkpoint=path, on_change="keep")
+    assert list(kept["source"]) == ["checkpoint"]
 
 
 def test_on_change_ask_again_asks_all_and_going_back_asks_none(tmp_path: Path) -> None:
