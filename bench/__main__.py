@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import contenders, delay, events, first, imports, many, rows, shapes
+from . import contenders, delay, events, first, imports, many, row_memory, rows, shapes
 
 
 def main() -> None:
@@ -22,6 +22,7 @@ def main() -> None:
     targets += delay.report((40, 400) if quick else delay.RATES)
     targets += many.report(50 if quick else many.RUNS, rounds=1 if quick else 3)
     targets += rows.report(100 if quick else rows.ROWS, rounds=1 if quick else 3)
+    targets += row_memory.report(*((1_000, 2_000) if quick else ()))
     targets += shapes.report()
     targets += imports.report(options.python, rounds=3 if quick else 9)
     if not options.no_view:

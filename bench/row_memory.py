@@ -148,6 +148,7 @@ def at_once(rows: int = ALL) -> dict[str, float]:
             await asyncio.sleep(_TICK)
             looking.cancel()
             gc.callbacks.remove(collected)
+            gc.unfreeze()
             seconds = time.perf_counter() - start
             assert set(out["status"]) == {"done"}
             held.sort()

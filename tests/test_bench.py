@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("zmq", reason="the lab extra is not installed")
 
 from agentstream.models.wire import SSESplitter, responses_event
-from bench import answers, contenders, events, first, many, rows, techniques
+from bench import answers, contenders, events, first, many, row_memory, rows, techniques
 from bench.loopback import answer, body, server
 from bench.table import Target, table
 
@@ -121,3 +121,10 @@ async def test_a_row_of_the_benchmark_is_answered(
     with server() as url:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/row-1/v1")
         assert await rows.measure(name, url, 4, 2, streamed=False) > 0
+
+
+def test_many_rows_are_measured_with_faults_and_without() -> None:
+    found = row_memory.faulty(60)
+    assert (found["rows"], found["lost"], found["paid twice"]) == (60, 0, 0)
+    assert found["ratio"] > 0.9
+    assert row_memory.at_once(300)["rows"] == 300

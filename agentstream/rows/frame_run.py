@@ -169,7 +169,13 @@ class FrameRun(Background):
         return self._source.columns.names
 
     def key(self, position: int) -> bytes:
-        """The key of the row at a position, once the rows are planned."""
+        """The key of the row at a position, once the rows are planned.
+
+        Parameters
+        ----------
+        position : int
+            From 0.
+        """
         return self._plan.keys[position]
 
     def values(self) -> Iterator[tuple[Any, ...] | None]:

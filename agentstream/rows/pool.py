@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Pool"]
 
+NO_PRICE: Final = (
+    "Limits(usd=...) cannot be held: the price of this model is not known. Install genai-prices, "
+    "or limit the tokens: Limits(tokens=...)."
+)
+
 _ALIKE: Final = 20
 """If so many rows are asked first and all fail alike, the rest would, too."""
 
@@ -286,12 +291,7 @@ class Pool:
             self.runs[result.key] = outcome.run
         if outcome.error is None:
             if self.budget.limits.usd is not None and math.isnan(result.cost_usd):
-                self._end_early(
-                    UserError(
-                        "Limits(usd=...) cannot be held: the price of this model is not known. "
-                        "Install genai-prices, or limit the tokens: Limits(tokens=...)."
-                    )
-                )
+                self._end_early(UserError(NO_PRICE))
             return
         self._alike[signature(result)] += 1
         if outcome.stops_all:

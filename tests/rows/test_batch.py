@@ -423,6 +423,15 @@ async def test_a_budget_is_held_by_what_a_row_is_thought_to_take(path: Path) -> 
     assert 2 <= len(server.calls) <= 10
 
 
+async def test_a_budget_of_usd_needs_a_price_that_is_known(path: Path) -> None:
+    async with ScriptedServer(echo) as server:
+        agent = Agent(name="Critic", model=OpenAIResponsesModel("no-such", server.client()))
+        how: Any = {"mode": "batch", "checkpoint": path, "limits": Limits(usd=5)}
+        with pytest.raises(UserError, match="price of this model"):
+            await map_frame(agent, frame_of(3), "{number}", **how)
+        assert server.batches.batches == {}
+
+
 async def test_a_recording_replays_rows_of_a_batch(path: Path, tmp_path: Path) -> None:
     async with ScriptedServer(echo) as server:
         with recording(tmp_path / "rows.jsonl"):

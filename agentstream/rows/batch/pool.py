@@ -23,7 +23,7 @@ from ...models.retry_advice import normalize
 from ...run.ask import find_model
 from ...trace.prices import price_usd
 from ..key import model_name
-from ..pool import Pool
+from ..pool import NO_PRICE, Pool
 from ..result import RowError, RowResult, failure
 from ..worker import Outcome
 from .exchange import Exchange, batch_model, exchanging
@@ -264,6 +264,8 @@ class BatchPool(Pool):
             taken = input_tokens(body)
             name = model_name(self.asker.agent, self.asker.config)
             usd = PRICE * price_usd(name, round(taken), 0, _OUTPUT)
+            if budget.limits.usd is not None and math.isnan(usd):
+                raise UserError(NO_PRICE)
             budget.expect(taken + _OUTPUT, 0.0 if math.isnan(usd) else usd)
         return budget.reserve()
 
