@@ -210,7 +210,12 @@ def take(
     """Add the model's answer to the state; its items."""
     state.context.usage.add(answer.usage)
     state.responses.append(answer)
-    answer.output = with_call_ids(answer.output, server_managed=state.server_managed)
+    answer.output = with_call_ids(
+        answer.output,
+        server_managed=state.server_managed,
+        taken=state.waiting_ids,
+        after=len(state.history),
+    )
     items = read_output(answer.output, request.toolbox, options.config.tool_not_found_behavior)
     state.unsent.clear()
     if state.conversation_id is None and state.server_managed and answer.response_id:

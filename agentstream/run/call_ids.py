@@ -7,8 +7,10 @@ would answer another one.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Container
 from typing import Any
-from uuid import uuid4
 
 from ..errors import ModelBehaviorError
 from ..items import raw_field
@@ -17,7 +19,13 @@ from ..items import raw_field
 _CALLS = ("function_call", "computer_call", "local_shell_call")
 
 
-def with_call_ids(output: list[Any], *, server_managed: bool = False) -> list[Any]:
+def with_call_ids(
+    output: list[Any],
+    *,
+    server_managed: bool = False,
+    taken: Container[str] = (),
+    after: int = 0,
+) -> list[Any]:
     """The output items of an answer, where no two calls have one id, and none is without.
 
     A call that is sent twice is kept once. A call without an id, or with that of another call, is
@@ -30,6 +38,11 @@ def with_call_ids(output: list[Any], *, server_managed: bool = False) -> list[An
     server_managed : bool
         Whether the server keeps the history. It knows the calls by the ids that it sent, so that
         there is no way to answer one that has no id of its own.
+    taken : container of str
+        Ids of other calls that wait for their outputs, in the run's session.
+    after : int
+        How many items came before the answer. New ids are made of it and of the call, so that a
+        replay of the run makes the same.
 
     Raises
     ------
@@ -59,12 +72,13 @@ def with_call_ids(output: list[Any], *, server_managed: bool = False) -> list[An
         same = known.setdefault(call_id, []) if usable else without
         if any(_is_repeated(raw, other, usable) for other in same):
             continue
-        if not usable or same:
+        is_taken = usable and call_id in taken and key != "id" and not server_managed
+        if not usable or same or is_taken:
             why = f"with the id of another one, {call_id!r}" if usable else f"without a {key}"
             if server_managed or key == "id":
                 raise _unanswerable(raw, why)
             same.append(raw)
-            raw = _named(raw)
+            raw = _named(raw, after + len(kept))
         else:
             same.append(raw)
         kept.append(raw)
@@ -89,8 +103,9 @@ def _content(raw: Any) -> Any:
     return {name: value for name, value in plain.items() if value is not None}
 
 
-def _named(raw: Any) -> Any:
-    new = {"call_id": f"call_{uuid4().hex}"}
+def _named(raw: Any, place: int) -> Any:
+    told = json.dumps([place, _content(raw)], sort_keys=True, default=str)
+    new = {"call_id": f"call_{hashlib.sha256(told.encode()).hexdigest()[:32]}"}
     return {**raw, **new} if isinstance(raw, dict) else raw.model_copy(update=new)
 
 

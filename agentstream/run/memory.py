@@ -45,6 +45,7 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
     before = await _stored(session, _limit(options), named)
     if hasattr(session, "as_input"):
         before = session.as_input(before)
+    state.waiting_ids = _waiting_ids([*before, *news])
     stored, before = before, without_halves(before, news)
     combine = options.config.session_input_callback
     together: Any = [*before, *news]
@@ -152,6 +153,16 @@ def _halves(items: Sequence[Any]) -> set[int]:
         else:
             led_to, only_halves = item, False
     return halves
+
+
+def _waiting_ids(items: Sequence[Any]) -> set[str]:
+    """The ids of calls that have no output yet.
+
+    Another call with such an id, of a model that numbers its calls anew, would be taken for it:
+    their outputs could come in any order.
+    """
+    calls = [items[at] for at in _halves(items) if _kind(items[at]) in _CALLS]
+    return {call["call_id"] for call in calls if isinstance(call.get("call_id"), str)}
 
 
 def _kind(item: Any) -> str | None:

@@ -48,6 +48,7 @@ def state_to_json(
         "schema": SCHEMA,
         "input": _plain(state.input),
         "question": state.trace.question,
+        "waiting_ids": sorted(state.waiting_ids),
         "starting_agent": names[state.starting_agent],
         "agent": names[state.agent],
         "turn": state.turn,
@@ -278,6 +279,7 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
     state.carried = data.get("carried", [])
     state.scope = tuple(data["scope"])
     state.trace.question = data.get("question", [])
+    state.waiting_ids = set(data.get("waiting_ids", []))
     state.agent = _agent(agents, data["agent"])
     state.tools_used = set(data["tools_used"])
     state.new_items = [_item_from(plain, agents) for plain in data["items"]]

@@ -126,6 +126,7 @@ class SavedRun(TypedDict):
 
     input: str | list[Json]
     question: NotRequired[list[Json]]
+    waiting_ids: NotRequired[list[str]]
     starting_agent: str
     agent: str
     turn: Count

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from openai.types.responses import Response, ResponseFunctionToolCall
 
-from agentstream import Agent, ModelBehaviorError, Runner, RunState, function_tool
+from agentstream import Agent, ModelBehaviorError, Runner, RunState, function_tool, recording
 from agentstream.items import (
     HandoffOutputItem,
     ModelResponse,
@@ -19,6 +20,7 @@ from agentstream.models.base import Model
 from agentstream.models.output_items import output_item
 from agentstream.run.call_ids import with_call_ids
 from agentstream.run.decide import Act, Ask, decide
+from agentstream.testing import ScriptedModel, call, turn
 from agentstream.usage import Usage
 
 BOTH_WAYS = pytest.mark.parametrize("streamed", [False, True], ids=["run", "streamed"])
@@ -274,3 +276,25 @@ async def test_a_call_whose_output_does_not_name_it_is_an_error_and_no_spin(
     with pytest.raises(ModelBehaviorError, match="does not name it"):
         await run(agent)
     assert till.done == [1]
+
+
+async def test_a_replay_gives_a_call_without_an_id_the_same_one(tmp_path: Any) -> None:
+    def agent(model: Any) -> Any:
+        return Agent(name="A", model=model, tools=[look])
+
+    @function_tool
+    def look(n: int) -> str:
+        return f"saw {n}"
+
+    def nameless(n: int) -> Any:
+        part = call("look", n=n)
+        added, done = ({**fields, "call_id": ""} for fields in (part.added, part.done))
+        return replace(part, added=added, done=done)
+
+    answer = turn(nameless(1), nameless(1), nameless(2))
+    for model in (ScriptedModel([answer, answer, "Done."]), "scripted"):
+        with recording(tmp_path / "run.jsonl", speed=None):
+            result = await Runner.run(agent(model), "go")
+        assert result.final_output == "Done."
+        ids = {item.call_id for item in result.new_items if item.type == "tool_call_output_item"}
+        assert len(ids) >= 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -259,3 +261,38 @@ async def test_a_state_whose_stopped_calls_are_not_among_its_items_is_damaged() 
     saved["unsaved"] = [7]
     with pytest.raises(UserError, match="damaged"):
         await RunState.from_json(agent, saved)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+@pytest.mark.parametrize("from_json", [False, True])
+async def test_runs_that_wait_with_one_id_in_one_session_keep_their_outputs(
+    order: tuple[int, ...], from_json: bool
+) -> None:
+    """A model that numbers its calls anew asks for the same id in each of three runs."""
+
+    @function_tool(needs_approval=True)
+    def pay(amount: int) -> str:
+        return f"paid {amount}"
+
+    def pays(amount: int) -> Any:
+        part = scripted("pay", amount=amount)
+        added, done = ({**fields, "call_id": "c"} for fields in (part.added, part.done))
+        return turn(replace(part, added=added, done=done))
+
+    script = [*map(pays, range(3)), *(f"Done {at}." for at in range(3)), "Hello."]
+    agent = Agent(name="A", model=ScriptedModel(script), tools=[pay])
+    session = SQLiteSession("s")
+    results = [await Runner.run(agent, f"q{at}", session=session) for at in range(3)]
+    for at in order:
+        state = results[at].to_state()
+        if from_json:
+            state = await RunState.from_string(agent, state.to_string())
+        state.approve(state.get_interruptions()[0])
+        await Runner.run(agent, state, session=session)
+    await Runner.run(agent, "and?", session=session)
+    model: Any = agent.model
+    sent = model.requests[-1].input
+    arguments = {item["call_id"]: item["arguments"] for item in sent if "arguments" in item}
+    told = {item["call_id"]: item["output"] for item in sent if "output" in item}
+    assert len(arguments) == len(told) == 3
+    assert all(told[id] == f"paid {json.loads(arguments[id])['amount']}" for id in told)
