@@ -120,4 +120,5 @@ def _call(item: ToolApprovalItem) -> list[Any]:
     arguments = item.arguments
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, default=str)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return [item.agent.name, kind, space, item.name, item.call_id, digest, item.position]
+    agent = item.agent_key or item.agent.name
+    return [agent, kind, space, item.name, item.call_id, digest, item.position]

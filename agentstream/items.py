@@ -281,6 +281,8 @@ class ToolApprovalItem(RunItemBase[Any]):
     """The run that made the call: its id, then the calls of agents as tools that lead to it."""
     position: int = field(default=0, repr=False)
     """How many earlier calls of that run have the same id."""
+    agent_key: str | None = field(default=None, repr=False)
+    """What tells the agent from others of its name in the run."""
 
     def __post_init__(self) -> None:
         self.run_scope = tuple(self.run_scope)  # a list in JSON

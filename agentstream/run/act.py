@@ -171,12 +171,13 @@ async def _mcp_approval(
         decision = await call(
             tool.on_approval_request, MCPToolApprovalRequest(state.context, request)
         )
-        if not isinstance(decision, dict) or "approve" not in decision:
+        # A text such as "false" would count as true.
+        if not isinstance(decision, dict) or not isinstance(decision.get("approve"), bool):
             raise UserError(
                 "on_approval_request must return {'approve': bool, 'reason': str}, "
                 f"got {decision!r}"
             )
-        approved, reason = bool(decision["approve"]), decision.get("reason")
+        approved, reason = decision["approve"], decision.get("reason")
     else:
         waiting = state.waiting(item)
         decision = state.context._approvals.of(waiting)

@@ -87,7 +87,7 @@ async def _acknowledged(state: RunState[Any], tool: Any, raw: Any) -> list[dict[
         data = ComputerToolSafetyCheckData(
             ctx_wrapper=state.context, agent=state.agent, tool_call=raw, safety_check=check
         )
-        if tool.on_safety_check is None or not await call(tool.on_safety_check, data):
+        if tool.on_safety_check is None or await call(tool.on_safety_check, data) is not True:
             raise UserError(
                 f"The computer call asks for a safety check ({check.code}) that was not "
                 "acknowledged; give ComputerTool(on_safety_check=...) a function that returns True."

@@ -93,6 +93,7 @@ class RunState(Generic[TContext, TAgent]):
 
     failure: Exception | None = None
     """What the run fails with, while that is told."""
+    _agent_keys: dict[int, tuple[Agent[Any], str]] = {}  # noqa: RUF012 - never changed in place
     _positions: Mapping[int, tuple[RunItem, int]] = MappingProxyType({})
 
     carried: Sequence[TResponseInputItem] = ()
@@ -277,7 +278,19 @@ class RunState(Generic[TContext, TAgent]):
             tool_origin=getattr(call, "tool_origin", None),
             run_scope=self.scope,
             position=self._position(call),
+            agent_key=self._agent_key(call.agent),
         )
+
+    def _agent_key(self, agent: Agent[Any]) -> str:
+        """The name of an agent; of a second one of that name, one that no other has."""
+        if id(agent) not in self._agent_keys:
+            from .state_json import reachable_agents
+
+            found = reachable_agents(self.starting_agent).items()
+            self._agent_keys = {id(each): (each, name) for name, each in found}
+            # One that cannot be reached from the first is not restored from JSON either.
+            self._agent_keys.setdefault(id(agent), (agent, f"{agent.name}@{id(agent)}"))
+        return self._agent_keys[id(agent)][1]
 
     def _position(self, call: RunItem) -> int:
         """How many calls with the id of `call` the run has before it."""

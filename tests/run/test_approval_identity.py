@@ -486,3 +486,36 @@ async def test_recordings_and_states_name_the_tool_that_a_call_was_made_to(tmp_p
     for items in (recorded, [i for i in state.new_items if i.type != "tool_approval_item"]):
         named = [item.tool_origin for item in items if item.type == "tool_call_item"]
         assert [str(origin) for origin in named] == origins[:2]
+
+
+@pytest.mark.parametrize("saved", [False, True])
+async def test_always_does_not_hold_for_another_agent_of_the_same_name(saved: bool) -> None:
+    ran: list[Any] = []
+    others: list[Any] = []
+    script = ScriptedModel([turn(pays(1_000)), "Done."])
+    other = Agent(name="A", tools=[gated(others)], model=script)
+    to_other = handoff(other, tool_name_override="to_other")
+    script = ScriptedModel([turn(pays(1)), turn(pays(2)), call("to_other")])
+    agent = Agent(name="A", tools=[gated(ran)], handoffs=[to_other], model=script)
+    state = (await Runner.run(agent, "go")).to_state()
+    state.approve(state.get_interruptions()[0], always_approve=True)
+    if saved:
+        state = await RunState.from_string(agent, state.to_string())
+    result = await Runner.run(agent, state)
+    assert (ran, others) == ([1, 2], [])
+    assert amounts(result) == [1_000]
+    state = result.to_state()
+    if saved:
+        state = await RunState.from_string(agent, state.to_string())
+    state.approve(state.get_interruptions()[0])
+    assert (await Runner.run(agent, state)).final_output == "Done."
+    assert others == [1_000]
+
+
+@pytest.mark.parametrize("said", ["false", "no", 1, None, {"x": 1}])
+async def test_what_is_no_bool_approves_no_hosted_call(said: Any) -> None:
+    config: Any = {"type": "mcp", "server_label": "s", "server_url": "http://s.test"}
+    tool = HostedMCPTool(tool_config=config, on_approval_request=lambda _: {"approve": said})
+    script = ScriptedModel([turn(mcp_approval("s", "look", q=1)), "Done."])
+    with pytest.raises(UserError, match="on_approval_request must return"):
+        await Runner.run(Agent(name="A", tools=[tool], model=script), "go")
