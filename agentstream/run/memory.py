@@ -155,14 +155,14 @@ def _halves(items: Sequence[Any]) -> set[int]:
     return halves
 
 
-def _waiting_ids(items: Sequence[Any]) -> set[str]:
+def _waiting_ids(items: Sequence[Any]) -> frozenset[str]:
     """The ids of calls that have no output yet.
 
     Another call with such an id, of a model that numbers its calls anew, would be taken for it:
     their outputs could come in any order.
     """
     calls = [items[at] for at in _halves(items) if _kind(items[at]) in _CALLS]
-    return {call["call_id"] for call in calls if isinstance(call.get("call_id"), str)}
+    return frozenset(call["call_id"] for call in calls if isinstance(call.get("call_id"), str))
 
 
 def _kind(item: Any) -> str | None:

@@ -93,6 +93,8 @@ class RunState(Generic[TContext, TAgent]):
 
     failure: Exception | None = None
     """What the run fails with, while that is told."""
+    waiting_ids: frozenset[str] = frozenset()
+    """Ids of calls of earlier runs that wait for their outputs in the session."""
     _agent_keys: dict[int, tuple[Agent[Any], str]] = {}  # noqa: RUF012 - never changed in place
     _positions: Mapping[int, tuple[RunItem, int]] = MappingProxyType({})
 
@@ -158,8 +160,6 @@ class RunState(Generic[TContext, TAgent]):
         """How many of `new_items` are in the session, but for those in `unsaved`."""
         self.unsaved: list[int] = []
         """Places among `new_items` of calls that were stopped: the session has neither half."""
-        self.waiting_ids: set[str] = set()
-        """Ids of calls of earlier runs that wait for their outputs in the session."""
         self.trace = Trace()
         """The run as data; a run that is resumed goes on in it."""
         self.observers = Watchers()

@@ -279,7 +279,7 @@ def _fill(state: RunState[Any], data: dict[str, Any], agents: dict[str, Agent[An
     state.carried = data.get("carried", [])
     state.scope = tuple(data["scope"])
     state.trace.question = data.get("question", [])
-    state.waiting_ids = set(data.get("waiting_ids", []))
+    state.waiting_ids = frozenset(data.get("waiting_ids", []))
     state.agent = _agent(agents, data["agent"])
     state.tools_used = set(data["tools_used"])
     state.new_items = [_item_from(plain, agents) for plain in data["items"]]
