@@ -25,8 +25,8 @@ class Timeline:
         Anything `to_frame` reads: a result, a `Trace`, a recording, a result of the OpenAI Agents
         SDK.
     width
-        In pixels. The picture shrinks with the page, and does not grow but in nbconvert's pages,
-        where it is as wide as they are.
+        In pixels, as `svg` and `save` have it. JupyterLab and nbconvert show the picture as wide as
+        the page: the smaller this is, the larger is its text there.
     title
         Instead of the run's name.
 
