@@ -48,4 +48,11 @@ def test_table_and_timeline_grow_with_the_run_and_stay(opened: Open) -> None:
     still = notebook.area(1)
     assert still.locator(".as-items tr").count() == 9
     assert still.locator(".as-timeline img").evaluate("e => e.naturalWidth") == 960
+    for width in (190, 480, 641):  # no column is beside the page in the narrowest window
+        box = still.locator(".as-items .as-table").evaluate(
+            "(e, width) => { e.closest('.as-items').style.width = `${width}px`;"
+            " return [e.scrollWidth, e.clientWidth]; }",
+            width,
+        )
+        assert box[0] == box[1] <= width
     assert (errors(notebook, 1), notebook.watch.away) == ([], [])
