@@ -88,6 +88,16 @@ def test_the_repository_is_at_one_address() -> None:
     assert f"repository-code: {SOURCE}" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
+def test_every_notebook_opens_on_binder_and_on_colab() -> None:
+    page = (ROOT / "docs/try-online.md").read_text("utf-8")
+    repository = SOURCE.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/"
+    binder = f"https://mybinder.org/v2/gh/{repository}/main?urlpath=lab/tree/notebooks/"
+    names = sorted(path.name for path in ROOT.glob("notebooks/*.ipynb"))
+    for start in (colab, binder):
+        assert re.findall(rf"\({re.escape(start)}([^)]+)\)", page) == names
+
+
 def workflows() -> dict[str, Any]:
     yaml = pytest.importorskip("yaml", reason="pyyaml is not installed")
     return {

