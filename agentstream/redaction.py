@@ -117,7 +117,9 @@ def redact_data(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {redact_data(name): redact_data(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)([redact_data(entry) for entry in value])
+        entries = [redact_data(entry) for entry in value]
+        is_named = hasattr(value, "_fields")  # such as the key of a connection in aiohttp's errors
+        return type(value)(*entries) if is_named else type(value)(entries)
     return value
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import signal
 import socket
+import tempfile
 from typing import Any
 
 import pytest
@@ -14,6 +15,10 @@ import pytest
 # does as well; tests of the interrupt need it as it is in a terminal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# IPython warns of a home that it cannot write into, and a warning is an error here.
+if not os.access(os.path.expanduser("~"), os.W_OK):
+    os.environ["HOME"] = os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="agentstream-home-")
 
 LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname()}
 
