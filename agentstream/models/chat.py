@@ -21,6 +21,7 @@ from .bounds import too_large
 from .chat_input import ReplayPolicy
 from .chat_request import chat_arguments, response_tool_choice
 from .chat_stream import BROKE_OFF, FAKE_ID, ChatFold
+from .create import sent_by
 from .reasoning_content_replay import ShouldReplayReasoningContent
 from .request import ModelRequest
 from .responses_stream import NOT_JSON, damaged, response_failure
@@ -47,6 +48,8 @@ __all__ = ["OpenAIChatCompletionsModel"]
 logger = logging.getLogger(__name__)
 
 _DONE: Final = b"[DONE]"
+_NO_MESSAGES: Final[dict[str, Any]] = {"messages": []}
+"""The client insists on messages; these give way to those in the extra body."""
 _REFUSALS: Final = (400, 422)  # "bad request", and what FastAPI servers answer to an unknown field
 
 
@@ -139,7 +142,9 @@ class OpenAIChatCompletionsModel(Model):
         arguments = self._arguments(request, stream=False)
         retries = ClientRetries(self._client)
         create = retries.client.chat.completions.create
-        completion = await retries.call(lambda: create(**retries.extra(arguments)), arguments)
+        completion = await retries.call(
+            lambda: create(**sent_by(create, retries.extra(arguments), _NO_MESSAGES)), arguments
+        )
         fold = self._fold(request, arguments)
         for _ in (*fold.feed(_completion(completion)), *fold.finish(complete=True)):
             pass
@@ -208,7 +213,8 @@ class OpenAIChatCompletionsModel(Model):
         self, request: ModelRequest
     ) -> AsyncGenerator[list[TResponseStreamEvent], None]:
         retries = ClientRetries(self._client)
-        create = retries.client.chat.completions.with_streaming_response.create
+        api = retries.client.chat.completions
+        create = api.with_streaming_response.create
         while True:
             arguments = self._arguments(request, stream=True)
             reading = _Reading(self._fold(request, arguments), retries.watch.limits.event_bytes)
@@ -217,7 +223,9 @@ class OpenAIChatCompletionsModel(Model):
                 async with (
                     retries.admission(arguments) as admission,
                     open_stream(
-                        create(**retries.extra(arguments)), retries.watch, admission
+                        create(**sent_by(api.create, retries.extra(arguments), _NO_MESSAGES)),
+                        retries.watch,
+                        admission,
                     ) as body,
                 ):
                     fold.request = body.request

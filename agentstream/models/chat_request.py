@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from ..errors import UserError
 from ..model_settings import MCPToolChoice
 from ..tools import FunctionTool
-from .body import past_the_transformation
 from .chat_input import ReplayPolicy, chat_messages
 
 if TYPE_CHECKING:
@@ -110,9 +109,7 @@ def chat_arguments(
             f"chat.completions.create() got multiple values for keyword argument '{twice[0]}': "
             "it is set by ModelSettings.extra_args and elsewhere, too. Remove one of them."
         )
-    # The client insists on messages; these give way to those in the extra body.
-    long = ("messages", "tools", "response_format")
-    return {"messages": [], **past_the_transformation(arguments | extra, long)}
+    return arguments | extra
 
 
 def is_openai(client: AsyncOpenAI) -> bool:

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from ..redaction import remember
-from .body import past_the_transformation
 from .responses_tools import (
     choice_param,
     is_plain_choice,
@@ -129,7 +128,7 @@ def responses_arguments(
             f"responses.create() got multiple values for keyword argument '{twice[0]}': it is "
             "set by ModelSettings.extra_args and elsewhere, too. Remove one of them."
         )
-    return past_the_transformation(arguments | extra, ("input", "tools", "text"))
+    return arguments | extra
 
 
 def _tools(request: ModelRequest, model: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ..warn_once import warn_once
 from . import validators
 from .base import Model
 from .batches import InBatches
+from .create import create_response
 from .output_items import readable_call
 from .request import ModelRequest, responses_arguments
 from .responses_stream import AnswerStream, response_failure, when_made
@@ -101,8 +102,10 @@ class OpenAIResponsesModel(Model):
         )
         arguments = self._arguments(request)
         retries = ClientRetries(self._client)
-        create = retries.client.responses.create
-        response = await retries.call(lambda: create(**retries.extra(arguments)), arguments)
+        client = retries.client
+        response = await retries.call(
+            lambda: create_response(client, retries.extra(arguments)), arguments
+        )
         response = await when_made(response, retries)
         _check_response(response)
         for item in response.output:

@@ -22,6 +22,7 @@ from openai.types.responses import Response
 
 from ..errors import ModelBehaviorError, ModelStalledError, ModelStreamError
 from ..redaction import redact
+from .create import sent_by
 from .gate.admission import Admission
 from .retry_client import ClientRetries
 from .server_error import no_answer
@@ -196,9 +197,11 @@ class AnswerStream:
 
     def _request(self) -> Any:
         """Make the request, or that for the rest of the answer."""
-        responses = self._retries.client.responses.with_streaming_response
+        api = self._retries.client.responses
+        responses = api.with_streaming_response
         if not self._resumed:
-            return responses.create(**self._retries.extra(self._arguments), stream=True)
+            arguments = sent_by(api.create, self._retries.extra(self._arguments))
+            return responses.create(**arguments, stream=True)
         passed_on = ("extra_headers", "extra_query", "timeout")
         asked = {name: self._arguments[name] for name in passed_on if name in self._arguments}
         return responses.retrieve(

@@ -24,6 +24,7 @@ from ..errors import ModelStalledError
 from ..redaction import guard_logs, redact_error, remember, remember_request
 from .bounds import bounded, install
 from .clients import refuse_forked
+from .create import is_wrapped_here
 from .gate.admission import Admission, input_tokens
 from .gate.refusals import is_fatal
 from .retry_advice import ModelRetryAdviceRequest, advice_for, normalize
@@ -124,8 +125,12 @@ class ClientRetries:
         self.watch = current_watch()
         self.count = 0
         self._refused = False
-        self._limit = 0 if _off.get() else client.max_retries
-        self.client = _made_once(client, self.watch.limits)
+        self.client: Any
+        if is_wrapped_here(client):  # a copy would go past the wrapper: its own retries count
+            self._limit, self.client = 0, client
+        else:
+            self._limit = 0 if _off.get() else client.max_retries
+            self.client = _made_once(client, self.watch.limits)
         remember_client(client)
 
     async def call(

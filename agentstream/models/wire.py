@@ -473,11 +473,11 @@ def responses_event(data: dict[str, Any]) -> ResponseStreamEvent:
     try:
         event = cls.model_validate(data)
     except ValidationError:
-        event = _loose_event(cls, data)
+        event = loosely(cls, data)
     return cast(ResponseStreamEvent, event)
 
 
-def _loose_event(cls: type[BaseModel], data: dict[str, Any]) -> BaseModel:
+def loosely(cls: type[BaseModel], data: dict[str, Any]) -> BaseModel:
     """Build what does not validate as the client does: known fields typed, none checked."""
     if cls in _FLAT and not any(isinstance(value, (list, dict, float)) for value in data.values()):
         return _copied_event(cls, data)

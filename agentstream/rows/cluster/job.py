@@ -129,7 +129,9 @@ _WAYS_OUT: Final = (
 def _secrets() -> Iterator[tuple[str, str]]:
     """Keys that this process knows, and what they are."""
     for name, value in os.environ.items():
-        if names_secret(name) and len(value) >= _SHORTEST_KEY and not is_ordinary(value):
+        if not names_secret(name) or len(value) < _SHORTEST_KEY or is_ordinary(value):
+            continue
+        if not os.path.exists(value):  # PWD and SSH_AUTH_SOCK are named like passwords
             yield f"the environment variable {name}", value
     for value in remembered():
         yield "one that this process has sent", value

@@ -1,0 +1,157 @@
+"""How the client's `create()` is called: past its transformation, where nobody looks on.
+
+A program may have wrapped the method, as tracers do: then it sees the arguments as they are, and
+the client transforms them. Where the method is the client's own, what is JSON already goes past
+that (see `body`), and the answer is read by the types' validators, not built field by field.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from functools import cache
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import httpx2
+import openai
+from openai.types.responses import Response
+from pydantic import ValidationError
+
+from ..json_text import encodable
+from . import validators
+from .body import is_json, past_the_transformation
+from .wire import loosely
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+__all__ = ["create_response", "is_wrapped", "is_wrapped_here", "sent_by"]
+
+_HOME: Final = os.path.dirname(openai.__file__) + os.sep
+_OPTIONS: Final = {
+    "extra_body": "extra_json",
+    "extra_headers": "headers",
+    "extra_query": "params",
+    "timeout": "timeout",
+}
+"""Arguments of ``create()`` that are no fields of the body, and what a request calls them."""
+
+_STAY: Final = frozenset({*_OPTIONS, "model", "stream"})
+"""Those that go past nothing: the client insists on them."""
+
+
+def _function(create: Any) -> Any:
+    return create.__func__
+
+
+@cache
+def _fields(create: Any) -> frozenset[str]:
+    """The fields of a body that a `create` function knows; it says so of others."""
+    return frozenset(inspect.signature(create).parameters) - {"self", *_OPTIONS}
+
+
+def is_wrapped(create: Any) -> bool:
+    """Whether a `create` method is another one than the client's own.
+
+    Examples
+    --------
+    >>> from openai import AsyncOpenAI
+    >>> client = AsyncOpenAI(api_key="none")
+    >>> is_wrapped(client.responses.create), is_wrapped(print)
+    (False, True)
+    """
+    function = create.__func__ if type(create) is MethodType else None
+    while type(function) is FunctionType and function.__code__.co_filename.startswith(_HOME):
+        inner = getattr(function, "__wrapped__", None)
+        if inner is None:
+            return False
+        function = inner
+    return True
+
+
+def is_wrapped_here(client: Any) -> bool:
+    """Whether a program has wrapped `create` of this very client: a copy of it would not be.
+
+    Examples
+    --------
+    >>> from openai import AsyncOpenAI
+    >>> is_wrapped_here(AsyncOpenAI(api_key="none"))
+    False
+    """
+    made = vars(client)  # resources are made at their first use, and kept there
+    chat = made.get("chat")
+    resources = (made.get("responses"), chat and vars(chat).get("completions"))
+    return any(each is not None and "create" in getattr(each, "__dict__", ()) for each in resources)
+
+
+def sent_by(
+    create: Any, arguments: dict[str, Any], keep: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The arguments for a `create` method: such that a wrapper sees them, else past the client.
+
+    Parameters
+    ----------
+    create : callable
+        The method.
+    arguments : dict
+        Of the request.
+    keep : mapping, optional
+        Arguments that the method insists on, in the place of those that go past it.
+    """
+    if is_wrapped(create):
+        return encodable(arguments)  # the client encodes the body strictly
+    names = (_fields(_function(create)) - _STAY) & arguments.keys()
+    return {**(keep or {}), **past_the_transformation(arguments, names)}
+
+
+async def create_response(client: AsyncOpenAI, arguments: dict[str, Any]) -> Any:
+    """Ask for an answer in one piece.
+
+    Parameters
+    ----------
+    client : openai.AsyncOpenAI
+        Makes the request.
+    arguments : dict
+        Of ``client.responses.create``.
+
+    Returns
+    -------
+    openai.types.responses.Response
+        Or what the client makes of a body that is none.
+    """
+    create = client.responses.create
+    body = {name: value for name, value in encodable(arguments).items() if name not in _OPTIONS}
+    extra = arguments.get("extra_body")
+    is_known = not is_wrapped(create) and body.keys() <= _fields(_function(create))
+    if not is_known or not is_json([body, extra]):
+        return await create(**sent_by(create, arguments))
+    options: dict[str, Any] = {"security": {"bearer_auth": True}}  # as `create()` has it
+    for name, option in _OPTIONS.items():
+        if arguments.get(name) is not None:
+            options[option] = arguments[name]
+    validators.begin()
+    response = await client.post(
+        "/responses", cast_to=httpx2.Response, body=body, options=cast(Any, options)
+    )
+    await validators.built()
+    return _read(response)
+
+
+def _read(response: httpx2.Response) -> Any:
+    """The answer in an HTTP response, as the client reads it."""
+    if "json" not in response.headers.get("content-type", ""):
+        return response.text
+    try:
+        answer = Response.model_validate_json(response.content)
+    except ValidationError:
+        try:
+            data = response.json()
+        except ValueError:
+            return response.text
+        if not isinstance(data, dict):
+            return data
+        answer = cast(Response, loosely(Response, data))
+    answer._request_id = response.headers.get("x-request-id")
+    return answer
