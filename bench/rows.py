@@ -8,6 +8,8 @@ in a process of its own.
 from __future__ import annotations
 
 import asyncio
+import copy
+import importlib.util
 import json
 import statistics
 import subprocess
@@ -27,6 +29,9 @@ ROWS = 600
 CONCURRENCY = (1, 16, 64, 256)
 BARE = "bare client, aiohttp"
 FRAME = "agentstream, map_frame"
+
+OTHERS = {"chatlas": "chatlas", "pydantic-ai": "pydantic_ai"}
+"""Packages that have a structured answer of their own, over their own client."""
 
 Ask = Callable[[str], Awaitable[Any]]
 
@@ -51,13 +56,18 @@ FORMAT: Any = {
 
 def names() -> list[str]:
     """The contenders that are installed."""
-    return [BARE, FRAME, *contenders.runners()]
+    others = [name for name, module in OTHERS.items() if importlib.util.find_spec(module)]
+    return [BARE, FRAME, *contenders.runners(), *others]
 
 
 def asker(name: str, client: openai.AsyncOpenAI, *, streamed: bool) -> Ask:
     """How a contender asks for one row; agentstream's client is its own."""
     if name == BARE:
         return lambda text: bare(client, text, streamed=streamed)
+    if name == "chatlas":
+        return by_chatlas(str(client.base_url), streamed=streamed)
+    if name == "pydantic-ai":
+        return by_pydantic_ai(client, streamed=streamed)
     api = contenders.runner(name)
     api.set_default_openai_key("none")
     agent = api.Agent(
@@ -70,6 +80,40 @@ def asker(name: str, client: openai.AsyncOpenAI, *, streamed: bool) -> Ask:
         if not streamed:
             return (await api.Runner.run(agent, text)).final_output
         return await contenders.stream(api, agent)
+
+    return ask
+
+
+def by_chatlas(url: str, *, streamed: bool) -> Ask:
+    """A chat for each row, of one client: a chat keeps what was said before."""
+    import chatlas
+
+    chat = chatlas.ChatOpenAI(
+        system_prompt="Classify.", model="gpt-5-mini", base_url=url, api_key="none"
+    )
+
+    async def ask(text: str) -> Any:
+        one = copy.copy(chat)
+        one.set_turns([])
+        return await one.chat_structured_async(text, data_model=Verdict, stream=streamed)
+
+    return ask
+
+
+def by_pydantic_ai(client: openai.AsyncOpenAI, *, streamed: bool) -> Ask:
+    """An agent whose output is the API's structured one, as that of the others."""
+    from pydantic_ai import Agent, NativeOutput
+    from pydantic_ai.models.openai import OpenAIResponsesModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    model = OpenAIResponsesModel("gpt-5-mini", provider=OpenAIProvider(openai_client=client))
+    agent = Agent(model, instructions="Classify.", output_type=NativeOutput(Verdict))
+
+    async def ask(text: str) -> Any:
+        if not streamed:
+            return (await agent.run(text)).output
+        async with agent.run_stream(text) as result:
+            return await result.get_output()
 
     return ask
 
