@@ -178,7 +178,9 @@ class FunctionInvoker:
             )
         except ValidationError as error:
             what = "; ".join(
-                f"{'.'.join(str(part) for part in e['loc']) or 'arguments'}: {e['msg']}"
+                "expected a JSON object"
+                if e["type"] == "model_type"
+                else f"{'.'.join(str(part) for part in e['loc']) or 'arguments'}: {e['msg']}"
                 for e in error.errors(include_url=False, include_input=False)
             )
             raise ModelBehaviorError(f"Invalid JSON input for tool {name}: {what}") from error
@@ -263,7 +265,7 @@ def checked_arguments(tool: FunctionTool, context: ToolContext[Any]) -> dict[str
         raise ModelBehaviorError(f"Invalid JSON input for tool {tool.name}: {error}") from error
     if not isinstance(arguments, dict):
         raise ModelBehaviorError(
-            f"Invalid JSON input for tool {tool.name}: an object was expected, got "
+            f"Invalid JSON input for tool {tool.name}: expected a JSON object, got "
             f"{type(arguments).__name__}"
         )
     return arguments

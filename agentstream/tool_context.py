@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .approvals import Approvals
 from .run_context import RunContextWrapper, TContext
+from .settings_dict import as_settings
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ class ToolContext(RunContextWrapper[TContext]):
     tool_call: ResponseFunctionToolCall | None
     tool_namespace: str | None
     agent: AgentBase[Any] | None
-    run_config: RunConfig | None
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class ToolContext(RunContextWrapper[TContext]):
         *,
         tool_namespace: str | None = None,
         agent: AgentBase[Any] | None = None,
-        run_config: RunConfig | None = None,
+        run_config: RunConfig | dict[str, Any] | None = None,
         turn_input: list[TResponseInputItem] | None = None,
         _approvals: Approvals | None = None,
         tool_input: Any | None = None,
@@ -86,13 +86,17 @@ class ToolContext(RunContextWrapper[TContext]):
             _approvals=Approvals() if _approvals is None else _approvals,
             tool_input=tool_input,
         )
+        if isinstance(run_config, dict):
+            from .run.config import RunConfig
+
+            run_config = as_settings(RunConfig, run_config, "run_config")
         self.tool_name = tool_name
         self.tool_call_id = tool_call_id
         self.tool_arguments = tool_arguments
         self.tool_call = tool_call
         self.tool_namespace = tool_namespace or getattr(tool_call, "namespace", None)
         self.agent = agent
-        self.run_config = run_config
+        self.run_config: RunConfig | None = run_config
         # For an agent that runs as this tool: its paused run when the call is resumed, who is told
         # its events, and whether somebody watches the run around it.
         self.paused_run: Any = None
@@ -106,7 +110,8 @@ class ToolContext(RunContextWrapper[TContext]):
     @property
     def qualified_tool_name(self) -> str:
         """The tool's name with its namespace, where it has one."""
-        if self.tool_namespace:
+        # A deferred tool outside a namespace comes with its own name as the namespace.
+        if self.tool_namespace and self.tool_namespace != self.tool_name:
             return f"{self.tool_namespace}.{self.tool_name}"
         return self.tool_name
 
@@ -150,7 +155,7 @@ class ToolContext(RunContextWrapper[TContext]):
         tool_name: str | None = None,
         tool_arguments: str | None = None,
         tool_namespace: str | None = None,
-        run_config: RunConfig | None = None,
+        run_config: RunConfig | dict[str, Any] | None = None,
     ) -> ToolContext[TContext]:
         """The context of a call, sharing usage and approvals with the run's `context`.
 
@@ -170,6 +175,9 @@ class ToolContext(RunContextWrapper[TContext]):
             The run's configuration.
         """
         name = tool_name or (tool_call.name if tool_call else None)
+        if isinstance(context, ToolContext):
+            agent = agent or context.agent
+            run_config = run_config or context.run_config
         arguments = tool_arguments
         if arguments is None:
             arguments = tool_call.arguments if tool_call else ""

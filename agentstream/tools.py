@@ -215,6 +215,7 @@ class FunctionTool:
     _tool_namespace: str | None = field(default=None, repr=False)
     _tool_namespace_description: str | None = field(default=None, repr=False)
     _mcp_title: str | None = field(default=None, repr=False)
+    _mcp_annotations: Any = field(default=None, repr=False)
     _tool_origin: ToolOrigin | None = field(default=None, repr=False)
     _is_agent_tool: bool = field(default=False, repr=False)
     _agent_instance: Any = field(default=None, repr=False)
@@ -227,6 +228,11 @@ class FunctionTool:
             self.output_json_schema = _output_schema(self.output_json_schema)
         self._check_timeout()
         self._check_callers()
+
+    @property
+    def mcp_annotations(self) -> Any:
+        """What an MCP server says of the tool, such as `read_only_hint`; None for other tools."""
+        return copy.deepcopy(self._mcp_annotations)
 
     @property
     def qualified_name(self) -> str:

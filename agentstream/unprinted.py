@@ -17,7 +17,8 @@ __all__ = ["Unprinted", "unprinted", "without_credentials"]
 _USER: Final = re.compile(r"(\w+://)[^\s/@'\"]+@")
 _URL: Final = re.compile(r"\w+://[^\s'\"?#]+")
 _SEGMENT: Final = re.compile(r"(?<=[^:/]/)[^/]+")
-_QUERY: Final = re.compile(r"([?&][^\s=&'\"]+=)[^\s&'\"]+")
+_QUERY: Final = re.compile(r"([?&][^\s=&'\"]+=)[^\s&#'\"]+")
+_FRAGMENT: Final = re.compile(r"(\w+://[^\s#'\"]+#)[^\s'\"]+")
 
 
 class Unprinted(str):
@@ -69,7 +70,7 @@ def unprinted(value: Any, *, under: str = "") -> Any:
 
 
 def without_credentials(text: str) -> str:
-    """`text` with the user, the password and the values of the query of each address masked.
+    """`text` with user, password, query values and fragment of each address masked.
 
     So is what reads as a secret in its path.
 
@@ -78,7 +79,7 @@ def without_credentials(text: str) -> str:
     >>> without_credentials("401 for url 'https://me:sk-1@example.org/mcp?key=sk-1'")
     "401 for url 'https://***@example.org/mcp?key=***'"
     """
-    text = _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text))
+    text = _FRAGMENT.sub(r"\1***", _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text)))
     return _URL.sub(lambda match: _SEGMENT.sub(_masked, match.group()), text)
 
 

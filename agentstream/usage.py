@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -121,7 +122,7 @@ class Usage:
             + count(other.output_tokens_details, "reasoning_tokens"),
         )
         if other.request_usage_entries:
-            self.request_usage_entries.extend(other.request_usage_entries)
+            self.request_usage_entries.extend(copy.deepcopy(other.request_usage_entries))
         elif other.requests == 1 and other.total_tokens > 0:
             self.request_usage_entries.append(
                 RequestUsage(

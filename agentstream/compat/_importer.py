@@ -156,6 +156,9 @@ def install() -> None:
             f"{SDK!r} has been imported already, from {getattr(loaded, '__file__', 'elsewhere')}. "
             "Call agentstream.compat.install() first; in a notebook, restart the kernel before."
         )
+    from ..run.config import set_default_collision_policy
+
+    set_default_collision_policy("warn")
     sys.meta_path.insert(0, _FINDER)
     importlib.invalidate_caches()
 
@@ -170,6 +173,9 @@ def uninstall() -> None:
     >>> uninstall()
     """
     if is_installed():
+        from ..run.config import set_default_collision_policy
+
+        set_default_collision_policy("error")
         sys.meta_path.remove(_FINDER)
     for name in [one for one, module in sys.modules.items() if isinstance(module, _Twin)]:
         del sys.modules[name]

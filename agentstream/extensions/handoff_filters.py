@@ -45,11 +45,14 @@ _TOOL_TYPES = {
     "code_interpreter_call",
     "computer_call",
     "computer_call_output",
+    "apply_patch_call",
+    "apply_patch_call_output",
     "custom_tool_call",
     "custom_tool_call_output",
     "file_search_call",
     "function_call",
     "function_call_output",
+    "hosted_tool_call",
     "image_generation_call",
     "local_shell_call",
     "local_shell_call_output",
@@ -58,6 +61,8 @@ _TOOL_TYPES = {
     "mcp_call",
     "mcp_list_tools",
     "reasoning",
+    "shell_call",
+    "shell_call_output",
     "tool_search_call",
     "tool_search_output",
     "web_search_call",
@@ -86,10 +91,12 @@ def remove_all_tools(handoff_input_data: HandoffInputData) -> HandoffInputData:
     history = handoff_input_data.input_history
     if not isinstance(history, str):
         history = tuple(item for item in history if raw_field(item, "type") not in _TOOL_TYPES)
+    seen = handoff_input_data.input_items
     return handoff_input_data.clone(
         input_history=history,
         pre_handoff_items=_without_tools(handoff_input_data.pre_handoff_items),
         new_items=_without_tools(handoff_input_data.new_items),
+        input_items=None if seen is None else _without_tools(seen),
     )
 
 

@@ -18,6 +18,7 @@ from ..schema import ensure_strict_json_schema
 from ..tool_call import FailedContent, ToolFailure
 from ..tool_origin import ToolOrigin, ToolOriginType
 from ..tools import FunctionTool, default_tool_error_function
+from ..unprinted import without_credentials
 from .approval import needs_approval
 from .names import Named, prefixed
 from .server import MCPServer, MCPToolCustomDataContext, MCPToolMetaContext, Unset
@@ -162,12 +163,18 @@ def function_tool_of(
         on_invoke_tool=call,
         strict_json_schema=strict,
         needs_approval=needs_approval(server.approval_policy, tool, agent),
-        tool_input_guardrails=server.tool_input_guardrails,
-        tool_output_guardrails=server.tool_output_guardrails,
+        tool_input_guardrails=_own(server.tool_input_guardrails),
+        tool_output_guardrails=_own(server.tool_output_guardrails),
         custom_data_extractor=call.custom_data if server.custom_data_extractor else None,
         _mcp_title=title,
+        _mcp_annotations=copy.deepcopy(tool.annotations),
         _tool_origin=ToolOrigin(ToolOriginType.MCP, mcp_server_name=server.name),
     )
+
+
+def _own(guardrails: Any) -> Any:
+    """A list of the tool's own: what is added to it is for that tool."""
+    return None if guardrails is None else list(guardrails)
 
 
 async def invoke(
@@ -259,18 +266,20 @@ class _Call:
         """Call the tool with the arguments `text`; `extra` goes over what the resolver gives."""
         arguments = self._arguments(text)
         meta = await self._meta(context, arguments)
-        if extra is not None:
-            meta = {**(meta or {}), **extra}
+        static = copy.deepcopy(self._tool.meta)  # the tool's own goes over the resolver's
+        for more in (static, extra):
+            meta = meta if more is None else {**(meta or {}), **more}
         # Servers of a user's own may know no `meta`.
-        more = {} if meta is None else {"meta": meta}
+        named = {} if meta is None else {"meta": meta}
         try:
             with _cancelled_from_outside_only(self._tool.name, self._server.name):
-                result = await self._server.call_tool(self._tool.name, arguments, **more)
+                result = await self._server.call_tool(self._tool.name, arguments, **named)
         except Exception as error:
             if isinstance(error, AgentsException) or _is_mcp_error(error):
                 raise
             raise AgentsException(
-                f"Error invoking MCP tool {self._tool.name} on server {self._server.name!r}: "
+                f"Error invoking MCP tool {self._tool.name} on server "
+                f"{without_credentials(self._server.name)!r}: "
                 f"{error}"
             ) from error
         call_id = getattr(context, "tool_call_id", None)
@@ -346,7 +355,8 @@ def _cancelled_from_outside_only(tool_name: str, server_name: str) -> Iterator[N
         if task is None or task.cancelling():
             raise
         raise MCPToolCancellationError(
-            f"Failed to call tool {tool_name!r} on MCP server {server_name!r}: "
+            f"Failed to call tool {tool_name!r} on MCP server "
+            f"{without_credentials(server_name)!r}: "
             "tool execution was cancelled."
         ) from None
 

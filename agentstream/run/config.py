@@ -37,6 +37,15 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_TURNS = 10
 
+_collision_policy: ToolNameCollisionPolicy = "error"
+
+
+def set_default_collision_policy(policy: ToolNameCollisionPolicy) -> None:
+    """Set what two tools of one name do where a run says nothing of it."""
+    global _collision_policy
+    _collision_policy = policy
+
+
 ToolNotFoundBehavior: TypeAlias = Literal["raise_error", "return_error_to_model"]
 ToolNameCollisionPolicy: TypeAlias = Literal["warn", "error"]
 ReasoningItemIdPolicy: TypeAlias = Literal["preserve", "omit"]
@@ -336,7 +345,7 @@ class RunConfig:
         What a call of an unknown tool does.
     tool_name_collision_policy : {"warn", "error"}
         What two tools of one name do. "error" unless said otherwise: the model would call one
-        and mean the other.
+        and mean the other. As in the SDK "warn" for its programs, see `agentstream.compat`.
     output_guardrail_blocked_message : str or callable or None
         Kept in place of a tool's final output that an output guardrail refused: in the session, the
         items and the error. A function takes `OutputGuardrailBlockedMessageArgs`; it must not be
@@ -381,7 +390,9 @@ class RunConfig:
     sandbox: Any = None
     tool_execution: ToolExecutionConfig | None = None
     tool_not_found_behavior: ToolNotFoundBehavior = "raise_error"
-    tool_name_collision_policy: ToolNameCollisionPolicy = "error"
+    tool_name_collision_policy: ToolNameCollisionPolicy = field(
+        default_factory=lambda: _collision_policy
+    )
     output_guardrail_blocked_message: str | OutputGuardrailBlockedMessageFormatter | None = None
     limits: TimeLimits = field(default_factory=TimeLimits)
     gate: Gate | bool | None = None

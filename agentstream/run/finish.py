@@ -175,15 +175,39 @@ async def handled(
         given = RunErrorHandlerResult(**given)
     if not isinstance(given, RunErrorHandlerResult):
         given = RunErrorHandlerResult(final_output=given)
+    output, text = _checked(state, kind, given.final_output)
     if given.include_in_history:
-        state.add([_message(state, given.final_output)])
-    return given.final_output
+        state.add([_message(state, text)])
+    return output
 
 
-def _message(state: RunState[Any], output: Any) -> MessageOutputItem:
+def _checked(state: RunState[Any], kind: str, output: Any) -> tuple[Any, str]:
+    """What a handler gave, as the agent's output type, and the text in which a model writes that.
+
+    Raises
+    ------
+    UserError
+        It does not fit the output type.
+    """
+    schema = output_schema(state.agent)
+    if schema is None or schema.is_plain_text():
+        return output, output if isinstance(output, str) else write_json(output)
+    text = write_json(output)
+    wrapped = getattr(schema, "_is_wrapped", False)
+    if wrapped:
+        text = write_json({"response": output})
+    try:
+        return schema.validate_json(text), text
+    except ModelBehaviorError as error:
+        raise UserError(
+            f"The error handler {kind!r} gave a final output that is no {schema.name()}, which "
+            f"agent {state.agent.name!r} must give: {error}"
+        ) from error
+
+
+def _message(state: RunState[Any], text: str) -> MessageOutputItem:
     from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 
-    text = output if isinstance(output, str) else write_json(output)
     return MessageOutputItem(
         agent=state.agent,
         raw_item=ResponseOutputMessage(

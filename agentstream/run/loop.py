@@ -48,6 +48,7 @@ async def run_loop(
     if state.turn == 0 and not state.history:  # else it was stopped before its first turn
         await load(state, options)
     toolbox: Toolbox | None = None
+    first_turn = state.turn
     while True:
         step = decide(state.agent, state.new_items)
         if isinstance(step, Act):
@@ -72,13 +73,15 @@ async def run_loop(
         if not isinstance(step, Ask):
             if toolbox is None and isinstance(step, Judge):
                 toolbox = await _toolbox(state, options)
+            before = len(state.new_items)
             over, output = await conclude(state, options, toolbox, step)
             if over:
                 await guards.passed()
+                yield told(state.new_items[before:])  # what an error handler has added
                 await finish(state, options, output, step)
                 return
             await save(state, options)
-        if options.stop_after_turn:
+        if options.stop_after_turn and state.turn > first_turn:
             return
         state.turn += 1
         if out_of_turns(state):
@@ -97,6 +100,7 @@ async def run_loop(
             # An empty reply would lead to the same question again, for ever.
             over, output = await conclude(state, options, toolbox, Finish())
             await guards.passed()
+            yield told(state.new_items[before:])
             await finish(state, options, output, Finish())
             return
 

@@ -346,7 +346,7 @@ def _check(agent: Any, input: Any, hooks: Any) -> None:
     fits = hasattr(hooks, "on_agent_start") and not isinstance(hooks, type)
     if hooks is not None and not fits:
         raise TypeError(
-            f"Run hooks must be an instance of RunHooks, got {type(hooks).__name__}; "
+            f"Run hooks must be instances of RunHooks, got {type(hooks).__name__}; "
             "AgentHooks belong to Agent(hooks=...)."
         )
 

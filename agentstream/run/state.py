@@ -358,13 +358,33 @@ class RunState(Generic[TContext, TAgent]):
         Raises
         ------
         UserError
-            It is neither.
+            It is neither; or the run is over, or its tools may end it.
         """
         if not isinstance(input, (str, list)):
             raise UserError(
                 f"The input must be a string or a list of input items, got {type(input).__name__}."
             )
+        if self.final_output is not None:
+            raise UserError(
+                "This is a terminal RunState: its run has its final output, and asks the model no "
+                "more. Start another run with result.to_input_list() and the new input."
+            )
+        if self._may_end_with_tools():
+            raise UserError(
+                "Input cannot be added here: a tool result may end the run before the model is "
+                "asked again, by the agent's tool_use_behavior. Add it when the run is resumed."
+            )
         self.pending_input.extend(ItemHelpers.input_to_new_input_list(input))
+
+    def _may_end_with_tools(self) -> bool:
+        behavior: Any = self.agent.tool_use_behavior
+        if not self.interruptions or behavior == "run_llm_again":
+            return False
+        if not isinstance(behavior, dict):
+            return True
+        calls = self.responses[-1].output if self.responses else []
+        names = {name for call in calls for name in _names(call)}
+        return not names.isdisjoint(behavior.get("stop_at_tool_names", ()))
 
     def admit_pending_input(self) -> None:
         """Make the added input part of the run: its items come before the next model call."""
@@ -486,6 +506,14 @@ _CALLS = (ToolCallItem, MCPApprovalRequestItem)
 
 def _call_id(call: RunItem) -> str | None:
     return raw_field(call.raw_item, "call_id") or raw_field(call.raw_item, "id")
+
+
+def _names(call: Any) -> set[str]:
+    """The names by which a model's call may be known, with its namespace and without."""
+    name, space = raw_field(call, "name"), raw_field(call, "namespace")
+    if not isinstance(name, str):
+        return set()
+    return {name, f"{space}.{name}"} if space else {name}
 
 
 def told_to_model(item: RunItem) -> bool:

@@ -83,10 +83,12 @@ class Toolbox:
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if not twice:
             return
+        names_twice = ", ".join(
+            f"the tool name `{name}` is used by multiple tools" for name in twice
+        )
         message = (
-            f"Agent {self.agent.name!r} has more than one tool or handoff named "
-            f"{', '.join(map(repr, twice))}. Give each its own name, with name_override in "
-            "function_tool or tool_name_override in handoff."
+            f"In agent {self.agent.name!r}, {names_twice} or handoffs. Give each its own name, "
+            "with name_override in function_tool or tool_name_override in handoff."
         )
         if policy == "error":
             raise UserError(message)

@@ -122,7 +122,7 @@ class OpenAIConversationsSession(SessionABC):
         conversation_id = await self._conversation(client)
         order = "asc" if limit is None else "desc"
         items: list[Any] = []
-        pages = client.conversations.items.list(conversation_id, order=order)  # type: ignore[arg-type]
+        pages = client.conversations.items.list(conversation_id=conversation_id, order=order)  # type: ignore[arg-type]
         async with contextlib.aclosing(aiter(pages)) as found:  # type: ignore[type-var]
             async for item in found:
                 items.append(item.model_dump(exclude_unset=True))
@@ -148,7 +148,9 @@ class OpenAIConversationsSession(SessionABC):
             for start in range(0, len(items), _ITEMS_PER_REQUEST):
                 batch = items[start : start + _ITEMS_PER_REQUEST]
                 try:
-                    await client.conversations.items.create(conversation_id, items=batch)
+                    await client.conversations.items.create(
+                        conversation_id=conversation_id, items=batch
+                    )
                 except Exception as error:
                     error.add_note(
                         f"{start} of {len(items)} items were saved in {conversation_id} before "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Annotated, Any
 
 import pytest
@@ -9,17 +11,24 @@ from pydantic import Field
 
 from agentstream import (
     Agent,
+    HandoffInputData,
+    ItemHelpers,
     RunConfig,
     Runner,
     RunState,
+    ToolCallItem,
     UserError,
+    function_tool,
     handoff,
 )
+from agentstream.extensions.handoff_filters import remove_all_tools
 from agentstream.function_schema import function_schema
 from agentstream.models.retry import RetryPolicyContext
 from agentstream.models.retry_policy import ModelRetryNormalizedError
 from agentstream.run.agent_runner import set_default_agent_runner
 from agentstream.testing import ScriptedModel, call
+from agentstream.tool_context import ToolContext
+from agentstream.unprinted import without_credentials
 
 
 def team() -> Agent[Any]:
@@ -107,3 +116,98 @@ async def test_a_filter_that_cannot_be_called_is_named() -> None:
     agent.handoffs = [made]
     with pytest.raises(UserError, match="must be callable, got str"):
         await Runner.run(agent, "Go")
+
+
+async def test_input_that_the_run_would_never_ask_about_is_refused() -> None:
+    @function_tool(needs_approval=True)
+    def book() -> str:
+        return "booked"
+
+    agent = Agent(
+        name="A",
+        tools=[book],
+        model=ScriptedModel([call("book"), "Done."]),
+        tool_use_behavior="stop_on_first_tool",
+    )
+    state = (await Runner.run(agent, "Go")).to_state()
+    with pytest.raises(UserError, match="tool result may end the run"):
+        state.add_input("And a taxi")
+    agent.tool_use_behavior = {"stop_at_tool_names": ["another"]}
+    state.add_input("And a taxi")
+    over = (await Runner.run(Agent(name="B", model=ScriptedModel(["Done."])), "Go")).to_state()
+    with pytest.raises(UserError, match="terminal RunState"):
+        over.add_input("And a taxi")
+
+
+async def test_what_an_error_handler_gives_is_of_the_output_type_and_told_as_an_item() -> None:
+    def agent() -> Agent[Any]:
+        return Agent(name="A", output_type=list[str], model=ScriptedModel(["no JSON"]))
+
+    result = Runner.run_streamed(
+        agent(), "Go", error_handlers={"invalid_final_output": lambda about: ["a", "b"]}
+    )
+    told = [e.item async for e in result.stream_events() if e.type == "run_item_stream_event"]
+    assert result.final_output == ["a", "b"]
+    assert ItemHelpers.text_message_output(told[-1]) == '{"response":["a","b"]}'  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="no list"):
+        await Runner.run(
+            agent(), "Go", error_handlers={"invalid_final_output": lambda about: {"a": 1}}
+        )
+
+
+async def test_to_stop_after_the_turn_before_it_has_begun_is_to_stop_after_it() -> None:
+    result = Runner.run_streamed(Agent(name="A", model=ScriptedModel(["Hello."])), "Hi")
+    async for _ in result.stream_events():
+        result.cancel(mode="after_turn")
+    assert result.final_output == "Hello."
+
+
+def test_the_context_of_a_call_takes_settings_as_a_dict_and_hands_them_on() -> None:
+    outer: ToolContext[None] = ToolContext(None, tool_name="a", run_config={"model": "gpt-5"})
+    inner = ToolContext.from_agent_context(outer, "call_2", tool_name="a")
+    assert inner.run_config is outer.run_config
+    assert inner.run_config is not None
+    assert inner.run_config.model == "gpt-5"
+    with pytest.raises(TypeError, match="Unknown run_config settings: modl"):
+        ToolContext(None, run_config={"modl": "gpt-5"})
+
+
+def test_two_tools_of_one_name_are_a_warning_in_programs_of_the_sdk_only() -> None:
+    assert RunConfig().tool_name_collision_policy == "error"
+    program = (
+        "import agentstream.compat as compat; compat.install()\n"
+        "from agents import RunConfig\n"
+        "print(RunConfig().tool_name_collision_policy)\n"
+        "compat.uninstall()\n"
+        "print(RunConfig().tool_name_collision_policy)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["warn", "error"], done.stderr
+
+
+def test_all_tools_are_removed_from_what_a_nested_history_shows_too() -> None:
+    said = ToolCallItem(agent=Agent(name="A"), raw_item={"type": "function_call", "name": "f"})
+    data = HandoffInputData("Hi", (), (), input_items=(said,))
+    assert remove_all_tools(data).input_items == ()
+    patch: Any = ({"type": "apply_patch_call"}, {"role": "user", "content": "Hi"})
+    assert len(remove_all_tools(HandoffInputData(patch, (), ())).input_history) == 1
+
+
+def test_guardrails_of_an_mcp_server_are_copied_for_each_tool() -> None:
+    pytest.importorskip("mcp")
+    from mcp.types import Tool
+
+    from agentstream.mcp import MCPServerStdio, MCPUtil
+
+    server: Any = MCPServerStdio({"command": "true"}, tool_input_guardrails=[])
+    described = Tool(name="look", input_schema={}, annotations={"readOnlyHint": True})
+    tool = MCPUtil.to_function_tool(described, server, convert_schemas_to_strict=False)
+    assert tool.tool_input_guardrails == []
+    assert tool.tool_input_guardrails is not server.tool_input_guardrails
+    assert tool.mcp_annotations.read_only_hint is True
+
+
+def test_an_address_is_shown_without_its_fragment() -> None:
+    assert without_credentials("sse: https://me:pw@h.org/x?key=1#token") == (
+        "sse: https://***@h.org/x?key=***#***"
+    )

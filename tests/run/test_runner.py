@@ -27,7 +27,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"run_config": {"tool_execution": 3}}, UserError, "RunConfig.tool_execution must be"),
     ({"run_config": {"input_guardrails": print}}, UserError, "input_guardrails must be a list"),
     ({"hooks": AgentHooks()}, TypeError, "AgentHooks belong to Agent"),
-    ({"hooks": RunHooks}, TypeError, "instance of RunHooks"),
+    ({"hooks": RunHooks}, TypeError, "instances of RunHooks"),
     ({"run_config": 3}, TypeError, "must be a RunConfig instance or a dict"),
     ({"run_config": {"nope": 1}}, TypeError, "Unknown run_config settings: nope"),
 ]

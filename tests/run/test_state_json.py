@@ -122,6 +122,7 @@ async def test_every_kind_of_item_is_read_back_as_it_was() -> None:
         name="A", model=ScriptedModel([turn(*hosted.parts, hand_off("B"))]), handoffs=[other]
     )
     state = (await Runner.run(agent, "hi")).to_state()
+    state.final_output = None  # a run that is over takes no more input
     state.add_input("more")
     state.admit_pending_input()
     again = await saved_and_read(state, agent)
