@@ -162,6 +162,49 @@ def function_schema(
     )
 
 
+@dataclass
+class FuncDocumentation:
+    """What a function's docstring says, for the model.
+
+    Attributes
+    ----------
+    name : str
+        The function's name.
+    description : str or None
+        What it does.
+    param_descriptions : dict or None
+        Parameter to what it is.
+    """
+
+    name: str
+    description: str | None
+    param_descriptions: dict[str, str] | None
+
+
+def generate_func_documentation(
+    func: Callable[..., Any], style: DocstringStyle | None = None
+) -> FuncDocumentation:
+    """Read what a function's docstring says.
+
+    Parameters
+    ----------
+    func : callable
+        The function.
+    style : {"google", "numpy", "sphinx"}, optional
+        Style of the docstring; found out by default.
+
+    Examples
+    --------
+    >>> def weather(city: str):
+    ...     "Forecast of the weather."
+    >>> generate_func_documentation(weather).description
+    'Forecast of the weather.'
+    """
+    docs = read_docstring(inspect.getdoc(_documented(func)), style)
+    name = str(getattr(func, "__name__", type(func).__name__))
+    return FuncDocumentation(name, docs.description or None, docs.parameters or None)
+
+
 def _documented(func: Callable[..., Any]) -> Any:
     """What carries the docstring: for a callable object its ``__call__``, if that has one."""
     if inspect.isroutine(func) or inspect.isclass(func):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import Callable, Coroutine
@@ -318,7 +319,7 @@ class OpenAIResponsesCompactionSession(SessionABC):
             )
         if mode == "input" or known is None or (mode == "auto" and not known.stored):
             return "input"
-        return "previous_response_id" if known.has_seen(history) else "input"
+        return "previous_response_id" if known.is_of(history) else "input"
 
     async def _compact(
         self, mode: str, items: list[Any], wrapper: RunContextWrapper[Any] | None
@@ -443,9 +444,19 @@ class _Response:
         self.history = history
         self.stored = True
 
-    def has_seen(self, items: list[Any]) -> bool:
+    def is_of(self, items: list[Any]) -> bool:
         """Whether `items` are what the response has seen, as far as is known."""
         return self.history is None or [_as_sent(item) for item in items] == self.history
+
+    def has_seen(self, items: list[Any]) -> bool:
+        """Whether the response has seen each of `items`, in this order, under whatever id.
+
+        Some stores give items ids of their own.
+        """
+        if self.history is None:
+            return True
+        seen = map(_without_id, self.history)
+        return all(_without_id(item) in seen for item in items)
 
 
 def _replaces_at_once(session: Any) -> bool:
@@ -471,6 +482,13 @@ async def _despite_cancellation(work: Coroutine[Any, Any, None]) -> None:
         with suppress(asyncio.CancelledError):  # the caller raises the error that led here
             await asyncio.shield(task)
     task.result()
+
+
+def _without_id(item: Any) -> str:
+    plain = _as_sent(item)
+    if isinstance(plain, dict):
+        plain = {name: value for name, value in plain.items() if name != "id"}
+    return json.dumps(plain, sort_keys=True, default=str)
 
 
 def _as_sent(item: Any) -> Any:
