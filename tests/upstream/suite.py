@@ -41,7 +41,7 @@ SAMPLE = (
     "tests/memory/test_session.py",
     "tests/mcp/test_runner_calls_mcp.py",
     "tests/models/test_default_models.py",
-    "tests/deferred_session_writes/test_max_turns.py",
+    "tests/test_handoff_history_duplication.py",
 )
 
 

@@ -40,7 +40,8 @@ TESTS = {
     "from unittest.mock import patch\nfrom agents import Runner\n"
     "@patch('agents.run.LIMIT', 4)\ndef test_it(): Runner()": "internal",
     "from agents import Runner\nfrom .helpers import go\ndef test_it(): go()": "internal",
-    "from agents import Runner\nfrom .helpers import stay\ndef test_it(): stay(); Runner()": "public",
+    "from agents import Runner\nfrom .helpers import stay\ndef test_it():\n"
+    "    stay(), Runner()": "public",
     "from agents import Runner\nimport pytest\n@pytest.fixture\ndef inner(): Runner()._held\n"
     "def test_it(inner): ...": "internal",
     "from agents.voice import Pipeline\ndef test_it(): Pipeline()": "left out",
