@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from .approvals import Approvals
 from .run_context import RunContextWrapper, TContext
-from .settings_dict import as_settings
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -62,6 +61,7 @@ class ToolContext(RunContextWrapper[TContext]):
     tool_call: ResponseFunctionToolCall | None
     tool_namespace: str | None
     agent: AgentBase[Any] | None
+    run_config: RunConfig | None
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class ToolContext(RunContextWrapper[TContext]):
         *,
         tool_namespace: str | None = None,
         agent: AgentBase[Any] | None = None,
-        run_config: RunConfig | dict[str, Any] | None = None,
+        run_config: RunConfig | None = None,
         turn_input: list[TResponseInputItem] | None = None,
         _approvals: Approvals | None = None,
         tool_input: Any | None = None,
@@ -86,17 +86,13 @@ class ToolContext(RunContextWrapper[TContext]):
             _approvals=Approvals() if _approvals is None else _approvals,
             tool_input=tool_input,
         )
-        if isinstance(run_config, dict):
-            from .run.config import RunConfig
-
-            run_config = as_settings(RunConfig, run_config, "run_config")
         self.tool_name = tool_name
         self.tool_call_id = tool_call_id
         self.tool_arguments = tool_arguments
         self.tool_call = tool_call
         self.tool_namespace = tool_namespace or getattr(tool_call, "namespace", None)
         self.agent = agent
-        self.run_config: RunConfig | None = run_config
+        self.run_config = run_config
         # For an agent that runs as this tool: its paused run when the call is resumed, who is told
         # its events, and whether somebody watches the run around it.
         self.paused_run: Any = None
@@ -155,7 +151,7 @@ class ToolContext(RunContextWrapper[TContext]):
         tool_name: str | None = None,
         tool_arguments: str | None = None,
         tool_namespace: str | None = None,
-        run_config: RunConfig | dict[str, Any] | None = None,
+        run_config: RunConfig | None = None,
     ) -> ToolContext[TContext]:
         """The context of a call, sharing usage and approvals with the run's `context`.
 
