@@ -90,14 +90,12 @@ async def run_loop(
             return
         before, toolbox = len(state.new_items), await _begin_turn(state, options, guards)
         request = await prepare(state, options, toolbox)
-        # A request is a run's longest step, and its only one that takes milliseconds.
-        await Rounds.here().turn()
+        await Rounds.here().turn()  # before the only step of a run that takes milliseconds
         options.mark(ModelCalled(state.agent.name, getattr(request.model, "model", None)))
         async with aclosing(ask(state, options, request)) as batches:
             async for batch in batches:
                 yield batch
-        if len(state.new_items) == before:
-            # An empty reply would lead to the same question again, for ever.
+        if len(state.new_items) == before:  # else an empty reply is asked for again, for ever
             over, output = await conclude(state, options, toolbox, Finish())
             await guards.passed()
             yield told(state.new_items[before:])
