@@ -33,7 +33,9 @@ _VARIES = (
     (r"0x[0-9a-f]+", "0x"),
     (r"\b(resp|msg|call|conv|item|fc|trace|group|rs|toolu|session)_[\w-]+", r"\1_id"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]+", "uuid"),
+    (r"\d{14}-[0-9a-f]{12}", "session id"),
     (r"[0-9a-f]{16,}", "hex"),
+    (r"^[0-9a-f]{6}$", "hex"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1"),
     (r"\d+\.\d+ ?(s|ms|seconds)\b", r"0 \1"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.+:]*", "now"),
@@ -121,7 +123,7 @@ def run(root: Path, module: str, library: str) -> tuple[int | str, str]:
 
 def _steady(text: str) -> str:
     for pattern, stands_for in _VARIES:
-        text = re.sub(pattern, stands_for, text)
+        text = re.sub(pattern, stands_for, text, flags=re.MULTILINE)
     return text
 
 
