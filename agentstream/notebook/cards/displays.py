@@ -85,7 +85,9 @@ def _sanitised(html: str) -> str:
 
 def _table(block: dict[str, Any]) -> str:
     columns = [str(name) for name in block.get("columns") or []]
-    rows = [list(row) for row in block.get("rows") or [] if isinstance(row, (list, tuple))]
+    given = [row for row in block.get("rows") or [] if isinstance(row, (list, tuple))]
+    # A recording may be anybody's: its rows may be shorter than its head, or longer.
+    rows = [[*row, *[""] * (len(columns) - len(row))][: len(columns)] for row in given]
     in_all, wide = _count(block, "rows_in_all"), _count(block, "columns_in_all")
     return table(columns, rows, rows_in_all=in_all, columns_in_all=wide)
 
