@@ -184,6 +184,8 @@ def _is_local(host: str) -> bool:
 def host_of(url: str, longest: int = 60) -> str:
     """Return the host of an address to be shown beside it: its end is what it belongs to.
 
+    Letters that look like Latin ones, beside Latin ones, are shown as browsers do: encoded.
+
     Examples
     --------
     >>> host_of("https://www.wikipedia.org:443/wiki")
@@ -191,8 +193,23 @@ def host_of(url: str, longest: int = 60) -> str:
     >>> host_of("https://www.wikipedia.org.evil.example/", 20)
     '…ia.org.evil.example'
     """
-    host = _host(url) or ""
+    host = _told_apart(_host(url) or "")
     return host if len(host) <= longest else "…" + host[1 - longest :]
+
+
+def _told_apart(host: str) -> str:
+    if host.isascii() or not any("a" <= char <= "z" for char in host):
+        return host
+    labels = [
+        "xn--" + label.encode("punycode").decode("ascii")
+        if any(unicodedata.name(char, "").startswith(_LOOKALIKES) for char in label)
+        else label
+        for label in host.split(".")
+    ]
+    return ".".join(labels)
+
+
+_LOOKALIKES = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU")
 
 
 def _allow(tag: str, attribute: str, value: str) -> str | None:

@@ -189,3 +189,21 @@ def test_columns_of_alignedat_are_given_and_an_equation_is_its_inside() -> None:
 )
 def test_what_the_converter_does_not_know_is_shown_as_its_source(tex: str) -> None:
     assert mathml(tex).startswith("<code>"), mathml(tex)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://w\u0456kipedia.org/", "xn--wkipedia-thh.org"),
+        ("https://\u0430\u0440\u0440\u04cf\u0435.com/", "xn--80ak6aa92e.com"),
+        ("https://\u03bfpenai.com/", "xn--penai-qce.com"),
+        ("https://b\xfccher.example/", "b\xfccher.example"),
+        ("https://\u4f8b\u3048.jp/", "\u4f8b\u3048.jp"),
+        (
+            "https://\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444/",
+            "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444",
+        ),
+    ],
+)
+def test_letters_that_look_like_others_are_told_apart_in_a_host(url: str, shown: str) -> None:
+    assert host_of(url) == shown
