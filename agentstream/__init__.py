@@ -1,12 +1,12 @@
 """agentstream: watch agents think, in your notebook.
 
-A public name is imported when it is first used: `homes` says from where.
+A public name is imported when it is first used: `_lazy` says from where.
 """
 
 import sys
 from typing import TYPE_CHECKING
 
-from . import homes
+from . import _lazy
 
 if TYPE_CHECKING:
     from .agent import (
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
         AgentOutputSchema,
         AgentOutputSchemaBase,
     )
-    from .computers import (
-        dispose_resolved_computers,
-        resolve_computer,
-    )
-    from .errors import (
+    from .exceptions import (
         AgentsException,
         AnswerTooLargeError,
         InputGuardrailTripwireTriggered,
@@ -47,12 +43,6 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UserError,
     )
-    from .events import (
-        AgentUpdatedStreamEvent,
-        RawResponsesStreamEvent,
-        RunItemStreamEvent,
-        StreamEvent,
-    )
     from .extensions.handoff_history import (
         default_handoff_history_mapper,
         get_conversation_history_wrappers,
@@ -66,17 +56,8 @@ if TYPE_CHECKING:
         InputGuardrailResult,
         OutputGuardrail,
         OutputGuardrailResult,
-        ToolGuardrailFunctionOutput,
-        ToolInputGuardrail,
-        ToolInputGuardrailData,
-        ToolInputGuardrailResult,
-        ToolOutputGuardrail,
-        ToolOutputGuardrailData,
-        ToolOutputGuardrailResult,
         input_guardrail,
         output_guardrail,
-        tool_input_guardrail,
-        tool_output_guardrail,
     )
     from .handoffs import (
         Handoff,
@@ -84,7 +65,206 @@ if TYPE_CHECKING:
         HandoffInputFilter,
         handoff,
     )
-    from .hosted_tools import (
+    from .items import (
+        CompactionItem,
+        HandoffCallItem,
+        HandoffOutputItem,
+        InputItem,
+        ItemHelpers,
+        MCPApprovalRequestItem,
+        MCPApprovalResponseItem,
+        MCPListToolsItem,
+        MessageOutputItem,
+        ModelResponse,
+        ReasoningItem,
+        RunItem,
+        ToolApprovalItem,
+        ToolCallItem,
+        ToolCallOutputItem,
+        ToolSearchCallItem,
+        ToolSearchOutputItem,
+        TResponseInputItem,
+    )
+    from .lifecycle import (
+        AgentHooks,
+        RunHooks,
+    )
+    from .logger import (
+        enable_verbose_stdout_logging,
+    )
+    from .model_settings import (
+        ModelRetryBackoffSettings,
+        ModelRetrySettings,
+        ModelSettings,
+        TimeLimits,
+    )
+    from .models.base import (
+        Model,
+        ModelProvider,
+        ModelTracing,
+    )
+    from .models.chat_completions.model import (
+        OpenAIChatCompletionsModel,
+    )
+    from .models.gate.gate import (
+        Gate,
+        shared_gate,
+    )
+    from .models.local.model import (
+        local_model,
+    )
+    from .models.provider import (
+        MultiProvider,
+        OpenAIProvider,
+        set_default_openai_api,
+        set_default_openai_client,
+        set_default_openai_key,
+    )
+    from .models.responses.model import (
+        OpenAIResponsesModel,
+    )
+    from .models.retry.attempts import (
+        ModelRetryAdvice,
+        ModelRetryAdviceRequest,
+        ModelRetryNormalizedError,
+        RetryDecision,
+        RetryPolicy,
+        RetryPolicyContext,
+        retry_policies,
+    )
+    from .notebook.chat.chat import (
+        Chat,
+        chat,
+    )
+    from .notebook.magic.magic import (
+        load_ipython_extension,
+        unload_ipython_extension,
+    )
+    from .notebook.show import (
+        show,
+    )
+    from .prompts import (
+        DynamicPromptFunction,
+        GenerateDynamicPromptData,
+        Prompt,
+    )
+    from .recordings.recorded_model import (
+        RecordedModel,
+    )
+    from .recordings.recorded_run import (
+        RecordedRun,
+        load_run,
+    )
+    from .recordings.recording import (
+        recording,
+    )
+    from .repl import (
+        run_demo_loop,
+    )
+    from .rows.compare import (
+        Comparison,
+    )
+    from .rows.estimate import (
+        Estimate,
+        estimate,
+    )
+    from .rows.frame_run import (
+        FrameRun,
+    )
+    from .rows.limits import (
+        Limits,
+    )
+    from .rows.map import (
+        map_frame,
+    )
+    from .rows.result import (
+        RowError,
+        RowResult,
+    )
+    from .run.result import (
+        RunResult,
+    )
+    from .run.runner import (
+        Runner,
+    )
+    from .run.running import (
+        runs,
+    )
+    from .run.state.run_state import (
+        RunState,
+    )
+    from .run.streamed_result import (
+        RunResultStreaming,
+    )
+    from .run_config import (
+        CallModelData,
+        ModelInputData,
+        OutputGuardrailBlockedMessageArgs,
+        OutputGuardrailBlockedMessageFormatter,
+        ReasoningItemIdPolicy,
+        RunConfig,
+        RunErrorData,
+        RunErrorHandler,
+        RunErrorHandlerInput,
+        RunErrorHandlerResult,
+        RunErrorHandlers,
+        ToolErrorFormatter,
+        ToolErrorFormatterArgs,
+        ToolExecutionConfig,
+        ToolNameCollisionPolicy,
+        ToolNotFoundBehavior,
+    )
+    from .run_context import (
+        AgentHookContext,
+        RunContextWrapper,
+        TContext,
+    )
+    from .sessions import (
+        OpenAIConversationsSession,
+        OpenAIResponsesCompactionArgs,
+        OpenAIResponsesCompactionAwareSession,
+        OpenAIResponsesCompactionSession,
+        Session,
+        SessionABC,
+        SessionSettings,
+        SQLiteSession,
+        is_openai_responses_compaction_aware_session,
+    )
+    from .stream_events import (
+        AgentUpdatedStreamEvent,
+        RawResponsesStreamEvent,
+        RunItemStreamEvent,
+        StreamEvent,
+    )
+    from .tool_context import (
+        AgentToolInvocation,
+    )
+    from .tool_guardrails import (
+        ToolGuardrailFunctionOutput,
+        ToolInputGuardrail,
+        ToolInputGuardrailData,
+        ToolInputGuardrailResult,
+        ToolOutputGuardrail,
+        ToolOutputGuardrailData,
+        ToolOutputGuardrailResult,
+        tool_input_guardrail,
+        tool_output_guardrail,
+    )
+    from .tools.computers import (
+        dispose_resolved_computers,
+        resolve_computer,
+    )
+    from .tools.function_tool import (
+        FunctionTool,
+        FunctionToolCustomDataContext,
+        FunctionToolCustomDataExtractor,
+        FunctionToolResult,
+        ToolCaller,
+        default_tool_error_function,
+        function_tool,
+        tool_namespace,
+    )
+    from .tools.hosted import (
         AsyncComputer,
         Button,
         CodeInterpreterTool,
@@ -110,190 +290,17 @@ if TYPE_CHECKING:
         WebSearchTool,
         WebSearchToolImageSettings,
     )
-    from .items import (
-        CompactionItem,
-        HandoffCallItem,
-        HandoffOutputItem,
-        InputItem,
-        ItemHelpers,
-        MCPApprovalRequestItem,
-        MCPApprovalResponseItem,
-        MCPListToolsItem,
-        MessageOutputItem,
-        ModelResponse,
-        ReasoningItem,
-        RunItem,
-        ToolApprovalItem,
-        ToolCallItem,
-        ToolCallOutputItem,
-        ToolSearchCallItem,
-        ToolSearchOutputItem,
-        TResponseInputItem,
+    from .tools.origin import (
+        ToolOrigin,
+        ToolOriginType,
     )
-    from .limits import (
-        TimeLimits,
-    )
-    from .logger import (
-        enable_verbose_stdout_logging,
-    )
-    from .model_settings import (
-        ModelRetryBackoffSettings,
-        ModelRetrySettings,
-        ModelSettings,
-    )
-    from .models.base import (
-        Model,
-        ModelProvider,
-        ModelTracing,
-    )
-    from .models.chat import (
-        OpenAIChatCompletionsModel,
-    )
-    from .models.gate.gate import (
-        Gate,
-        shared_gate,
-    )
-    from .models.local.model import (
-        local_model,
-    )
-    from .models.provider import (
-        MultiProvider,
-        OpenAIProvider,
-        set_default_openai_api,
-        set_default_openai_client,
-        set_default_openai_key,
-    )
-    from .models.recorded.model import (
-        RecordedModel,
-    )
-    from .models.responses import (
-        OpenAIResponsesModel,
-    )
-    from .models.retry import (
-        ModelRetryAdvice,
-        ModelRetryAdviceRequest,
-        ModelRetryNormalizedError,
-        RetryDecision,
-        RetryPolicy,
-        RetryPolicyContext,
-        retry_policies,
-    )
-    from .notebook.chat import (
-        Chat,
-        chat,
-    )
-    from .notebook.magic import (
-        load_ipython_extension,
-        unload_ipython_extension,
-    )
-    from .notebook.show import (
-        show,
-    )
-    from .prompts import (
-        DynamicPromptFunction,
-        GenerateDynamicPromptData,
-        Prompt,
-    )
-    from .recorded_run import (
-        RecordedRun,
-        load_run,
-    )
-    from .recording import (
-        recording,
-    )
-    from .rows.compare import (
-        Comparison,
-    )
-    from .rows.estimate import (
-        Estimate,
-        estimate,
-    )
-    from .rows.frame_run import (
-        FrameRun,
-    )
-    from .rows.limits import (
-        Limits,
-    )
-    from .rows.map import (
-        map_frame,
-    )
-    from .rows.result import (
-        RowError,
-        RowResult,
-    )
-    from .run.config import (
-        CallModelData,
-        ModelInputData,
-        OutputGuardrailBlockedMessageArgs,
-        OutputGuardrailBlockedMessageFormatter,
-        ReasoningItemIdPolicy,
-        RunConfig,
-        RunErrorData,
-        RunErrorHandler,
-        RunErrorHandlerInput,
-        RunErrorHandlerResult,
-        RunErrorHandlers,
-        ToolErrorFormatter,
-        ToolErrorFormatterArgs,
-        ToolExecutionConfig,
-        ToolNameCollisionPolicy,
-        ToolNotFoundBehavior,
-    )
-    from .run.hooks import (
-        AgentHooks,
-        RunHooks,
-    )
-    from .run.repl import (
-        run_demo_loop,
-    )
-    from .run.result import (
-        RunResult,
-        RunResultStreaming,
-    )
-    from .run.runner import (
-        Runner,
-    )
-    from .run.running import (
-        runs,
-    )
-    from .run.state import (
-        RunState,
-    )
-    from .run_context import (
-        AgentHookContext,
-        RunContextWrapper,
-        TContext,
-    )
-    from .sessions import (
-        OpenAIConversationsSession,
-        OpenAIResponsesCompactionArgs,
-        OpenAIResponsesCompactionAwareSession,
-        OpenAIResponsesCompactionSession,
-        Session,
-        SessionABC,
-        SessionSettings,
-        SQLiteSession,
-        is_openai_responses_compaction_aware_session,
-    )
-    from .tool_context import AgentToolInvocation
-    from .tool_origin import ToolOrigin, ToolOriginType
-    from .tool_output import (
+    from .tools.output import (
         ToolOutputFileContent,
         ToolOutputFileContentDict,
         ToolOutputImage,
         ToolOutputImageDict,
         ToolOutputText,
         ToolOutputTextDict,
-    )
-    from .tools import (
-        FunctionTool,
-        FunctionToolCustomDataContext,
-        FunctionToolCustomDataExtractor,
-        FunctionToolResult,
-        ToolCaller,
-        default_tool_error_function,
-        function_tool,
-        tool_namespace,
     )
     from .tracing import (
         AgentSpanData,
@@ -341,6 +348,7 @@ if TYPE_CHECKING:
     from .usage import (
         Usage,
     )
+
 
 __version__ = "0.1.0"
 
@@ -589,4 +597,4 @@ __all__ = [
     "unload_ipython_extension",
 ]
 
-sys.modules[__name__].__class__ = homes.Package
+sys.modules[__name__].__class__ = _lazy.Package

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
-from .errors import UserError
+from ._utils.printable import write_text
+from .exceptions import UserError
 from .info import info_lines
-from .printable import write_text
 from .testing import check_notebook, save_notebook
-from .testing.notebooks_template import new_tutorial
+from .testing.notebooks.template import new_tutorial
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,31 +12,32 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypeAlias
 import openai  # noqa: F401
 from typing_extensions import TypedDict
 
+from ._utils.aio import together
+from ._utils.keywords import suggesting_init
+from ._utils.settings_dict import as_settings
+from ._utils.short_repr import short_repr
 from .agent_output import AgentOutputSchemaBase
-from .errors import UserError
+from .exceptions import UserError
 from .guardrails import InputGuardrail, OutputGuardrail
 from .handoffs import Handoff
-from .keywords import suggesting_init
 from .model_settings import ModelSettings, default_model_settings
 from .prompts import DynamicPromptFunction, Prompt, resolve_prompt
 from .run_context import RunContextWrapper, TContext
-from .settings_dict import as_settings
-from .short_repr import short_repr
-from .together import together
-from .tools import FunctionTool, FunctionToolResult, default_tool_error_function
+from .tools.function_tool import FunctionTool, FunctionToolResult, default_tool_error_function
 
 if TYPE_CHECKING:
     from openai.types.responses import ResponseFunctionToolCall
 
-    from .events import StreamEvent
-    from .hosted_tools import Tool
+    from .lifecycle import AgentHooksBase, RunHooksBase
     from .mcp import MCPServer
     from .models.base import Model
-    from .run.config import RunConfig
-    from .run.hooks import AgentHooksBase, RunHooksBase
-    from .run.result import RunResult, RunResultStreaming
+    from .run.result import RunResult
+    from .run.streamed_result import RunResultStreaming
+    from .run_config import RunConfig
     from .sessions import Session
-    from .tools import ToolErrorFunction
+    from .stream_events import StreamEvent
+    from .tools.function_tool import ToolErrorFunction
+    from .tools.hosted import Tool
     from .trace.graph import Graph
 
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from typing_extensions import TypedDict
 
-from .errors import ModelBehaviorError, UserError
-from .json_text import encodable_json
-from .schema import ensure_strict_json_schema
+from ._utils.json import encodable_json
+from .exceptions import ModelBehaviorError, UserError
+from .strict_schema import ensure_strict_json_schema
 
 _WRAPPER_KEY = "response"
 _SHOWN_CHARACTERS = 200

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
-from .errors import ModelBehaviorError, UserError
-from .json_text import encodable_json
+from ._utils.json import encodable_json
+from ._utils.short_repr import short_repr
+from .exceptions import ModelBehaviorError, UserError
 from .run_context import RunContextWrapper, TContext
-from .schema import ensure_strict_json_schema
-from .short_repr import short_repr
+from .strict_schema import ensure_strict_json_schema
 
 if TYPE_CHECKING:
     from .agent import Agent, AgentBase

@@ -35,9 +35,9 @@ from openai.types.responses.response_output_item import (
 )
 from pydantic import BaseModel
 
-from .errors import AgentsException
-from .tool_origin import ToolOrigin
-from .tool_output import tool_output_param
+from .exceptions import AgentsException
+from .tools.origin import ToolOrigin
+from .tools.output import tool_output_param
 from .usage import Usage
 
 if TYPE_CHECKING:

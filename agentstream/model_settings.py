@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import field, fields
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from openai import Omit as _Omit
 from openai._types import Body, Query
@@ -17,11 +19,12 @@ from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import core_schema, to_jsonable_python
 
-from .keywords import suggesting_init
-from .redaction import remember
-from .settings_dict import as_settings
-from .short_repr import short_repr
-from .unprinted import unprinted
+from ._utils.keywords import suggesting_init
+from ._utils.redaction import remember
+from ._utils.secrets import unprinted
+from ._utils.settings_dict import as_settings
+from ._utils.short_repr import short_repr
+from .exceptions import UserError
 
 # A setting, and the name under which its texts count: all of a header, in a body only keys.
 _MAY_HOLD_KEYS = ("extra_headers", "extra_query", "extra_body", "extra_args", "metadata")
@@ -162,7 +165,7 @@ class ModelSettings:
         How many alternatives of each token are told.
     extra_query, extra_body, extra_headers, extra_args : dict or None
         Added to the request's address, its body, its headers, and to the client's call. They are
-        copied; what may be a key does not print (see `agentstream.unprinted`).
+        copied; what may be a key does not print (see `agentstream._utils.secrets`).
     retry : ModelRetrySettings or None
         Whether a failed call is made again.
     context_management : list or None
@@ -340,3 +343,108 @@ def default_model_settings(model: str | None = None) -> ModelSettings:
         if re.match(pattern, name):
             return ModelSettings(reasoning=Reasoning(effort=effort), verbosity="low")  # type: ignore[arg-type]
     return ModelSettings(verbosity="low")
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeLimits:
+    """How long the parts of a run may take, in seconds; None: without limit.
+
+    Given as ``RunConfig(limits=...)``. They stand beside `ModelSettings.timeout` (one whole model
+    call), the openai client's own ``timeout`` and a tool's own ``timeout``: the shortest counts.
+
+    Attributes
+    ----------
+    connect : float or None
+        Until the connection to the model's server is there. None leaves it to the client (5 s).
+    first_event : float or None
+        Until a streamed answer begins. Ten minutes by default: a local model may have to read a
+        long prompt first.
+    between_events : float or None
+        Between two events of a streamed answer. Five minutes by default: reasoning is silent.
+    run : float or None
+        The whole run; pauses for approvals do not count.
+    tool : float or None
+        Each call of a function tool that has no timeout of its own. The thread of a function that
+        is not async cannot be stopped: it goes on, and what it returns is dropped. An agent that
+        runs as a tool has the limits of its own run.
+    notice : float or None
+        Silence of a streaming model after which the view says that it waits.
+    event_bytes : int or None
+        Bytes, not seconds: of one event of a streamed answer, and of an answer in one piece. 64 MiB
+        by default; the largest real ones hold pictures. As all sizes, it is counted after the body
+        was decompressed.
+    answer_bytes : int or None
+        Bytes of a whole streamed answer, 1 GiB by default.
+    error_bytes : int or None
+        Bytes of an error's body that are read, 1 MiB by default; the rest is left out.
+    redirect_origins : collection of str
+        Other origins, such as ``"https://eu.example.org"``, that a model's server may redirect
+        requests to, with all that is in them: the conversation, and keys in headers. None by
+        default: a redirect elsewhere is a `RedirectError`. Within an origin, and from http to https
+        on one host, redirects are followed.
+
+    Examples
+    --------
+    >>> from agentstream import RunConfig
+    >>> RunConfig(limits=TimeLimits(between_events=30, run=600)).limits.first_event
+    600.0
+    """
+
+    connect: float | None = None
+    first_event: float | None = 600.0
+    between_events: float | None = 300.0
+    run: float | None = None
+    tool: float | None = None
+    notice: float | None = 5.0
+    event_bytes: int | None = 64 * 1024**2
+    answer_bytes: int | None = 1024**3
+    error_bytes: int | None = 1024**2
+    redirect_origins: Collection[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "redirect_origins", _origins(self.redirect_origins))
+        for each in fields(self):
+            if each.name == "redirect_origins":
+                continue
+            seconds: Any = getattr(self, each.name)
+            number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            if seconds is not None and not (number and math.isfinite(seconds) and seconds > 0):
+                unit = "bytes" if each.name.endswith("bytes") else "seconds"
+                raise UserError(
+                    f"TimeLimits.{each.name} must be a positive number of {unit}, or None for "
+                    f"no limit, got {seconds!r}"
+                )
+
+
+def _origins(given: Any) -> frozenset[str]:
+    listed = [] if isinstance(given, str) or not isinstance(given, Collection) else list(given)
+    origins = [origin_of(each) if isinstance(each, str) else None for each in listed]
+    if None in origins or (not listed and given != () and given != frozenset()):
+        raise UserError(
+            "TimeLimits.redirect_origins must be a list of origins such as "
+            f"'https://eu.example.org', got {given!r}"
+        )
+    return frozenset(origin for origin in origins if origin is not None)
+
+
+def origin_of(url: str) -> str | None:
+    """The origin of an address: its scheme, host and port; None where it has none.
+
+    Examples
+    --------
+    >>> origin_of("HTTPS://me@Example.org:443/v1?key=1")
+    'https://example.org'
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not parts.scheme or not host:
+        return None
+    host = f"[{host}]" if ":" in host else host
+    known = port is None or port == {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + ("" if known else f":{port}")

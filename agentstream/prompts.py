@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
-from .errors import UserError
+from .exceptions import UserError
 from .run_context import RunContextWrapper
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
-from .approvals import Approvals, Decision
-from .errors import UserError
+from ._approvals import Approvals, Decision
+from .exceptions import UserError
 from .usage import Usage
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .approvals import Approvals
+from ._approvals import Approvals
 from .run_context import RunContextWrapper, TContext
 from .usage import Usage
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .agent import AgentBase
     from .items import TResponseInputItem
-    from .run.config import RunConfig
+    from .run_config import RunConfig
 
 
 @dataclass(frozen=True)

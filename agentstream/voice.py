@@ -1,5 +1,5 @@
 """Not here on purpose; importing it says where it is."""
 
-from .elsewhere import refuse
+from ._unsupported import refuse
 
 refuse("voice", "realtime and voice")

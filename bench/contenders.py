@@ -11,7 +11,7 @@ import jiter
 import openai
 
 from agentstream._extras import install_command
-from agentstream.models.wire import SSESplitter
+from agentstream.models.http.sse import SSESplitter
 
 Reader = Callable[[openai.AsyncOpenAI], Awaitable[int]]
 

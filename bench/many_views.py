@@ -19,8 +19,8 @@ SECONDS = 5.0
 _SETUP = """
 import asyncio, os, time
 from agentstream import Agent, Runner, show
-from agentstream.notebook.frame_budget import FrameBudget
-from agentstream.notebook.view import AgentView
+from agentstream.notebook.live.frame_budget import FrameBudget
+from agentstream.notebook.live.widget import AgentView
 os.environ |= {{"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": "{url}"}}
 agent = Agent(name="Guide", model="m")
 frames, held = [], []

@@ -5,8 +5,8 @@ code, maths, links) arrives token by token, and is looked at once a frame at two
 token.
 
 - ``whole``: at each look all text so far is rendered, as for ``update_display(Markdown(text))``;
-- ``stream``: `agentstream.notebook.markdown.MarkdownStream`; ``sent/char`` is the HTML and text
-  sent by a view that keeps what the page has (`difference`).
+- ``stream``: `agentstream.notebook.markdown.stream.MarkdownStream`; ``sent/char`` is the HTML and
+  text sent by a view that keeps what the page has (`difference`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from agentstream.notebook.markdown import MarkdownStream, difference, render
+from agentstream.notebook.markdown.stream import MarkdownStream, difference, render
 
 LENGTHS = (2_000, 8_000, 32_000)
 TOKENS_PER_FRAME = {"100 tokens/s": 3, "1,000 tokens/s": 33, "a look per token": 1}

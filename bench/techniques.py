@@ -58,7 +58,7 @@ _AGENT = '''
 import json
 from agentstream import Agent, Runner
 from agentstream.models.base import Model
-from agentstream.models.wire import responses_event
+from agentstream.models.http.sse import responses_event
 from agentstream.notebook.show import show
 from bench.answers import text
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from openai.types.responses import ResponseTextDeltaEvent
 
-from agentstream.events import RawResponsesStreamEvent
+from agentstream.stream_events import RawResponsesStreamEvent
 from agentstream.trace import Trace
 
 

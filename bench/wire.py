@@ -18,7 +18,8 @@ from pathlib import Path
 import jiter
 from openai import AsyncOpenAI
 
-from agentstream.models.wire import SSESplitter, responses_events
+from agentstream.models.http.sse import SSESplitter
+from agentstream.models.responses.events import responses_events
 
 ROUNDS = 7
 Reader = Callable[[AsyncOpenAI], Awaitable[int]]

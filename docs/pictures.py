@@ -15,7 +15,7 @@ from agentstream import (
     function_tool,
 )
 from agentstream.testing import Pace, ScriptedModel, call, hand_off, think, turn
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.timeline.timeline import Timeline
 
 HERE = Path(__file__).parent / "img"
 

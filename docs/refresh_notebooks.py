@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from agentstream.testing.notebooks import save_notebook
+from agentstream.testing.notebooks.check import save_notebook
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 

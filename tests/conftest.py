@@ -102,4 +102,4 @@ def no_key_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def every_warning_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test hear a warning that is given once, though another test has heard it."""
-    monkeypatch.setattr("agentstream.warn_once._seen", set())
+    monkeypatch.setattr("agentstream._utils.warn_once._seen", set())

@@ -16,7 +16,7 @@ from agentstream import (
     function_tool,
     handoff,
 )
-from agentstream.short_repr import signature_of
+from agentstream._utils.short_repr import signature_of
 
 
 @function_tool

@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("zmq", reason="the lab extra is not installed")
 
-from agentstream.models.wire import SSESplitter, responses_event
+from agentstream.models.http.sse import SSESplitter
+from agentstream.models.responses.events import responses_event
 from bench import answers, contenders, events, first, many, row_memory, rows, techniques
 from bench.loopback import answer, body, server
 from bench.table import Target, table

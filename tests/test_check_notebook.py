@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, UserError, function_tool
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import (
     NotebookError,
     Pace,
@@ -21,8 +21,8 @@ from agentstream.testing import (
     normalised,
     save_notebook,
 )
-from agentstream.testing.notebooks_normal import differences
-from agentstream.testing.notebooks_saved import path_in, problems, secret_in
+from agentstream.testing.notebooks.lint import path_in, problems, secret_in
+from agentstream.testing.notebooks.normalise import differences
 
 pytest.importorskip("nbclient", reason="the lab extra is not installed")
 pytest.importorskip("ipykernel", reason="the lab extra is not installed")

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from openai import AsyncOpenAI, AuthenticationError
 
-from agentstream.errors import AnswerTooLargeError, RedirectError, UserError
-from agentstream.limits import TimeLimits
+from agentstream.exceptions import AnswerTooLargeError, RedirectError, UserError
+from agentstream.model_settings import TimeLimits
 from agentstream.sessions import OpenAIConversationsSession, Session, conversations
 from tests.hostile_server import hostile_server
 

@@ -23,7 +23,7 @@ from agentstream.displays import (
     thumbnail,
 )
 from agentstream.displays.pictures import LONGEST_SIDE, MOST_BYTES, encode_png
-from agentstream.tool_output import displayed_output
+from agentstream.tools.output import displayed_output
 from tests.plots import plt, without_windows  # noqa: F401 - a fixture for all tests here
 
 Image = pytest.importorskip("PIL.Image")

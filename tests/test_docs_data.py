@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from agentstream.trace import Trace, to_frame
-from agentstream.trace.frames import _STATUSES
+from agentstream.trace.dataframes import _STATUSES
 from agentstream.trace.log import EventLog
 from tests.trace.trace_streams import chain
 

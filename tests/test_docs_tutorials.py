@@ -10,7 +10,7 @@ from pathlib import Path
 import agentstream
 from agentstream import testing
 from agentstream.__main__ import main
-from agentstream.notebook.magic_line import FLAGS, parse
+from agentstream.notebook.magic.options import FLAGS, parse
 
 DOC = (Path(__file__).parents[1] / "docs/tutorials.md").read_text(encoding="utf-8")
 

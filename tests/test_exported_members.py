@@ -1,4 +1,4 @@
-"""`__init__` is the list of public names and nothing else; `homes` says where they live."""
+"""`__init__` is the list of public names and nothing else; `_lazy` says where they live."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import agentstream
-from agentstream import homes
+from agentstream import _lazy
 
 
 def imports_for_type_checkers() -> dict[str, str]:
@@ -22,11 +22,11 @@ def imports_for_type_checkers() -> dict[str, str]:
 
 
 def test_what_type_checkers_see_is_what_is_imported_at_first_use() -> None:
-    assert imports_for_type_checkers() == homes.HOMES
+    assert imports_for_type_checkers() == _lazy.HOMES
 
 
 def test_all_is_sorted_and_holds_every_public_name_of_the_package() -> None:
-    assert sorted(homes.HOMES) == sorted(set(agentstream.__all__) - {"__version__"})
+    assert sorted(_lazy.HOMES) == sorted(set(agentstream.__all__) - {"__version__"})
     assert agentstream.__all__ == sorted(agentstream.__all__)
 
 

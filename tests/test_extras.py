@@ -15,7 +15,7 @@ import pytest
 import agentstream
 from agentstream._extras import DISTRIBUTION, EXTRAS, install_command
 from agentstream.trace import Trace, to_frame
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.timeline.timeline import Timeline
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -11,8 +11,8 @@ import pytest
 
 from agentstream import Agent, RecordingError, Runner, UserError, load_run, recording
 from agentstream.testing import ScriptedModel, check_notebook, normalised, save_notebook
-from agentstream.testing.notebooks_offline import Gate
-from agentstream.testing.notebooks_run import _closed
+from agentstream.testing.notebooks.execute import _closed
+from agentstream.testing.notebooks.no_network import Gate
 
 CODE = {"cell_type": "code", "source": "1", "metadata": {}, "execution_count": 1}
 

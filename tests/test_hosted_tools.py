@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 import agentstream
-from agentstream import hosted_tools
+from agentstream.tools import hosted
 
 TOOLS: dict[str, tuple[Any, ...]] = {
     "WebSearchTool": (),
@@ -27,7 +27,7 @@ VALUES = ["MCPToolApprovalRequest", "ComputerProvider", "ComputerToolSafetyCheck
 @pytest.mark.parametrize("name", TOOLS)
 def test_name_and_values_are_those_of_the_sdk(name: str) -> None:
     theirs = getattr(pytest.importorskip("agents.tool"), name)(*TOOLS[name])
-    ours = getattr(hosted_tools, name)(*TOOLS[name])
+    ours = getattr(hosted, name)(*TOOLS[name])
     assert ours.name == theirs.name
     assert vars(ours) == vars(theirs)
 
@@ -35,7 +35,7 @@ def test_name_and_values_are_those_of_the_sdk(name: str) -> None:
 @pytest.mark.parametrize("name", [*TOOLS, *VALUES, "LocalShellCommandRequest"])
 def test_parameters_are_those_of_the_sdk(name: str) -> None:
     theirs = inspect.signature(getattr(pytest.importorskip("agents.tool"), name))
-    ours = inspect.signature(getattr(hosted_tools, name))
+    ours = inspect.signature(getattr(hosted, name))
     assert [(p.name, p.kind, p.default) for p in ours.parameters.values()] == [
         (p.name, p.kind, p.default) for p in theirs.parameters.values()
     ]
@@ -51,22 +51,22 @@ def test_every_kind_of_tool_is_a_tool() -> None:
 
 def test_a_computer_tool_is_equal_to_itself_only() -> None:
     computer = object()
-    tool = hosted_tools.ComputerTool(computer)
+    tool = hosted.ComputerTool(computer)
     assert tool == tool
-    assert tool != hosted_tools.ComputerTool(computer)
+    assert tool != hosted.ComputerTool(computer)
     assert {tool: 1}[tool] == 1
 
 
 def test_other_tools_are_equal_by_value() -> None:
-    assert hosted_tools.FileSearchTool(["a"]) == hosted_tools.FileSearchTool(["a"])
-    changed = dataclasses.replace(hosted_tools.WebSearchTool(), search_context_size="low")
+    assert hosted.FileSearchTool(["a"]) == hosted.FileSearchTool(["a"])
+    changed = dataclasses.replace(hosted.WebSearchTool(), search_context_size="low")
     assert changed.search_context_size == "low"
 
 
 @pytest.mark.parametrize("name", ["Computer", "AsyncComputer"])
 def test_a_computer_needs_the_methods_of_the_sdks(name: str) -> None:
     theirs = getattr(pytest.importorskip("agents.computer"), name)
-    ours = getattr(hosted_tools, name)
+    ours = getattr(hosted, name)
     assert ours.__abstractmethods__ == theirs.__abstractmethods__
     for method in ours.__abstractmethods__:
         their_parameters = list(inspect.signature(getattr(theirs, method)).parameters)
@@ -76,7 +76,7 @@ def test_a_computer_needs_the_methods_of_the_sdks(name: str) -> None:
 
 
 def test_a_computer_says_nothing_of_its_kind_and_size_unless_it_knows() -> None:
-    for kind in (hosted_tools.Computer, hosted_tools.AsyncComputer):
+    for kind in (hosted.Computer, hosted.AsyncComputer):
         whole = type("Whole", (kind,), dict.fromkeys(kind.__abstractmethods__, lambda self: None))
         assert whole().environment is None
         assert whole().dimensions is None

@@ -16,58 +16,25 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1] / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    (
-        "_extras",
-        "elsewhere",
-        "together",
-        "realtime",
-        "sandbox",
-        "voice",
-        "tracing",
-        "logger",
-        "json_text",
-        "settings_dict",
-        "short_repr",
-        "unprinted",
-        "tracebacks",
-        "keywords",
-        "printable",
-        "redaction",
-        "warn_once",
-        "watchers",
-    ),
-    ("displays", "captured_output"),
-    ("errors", "usage", "tool_output", "tool_origin", "items", "events"),
-    ("approvals", "run_context", "tool_context"),
-    ("model_settings", "limits"),
-    ("docstrings", "schema", "function_schema", "agent_output"),
-    (
-        "tool_thread",
-        "tool_call",
-        "tools",
-        "hosted_tools",
-        "computers",
-        "guardrails",
-        "handoffs",
-        "prompts",
-        "agent",
-        "decorators",
-        "extensions",
-    ),
+    ("_unsupported", "_extras", "realtime", "sandbox", "voice", "logger", "tracing", "_utils"),
+    ("displays",),
+    ("exceptions", "usage", "tools.output", "tools.origin", "items", "stream_events"),
+    ("_approvals", "run_context", "tool_context"),
+    ("model_settings",),
+    ("strict_schema", "agent_output", "tools.docstrings", "tools.function_schema"),
+    ("tools", "guardrails", "tool_guardrails", "handoffs", "prompts", "agent", "decorators"),
+    ("extensions",),
     ("models",),
     ("trace",),
-    ("run",),
-    ("sessions", "mcp"),
+    ("run_config", "lifecycle", "run"),
+    ("repl", "sessions", "mcp"),
     ("notebook",),
-    ("recorded_items", "recorded_run", "recording"),
-    ("rows",),
-    ("pandas",),
-    ("batch",),
+    ("recordings",),
+    ("rows", "pandas"),
     ("testing",),
-    ("homes", "__init__"),
+    ("_lazy", "__init__"),
     ("compat",),
-    ("info",),
-    ("__main__",),
+    ("info", "__main__"),
 )
 """Lowest first. A name is a module of the package, or a folder with all that is in it."""
 
@@ -79,13 +46,14 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("agent", "run.agent_tool"): "Agent.as_tool() is the SDK's name for a run inside a tool call",
     ("agent", "trace.graph"): "Agent.graph() draws what is configured, from above",
     ("agent", "notebook.agent_card"): "an agent that is a cell's last expression shows itself",
-    ("run.result", "notebook.show"): "a result that is a cell's last expression shows itself",
+    ("run.result", "notebook.show"): "as a cell's last expression it shows itself",
+    ("run.streamed_result", "notebook.show"): "as a cell's last expression it shows itself",
     ("notebook.show", "__init__"): "show(agent, input) starts a run, by the public name",
-    ("testing.notebooks_template", "__init__"): "the template's run is recorded as a reader would",
-    ("notebook.chat", "__init__"): "each turn of chat(agent) is a run, by the public name",
-    ("notebook.magic", "compat"): "%agentstream_compat installs the import hook, from above",
-    ("run.config", "sessions.base"): "a name that is no setting is told where it is written",
-    ("run.state", "run.state_json"): "RunState.to_json() is the SDK's name; its format is a module",
+    ("testing.notebooks.template", "__init__"): "the template's run is recorded as a reader would",
+    ("notebook.chat.chat", "__init__"): "each turn of chat(agent) is a run, by the public name",
+    ("notebook.magic.magic", "compat"): "%agentstream_compat installs the import hook, from above",
+    ("run_config", "sessions.base"): "a name that is no setting is told where it is written",
+    ("run.state.run_state", "run.state.serialize"): "RunState.to_json() is the SDK's name",
 }
 """Imports made inside a function, at call time, against the order: (from, to) and the reason."""
 
@@ -108,7 +76,7 @@ class Import(NamedTuple):
 
 
 def name_of(path: Path) -> str:
-    """Name of the module in `path`, below the package: ``models.wire``."""
+    """Name of the module in `path`, below the package: ``models.http.sse``."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
@@ -178,8 +146,12 @@ def imports() -> tuple[Import, ...]:
 
 def room_of(name: str) -> int:
     """Index of the room that holds the module `name`; the top where none does."""
-    top = name.partition(".")[0]
-    return next((index for index, room in enumerate(ROOMS) if top in room), len(ROOMS))
+    while name:
+        for index, room in enumerate(ROOMS):
+            if name in room:
+                return index
+        name = name.rpartition(".")[0]
+    return len(ROOMS)
 
 
 def test_every_module_has_a_room() -> None:
@@ -224,7 +196,7 @@ def test_modules_form_no_cycle() -> None:
 def test_the_reader_of_imports_sees_every_form() -> None:
     tree = ast.parse(
         "import json\n"
-        "from .events import StreamEvent\n"
+        "from .stream_events import StreamEvent\n"
         "if TYPE_CHECKING:\n    from .agent import Agent\n"
         "else:\n    from .models.base import Model\n"
         "def late():\n    from . import items\n    import agentstream.models.base\n"
@@ -232,10 +204,10 @@ def test_the_reader_of_imports_sees_every_form() -> None:
     found = [
         (target, at_call_time)
         for node, at_call_time in statements(tree)
-        for target in targets("errors", node)
+        for target in targets("exceptions", node)
     ]
     assert found == [
-        ("events", False),
+        ("stream_events", False),
         ("models.base", False),
         ("items", True),
         ("models.base", True),

@@ -22,7 +22,7 @@ import pytest
 
 import agentstream.mcp as ours
 from agentstream.agent import Agent
-from agentstream.errors import AgentsException, MCPToolCancellationError, UserError
+from agentstream.exceptions import AgentsException, MCPToolCancellationError, UserError
 from agentstream.mcp import (
     MCPConnectionError,
     MCPServer,
@@ -362,7 +362,7 @@ async def test_names_with_the_server_are_the_sdks(servers: Any, oracle: Any):
             oracle.MCPServer.__init__(self)
             self._name, self.tools = name, tools
 
-    from agentstream.tools import FunctionTool
+    from agentstream.tools.function_tool import FunctionTool
 
     taken = FunctionTool("mcp_taken__x", "", {}, None)  # type: ignore[arg-type]
     given = [(name, [bare(tool) for tool in tools]) for name, tools in servers]
@@ -660,7 +660,7 @@ async def test_custom_data_is_taken_from_the_result():
     server.answer = CallToolResult(
         content=[TextContent(text="fine")], structured_content={"n": 1}, is_error=False
     )
-    from agentstream.tools import FunctionToolCustomDataContext
+    from agentstream.tools.function_tool import FunctionToolCustomDataContext
 
     tool = (await tools_of(server))["x"]
     context = call_context("x", '{"a": 2}')

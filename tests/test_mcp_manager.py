@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, RunContextWrapper
-from agentstream.errors import AgentsException, ModelBehaviorError
+from agentstream.exceptions import AgentsException, ModelBehaviorError
 from agentstream.mcp import MCPServer, MCPServerManager, MCPUtil
 
 types = pytest.importorskip("mcp.types")

@@ -22,9 +22,9 @@ from agentstream import (
     function_tool,
     show,
 )
-from agentstream.notebook.magic import load_ipython_extension
+from agentstream._utils.tracebacks import render
+from agentstream.notebook.magic.magic import load_ipython_extension
 from agentstream.testing import ScriptedModel, call
-from agentstream.tracebacks import render
 
 pytest.importorskip("IPython", reason="the lab extra is not installed")
 
@@ -153,7 +153,7 @@ def test_without_a_key_the_error_is_one_screen_and_tb_shows_the_whole(
     assert f"----> 1 {cell}" in short
     assert "%tb shows them" in short
     whole = shell.typed("%tb")
-    assert "agentstream/run/ask.py" in whole
+    assert "agentstream/run/model_call.py" in whole
     assert len(whole.splitlines()) > 60
 
 

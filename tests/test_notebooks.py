@@ -10,8 +10,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from agentstream.testing.notebooks_normal import differences, read
-from agentstream.testing.notebooks_saved import problems
+from agentstream.testing.notebooks.lint import problems
+from agentstream.testing.notebooks.normalise import differences, read
 
 pytest.importorskip("nbmake", reason="the dev extra is not installed")
 

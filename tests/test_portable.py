@@ -15,10 +15,10 @@ import pytest
 import agentstream
 from agentstream.mcp import transports
 from agentstream.rows import checkpoint
-from agentstream.testing.notebooks_saved import path_in
+from agentstream.testing.notebooks.lint import path_in
 from agentstream.trace import Trace
 from agentstream.trace import png as png_module
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.timeline.timeline import Timeline
 
 PACKAGE = Path(agentstream.__file__).parent
 

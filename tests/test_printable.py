@@ -24,15 +24,15 @@ from agentstream import (
     show,
 )
 from agentstream.__main__ import main
-from agentstream.notebook.magic import _one_line
-from agentstream.notebook.snapshot import snapshot
+from agentstream._utils.printable import clean_text, printable, printable_line, write_text
+from agentstream.notebook.magic.magic import _one_line
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.notebook.terminal import TerminalView
-from agentstream.printable import clean_text, printable, printable_line, write_text
-from agentstream.run.repl import run_demo_loop
+from agentstream.repl import run_demo_loop
 from agentstream.testing import ScriptedModel, ScriptedServer, call, http_error, raw, turn
 from agentstream.trace import Trace
-from agentstream.trace.marks import RunFailed
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.lifecycle import RunFailed
+from agentstream.trace.timeline.timeline import Timeline
 from tests.notebook.hostile import CONTROL_SEQUENCES, OWN_PAYLOADS, dompurify_payloads
 
 OBEYED = re.compile(

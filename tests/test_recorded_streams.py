@@ -18,8 +18,8 @@ import openai
 import pytest
 
 import agentstream
-from agentstream.models.chat_stream import ChatFold
-from agentstream.models.wire import SSESplitter
+from agentstream.models.chat_completions.stream import ChatFold
+from agentstream.models.http.sse import SSESplitter
 from agentstream.testing import ScriptedServer, raw, say
 from tests.models.chat_chunks import template
 from tests.trace.test_frames import assert_writable

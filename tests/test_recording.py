@@ -31,10 +31,10 @@ from agentstream import (
     set_default_openai_key,
     show,
 )
-from agentstream.models import account
 from agentstream.models.base import Model
-from agentstream.models.recorded.active import active
-from agentstream.models.recorded.tape import read_tape
+from agentstream.models.http import credentials
+from agentstream.recordings.file_format import read_tape
+from agentstream.run.active_recording import active
 from agentstream.testing import (
     ScriptedModel,
     ScriptedServer,
@@ -45,7 +45,7 @@ from agentstream.testing import (
     think,
     turn,
 )
-from agentstream.trace import frames
+from agentstream.trace import dataframes
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, moved by the test: runs and recorder read it."""
     now = [1000.0]
     fake = SimpleNamespace(monotonic=lambda: now[0])
-    monkeypatch.setattr("agentstream.run.state.time", fake)
-    monkeypatch.setattr("agentstream.models.recorded.recorder.time", fake)
+    monkeypatch.setattr("agentstream.run.state.run_state.time", fake)
+    monkeypatch.setattr("agentstream.recordings.recorder.time", fake)
     return now
 
 
@@ -288,7 +288,7 @@ async def test_a_guardrail_checks_a_replayed_run(path: Path) -> None:
 def same(one: Any, other: Any) -> None:
     """Two runs give the same tables and the same picture."""
     for table in ("items", "turns", "events", "spans"):
-        first, second = (frames.to_frame(run, table) for run in (one, other))
+        first, second = (dataframes.to_frame(run, table) for run in (one, other))
         assert_frame_equal(first, second, check_exact=False, atol=2e-6, rtol=0)
     pictures = [run.timeline()._repr_mimebundle_()["image/svg+xml"] for run in (one, other)]
     assert pictures[0] == pictures[1]
@@ -373,7 +373,7 @@ async def test_runs_at_the_same_time_are_told_apart(path: Path) -> None:
     runs = [load_run(path, at) for at in range(3)]
     assert sorted(run.final_output for run in runs) == sorted(live.final_output for live in lives)
     assert all(len(run.trace.turns) == 1 for run in runs)
-    assert len(frames.to_frame(runs)["run"].unique()) == 3
+    assert len(dataframes.to_frame(runs)["run"].unique()) == 3
 
 
 async def test_a_run_that_waited_for_approval_is_one_run(path: Path) -> None:
@@ -430,7 +430,7 @@ async def test_playing_gives_the_events_as_they_happened(
     async def wait(self: Any, at: float, began: float) -> None:
         waits.append(at)
 
-    monkeypatch.setattr("agentstream.models.recorded.pace.Pace.wait", wait)
+    monkeypatch.setattr("agentstream.recordings.pace.Pace.wait", wait)
     playback = load_run(path).play()
     assert [event.type async for event in playback.stream_events()] == live
     same(result, playback)
@@ -546,7 +546,7 @@ async def test_a_file_without_runs_and_a_run_that_is_not_there_are_told(path: Pa
 async def test_a_model_given_by_name_is_recorded_with_a_key_and_replayed_without(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "_defaults", account._Defaults())  # put back afterwards
+    monkeypatch.setattr(credentials, "_defaults", credentials._Defaults())  # put back afterwards
     key = "sk-marked-key-51c8"
     agent: Agent[Any] = Agent(name="Guide", model="any")
     with ScriptedServer(["Take the tram."]) as server:

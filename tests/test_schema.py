@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from agentstream import ModelBehaviorError, RunContextWrapper, UserError
-from agentstream.docstrings import read_docstring
-from agentstream.function_schema import FuncSchema, function_schema
-from agentstream.schema import ensure_strict_json_schema
+from agentstream.strict_schema import ensure_strict_json_schema
 from agentstream.tool_context import ToolContext
+from agentstream.tools.docstrings import read_docstring
+from agentstream.tools.function_schema import FuncSchema, function_schema
 from tests import postponed, signatures
 
 OBJECT: dict[str, Any] = {"type": "object", "properties": {"x": {"type": "integer"}}}

@@ -31,15 +31,15 @@ from agentstream import (
     Runner,
     UserError,
     recording,
-    redaction,
 )
+from agentstream._utils import redaction
 from agentstream.mcp import (
     MCPConnectionError,
     MCPServerSse,
     MCPServerStdio,
     MCPServerStreamableHttp,
 )
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedServer, http_error, raw, turn
 from agentstream.tool_context import ToolContext
 from tests.test_secrets import other_frames

@@ -44,18 +44,18 @@ from agentstream import (
     function_tool,
     load_run,
     recording,
-    redaction,
     set_default_openai_client,
     set_default_openai_key,
     show,
 )
+from agentstream._utils import redaction
 from agentstream.mcp import MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
-from agentstream.models import account
-from agentstream.models.recorded.masking import Secrets
-from agentstream.models.server_error import api_error, no_answer
-from agentstream.notebook.board import Board
-from agentstream.notebook.scene import Scene
-from agentstream.notebook.snapshot import snapshot
+from agentstream.models.http import credentials
+from agentstream.models.http.server_error import api_error, no_answer
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.recordings.masking import Secrets
 from agentstream.testing import (
     ScriptedModel,
     ScriptedServer,
@@ -201,7 +201,7 @@ ENDINGS: dict[str, list[Any]] = {
 
 @pytest.fixture(autouse=True)
 def defaults_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account, "_defaults", account._Defaults())
+    monkeypatch.setattr(credentials, "_defaults", credentials._Defaults())
     # The client's own attempts, where we cannot tell it otherwise, would take seconds each.
     monkeypatch.setattr("openai._base_client.DEFAULT_MAX_RETRIES", 0)
 
@@ -395,7 +395,7 @@ def test_no_repr_shows_a_key(tmp_path: Path) -> None:
         settings,
         Agent(name="A", model_settings=settings),
         RunConfig(model_settings=settings, model_provider=OpenAIProvider(api_key=KEY)),
-        account.Account(KEY, f"https://user:{KEY}@example.org/v1?key={KEY}"),
+        credentials.Account(KEY, f"https://user:{KEY}@example.org/v1?key={KEY}"),
         HostedMCPTool({"type": "mcp", "server_label": "d", "authorization": KEY}),  # type: ignore[typeddict-item]
         MCPServerSse({"url": url, "headers": {"x": KEY}, "auth": auth}),
         MCPServerStreamableHttp({"url": url, "headers": {"x": KEY}, "auth": auth}),

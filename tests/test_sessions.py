@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner
-from agentstream.errors import AgentsException, UserError
+from agentstream.exceptions import AgentsException, UserError
 from agentstream.sessions import (
     Session,
     SessionABC,

@@ -28,7 +28,7 @@ from agentstream import (
     UserError,
     function_tool,
 )
-from agentstream.run.config import ToolExecutionConfig
+from agentstream.run_config import ToolExecutionConfig
 from agentstream.testing import ScriptedModel
 
 from .models.chat_client import Kept

@@ -9,7 +9,7 @@ import pytest
 
 from agentstream import Agent, RunConfig, Runner, SQLiteSession, function_tool
 from agentstream.extensions.tool_output_trimmer import ToolOutputTrimmer
-from agentstream.run.config import CallModelData, ModelInputData
+from agentstream.run_config import CallModelData, ModelInputData
 from agentstream.testing import ScriptedModel, call
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, RunState, function_tool, load_run, recording
-from agentstream.errors import UserError
-from agentstream.notebook.snapshot import snapshot
-from agentstream.redaction import remember
+from agentstream._utils.redaction import remember
+from agentstream.exceptions import UserError
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, call
 
 

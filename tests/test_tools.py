@@ -36,8 +36,8 @@ from agentstream import (
     tool_namespace,
 )
 from agentstream.tool_context import ToolContext
-from agentstream.tool_output import tool_output_param
-from agentstream.tools import invoke_function_tool
+from agentstream.tools.function_tool import invoke_function_tool
+from agentstream.tools.output import tool_output_param
 
 FAILED = "An error occurred while running the tool. Please try again."
 

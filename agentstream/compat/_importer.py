@@ -10,8 +10,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
-from .. import elsewhere, homes
-from ..errors import UserError
+from .. import _lazy, _unsupported
+from ..exceptions import UserError
 from ._modules import TWINS, part_of
 
 SDK: Final = "agents"
@@ -38,7 +38,7 @@ class _Twin(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         inner = f"{self.__name__}.{name}".partition(".")[2]
         package = importlib.import_module("agentstream")
-        if name in homes.HOMES:
+        if name in _lazy.HOMES:
             value = getattr(package, name)
         elif inner in TWINS:
             return importlib.import_module(f"{SDK}.{inner}")
@@ -56,8 +56,8 @@ class _Twin(ModuleType):
             for module in self._twins():
                 if hasattr(module, name):
                     return getattr(module, name)
-        if elsewhere.is_left_out(name):
-            elsewhere.__getattr__(name)
+        if _unsupported.is_left_out(name):
+            _unsupported.__getattr__(name)
         raise AttributeError(
             f"agentstream answers for {self.__name__!r} and has no {name!r}: docs/agents-sdk.md "
             "says what is left out."
@@ -69,7 +69,7 @@ class _Twin(ModuleType):
     @property
     def __all__(self) -> list[str]:
         if self.__name__ == SDK:
-            return sorted(homes.HOMES)
+            return sorted(_lazy.HOMES)
         found: set[str] = set()
         for module in self._twins():
             public = getattr(module, "__all__", None) or vars(module)
@@ -156,7 +156,7 @@ def install() -> None:
             f"{SDK!r} has been imported already, from {getattr(loaded, '__file__', 'elsewhere')}. "
             "Call agentstream.compat.install() first; in a notebook, restart the kernel before."
         )
-    from ..run.config import set_default_collision_policy
+    from ..run_config import set_default_collision_policy
 
     set_default_collision_policy("warn")
     sys.meta_path.insert(0, _FINDER)
@@ -173,7 +173,7 @@ def uninstall() -> None:
     >>> uninstall()
     """
     if is_installed():
-        from ..run.config import set_default_collision_policy
+        from ..run_config import set_default_collision_policy
 
         set_default_collision_policy("error")
         sys.meta_path.remove(_FINDER)

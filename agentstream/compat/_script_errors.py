@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AgentsException
-from ..models.retry_advice import ModelRetryAdvice
+from ..exceptions import AgentsException
+from ..models.retry.advice import ModelRetryAdvice
 from ..usage import Usage
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from typing_extensions import TypedDict
 
 from ..items import ModelResponse
 from ..models.base import Model, ModelTracing
-from ..models.retry_advice import ModelRetryAdvice
-from ..models.wire import responses_event
+from ..models.responses.events import responses_event
+from ..models.retry.advice import ModelRetryAdvice
 from ..usage import Usage
 from ._script_errors import (
     InvalidModelStep,
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
     from ..agent_output import AgentOutputSchemaBase
     from ..handoffs import Handoff
-    from ..hosted_tools import Tool
     from ..items import TResponseInputItem, TResponseOutputItem, TResponseStreamEvent
     from ..model_settings import ModelSettings
-    from ..models.retry import ModelRetryAdviceRequest
+    from ..models.retry.attempts import ModelRetryAdviceRequest
+    from ..tools.hosted import Tool
 
 __all__ = [
     "InvalidModelStep",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..items import raw_field
 
 if TYPE_CHECKING:
-    from ..run.config import CallModelData, ModelInputData
+    from ..run_config import CallModelData, ModelInputData
 
 _PAYLOADS: Final[dict[Any, tuple[str, ...]]] = {
     "input_text": ("text",),

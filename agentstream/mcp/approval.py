@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
-from ..errors import UserError
+from ..exceptions import UserError
 
 if TYPE_CHECKING:
     from mcp.types import Tool as MCPTool

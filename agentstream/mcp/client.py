@@ -11,9 +11,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from ..errors import AgentsException, UserError
-from ..keywords import letting_go
-from ..redaction import guard_logs, remember
+from .._utils.keywords import letting_go
+from .._utils.redaction import guard_logs, remember
+from ..exceptions import AgentsException, UserError
 from .approval import RequireApprovalSetting
 from .connection import Connection, MCPConnectionError, require_mcp
 from .filters import ToolFilter, filtered
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from mcp.types import Tool as MCPTool
 
     from ..agent import AgentBase
-    from ..guardrails import ToolInputGuardrail, ToolOutputGuardrail
     from ..run_context import RunContextWrapper
-    from ..tools import ToolErrorFunction
+    from ..tool_guardrails import ToolInputGuardrail, ToolOutputGuardrail
+    from ..tools.function_tool import ToolErrorFunction
 
 T = TypeVar("T")
 

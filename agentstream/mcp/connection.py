@@ -23,9 +23,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._extras import install_command
-from ..errors import UserError
-from ..redaction import redact_error
-from ..unprinted import without_credentials
+from .._utils.redaction import redact_error
+from .._utils.secrets import without_credentials
+from ..exceptions import UserError
 
 if TYPE_CHECKING:
     from mcp import Client

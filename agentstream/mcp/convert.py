@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AgentsException, MCPToolCancellationError, ModelBehaviorError, UserError
-from ..json_text import encodable_json, read_json, write_json
-from ..schema import ensure_strict_json_schema
-from ..tool_call import FailedContent, ToolFailure
-from ..tool_origin import ToolOrigin, ToolOriginType
-from ..tools import FunctionTool, default_tool_error_function
-from ..unprinted import without_credentials
+from .._utils.json import encodable_json, read_json, write_json
+from .._utils.secrets import without_credentials
+from ..exceptions import AgentsException, MCPToolCancellationError, ModelBehaviorError, UserError
+from ..strict_schema import ensure_strict_json_schema
+from ..tools.function_tool import FunctionTool, default_tool_error_function
+from ..tools.invoke import FailedContent, ToolFailure
+from ..tools.origin import ToolOrigin, ToolOriginType
 from .approval import needs_approval
 from .names import Named, prefixed
 from .server import MCPServer, MCPToolCustomDataContext, MCPToolMetaContext, Unset
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..agent import AgentBase, MCPConfig
     from ..run_context import RunContextWrapper
     from ..tool_context import ToolContext
-    from ..tools import FunctionToolCustomDataContext, ToolErrorFunction
+    from ..tools.function_tool import FunctionToolCustomDataContext, ToolErrorFunction
 
 _log = logging.getLogger("agentstream.mcp")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
-from ..errors import UserError
+from ..exceptions import UserError
 
 if TYPE_CHECKING:
     from mcp.types import Tool as MCPTool

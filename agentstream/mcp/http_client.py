@@ -14,11 +14,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from ..errors import UserError
-from ..limits import TimeLimits
-from ..models.bounds import ACCEPTED, bound_body, redirect_origins, unpacked_here
-from ..printable import printable_line
-from ..redaction import remember_request
+from .._utils.printable import printable_line
+from .._utils.redaction import remember_request
+from ..exceptions import UserError
+from ..model_settings import TimeLimits
+from ..models.http.bounds import ACCEPTED, bound_body, redirect_origins, unpacked_here
 
 _log = logging.getLogger("agentstream.mcp")
 

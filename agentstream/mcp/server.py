@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from mcp.types import Tool as MCPTool
 
     from ..agent import AgentBase
-    from ..guardrails import ToolInputGuardrail, ToolOutputGuardrail
     from ..run_context import RunContextWrapper
-    from ..tools import ToolErrorFunction
+    from ..tool_guardrails import ToolInputGuardrail, ToolOutputGuardrail
+    from ..tools.function_tool import ToolErrorFunction
 
 
 @dataclass

@@ -12,7 +12,7 @@ import codecs
 from contextvars import ContextVar
 from typing import Any, Final
 
-from ..errors import AnswerTooLargeError, UserError
+from ..exceptions import AnswerTooLargeError, UserError
 
 __all__ = ["SeenLines"]
 

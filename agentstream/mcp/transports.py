@@ -13,10 +13,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from typing_extensions import TypedDict
 
-from ..errors import UserError
-from ..printable import printable
-from ..redaction import redact
-from ..unprinted import unprinted, without_credentials
+from .._utils.printable import printable
+from .._utils.redaction import redact
+from .._utils.secrets import unprinted, without_credentials
+from ..exceptions import UserError
 from .client import MCPClientServer
 from .http_client import Seen, http_streams, message_bytes, sse_streams
 from .stdio_lines import SeenLines

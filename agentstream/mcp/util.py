@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..tools import default_tool_error_function
+from ..tools.function_tool import default_tool_error_function
 from .convert import function_tool_of, invoke, mcp_tools
 from .server import MCPServer
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from mcp.types import Tool as MCPTool
 
     from ..agent import AgentBase
-    from ..hosted_tools import Tool
     from ..run_context import RunContextWrapper
-    from ..tools import FunctionTool, ToolErrorFunction
+    from ..tools.function_tool import FunctionTool, ToolErrorFunction
+    from ..tools.hosted import Tool
 
 
 class MCPUtil:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from ..agent_output import AgentOutputSchemaBase
     from ..handoffs import Handoff
-    from ..hosted_tools import Tool
     from ..items import ModelResponse, TResponseInputItem, TResponseStreamEvent
     from ..model_settings import ModelSettings
-    from .retry import ModelRetryAdvice, ModelRetryAdviceRequest
+    from ..tools.hosted import Tool
+    from .retry.attempts import ModelRetryAdvice, ModelRetryAdviceRequest
 
 
 class ModelTracing(enum.Enum):

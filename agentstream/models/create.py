@@ -19,10 +19,10 @@ import openai
 from openai.types.responses import Response
 from pydantic import ValidationError
 
-from ..json_text import encodable
-from . import validators
-from .body import is_json, past_the_transformation
-from .wire import loosely
+from .._utils.json import encodable
+from .http import warm_up
+from .http.raw_body import is_json, past_the_transformation
+from .responses.events import loosely
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -131,11 +131,11 @@ async def create_response(client: AsyncOpenAI, arguments: dict[str, Any]) -> Any
     for name, option in _OPTIONS.items():
         if arguments.get(name) is not None:
             options[option] = arguments[name]
-    validators.begin()
+    warm_up.begin()
     response = await client.post(
         "/responses", cast_to=httpx2.Response, body=body, options=cast(Any, options)
     )
-    await validators.built()
+    await warm_up.built()
     return _read(response)
 
 

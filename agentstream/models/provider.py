@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..errors import UserError
-from ..keywords import letting_go
+from .._utils.keywords import letting_go
+from .._utils.secrets import Unprinted, unprinted
+from .._utils.warn_once import warn_without_effect
+from ..exceptions import UserError
 from ..model_settings import default_model_name
-from ..unprinted import Unprinted, unprinted
-from ..warn_once import warn_without_effect
-from .account import (
+from .base import Model, ModelProvider
+from .http.credentials import (
     Account,
     check_choice,
     client_for,
@@ -19,8 +20,7 @@ from .account import (
     set_default_openai_client,
     set_default_openai_key,
 )
-from .base import Model, ModelProvider
-from .responses import OpenAIResponsesModel
+from .responses.model import OpenAIResponsesModel
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -136,7 +136,9 @@ class OpenAIProvider(ModelProvider):
         client = self._find_client()
         if self._responses:
             return OpenAIResponsesModel(name, client, model_is_explicit=explicit)
-        from .chat import OpenAIChatCompletionsModel  # not where the Responses API is used
+        from .chat_completions.model import (
+            OpenAIChatCompletionsModel,  # not where the Responses API is used
+        )
 
         return OpenAIChatCompletionsModel(
             name,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from ..redaction import remember
-from .responses_tools import (
+from .._utils.redaction import remember
+from .responses.tools import (
     choice_param,
     is_plain_choice,
     tool_includes,
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from ..agent_output import AgentOutputSchemaBase
     from ..handoffs import Handoff
-    from ..hosted_tools import Tool
     from ..items import TResponseInputItem
     from ..model_settings import ModelSettings
+    from ..tools.hosted import Tool
 
 __all__ = ["ModelRequest", "responses_arguments"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..printable import clean_text, printable_line
-from ..short_repr import name_of, short_repr, signature_of
+from .._utils.printable import clean_text, printable_line
+from .._utils.short_repr import name_of, short_repr, signature_of
 from ..trace.graph import Graph
 from .cards.values import one_line
-from .html import escape, one_block, svg_image
+from .markdown.sanitise import escape, one_block, svg_image
 
 if TYPE_CHECKING:
     from ..agent import Agent

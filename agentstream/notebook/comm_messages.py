@@ -12,8 +12,8 @@ import json
 from typing import Any, Final
 from weakref import WeakSet
 
+from .._utils.watchers import FailureLog
 from ..displays.formatters import running_shell
-from ..watchers import FailureLog
 from .cells import is_at_work
 
 __all__ = ["deliver_to"]

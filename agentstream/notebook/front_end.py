@@ -11,8 +11,8 @@ import os
 import sys
 from typing import Any, Final, Literal, NamedTuple
 
+from .._utils.warn_once import warn_once
 from ..displays.formatters import running_shell
-from ..warn_once import warn_once
 from .cells import is_at_work
 
 __all__ = ["FrontEnd", "front_end", "in_a_notebook", "in_marimo", "kernel", "messages_arrive"]

@@ -8,10 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..together import loop_here
+from .._utils.aio import loop_here
+from .._utils.watchers import FailureLog
 from ..trace import Trace
-from ..watchers import FailureLog
-from .panels import panels_text
+from .live.panels import panels_text
 from .terminal import TerminalView
 
 __all__ = ["HtmlUpdates", "PlainUpdates", "TextUpdates"]

@@ -13,23 +13,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
-from ..errors import UserError
-from ..keywords import check_keywords, named_keywords
-from ..tracebacks import mark
-from ..watchers import log_failure
+from .._utils.keywords import check_keywords, named_keywords
+from .._utils.tracebacks import mark
+from .._utils.watchers import log_failure
+from ..exceptions import UserError
 from .cells import is_shown_here as is_shown_here
 from .cells import remember_shown
 from .front_end import front_end
 from .front_end import in_a_notebook as in_a_notebook
+from .run_source import Source
 from .shown import Result, Shown
-from .source import Source
 from .terminal import TerminalView
 
 if TYPE_CHECKING:
     from ..agent import Agent
-    from ..recorded_run import RecordedRun
-    from ..run.result import RunResultStreaming
-    from ..run.state import RunState
+    from ..recordings.recorded_run import RecordedRun
+    from ..run.state.run_state import RunState
+    from ..run.streamed_result import RunResultStreaming
 
 Run = TypeVar("Run")
 
@@ -103,7 +103,7 @@ def show(
     front = front_end()
     if in_a_notebook() or front.kind != "text":
         try:
-            from .widget_show import ShownWidget
+            from .show_widget import ShownWidget
 
             starts = started is not run
             return ShownWidget(source, table=table, timeline=timeline, starts=starts, front=front)
@@ -166,7 +166,7 @@ def marimo_display(run: Any) -> Any:
     shown = show(run)
     if isinstance(shown, ShownText):
         return repr(run)
-    from .snapshot import Snapshot  # it loads what Markdown needs
+    from .snapshot.bundle import Snapshot  # it loads what Markdown needs
 
     # What stays as it is needs no widget, and is there without a kernel.
     return shown if not shown.source.is_complete else Snapshot(shown.trace)
@@ -174,7 +174,7 @@ def marimo_display(run: Any) -> Any:
 
 def result_bundle(result: Any) -> dict[str, str]:
     """The static picture of a run that has ended, for a result that is a cell's last expression."""
-    from .snapshot import snapshot
+    from .snapshot.bundle import snapshot
 
     return snapshot(result.trace)
 
@@ -258,7 +258,7 @@ class ShownText(Shown[Result]):
         self._closed = True
         _UNCLOSED.discard(self)
         self._view.close(reason=reason)
-        from .panels import panels_text
+        from .live.panels import panels_text
 
         self._view.add(panels_text(self.trace, **self._extras))
 

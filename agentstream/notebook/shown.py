@@ -6,16 +6,16 @@ import warnings
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..keywords import suggest
+from .._utils.keywords import suggest
 from ..trace import Trace
-from .source import Source
+from .run_source import Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..items import RunItem, ToolApprovalItem
-    from ..trace.frames import Table
-    from ..trace.timeline import Timeline
+    from ..trace.dataframes import Table
+    from ..trace.timeline.timeline import Timeline
 
 Result = TypeVar("Result", covariant=True)
 
@@ -79,13 +79,13 @@ class Shown(Generic[Result]):
 
     def to_frame(self, table: Table = "items") -> pd.DataFrame:
         """The run as a DataFrame, as of now; see the result's `to_frame` for `table`."""
-        from ..trace.frames import to_frame
+        from ..trace.dataframes import to_frame
 
         return to_frame(self, table)
 
     def timeline(self, *, width: float = 960) -> Timeline:
         """What the run has done with its time; see the result's `timeline` for `width`."""
-        from ..trace.timeline import Timeline
+        from ..trace.timeline.timeline import Timeline
 
         return Timeline(self, width=width)
 

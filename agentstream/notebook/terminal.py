@@ -7,13 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from ..printable import printable, printable_line, write_text
+from .._utils.printable import printable, printable_line, write_text
+from .._utils.watchers import FailureLog
 from ..trace import Trace
 from ..trace.parts import Part, output_text
-from ..trace.scale import length_label
-from ..watchers import FailureLog
+from ..trace.timeline.scale import length_label
 from .front_end import in_a_notebook
-from .half_written import half_mark, without_citation_marks
+from .markdown.half_written import half_mark, without_citation_marks
 
 _DIM, _BOLD, _CYAN, _RED = "\033[2m", "\033[1m", "\033[36m", "\033[31m"
 _OUTPUT_SHOWN = 500  # characters of a tool's output
@@ -89,7 +89,7 @@ class TerminalView:
         if self.trace.version == self._version:
             return
         if self._asks and (self.trace.question or self.trace.input):
-            from .still import asked_lines  # Markdown's parser, only where a run is written
+            from .snapshot.text import asked_lines  # Markdown's parser, only where a run is written
 
             self._asks = False
             for line in asked_lines(self.trace):

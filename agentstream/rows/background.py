@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, ClassVar
 
-from ..errors import UserError
+from .._utils.aio import loop_here
+from ..exceptions import UserError
 from ..run.sync import run_until_done
-from ..together import loop_here
 
 if TYPE_CHECKING:
     from pandas import DataFrame

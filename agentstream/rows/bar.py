@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from .._extras import install_command
-from ..errors import UserError
+from ..exceptions import UserError
 from .pace import Pace
 
 __all__ = ["attach"]

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..notebook.html import escape, one_block
-from ..notebook.snapshot import style
-from ..printable import printable, printable_line
+from .._utils.printable import printable, printable_line
+from ..notebook.markdown.sanitise import escape, one_block
+from ..notebook.snapshot.bundle import style
 from .result import Progress, RowResult
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from ..notebook import place
-from ..notebook.snapshot import style
-from ..together import loop_here
+from .._utils.aio import loop_here
+from ..notebook import ipython
+from ..notebook.snapshot.bundle import style
 from .bar_text import bar_bundle, bar_html
 from .pace import FAST, SLOW, Pace
 
@@ -45,18 +45,18 @@ class RowsWidget(anywidget.AnyWidget):
         super().__init__(html=bar_html(run.progress, live=True))
         self._run = run
         self._watched: Trace | None = None
-        self._place: place.Place | None = None
+        self._place: ipython.Place | None = None
         self._pace = Pace(self._update)
         self.on_msg(self._on_message)
         run._display = self.show
         run.watch(self._changed)
-        place.show_in_time(self.show, loop_here())
+        ipython.show_in_time(self.show, loop_here())
 
     def show(self) -> None:
         """Display the bar here; once it is displayed, nothing happens."""
         if self._place is not None:
             return
-        self._place = place.Place(uuid.uuid4().hex)
+        self._place = ipython.Place(uuid.uuid4().hex)
         if self._run.is_complete:
             self._place.show(self._bundle())
             return

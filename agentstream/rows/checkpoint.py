@@ -23,9 +23,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from ..errors import UserError
-from ..json_text import encodable, read_json
-from ..models.recorded.asked import Asked
+from .._utils.json import encodable, read_json
+from ..exceptions import UserError
+from ..recordings.request_match import Asked
 from ..sessions.database import patiently, transaction
 from .result import RowResult
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
 from ..agent_output import AgentOutputSchemaBase
-from ..models.recorded.asked import plain
+from ..recordings.request_match import plain
 
 __all__ = ["META", "Columns"]
 

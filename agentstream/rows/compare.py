@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
-from ..models.recorded.asked import plain
+from ..exceptions import UserError
+from ..recordings.request_match import plain
 from .background import Background
 from .columns import META
 from .frame_run import FrameRun

@@ -8,10 +8,10 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..errors import UserError
+from ..exceptions import UserError
 from ..models.gate.admission import input_tokens
-from ..run.config import RunConfig
 from ..run.sync import run_until_done
+from ..run_config import RunConfig
 from ..trace.prices import price_usd
 from .batch.pool import PRICE
 from .frames import as_pandas

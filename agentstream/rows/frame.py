@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..json_text import encodable
+from .._utils.json import encodable
 from .columns import META, Columns
 from .result import RowResult
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
-from ..models.recorded.asked import Asked
+from .._utils.aio import loop_here
+from ..exceptions import UserError
+from ..recordings.request_match import Asked
 from ..run.sync import run_until_done
-from ..together import loop_here
 from .background import Background
 from .checkpoint import Checkpoint
 from .columns import Columns

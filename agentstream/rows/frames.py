@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._extras import install_command
-from ..errors import UserError
+from ..exceptions import UserError
 from .prompt import needed_columns
 
 if TYPE_CHECKING:

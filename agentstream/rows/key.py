@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from ..agent import Agent
-from ..errors import UserError
+from ..exceptions import UserError
 from ..model_settings import default_model_name
-from ..models.recorded.asked import Asked, asked, plain
 from ..models.request import ModelRequest
-from ..run.ask import find_model, find_settings, output_schema
-from ..run.config import RunConfig
+from ..recordings.request_match import Asked, asked, plain
+from ..run.model_call import find_model, find_settings, output_schema
 from ..run.runner import prepared
 from ..run.toolbox import Toolbox
+from ..run_config import RunConfig
 
 _OPENAI: Final = "api.openai.com"
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1", "0.0.0.0")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..errors import UserError
+from ..exceptions import UserError
 from ..models.gate.gate import Gate, shared_gate
 
 __all__ = ["Budget", "Limits"]

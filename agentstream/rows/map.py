@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..models.gate.gate import Gate
-from ..run.config import DEFAULT_MAX_TURNS, RunConfig
+from ..run_config import DEFAULT_MAX_TURNS, RunConfig
 from .bar import attach
 from .frame_run import FrameRun
 from .limits import Limits

@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from ..errors import UserError
+from ..exceptions import UserError
 from ..models.gate.gate import Gate
-from ..models.recorded.active import active
-from ..run.config import RunConfig
+from ..run.active_recording import active
+from ..run_config import RunConfig
 from .batch.pool import BatchPool
 from .batch.suitable import refuse_for_batch
 from .checkpoint import Checkpoint

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from ..together import loop_here
+from .._utils.aio import loop_here
 
 __all__ = ["FAST", "SLOW", "Pace"]
 

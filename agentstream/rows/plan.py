@@ -7,8 +7,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..errors import UserError
-from ..models.recorded.asked import Asked, difference, digest
+from ..exceptions import UserError
+from ..recordings.request_match import Asked, difference, digest
 from .checkpoint import Checkpoint
 from .key import row_key
 from .prompt import Prompts

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..errors import UserError
+from ..exceptions import UserError
 from ..models.gate.gate import Gate
 from .checkpoint import Checkpoint
 from .limits import Budget

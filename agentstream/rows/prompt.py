@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
-from ..models.recorded.asked import plain
+from ..exceptions import UserError
+from ..recordings.request_match import plain
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import AgentsException
-from ..json_text import encodable
-from ..redaction import redact
+from .._utils.json import encodable
+from .._utils.redaction import redact
+from ..exceptions import AgentsException
 
 __all__ = ["Progress", "RowError", "RowResult", "Source", "Status", "failure"]
 

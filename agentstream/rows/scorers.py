@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..agent import Agent
-from ..errors import UserError
+from ..exceptions import UserError
 
 __all__ = ["Scorer", "judged"]
 

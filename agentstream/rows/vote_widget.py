@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import anywidget
 import traitlets
 
-from ..notebook import place
+from .._utils.aio import loop_here
+from .._utils.printable import clean_text, printable_line
+from ..notebook import ipython
 from ..notebook.cards.values import value_html
-from ..notebook.html import escape, one_block
-from ..notebook.markdown import rendered
-from ..notebook.snapshot import style
-from ..printable import clean_text, printable_line
-from ..together import loop_here
+from ..notebook.markdown.sanitise import escape, one_block
+from ..notebook.markdown.stream import rendered
+from ..notebook.snapshot.bundle import style
 from .statistics import interval, mean
 from .votes import Ballot, Votes
 
@@ -56,17 +56,17 @@ class VoteWidget(anywidget.AnyWidget):
         self._comparison, self._votes = comparison, votes
         self._left = votes.open
         self._past: list[Ballot] = []
-        self._place: place.Place | None = None
+        self._place: ipython.Place | None = None
         self._is_over = not self._left
         self.html = self._inside()
         self.on_msg(self._on_message)
-        place.show_in_time(self.show, loop_here())
+        ipython.show_in_time(self.show, loop_here())
 
     def show(self) -> None:
         """Display it here; once it is displayed, nothing happens."""
         if self._place is not None:
             return
-        self._place = place.Place(uuid.uuid4().hex)
+        self._place = ipython.Place(uuid.uuid4().hex)
         if self._is_over:
             self._place.show(self._bundle())
         else:

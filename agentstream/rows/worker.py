@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import openai
 
-from ..errors import ModelBehaviorError, ModelStreamError, ModelTimeoutError, RecordingError
+from ..exceptions import ModelBehaviorError, ModelStreamError, ModelTimeoutError, RecordingError
 from ..models.gate.refusals import is_fatal, is_rate_limit
-from ..models.recorded.active import ActiveRecording
-from ..models.retry_advice import normalize
+from ..models.retry.advice import normalize
+from ..run.active_recording import ActiveRecording
 from ..run.agent_runner import is_replaced
-from ..run.config import RunConfig
 from ..run.runner import Runner, completed, prepared
+from ..run_config import RunConfig
 from ..trace.prices import cost_usd, price_usd
 from .columns import Columns
 from .key import model_name

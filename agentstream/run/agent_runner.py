@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from .result import RunResult, RunResultStreaming
+    from .result import RunResult
+    from .streamed_result import RunResultStreaming
 
 ClassT = TypeVar("ClassT", bound=type)
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from ..errors import ModelBehaviorError, UserError
+from .._utils.json import encodable_json
+from ..exceptions import ModelBehaviorError, UserError
 from ..handoffs import function_name
-from ..json_text import encodable_json
+from ..run_config import DEFAULT_MAX_TURNS
 from ..run_context import RunContextWrapper
-from ..schema import ensure_strict_json_schema
+from ..strict_schema import ensure_strict_json_schema
+from ..tool_context import AgentToolInvocation, ToolContext
+from ..tools.function_tool import FunctionTool, function_tool
 
 # FunctionTool looks at the annotation when the function is defined.
-from ..tool_call import FunctionInvoker
-from ..tool_context import AgentToolInvocation, ToolContext
-from ..tool_origin import ToolOrigin, ToolOriginType
-from ..tools import FunctionTool, function_tool
-from ..trace.marks import Nested
-from .config import DEFAULT_MAX_TURNS
+from ..tools.invoke import FunctionInvoker
+from ..tools.origin import ToolOrigin, ToolOriginType
+from ..trace.lifecycle import Nested
 from .function_call import NestedInterruption
 from .options import call
-from .result import RunResultStreaming
 from .runner import prepared
-from .state import RunState
+from .state.run_state import RunState
+from .streamed_result import RunResultStreaming
 
 if TYPE_CHECKING:
     from ..agent import Agent

@@ -12,7 +12,7 @@ import json
 from collections.abc import Container
 from typing import Any
 
-from ..errors import ModelBehaviorError
+from ..exceptions import ModelBehaviorError
 from ..items import raw_field
 
 # Answered by their `call_id`; an approval request is answered by its `id`.

@@ -7,20 +7,20 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import ModelBehaviorError, UserError
-from ..hosted_tools import (
+from ..exceptions import ModelBehaviorError, UserError
+from ..items import RunItem, ToolCallOutputItem
+from ..tools.hosted import (
     ComputerToolCustomDataContext,
     ComputerToolSafetyCheckData,
     LocalShellCommandRequest,
 )
-from ..items import RunItem, ToolCallOutputItem
-from ..trace.marks import ToolWarned
+from ..trace.lifecycle import ToolWarned
+from .blocking_monitor import Watched
 from .interrupts import ending_alone
 from .options import RunOptions, call, custom_data
-from .watch import Watched
 
 if TYPE_CHECKING:
-    from .state import RunState
+    from .state.run_state import RunState
     from .toolbox import Toolbox
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
-from .config import ToolErrorFormatterArgs
+from ..run_config import ToolErrorFormatterArgs
 from .options import RunOptions, call
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import UserError
-from ..events import StreamEvent
+from ..exceptions import UserError
+from ..stream_events import StreamEvent
 
 if TYPE_CHECKING:
-    from .result import RunResultStreaming
+    from .streamed_result import RunResultStreaming
 
 
 _LATE = (

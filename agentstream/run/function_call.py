@@ -10,30 +10,32 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from ..approvals import call_key, nested_scope
-from ..captured_output import capturing
+from .._approvals import call_key, nested_scope
+from .._utils.tracebacks import user_frames
 from ..displays import Displayed, is_displayed
-from ..errors import (
+from ..displays.captured_output import capturing
+from ..exceptions import (
     AgentsException,
     ModelBehaviorError,
     ToolInputGuardrailTripwireTriggered,
     ToolOutputGuardrailTripwireTriggered,
     UserError,
 )
-from ..guardrails import (
+from ..items import ItemHelpers, RunItem, ToolApprovalItem, ToolCallOutputItem
+from ..run_config import ToolExecutionConfig
+from ..tool_context import ToolContext
+from ..tool_guardrails import (
     ToolInputGuardrailData,
     ToolInputGuardrailResult,
     ToolOutputGuardrailData,
     ToolOutputGuardrailResult,
 )
-from ..items import ItemHelpers, RunItem, ToolApprovalItem, ToolCallOutputItem
-from ..tool_call import FailedContent, ToolFailure, checked_arguments, failure_answer
-from ..tool_context import ToolContext
-from ..tool_origin import origin_of
-from ..tool_output import MAX_CHARACTERS, RAISE_IT, displayed_output, shortened
-from ..tool_thread import Collected, in_thread
-from ..tools import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
-from ..trace.marks import (
+from ..tools.function_tool import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
+from ..tools.invoke import FailedContent, ToolFailure, checked_arguments, failure_answer
+from ..tools.origin import origin_of
+from ..tools.output import MAX_CHARACTERS, RAISE_IT, displayed_output, shortened
+from ..tools.worker_thread import Collected, in_thread
+from ..trace.lifecycle import (
     ApprovalDecided,
     ApprovalRequested,
     GuardrailFinished,
@@ -46,13 +48,11 @@ from ..trace.marks import (
     ToolStarted,
     ToolWarned,
 )
-from ..tracebacks import user_frames
-from .config import ToolExecutionConfig
+from .blocking_monitor import Watched
 from .error_text import error_text
 from .interrupts import ending_alone, failed
 from .options import RunOptions, call, custom_data
-from .state import RunState
-from .watch import Watched
+from .state.run_state import RunState
 from .withheld import found_again
 
 logger = logging.getLogger("agentstream")

@@ -18,8 +18,8 @@ from ..displays import (
     part_block,
     picture_within,
 )
-from ..errors import UserError
-from ..tool_output import ToolOutputPart, part_param
+from ..exceptions import UserError
+from ..tools.output import ToolOutputPart, part_param
 
 __all__ = ["as_input"]
 
@@ -51,7 +51,7 @@ def as_input(given: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]
     >>> as_input(["What is it?", {"a.b": 1}], 400)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    agentstream.errors.UserError: input[1] is a dict without a role or a type: ...
+    agentstream.exceptions.UserError: input[1] is a dict without a role or a type: ...
     """
     if all(_is_item(entry) for entry in given):
         return list(given), _shown(given)

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import UserError
+from ..exceptions import UserError
 
 
 class Interrupt(KeyboardInterrupt):

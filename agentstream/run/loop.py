@@ -10,13 +10,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from ..approvals import approval_id, call_path
-from ..computers import dispose_resolved_computers
-from ..errors import ModelBehaviorError, RunTimeoutError, UserError
-from ..events import AgentUpdatedStreamEvent, StreamEvent
+from .._approvals import approval_id, call_path
+from ..exceptions import ModelBehaviorError, RunTimeoutError, UserError
 from ..items import ItemHelpers, ToolApprovalItem
-from ..models.retry_watch import pausable
-from ..trace.marks import (
+from ..models.retry.stall_timer import pausable
+from ..stream_events import AgentUpdatedStreamEvent, StreamEvent
+from ..tools.computers import dispose_resolved_computers
+from ..trace.lifecycle import (
     ApprovalDecided,
     ApprovalRequested,
     ModelCalled,
@@ -26,16 +26,16 @@ from ..trace.marks import (
     RunFinished,
     RunStarted,
 )
-from .act import Outcome, act, go_on_as
-from .ask import ask, prepare, told
 from .decide import Act, Ask, Finish, Judge, Move, decide, last_turn, open_calls
-from .finish import conclude, ends_with_tools, finish, give_up_turns, out_of_turns
-from .guards import InputGuards
+from .fair_scheduling import Rounds
+from .final_output import conclude, ends_with_tools, finish, give_up_turns, out_of_turns
+from .guardrails import InputGuards
 from .interrupts import Halted, awake_in_a_notebook
-from .memory import load, save
+from .model_call import ask, prepare, told
 from .options import RunOptions, hook_context
-from .rounds import Rounds
-from .state import RunState
+from .session import load, save
+from .state.run_state import RunState
+from .tool_calls import Outcome, act, go_on_as
 from .toolbox import Toolbox
 from .withheld import may_withhold
 

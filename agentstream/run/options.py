@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
-from ..models.recorded.active import ActiveRecording, active
+from .._utils.aio import together
+from ..exceptions import UserError
+from ..lifecycle import AgentHooksBase, RunHooksBase
+from ..run_config import RunConfig, RunErrorHandlers
 from ..run_context import AgentHookContext, RunContextWrapper
-from ..together import together
-from .config import RunConfig, RunErrorHandlers
-from .hooks import AgentHooksBase, RunHooksBase
+from .active_recording import ActiveRecording, active
 
 if TYPE_CHECKING:
     from ..agent import Agent

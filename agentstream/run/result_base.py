@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from ..errors import UserError
+from ..exceptions import UserError
 from ..items import ItemHelpers, ModelResponse, RunItem, ToolApprovalItem, TResponseInputItem
-from .state import RunState, told_to_model
+from .state.run_state import RunState, told_to_model
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..agent import Agent
-    from ..guardrails import (
-        InputGuardrailResult,
-        OutputGuardrailResult,
-        ToolInputGuardrailResult,
-        ToolOutputGuardrailResult,
-    )
+    from ..guardrails import InputGuardrailResult, OutputGuardrailResult
     from ..run_context import RunContextWrapper
     from ..tool_context import AgentToolInvocation
+    from ..tool_guardrails import ToolInputGuardrailResult, ToolOutputGuardrailResult
     from ..trace import Trace
-    from ..trace.frames import Table
-    from ..trace.timeline import Timeline
+    from ..trace.dataframes import Table
+    from ..trace.timeline.timeline import Timeline
 
 T = TypeVar("T")
 
@@ -140,7 +136,7 @@ class RunResultBase:
         >>> Runner.run_sync(poet, "A line").to_frame()["text"].to_list()
         ['Rain on the roof.']
         """
-        from ..trace.frames import to_frame
+        from ..trace.dataframes import to_frame
 
         return to_frame(self, table)
 
@@ -165,7 +161,7 @@ class RunResultBase:
         >>> Runner.run_sync(poet, "A line").timeline().svg()[:4]
         '<svg'
         """
-        from ..trace.timeline import Timeline
+        from ..trace.timeline.timeline import Timeline
 
         return Timeline(self, width=width)
 

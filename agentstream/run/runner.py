@@ -8,21 +8,22 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._utils.keywords import suggesting
 from ..agent import Agent
 from ..displays import is_displayed
-from ..errors import UserError
-from ..keywords import suggesting
+from ..exceptions import UserError
+from ..lifecycle import RunHooksBase
+from ..run_config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers, ToolExecutionConfig
 from ..run_context import RunContextWrapper
 from .agent_runner import replaceable, runs_agents
-from .ask import output_schema
-from .config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers, ToolExecutionConfig
-from .hooks import RunHooksBase
 from .input_parts import as_input
 from .interrupts import Halted
 from .loop import drive
+from .model_call import output_schema
 from .options import RunOptions
-from .result import RunResult, RunResultStreaming
-from .state import RunState
+from .result import RunResult
+from .state.run_state import RunState
+from .streamed_result import RunResultStreaming
 from .sync import run_until_done, running_loop
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from .result import RunResultStreaming, running
+from .streamed_result import RunResultStreaming, running
 
 if TYPE_CHECKING:
     from ..agent import Agent

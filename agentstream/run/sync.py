@@ -20,8 +20,8 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from ..errors import UserError
-from ..together import loop_here
+from .._utils.aio import loop_here
+from ..exceptions import UserError
 from .interrupts import interrupts_cancel
 
 T = TypeVar("T")

@@ -8,19 +8,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._utils.aio import together
 from ..agent import Agent, enabled_among
-from ..computers import with_computers
-from ..errors import UserError
+from ..exceptions import UserError
 from ..handoffs import Handoff, handoff
-from ..hosted_tools import ComputerTool, HostedMCPTool, LocalShellTool
 from ..items import raw_field
-from ..together import together
-from ..tools import FunctionTool
-from .config import ToolNameCollisionPolicy
+from ..run_config import ToolNameCollisionPolicy
+from ..tools.computers import with_computers
+from ..tools.function_tool import FunctionTool
+from ..tools.hosted import ComputerTool, HostedMCPTool, LocalShellTool
 
 if TYPE_CHECKING:
-    from ..hosted_tools import Tool
     from ..run_context import RunContextWrapper
+    from ..tools.hosted import Tool
 
 logger = logging.getLogger("agentstream")
 

@@ -6,18 +6,15 @@ import logging
 from dataclasses import replace
 from typing import Any, Final
 
-from ..errors import OutputGuardrailTripwireTriggered
-from ..guardrails import (
-    GuardrailFunctionOutput,
-    OutputGuardrailResult,
-    ToolGuardrailFunctionOutput,
-)
+from ..exceptions import OutputGuardrailTripwireTriggered
+from ..guardrails import GuardrailFunctionOutput, OutputGuardrailResult
 from ..items import MessageOutputItem, ToolCallItem, ToolCallOutputItem, raw_field
-from ..models.recorded.refused import Withheld
-from ..trace.marks import OutputWithheld
-from .config import OutputGuardrailBlockedMessageArgs
+from ..run_config import OutputGuardrailBlockedMessageArgs
+from ..tool_guardrails import ToolGuardrailFunctionOutput
+from ..trace.lifecycle import OutputWithheld
 from .options import RunOptions
-from .state import RunState
+from .refusals import Withheld
+from .state.run_state import RunState
 from .toolbox import Toolbox
 
 logger = logging.getLogger("agentstream")

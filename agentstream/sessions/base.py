@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from pydantic.dataclasses import dataclass
 
-from ..settings_dict import as_settings
+from .._utils.settings_dict import as_settings
 
 if TYPE_CHECKING:
     from ..items import TResponseInputItem

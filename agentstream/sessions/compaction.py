@@ -21,8 +21,8 @@ from typing import (
 
 from typing_extensions import TypedDict
 
-from ..keywords import with_wrapper
-from ..limits import TimeLimits
+from .._utils.keywords import with_wrapper
+from ..model_settings import TimeLimits
 from .base import (
     Session,
     SessionABC,
@@ -324,8 +324,8 @@ class OpenAIResponsesCompactionSession(SessionABC):
     async def _compact(
         self, mode: str, items: list[Any], wrapper: RunContextWrapper[Any] | None
     ) -> list[Any]:
-        from ..models.retry_client import guarded_requests
-        from ..run.memory import without_halves
+        from ..models.retry.client_retries import guarded_requests
+        from ..run.session import without_halves
         from ..usage import usage_of
 
         client, sent = self.client, dict[str, Any]()

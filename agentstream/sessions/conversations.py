@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
-from ..limits import TimeLimits
+from ..model_settings import TimeLimits
 from .base import SessionABC, SessionSettings, settings_from
 from .loop_lock import LoopLock
 
@@ -98,7 +98,7 @@ class OpenAIConversationsSession(SessionABC):
     @contextlib.asynccontextmanager
     async def _requests(self) -> AsyncIterator[AsyncOpenAI]:
         """The client for the requests of one call, which waits for the call before."""
-        from ..models.retry_client import guarded_requests
+        from ..models.retry.client_retries import guarded_requests
 
         client = self._openai_client
         async with self._lock.here():

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
-from ..errors import AgentsException, UserError
+from ..exceptions import AgentsException, UserError
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .._extras import install_command
-from ..errors import UserError
-from ..json_text import read_json
-from ..keywords import letting_go, with_wrapper
+from .._utils.json import read_json
+from .._utils.keywords import letting_go, with_wrapper
+from ..exceptions import UserError
 from .base import Session, SessionABC, SessionSettings, everything_in
 
 try:

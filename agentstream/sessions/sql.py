@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from .._extras import install_command
-from ..json_text import read_json
-from ..keywords import letting_go
-from ..redaction import remember_url
+from .._utils.json import read_json
+from .._utils.keywords import letting_go
+from .._utils.redaction import remember_url
 from .base import SessionABC, SessionSettings, encoded_items, settings_from
 from .loop_lock import LoopLock
 

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..json_text import read_json
+from .._utils.json import read_json
 from .base import SessionABC, SessionSettings, encoded_items, settings_from
 from .database import MEMORY, Database, SessionStorageError, Tables, transaction
 

@@ -11,17 +11,11 @@ Examples
 20
 """
 
-from ..models.script.faults import (
-    cut,
-    fail,
-    http_error,
-    incomplete,
-    raw,
-    reset,
-    stall,
-    stream_error,
-)
-from ..models.script.hosted import (
+from .notebooks.check import NotebookError, check_notebook, save_notebook
+from .notebooks.lessons import is_live, stand_in
+from .notebooks.normalise import normalised
+from .scripted.faults import cut, fail, http_error, incomplete, raw, reset, stall, stream_error
+from .scripted.hosted import (
     item,
     make_image,
     mcp_approval,
@@ -32,18 +26,15 @@ from ..models.script.hosted import (
     search_tools,
     web_search,
 )
-from ..models.script.parts import answer, call, cite, hand_off, refuse, say, think
-from ..models.script.shapes import Pace, Part, ScriptRequest, Turn
-from ..models.script.turns import turn
-from ..models.scripted import ScriptedModel
-from .answers import Call
-from .batches import ScriptedBatches
-from .http import RecordedRequest
-from .lessons import is_live, stand_in
-from .notebooks import NotebookError, check_notebook, save_notebook
-from .notebooks_normal import normalised
-from .rate_limits import RateLimits
-from .server import ScriptedServer
+from .scripted.model import ScriptedModel
+from .scripted.parts import answer, call, cite, hand_off, refuse, say, think
+from .scripted.shapes import Pace, Part, ScriptRequest, Turn
+from .scripted.turns import turn
+from .server.batches import ScriptedBatches
+from .server.http import RecordedRequest
+from .server.rate_limits import RateLimits
+from .server.responder import Call
+from .server.server import ScriptedServer
 from .virtual_time import VirtualService, run_in_virtual_time
 
 __all__ = [

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import httpx2
 import openai
 
-from ..models.script.turns import Script
-from .answers import Answer, Call
-from .http import RecordedRequest
-from .rate_limits import RateLimits
+from .scripted.turns import Script
+from .server.http import RecordedRequest
+from .server.rate_limits import RateLimits
+from .server.responder import Answer, Call
 
 __all__ = ["VirtualService", "run_in_virtual_time"]
 

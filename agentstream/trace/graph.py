@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..printable import printable_line
-from .drawing import Drawing, shorten, text_width
+from .._utils.printable import printable_line
+from .from_result import as_trace
 from .parts import get
-from .sources import as_trace
-from .timeline import save_svg
+from .timeline.svg_writer import Drawing, shorten, text_width
+from .timeline.timeline import save_svg
 from .trace import Trace
 
 _CARD = 200.0

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from ..json_text import read_json
+from .._utils.json import read_json
 from .text import Text
 
 if TYPE_CHECKING:

@@ -20,9 +20,11 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
+from .fold.lifecycle_events import MARKS
+from .fold.run_items import ItemRow, fold_item
+from .fold.stream_events import DELTAS, RAW
 from .index import PartIndex
 from .log import EventLog
-from .mark_events import MARKS
 from .parts import (
     COUNTS,
     Approval,
@@ -37,8 +39,6 @@ from .parts import (
     Turn,
 )
 from .places import Places
-from .raw_events import DELTAS, RAW
-from .run_items import ItemRow, fold_item
 from .text import Text
 
 Slots = dict[int, tuple[Part, Text]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, function_tool
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, call, turn
 
 # What pydata-sphinx-theme does to outputs in the dark: Jupyter Book 1, sphinx-book-theme.

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook.board import TAIL, Board
-from agentstream.notebook.html import escape
+from agentstream.notebook.live.dom import TAIL, Board
+from agentstream.notebook.markdown.sanitise import escape
 
 NODE = shutil.which("node")
 JS = Path(__file__).parents[1] / "js"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook.board import TAIL, Board
-from agentstream.notebook.markdown import MarkdownStream
-from agentstream.notebook.view import script
+from agentstream.notebook.live.dom import TAIL, Board
+from agentstream.notebook.live.widget import script
+from agentstream.notebook.markdown.stream import MarkdownStream
 from tests.browser.test_js import a_life
 
 # Renders the messages as a notebook does: a model that hears, and an element that is filled.

@@ -21,14 +21,14 @@ from agentstream import (
     function_tool,
     handoff,
 )
+from agentstream._utils.secrets import without_credentials
 from agentstream.extensions.handoff_filters import remove_all_tools
-from agentstream.function_schema import function_schema
-from agentstream.models.retry import RetryPolicyContext
-from agentstream.models.retry_policy import ModelRetryNormalizedError
+from agentstream.models.retry.attempts import RetryPolicyContext
+from agentstream.models.retry.policy import ModelRetryNormalizedError
 from agentstream.run.agent_runner import set_default_agent_runner
 from agentstream.testing import ScriptedModel, call
 from agentstream.tool_context import ToolContext
-from agentstream.unprinted import without_credentials
+from agentstream.tools.function_schema import function_schema
 
 
 def team() -> Agent[Any]:

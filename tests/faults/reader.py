@@ -12,8 +12,8 @@ import openai
 
 import agentstream
 from agentstream import Agent, AgentsException, ItemHelpers, ModelSettings, RunConfig, TimeLimits
-from agentstream.notebook.board import Board
-from agentstream.notebook.scene import Scene
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.scene import Scene
 from tests.faults.wire import Played, Stream, Wire, calls, deltas
 from tests.test_recorded_streams import tools
 

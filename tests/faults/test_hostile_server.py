@@ -31,8 +31,8 @@ from agentstream import (
     retry_policies,
 )
 from agentstream.mcp import MCPConnectionError, MCPServerSse, MCPServerStreamableHttp
-from agentstream.models import bounds
-from agentstream.models.wire import SSESplitter
+from agentstream.models.http import bounds
+from agentstream.models.http.sse import SSESplitter
 from tests.hostile_server import FAULTS, HostileServer, hostile_server
 
 KIB = 1024

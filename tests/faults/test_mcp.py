@@ -21,7 +21,7 @@ from agentstream.mcp import (
     MCPServerStdio,
     MCPServerStreamableHttp,
 )
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, call, turn
 
 pytest.importorskip("mcp", reason="the mcp extra is not installed")

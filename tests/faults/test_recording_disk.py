@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, RecordingError, Runner, function_tool, load_run, recording
-from agentstream.models.recorded import tape
+from agentstream.recordings import file_format
 from agentstream.testing import ScriptedModel, call
 
 DEV_FULL = Path("/dev/full")
@@ -54,7 +54,7 @@ async def test_the_run_goes_on_and_the_user_is_told_once(
     caplog: pytest.LogCaptureFixture,
 ):
     path = tmp_path / "run.jsonl"
-    monkeypatch.setattr(tape, "os", Disk(room))
+    monkeypatch.setattr(file_format, "os", Disk(room))
     with caplog.at_level(logging.WARNING, "agentstream"), recording(path):
         if streamed:
             result: Any = Runner.run_streamed(agent(), "Where am I?")
@@ -78,7 +78,7 @@ async def test_the_run_goes_on_and_the_user_is_told_once(
 async def test_a_recording_that_cannot_even_begin_is_an_error_with_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(tape, "os", Disk(0))
+    monkeypatch.setattr(file_format, "os", Disk(0))
     with (
         recording(tmp_path / "run.jsonl"),
         pytest.raises(RecordingError, match="No space left on device.*on a disk with room"),

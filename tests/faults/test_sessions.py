@@ -16,13 +16,8 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, function_tool
-from agentstream.notebook.snapshot import snapshot
-from agentstream.sessions import (
-    SessionLockedError,
-    SessionStorageError,
-    SQLiteSession,
-    database,
-)
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.sessions import SessionLockedError, SessionStorageError, SQLiteSession, database
 from agentstream.testing import ScriptedModel, call, turn
 
 WRITERS = """

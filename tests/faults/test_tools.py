@@ -34,8 +34,8 @@ from agentstream import (
     recording,
 )
 from agentstream.items import ToolCallOutputItem
-from agentstream.notebook.snapshot import snapshot
-from agentstream.run import watch
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.run import blocking_monitor
 from agentstream.testing import ScriptedModel, call, turn
 
 FAILED = "An error occurred while running the tool. Please try again."
@@ -336,7 +336,7 @@ async def test_a_result_that_fails_to_be_drawn_is_shown_as_text():
 async def test_a_tool_that_blocks_the_loop_is_named_with_the_way_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(watch, "BLOCKED_SECONDS", 0.05)
+    monkeypatch.setattr(blocking_monitor, "BLOCKED_SECONDS", 0.05)
 
     @function_tool
     async def fetch() -> str:
@@ -358,7 +358,7 @@ async def test_a_tool_that_blocks_the_loop_is_named_with_the_way_out(
 
 
 async def test_a_tool_that_waits_as_it_should_is_no_blocker(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(watch, "BLOCKED_SECONDS", 0.5)
+    monkeypatch.setattr(blocking_monitor, "BLOCKED_SECONDS", 0.5)
 
     @function_tool
     async def waits() -> str:
@@ -376,7 +376,7 @@ async def test_a_tool_that_waits_as_it_should_is_no_blocker(monkeypatch: pytest.
 
 
 def test_a_tool_that_never_gives_way_is_named_while_it_blocks(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(watch, "STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(blocking_monitor, "STUCK_SECONDS", 0.1)
     told = threading.Event()
     records: list[logging.LogRecord] = []
 
@@ -532,7 +532,7 @@ async def test_a_machine_that_would_end_the_program_ends_its_run_with_a_name(
 async def test_a_machine_that_blocks_the_loop_is_named(
     kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(watch, "BLOCKED_SECONDS", 0.05)
+    monkeypatch.setattr(blocking_monitor, "BLOCKED_SECONDS", 0.05)
 
     def work() -> str:
         time.sleep(0.1)

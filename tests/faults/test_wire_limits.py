@@ -27,11 +27,11 @@ from agentstream import (
     function_tool,
     retry_policies,
 )
-from agentstream.models.retry import stream_with_retry
-from agentstream.notebook.board import Board
-from agentstream.notebook.scene import Scene
+from agentstream.models.retry.attempts import stream_with_retry
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.widget import AgentView
 from agentstream.notebook.terminal import TerminalView
-from agentstream.notebook.view import AgentView
 from agentstream.testing import Pace, ScriptedModel, call, say, stall, turn
 from tests.faults.test_wire_retries import ANSWER
 from tests.faults.wire import STALL, Wire

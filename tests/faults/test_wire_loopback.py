@@ -12,7 +12,8 @@ import openai
 import pytest
 
 from agentstream import ModelSettings, TimeLimits
-from agentstream.models import clients, retry_client
+from agentstream.models.http import client_pool
+from agentstream.models.retry import client_retries
 from tests.faults.reader import LAST, NAMED, PATIENCE, check, check_left, opened, play
 from tests.faults.wire import FAULTS, STALL, STREAMS, Stream, deltas, rounds, serve, without_folder
 
@@ -32,7 +33,7 @@ async def connected(url: str, **options: Any) -> AsyncIterator[openai.AsyncOpenA
 
 def over_aiohttp() -> dict[str, Any]:
     """The transport of models that are given by name."""
-    return {"http_client": clients._OverAiohttp()}
+    return {"http_client": client_pool._OverAiohttp()}
 
 
 def as_given() -> dict[str, Any]:
@@ -70,7 +71,7 @@ async def test_a_dead_connection_is_given_up_and_the_background_answer_read_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As after a laptop has slept: the connection is there, and nothing comes."""
-    monkeypatch.setattr(retry_client, "_FIRST_DELAY", 0.0001)
+    monkeypatch.setattr(client_retries, "_FIRST_DELAY", 0.0001)
     stream = SAMPLE[0]
     scripts = [[*stream.blocks[:6], STALL], stream.blocks[6:]]
     async with serve(scripts) as url, connected(url, max_retries=1) as client:
@@ -90,7 +91,7 @@ def free_port() -> int:
 
 
 async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry_client, "_FIRST_DELAY", 0.0001)
+    monkeypatch.setattr(client_retries, "_FIRST_DELAY", 0.0001)
     async with connected(f"http://127.0.0.1:{free_port()}/v1", max_retries=2) as client:
         seen = await play(SAMPLE[0], client)
     assert isinstance(seen.error, openai.APIConnectionError)
@@ -102,7 +103,7 @@ async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_speaks_no_http_or_no_tls(
     scheme: str, bytes_sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry_client, "_FIRST_DELAY", 0.0001)
+    monkeypatch.setattr(client_retries, "_FIRST_DELAY", 0.0001)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(64)

@@ -17,8 +17,9 @@ from agentstream import (
     OpenAIResponsesModel,
     Runner,
 )
-from agentstream.models import responses_stream, retry_client
-from agentstream.notebook.still import text_of
+from agentstream.models.responses import stream as responses_stream
+from agentstream.models.retry import client_retries
+from agentstream.notebook.snapshot.text import text_of
 from tests.faults.reader import LAST, PATIENCE, REST, SILENCE, Seen, check_left, opened, page, play
 from tests.faults.wire import (
     FAULTS,
@@ -46,7 +47,7 @@ ONE = NUMBERED[5:6]
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry_client, "_FIRST_DELAY", 0.0001)
+    monkeypatch.setattr(client_retries, "_FIRST_DELAY", 0.0001)
 
 
 class Background:

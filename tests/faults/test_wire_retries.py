@@ -13,10 +13,10 @@ import pytest
 
 import agentstream
 from agentstream import Agent, ModelRetrySettings, ModelSettings, Runner, retry_policies
-from agentstream.models import retry_client
-from agentstream.notebook.board import Board
-from agentstream.notebook.scene import Scene
-from agentstream.notebook.snapshot import snapshot
+from agentstream.models.retry import client_retries
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedServer, http_error, say, turn
 from tests.faults.wire import RESET, Wire
 
@@ -223,7 +223,7 @@ async def test_a_copy_of_a_client_is_kept_as_long_as_the_client_is_the_same() ->
         for key in ("first", "first", "second"):
             client.api_key = key
             await Runner.run_streamed(agent, "go").wait()
-        copies = [retry_client.ClientRetries(client).client for _ in range(2)]
+        copies = [client_retries.ClientRetries(client).client for _ in range(2)]
     assert [request.headers["authorization"] for request in wire.requests] == [
         "Bearer first",
         "Bearer first",

@@ -20,9 +20,9 @@ import atheris
 
 with atheris.instrument_imports(include=["agentstream"]):
     from agentstream import Agent, RecordingError, UserError, load_run
-    from agentstream.notebook.html import sanitise
-    from agentstream.notebook.markdown import MarkdownStream, render, to_plain
-    from agentstream.run.state import RunState
+    from agentstream.notebook.markdown.sanitise import sanitise
+    from agentstream.notebook.markdown.stream import MarkdownStream, render, to_plain
+    from agentstream.run.state.run_state import RunState
     from tests.fuzz.test_recordings import whole
     from tests.fuzz.test_run_state import agents, saved
     from tests.fuzz.test_wire import read_chat_body, read_responses, use

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.notebook.highlight import code_block, json_block
-from agentstream.notebook.html import escape, image, link, safe_url, sanitise
-from agentstream.notebook.latex import mathml
-from agentstream.notebook.markdown import MarkdownStream, render, to_plain
-from agentstream.printable import clean_text
+from agentstream._utils.printable import clean_text
+from agentstream.notebook.markdown.highlight import code_block, json_block
+from agentstream.notebook.markdown.latex import mathml
+from agentstream.notebook.markdown.sanitise import escape, image, link, safe_url, sanitise
+from agentstream.notebook.markdown.stream import MarkdownStream, render, to_plain
 from tests.fuzz.strange import ODD, examples, is_linear, nested
 
 PIECES = st.sampled_from(

@@ -22,9 +22,9 @@ from agentstream import (
     load_run,
     recording,
 )
-from agentstream.errors import AgentsException
-from agentstream.models.recorded.tape import read_tape
-from agentstream.notebook.snapshot import snapshot
+from agentstream.exceptions import AgentsException
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.recordings.file_format import read_tape
 from agentstream.testing import (
     ScriptedModel,
     call,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream import Agent, AgentsException, RunConfig, Runner, UserError, function_tool
-from agentstream.run.state import RunState
+from agentstream.run.state.run_state import RunState
 from agentstream.testing import ScriptedModel, call, hand_off, think, turn
 from tests.fuzz.strange import change_a_value, change_bytes, examples, is_linear
 

@@ -17,11 +17,12 @@ from openai import APIError
 from openai.types.responses import Response
 
 from agentstream import AgentsException
-from agentstream.events import RawResponsesStreamEvent
-from agentstream.models.chat_stream import ChatFold
-from agentstream.models.recorded.events import event_from_plain, event_to_plain
-from agentstream.models.wire import EventDecoder, SSESplitter, responses_events
-from agentstream.notebook.snapshot import snapshot
+from agentstream.models.chat_completions.stream import ChatFold
+from agentstream.models.http.sse import EventDecoder, SSESplitter
+from agentstream.models.responses.events import responses_events
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.recordings.event_lines import event_from_plain, event_to_plain
+from agentstream.stream_events import RawResponsesStreamEvent
 from agentstream.testing import (
     ScriptedModel,
     call,
@@ -33,10 +34,10 @@ from agentstream.testing import (
     turn,
     web_search,
 )
-from agentstream.testing.answers import sse
-from agentstream.testing.chat import ChatChunks
+from agentstream.testing.server.chat_chunks import ChatChunks
+from agentstream.testing.server.responder import sse
 from agentstream.trace import Trace
-from agentstream.trace.frames import to_frame
+from agentstream.trace.dataframes import to_frame
 from tests.fuzz.strange import ODD, change_a_value, change_bytes, examples, is_linear, nested
 
 DOCUMENTED = (AgentsException, APIError, ValueError)

@@ -1,5 +1,5 @@
 // What of a conversation's code needs no DOM. It is read together with view.js, as the kernel sends
-// it (agentstream/notebook/chat_view.py).
+// it (agentstream/notebook/chat/widget.py).
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

@@ -9,7 +9,7 @@ from typing import Any
 
 from openai.types.responses import Response
 
-from agentstream.models.chat_stream import FAKE_ID, ChatFold
+from agentstream.models.chat_completions.stream import FAKE_ID, ChatFold
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 

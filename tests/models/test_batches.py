@@ -10,8 +10,8 @@ import pytest
 
 from agentstream import Agent, Runner
 from agentstream.models.base import Model
-from agentstream.models.batches import InBatches, batches_of
-from agentstream.models.wire import responses_batches, responses_event
+from agentstream.models.http.batches import InBatches, batches_of
+from agentstream.models.responses.events import responses_batches, responses_event
 from agentstream.testing import ScriptedModel, call
 
 Batches = list[list[int]]

@@ -13,8 +13,8 @@ from openai.types.responses import ResponseInputTextParam, response_create_param
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
-from agentstream.json_text import encodable_json
-from agentstream.models.body import is_json, past_the_transformation
+from agentstream._utils.json import encodable_json
+from agentstream.models.http.raw_body import is_json, past_the_transformation
 from agentstream.testing import ScriptedServer
 
 TOOL = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": True}

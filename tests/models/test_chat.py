@@ -12,7 +12,7 @@ import openai
 import pytest
 
 import agentstream
-from agentstream.errors import ModelBehaviorError, ModelStreamError
+from agentstream.exceptions import ModelBehaviorError, ModelStreamError
 from agentstream.testing import ScriptedServer, call, http_error, raw, say, turn
 
 from .chat_chunks import USAGE, chunk, kinds, sse

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.models.chat_calls import CallBook
+from agentstream.models.chat_completions.tool_calls import CallBook
 
 
 def entry(index: Any = None, id: Any = None, name: Any = None, args: Any = None) -> dict[str, Any]:

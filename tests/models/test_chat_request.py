@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 import agentstream
-from agentstream.errors import UserError
-from agentstream.models.reasoning_content_replay import ReasoningContentReplayContext
+from agentstream.exceptions import UserError
+from agentstream.models.chat_completions.reasoning_replay import ReasoningContentReplayContext
 
 from .chat_client import Kept, ask
 

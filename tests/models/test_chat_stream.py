@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.errors import AgentsException, ModelBehaviorError, ModelStreamError, UserError
-from agentstream.models.chat_stream import ChatFold
+from agentstream.exceptions import AgentsException, ModelBehaviorError, ModelStreamError, UserError
+from agentstream.models.chat_completions.stream import ChatFold
 
 from .chat_chunks import USAGE, call, chunk, folded, kinds, template
 

@@ -17,8 +17,8 @@ import openai
 import pytest
 
 from agentstream import Agent, ModelSettings, OpenAIProvider, RunConfig, Runner
-from agentstream.models import clients
-from agentstream.models.account import Account
+from agentstream.models.http import client_pool
+from agentstream.models.http.credentials import Account
 from agentstream.testing import ScriptedServer, say, turn
 from tests.faults.wire import rounds
 
@@ -53,7 +53,7 @@ def transport(base_url: str = "http://127.0.0.1/v1") -> Any:
 
 
 async def test_requests_go_over_aiohttp() -> None:
-    assert isinstance(transport(), clients._OverAiohttp)
+    assert isinstance(transport(), client_pool._OverAiohttp)
     with ScriptedServer(ANSWER) as server:
         assert (await asked(server.base_url)).final_output == "It is sunny."
     assert (
@@ -72,9 +72,9 @@ async def test_what_aiohttp_cannot_is_left_to_the_clients_default_transport(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with_password = transport("http://me:secret@127.0.0.1/v1")
-    assert not isinstance(with_password, clients._OverAiohttp)
+    assert not isinstance(with_password, client_pool._OverAiohttp)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
-    assert clients._http_client(Account("key")) is None
+    assert client_pool._http_client(Account("key")) is None
 
 
 @asynccontextmanager
@@ -103,9 +103,9 @@ async def relay(port: int) -> AsyncIterator[tuple[str, list[str]]]:
 
 async def closed_here() -> None:
     """Close the clients that were made in this loop."""
-    for loop, account in list(clients._clients):
+    for loop, account in list(client_pool._clients):
         if loop is asyncio.get_running_loop():
-            await clients._clients[loop, account][0].close()
+            await client_pool._clients[loop, account][0].close()
 
 
 async def test_the_environments_proxy_is_used_and_its_exceptions_are_heeded(
@@ -160,7 +160,7 @@ def deaf() -> Iterator[str]:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentstream.models.retry_client._FIRST_DELAY", 0.0001)
+    monkeypatch.setattr("agentstream.models.retry.client_retries._FIRST_DELAY", 0.0001)
 
 
 @pytest.mark.usefixtures("at_once")

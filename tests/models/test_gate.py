@@ -445,8 +445,8 @@ def test_a_server_with_limits_really_refuses() -> None:
 
 
 def test_a_run_that_waits_says_why_in_its_view() -> None:
-    from agentstream.notebook.snapshot import snapshot
-    from agentstream.notebook.still import text_of
+    from agentstream.notebook.snapshot.bundle import snapshot
+    from agentstream.notebook.snapshot.text import text_of
 
     async def main() -> tuple[list[str], Any]:
         loop = asyncio.get_running_loop()

@@ -14,9 +14,9 @@ import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpx2Client
 
 import agentstream
-from agentstream.errors import UserError
-from agentstream.models import account, clients
+from agentstream.exceptions import UserError
 from agentstream.models import provider as our_module
+from agentstream.models.http import client_pool, credentials
 from agentstream.models.provider import (
     MultiProvider,
     MultiProviderMap,
@@ -25,7 +25,7 @@ from agentstream.models.provider import (
     set_default_openai_client,
     set_default_openai_key,
 )
-from agentstream.models.responses import OpenAIResponsesModel
+from agentstream.models.responses.model import OpenAIResponsesModel
 
 SECRET = "sk-secret-1234567890"
 CLIENT = AsyncOpenAI(api_key="none", base_url="http://localhost/v1")
@@ -35,8 +35,8 @@ LIBS = [agents, agentstream]
 @pytest.fixture(autouse=True)
 def no_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what a test sets for the whole program."""
-    monkeypatch.setattr(account, "_defaults", account._Defaults())
-    monkeypatch.setattr(clients, "_clients", {})
+    monkeypatch.setattr(credentials, "_defaults", credentials._Defaults())
+    monkeypatch.setattr(client_pool, "_clients", {})
 
 
 def client_of(model: Any) -> Any:
@@ -137,7 +137,7 @@ def test_each_event_loop_has_a_client_of_its_own() -> None:
     assert first is not second
     assert first.is_closed()  # with its loop, so that no connection is left open
     assert second.is_closed()
-    assert len(clients._clients) == 1  # and forgotten
+    assert len(client_pool._clients) == 1  # and forgotten
 
 
 async def test_a_client_that_was_closed_is_replaced() -> None:
@@ -278,8 +278,8 @@ def test_no_repr_shows_a_key() -> None:
     set_default_openai_key(SECRET)
     provider = OpenAIProvider(api_key=SECRET)
     model = provider.get_model("m")
-    shown = [provider, MultiProvider(openai_api_key=SECRET), model, account._defaults]
-    shown += [account.Account(SECRET), clients._clients, provider.__dict__]
+    shown = [provider, MultiProvider(openai_api_key=SECRET), model, credentials._defaults]
+    shown += [credentials.Account(SECRET), client_pool._clients, provider.__dict__]
     assert not any(SECRET in repr(each) for each in shown)
 
 

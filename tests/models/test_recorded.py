@@ -29,15 +29,10 @@ from agentstream import (
     function_tool,
 )
 from agentstream.models.base import Model, ModelTracing
-from agentstream.models.recorded.asked import difference, without_private
-from agentstream.models.recorded.events import (
-    Joiner,
-    event_from_plain,
-    event_to_plain,
-    separated,
-)
-from agentstream.models.recorded.pace import Pace
-from agentstream.models.recorded.tape import read_tape
+from agentstream.recordings.event_lines import Joiner, event_from_plain, event_to_plain, separated
+from agentstream.recordings.file_format import read_tape
+from agentstream.recordings.pace import Pace
+from agentstream.recordings.request_match import difference, without_private
 from agentstream.testing import (
     ScriptedModel,
     ScriptedServer,
@@ -177,7 +172,7 @@ async def test_events_replay_at_the_recorded_pace_or_a_factor_of_it(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr("agentstream.models.recorded.pace.asyncio.sleep", sleep)
+    monkeypatch.setattr("agentstream.recordings.pace.asyncio.sleep", sleep)
     now = asyncio.get_running_loop().time()
     for speed in (1, 4, None, 0):
         await Pace(speed).wait(100.0, now)

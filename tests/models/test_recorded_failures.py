@@ -25,7 +25,7 @@ from agentstream import (
     recording,
     retry_policies,
 )
-from agentstream.errors import (
+from agentstream.exceptions import (
     AnswerTooLargeError,
     MaxTurnsExceeded,
     ModelBehaviorError,
@@ -36,8 +36,8 @@ from agentstream.errors import (
     RunTimeoutError,
     ToolTimeoutError,
 )
-from agentstream.models.recorded.failures import failure_from_plain, failure_to_plain
-from agentstream.models.retry_advice import normalize
+from agentstream.models.retry.advice import normalize
+from agentstream.recordings.failures import failure_from_plain, failure_to_plain
 from agentstream.testing import (
     ScriptedModel,
     ScriptedServer,

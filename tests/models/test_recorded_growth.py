@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, SQLiteSession, function_tool, load_run, recording
-from agentstream.models.recorded import recorder as recorder_module
-from agentstream.models.recorded.recorder import Recorder
-from agentstream.run.state import RunState
+from agentstream.recordings import recorder as recorder_module
+from agentstream.recordings.recorder import Recorder
+from agentstream.run.state.run_state import RunState
 from agentstream.testing import ScriptedModel, call
 from tests.work import growth
 

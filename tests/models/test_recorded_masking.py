@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.models.recorded.recorder import Recorder
-from agentstream.models.recorded.tape import read_tape
-from agentstream.redaction import is_ordinary
+from agentstream._utils.redaction import is_ordinary
+from agentstream.recordings.file_format import read_tape
+from agentstream.recordings.recorder import Recorder
 
 
 def replayed(key: str, deltas: list[str], *, interrupted: bool = False) -> tuple[str, bytes]:

@@ -27,7 +27,7 @@ from pydantic import BaseModel
 
 import agentstream
 import agentstream.model_settings
-from agentstream.errors import ModelBehaviorError, UserError
+from agentstream.exceptions import ModelBehaviorError, UserError
 
 RESPONSE: dict[str, Any] = {
     "id": "resp_1",

@@ -28,11 +28,11 @@ from openai.types.responses import (
 )
 
 import agentstream
-from agentstream.errors import ModelTimeoutError
+from agentstream.exceptions import ModelTimeoutError
 from agentstream.model_settings import ModelRetrySettings, ModelSettings
 from agentstream.models import retry as our_retry
-from agentstream.models.retry import call_with_retry, stream_with_retry
-from agentstream.models.retry_advice import normalize
+from agentstream.models.retry.advice import normalize
+from agentstream.models.retry.attempts import call_with_retry, stream_with_retry
 
 agents.set_tracing_disabled(True)
 

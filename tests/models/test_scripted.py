@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
 
 from agentstream import Agent, ModelBehaviorError, Runner, UserError, function_tool, handoff
-from agentstream.models.script.parts import tokens_of
 from agentstream.testing import (
     Pace,
     ScriptedModel,
@@ -48,6 +47,7 @@ from agentstream.testing import (
     turn,
     web_search,
 )
+from agentstream.testing.scripted.parts import tokens_of
 
 STREAMS = Path(__file__).parents[3] / "shared" / "streams"
 EVENT = pydantic.TypeAdapter(ResponseStreamEvent)

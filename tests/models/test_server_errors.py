@@ -10,8 +10,8 @@ import openai
 import pytest
 
 import agentstream
-from agentstream.errors import ModelBehaviorError, ModelStreamError
-from agentstream.models.responses import OpenAIResponsesModel
+from agentstream.exceptions import ModelBehaviorError, ModelStreamError
+from agentstream.models.responses.model import OpenAIResponsesModel
 
 from .chat_chunks import chunk, folded
 from .chat_client import COMPLETION, Kept

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agentstream.models import reading_pace, transport
-from agentstream.models.reading_pace import ReadingPace
-from agentstream.models.retry_watch import READING, Watch
+from agentstream.models.http import reading_pace, streamed_body
+from agentstream.models.http.reading_pace import ReadingPace
+from agentstream.models.retry.stall_timer import READING, Watch
 
 FLAT_OUT, FAST, SLOW = 0.00002, 0.005, 0.1  # seconds between two chunks
 
@@ -57,11 +57,12 @@ async def read(
 ) -> list[float]:
     """When each chunk was there, beyond the time at which it became ready."""
     on_a_loop(monkeypatch, world, busy=busy, streams=streams)
-    monkeypatch.setattr(transport, "monotonic", lambda: world.now)
-    monkeypatch.setattr(transport.asyncio, "sleep", world.sleep)
+    monkeypatch.setattr(streamed_body, "monotonic", lambda: world.now)
+    monkeypatch.setattr(streamed_body.asyncio, "sleep", world.sleep)
     response: Any = world
     late = [
-        world.now - world.due[int(chunk)] async for chunk in transport._chunks(response, Watch())
+        world.now - world.due[int(chunk)]
+        async for chunk in streamed_body._chunks(response, Watch())
     ]
     assert len(late) == len(world.due), "chunks were lost"
     assert ReadingPace.of_running_loop().streams == streams - 1, "it is no longer read"
@@ -155,10 +156,10 @@ async def test_a_pause_in_the_reading_is_not_held_against_the_model(
         await world.sleep(seconds)
         ended = world.now
 
-    monkeypatch.setattr(transport, "monotonic", lambda: world.now)
-    monkeypatch.setattr(transport.asyncio, "sleep", sleep)
+    monkeypatch.setattr(streamed_body, "monotonic", lambda: world.now)
+    monkeypatch.setattr(streamed_body.asyncio, "sleep", sleep)
     response: Any = world
-    async for _ in transport._chunks(response, watch):
+    async for _ in streamed_body._chunks(response, watch):
         if noted:
             assert noted.pop() == READING
             assert watch.since == ended

@@ -7,7 +7,7 @@ import threading
 import pytest
 from openai import BaseModel
 
-from agentstream.models import validators
+from agentstream.models.http import warm_up
 
 
 class Slow(BaseModel):
@@ -26,28 +26,28 @@ release = threading.Event()
 
 @pytest.fixture(autouse=True)
 def a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validators, "_building", None)
+    monkeypatch.setattr(warm_up, "_building", None)
     started.clear()
     release.clear()
 
 
 async def test_nothing_is_waited_for_where_nothing_was_begun() -> None:
-    await validators.built()
+    await warm_up.built()
 
 
 async def test_they_are_built_in_a_thread_once_and_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(validators, "_IN_ORDER", (Slow,))
-    validators.begin()
-    validators.begin()
+    monkeypatch.setattr(warm_up, "_IN_ORDER", (Slow,))
+    warm_up.begin()
+    warm_up.begin()
     threading.Timer(0.05, release.set).start()
-    await validators.built()
+    await warm_up.built()
     assert release.is_set()
     assert started == ["agentstream validators"]
 
 
 async def test_the_types_of_an_answer_are_ready_afterwards() -> None:
-    validators.begin()
-    await validators.built()
-    assert all(kind.__pydantic_complete__ for kind in validators._IN_ORDER)
+    warm_up.begin()
+    await warm_up.built()
+    assert all(kind.__pydantic_complete__ for kind in warm_up._IN_ORDER)

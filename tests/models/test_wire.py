@@ -25,15 +25,10 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
-from agentstream.models import wire
+from agentstream.models.http import sse as wire
+from agentstream.models.http.sse import SSESplitter, json_events, parse_json
 from agentstream.models.output_items import read_calls
-from agentstream.models.wire import (
-    SSESplitter,
-    json_events,
-    parse_json,
-    responses_event,
-    responses_events,
-)
+from agentstream.models.responses.events import responses_event, responses_events
 
 STREAMS = Path(__file__).parents[3] / "shared" / "streams"
 CLASSES = {

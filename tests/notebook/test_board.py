@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.notebook.board import TAIL, Board
-from agentstream.notebook.html import escape
+from agentstream.notebook.live.dom import TAIL, Board
+from agentstream.notebook.markdown.sanitise import escape
 
 
 class Page:

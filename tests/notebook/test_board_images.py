@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agentstream.notebook.board import Board
-from agentstream.notebook.scene import Scene
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.scene import Scene
 from agentstream.trace import Trace
-from agentstream.trace.marks import ToolDisplayed, ToolFinished, ToolStarted
+from agentstream.trace.lifecycle import ToolDisplayed, ToolFinished, ToolStarted
 
 SOURCE = "data:image/png;base64," + "QUJD" * 2_000
 

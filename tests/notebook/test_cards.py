@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from agentstream.notebook import cards
 from agentstream.notebook.cards.values import value_brief
+from agentstream.trace.from_result import fold
 from agentstream.trace.parts import Approval, Retry, Turn
-from agentstream.trace.sources import fold
 from agentstream.trace.text import Text
 from tests.notebook.cards_audit import (
     PNG,

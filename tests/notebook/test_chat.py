@@ -10,9 +10,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from agentstream import Agent, SQLiteSession, UserError, chat, function_tool, handoff, recording
-from agentstream.approvals import approval_id
-from agentstream.notebook.chat_history import past_turns
-from agentstream.notebook.chat_still import LONGEST_QUESTION, PAST_SHOWN, conversation
+from agentstream._approvals import approval_id
+from agentstream.notebook.chat.history import past_turns
+from agentstream.notebook.chat.snapshot import LONGEST_QUESTION, PAST_SHOWN, conversation
 from agentstream.testing import Pace, ScriptedModel, call, fail, hand_off, turn
 from tests.notebook.hostile import OWN_PAYLOADS
 
@@ -504,21 +504,22 @@ async def test_a_view_that_fails_leaves_the_conversation_as_text(
     broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from agentstream.notebook import chat as module
-    from agentstream.notebook import chat_view, place
+    from agentstream.notebook import ipython
+    from agentstream.notebook.chat import widget
     from agentstream.notebook.front_end import FrontEnd
 
     def fail(*_: Any, **__: Any) -> Any:
         raise KeyError("an older renderer")
 
     shown: list[dict[str, Any]] = []
-    monkeypatch.setattr(place, "publish", lambda data, *_, **__: shown.append(data))
+    monkeypatch.setattr(ipython, "publish", lambda data, *_, **__: shown.append(data))
     monkeypatch.setattr(module, "front_end", lambda: FrontEnd("widget"))
     c = chat(tutor("Four <script>it</script>\n\n.", "Because."))
     c._ipython_display_()
     if broken == "conversation":
-        monkeypatch.setattr(chat_view, "conversation", fail)
+        monkeypatch.setattr(widget, "conversation", fail)
     else:
-        monkeypatch.setattr(chat_view.Scene, "update", fail)
+        monkeypatch.setattr(widget.Scene, "update", fail)
     first = await c.send("What is 2 + 2?")
     second = await c.send("Why?")
     assert (first.final_output, second.final_output) == (

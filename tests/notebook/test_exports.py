@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from nbconvert import HTMLExporter, MarkdownExporter, SlidesExporter
 
 from agentstream import Agent, Runner, function_tool
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, call
 
 from .hostile import OWN_PAYLOADS

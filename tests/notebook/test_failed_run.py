@@ -8,8 +8,8 @@ import nbformat
 import pytest
 
 from agentstream.notebook.cards import ending
-from agentstream.notebook.snapshot import snapshot
-from agentstream.trace import Trace, marks
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.trace import Trace, lifecycle
 
 nbclient = pytest.importorskip("nbclient")
 
@@ -57,7 +57,7 @@ def test_a_failed_run_says_why_once(way: str, outputs: dict[str, list[Any]]) -> 
 
 def test_the_end_of_a_failed_run_without_its_reason_names_the_error() -> None:
     trace = Trace()
-    trace.add(marks.RunFailed("ValueError: no & more"), 1.0)
+    trace.add(lifecycle.RunFailed("ValueError: no & more"), 1.0)
     assert "no &amp; more" in ending(trace)
     assert "<strong>ValueError</strong></div>" in ending(trace, reason=False)
     short = snapshot(trace, reason=False)

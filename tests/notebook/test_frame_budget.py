@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook import frame_budget
-from agentstream.notebook.frame_budget import FrameBudget
+from agentstream.notebook.live import frame_budget
+from agentstream.notebook.live.frame_budget import FrameBudget
 
 
 class Clock:
@@ -84,7 +84,7 @@ async def test_frames_hold_the_loop_for_ten_milliseconds_and_let_others_have_the
 
 
 async def test_fifty_views_at_once_take_turns_and_all_send(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agentstream.notebook.view import AgentView
+    from agentstream.notebook.live.widget import AgentView
     from agentstream.trace import Trace
 
     views: list[Any] = [AgentView(Trace()) for _ in range(50)]

@@ -23,7 +23,7 @@ from tests.notebook.kernel import Kernel
 SETUP = """
 from agentstream import Agent, Runner, chat, function_tool, show
 from agentstream.testing import Pace, ScriptedModel, call
-import agentstream.notebook.widget_show as widget_show
+import agentstream.notebook.show_widget as widget_show
 widget_show._PATIENCE["html"] = 1.0
 get_ipython().run_line_magic("load_ext", "agentstream")
 

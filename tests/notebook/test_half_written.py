@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.notebook.half_written import as_shown_while_open, without_citation_marks
-from agentstream.notebook.markdown import MarkdownStream, render, to_plain
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.markdown.half_written import as_shown_while_open, without_citation_marks
+from agentstream.notebook.markdown.stream import MarkdownStream, render, to_plain
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.notebook.terminal import TerminalView
-from agentstream.trace.sources import fold
+from agentstream.trace.from_result import fold
 from agentstream.trace.trace import Trace
 
 from ..trace.trace_streams import Script

@@ -19,14 +19,14 @@ from agentstream import Agent, Runner, function_tool
 from agentstream.displays import content_of
 from agentstream.notebook import cards
 from agentstream.notebook.cards.displays import display_html, question_html
-from agentstream.notebook.markdown import render
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.markdown.stream import render
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.rows.bar_text import bar_bundle, bar_html
 from agentstream.rows.result import Progress, RowResult
 from agentstream.testing import ScriptedModel
-from agentstream.trace import marks
-from agentstream.trace.frames import _table_html
-from agentstream.trace.sources import fold
+from agentstream.trace import lifecycle
+from agentstream.trace.dataframes import _table_html
+from agentstream.trace.from_result import fold
 
 from ..trace.trace_streams import Script
 from . import test_html
@@ -93,10 +93,10 @@ def printed(text: str) -> str:
         {"type": "table", "columns": [text], "rows": [[text]], "rows_in_all": text},
     )
     script = Script().begin().call("t", {"a": text}, "c").end()
-    script.events.append((9.0, marks.ToolDisplayed("c", blocks)))  # type: ignore[arg-type]
-    script.events.append((9.1, marks.ToolWarned("c", text)))
-    script.events.append((9.2, marks.ToolProgressed("c", text, 0.5)))
-    script.events.append((9.3, marks.ToolFinished("c", text, None, None, text)))
+    script.events.append((9.0, lifecycle.ToolDisplayed("c", blocks)))  # type: ignore[arg-type]
+    script.events.append((9.1, lifecycle.ToolWarned("c", text)))
+    script.events.append((9.2, lifecycle.ToolProgressed("c", text, 0.5)))
+    script.events.append((9.3, lifecycle.ToolFinished("c", text, None, None, text)))
     trace = fold(script.events)
     return "".join(cards.card(part, live=live) for part in trace.parts for live in (True, False))
 

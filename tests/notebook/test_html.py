@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream import Agent, function_tool
-from agentstream.notebook.highlight import code_block, json_block
-from agentstream.notebook.html import escape, image, link, safe_url, sanitise
-from agentstream.notebook.markdown import MarkdownStream, render
-from agentstream.printable import clean_text
-from agentstream.trace.timeline import Timeline
+from agentstream._utils.printable import clean_text
+from agentstream.notebook.markdown.highlight import code_block, json_block
+from agentstream.notebook.markdown.sanitise import escape, image, link, safe_url, sanitise
+from agentstream.notebook.markdown.stream import MarkdownStream, render
+from agentstream.trace.timeline.timeline import Timeline
 from tests.notebook.cards_audit import every_kind, trace_of
 from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads, faults
 

@@ -15,7 +15,7 @@ from tests.notebook.kernel import Kernel
 SETUP = """
 import asyncio
 from agentstream import Agent, chat, function_tool, runs, show
-from agentstream.notebook.view import AgentView
+from agentstream.notebook.live.widget import AgentView
 from agentstream.testing import ScriptedModel, call
 get_ipython().run_line_magic("load_ext", "agentstream")
 

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from agentstream.testing import normalised
-from agentstream.testing.notebooks_run import execute
+from agentstream.testing.notebooks.execute import execute
 from tests.notebook.kernel import Kernel
 
 SETUP = """

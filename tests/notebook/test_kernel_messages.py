@@ -63,7 +63,7 @@ def test_stop_is_heard_in_a_cell_that_waits_for_an_earlier_run(page: Page) -> No
 def test_a_call_is_approved_while_a_cell_waits(page: Page) -> None:
     page.run("shown = show(cleaner, 'Tidy up')\nr = None")
     page.run(
-        "from agentstream.approvals import approval_id\n"
+        "from agentstream._approvals import approval_id\n"
         "await shown.result.wait()\nprint(approval_id(shown.interruptions[0]))"
     )
     page.press = (0.0, {"kind": "approve", "approval_id": page.text.strip()})

@@ -21,7 +21,7 @@ from agentstream import (
     Runner,
 )
 from agentstream.testing import ScriptedServer, call, http_error, turn
-from agentstream.testing.notebooks_run import execute
+from agentstream.testing.notebooks.execute import execute
 
 KEY = "sk-proj-MARKED-0123456789abcdefghijklmnop"
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.notebook.html import sanitise
-from agentstream.notebook.latex import mathml
-from agentstream.notebook.markdown import MarkdownStream, render
+from agentstream.notebook.markdown.latex import mathml
+from agentstream.notebook.markdown.sanitise import sanitise
+from agentstream.notebook.markdown.stream import MarkdownStream, render
 
 
 def without_tags(html: str) -> str:

@@ -17,8 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agentstream import UserError
-from agentstream.notebook.magic import _Expressions
-from agentstream.notebook.magic_line import parse
+from agentstream.notebook.magic.magic import _Expressions
+from agentstream.notebook.magic.options import parse
 from tests.notebook.kernel import REPOSITORY, Cell, Kernel, until
 
 COMPLETES = IPython.version_info >= (8, 6)

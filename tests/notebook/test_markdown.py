@@ -15,17 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it.renderer import RendererHTML
 
-from agentstream.errors import UserError
+from agentstream.exceptions import UserError
 from agentstream.notebook import markdown
-from agentstream.notebook.html import escape
-from agentstream.notebook.markdown import (
+from agentstream.notebook.markdown.render import Group, parser
+from agentstream.notebook.markdown.sanitise import escape
+from agentstream.notebook.markdown.stream import (
     MarkdownStream,
     difference,
     render,
     rendered,
     to_plain,
 )
-from agentstream.notebook.render import Group, parser
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "markdown" / "commonmark-spec.json"
 needs_spec = pytest.mark.skipif(not SPEC.exists(), reason="CommonMark's examples are not at hand")

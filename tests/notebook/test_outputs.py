@@ -12,13 +12,13 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 
 from agentstream import Agent, function_tool
-from agentstream.notebook.chat_still import conversation
-from agentstream.notebook.chat_turn import PastTurn
-from agentstream.notebook.snapshot import snapshot, text_bundle
+from agentstream.notebook.chat.snapshot import conversation
+from agentstream.notebook.chat.turn import PastTurn
+from agentstream.notebook.snapshot.bundle import snapshot, text_bundle
 from agentstream.rows.bar_text import bar_bundle
 from agentstream.rows.result import Progress, RowResult
-from agentstream.trace.sources import fold
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.from_result import fold
+from agentstream.trace.timeline.timeline import Timeline
 
 from ..trace.trace_streams import Script
 

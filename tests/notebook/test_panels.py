@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, function_tool, show
-from agentstream.errors import UserError
-from agentstream.notebook.board import Board
-from agentstream.notebook.panels import LIVE_ROWS, Panels, items_html, panels_text
-from agentstream.notebook.scene import Scene
-from agentstream.notebook.view import AgentView
+from agentstream.exceptions import UserError
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.panels import LIVE_ROWS, Panels, items_html, panels_text
+from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.widget import AgentView
 from agentstream.testing import ScriptedModel, call, turn
-from agentstream.trace import Trace, marks
-from agentstream.trace.sources import fold
+from agentstream.trace import Trace, lifecycle
+from agentstream.trace.from_result import fold
 from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads
 from tests.notebook.test_board import Page
 from tests.trace.test_timeline import RUNS
@@ -108,7 +108,7 @@ def test_the_picture_goes_on_while_the_run_is_silent_and_stands_still_afterwards
     assert put(board) == ["timeline"], "the table has nothing new"
     assert "Timeline of Guide: 3.46 s" in html_of(board, "timeline")
     assert panels.wait is not None
-    trace.add(marks.RunFinished(), 3.5)
+    trace.add(lifecycle.RunFinished(), 3.5)
     panels.update(at_once=True)
     assert "Timeline of Guide: 3.50 s" in html_of(board, "timeline")
     assert panels.wait is None
@@ -176,11 +176,11 @@ def test_a_long_run_shows_its_newest_items_and_counts_the_rest() -> None:
 
 
 def test_rows_that_are_not_shown_are_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agentstream.trace import frames
+    from agentstream.trace import dataframes
 
     built = []
-    real = frames._item
-    monkeypatch.setattr(frames, "_item", lambda *row: built.append(1) or real(*row))  # type: ignore[func-returns-value]
+    real = dataframes._item
+    monkeypatch.setattr(dataframes, "_item", lambda *row: built.append(1) or real(*row))  # type: ignore[func-returns-value]
     items_html(fold(RUNS["long"]), slice(-5, None))
     assert len(built) == 5
 
@@ -205,8 +205,8 @@ def test_a_timeline_begins_with_an_agents_lane() -> None:
     panels, board = panels_of(trace, clock, timeline=True)
     panels.update()
     assert "timeline" not in board
-    trace.add(marks.RunStarted("Ada"), 0.0)
-    trace.add(marks.ModelCalled("Ada", "gpt"), 0.001)
+    trace.add(lifecycle.RunStarted("Ada"), 0.0)
+    trace.add(lifecycle.ModelCalled("Ada", "gpt"), 0.001)
     panels.update()
     assert "timeline" not in board  # its scale would be a thousandth of a second
     clock.now += panels.wait or 0
@@ -219,7 +219,7 @@ def test_a_table_without_items_says_so() -> None:
     panels, board = panels_of(trace, clock, table=True)
     panels.update()
     assert "items" not in board
-    trace.add(marks.RunFailed("ValueError: no"), 1.0)
+    trace.add(lifecycle.RunFailed("ValueError: no"), 1.0)
     panels.update(at_once=True)
     assert "No items" in html_of(board, "items")
 
@@ -353,7 +353,7 @@ def run_of() -> Any:
 def test_saved_markdown_has_the_table_and_the_timeline() -> None:
     from markdown_it import MarkdownIt
 
-    from agentstream.notebook.snapshot import snapshot
+    from agentstream.notebook.snapshot.bundle import snapshot
 
     trace = run_of()
     both = snapshot(trace, table=True, timeline=True)["text/markdown"]

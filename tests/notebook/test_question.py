@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel
 
 from agentstream import Agent, Runner, chat, show
-from agentstream.notebook.board import Board
-from agentstream.notebook.scene import Scene
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel
 from agentstream.trace import Trace
 
@@ -92,7 +92,7 @@ async def test_of_a_question_of_many_lines_text_has_the_first(
 
 
 async def test_a_chat_shows_what_was_asked_once() -> None:
-    from agentstream.notebook.chat_still import conversation
+    from agentstream.notebook.chat.snapshot import conversation
 
     c = chat(scripted("By tram."))
     await c.send("How do I get up?")

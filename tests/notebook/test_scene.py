@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from agentstream import Agent, Runner, function_tool
 from agentstream.notebook import cards
-from agentstream.notebook.board import TAIL, Board
-from agentstream.notebook.markdown import render
-from agentstream.notebook.scene import Scene
+from agentstream.notebook.live.dom import TAIL, Board
+from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.markdown.stream import render
 from agentstream.testing import ScriptedModel, call, hand_off, think, turn
 from agentstream.trace import Trace
 
@@ -182,7 +182,7 @@ def test_bytes_stay_linear_in_the_text(words: int) -> None:
 def _delta(piece: str) -> Any:
     from openai.types.responses import ResponseTextDeltaEvent
 
-    from agentstream.events import RawResponsesStreamEvent
+    from agentstream.stream_events import RawResponsesStreamEvent
 
     return RawResponsesStreamEvent(
         ResponseTextDeltaEvent(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, RunResultStreaming, chat, runs, show
-from agentstream.notebook.source import Source
-from agentstream.notebook.widget_show import ShownWidget
+from agentstream.notebook.run_source import Source
+from agentstream.notebook.show_widget import ShownWidget
 from agentstream.testing import Pace, ScriptedModel, call
 
 TYPICAL = ["final_output", "to_frame", "timeline", "cancel", "new_items", "result", "trace"]

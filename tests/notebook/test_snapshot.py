@@ -15,15 +15,15 @@ from markdown_it import MarkdownIt
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from agentstream.notebook import snapshot as module
-from agentstream.notebook.html import safe_url
-from agentstream.notebook.snapshot import snapshot, style
-from agentstream.notebook.still import harmless
-from agentstream.trace.sources import fold
+from agentstream.notebook.markdown.sanitise import safe_url
+from agentstream.notebook.snapshot.bundle import snapshot, style
+from agentstream.notebook.snapshot.text import harmless
+from agentstream.trace.from_result import fold
 from tests.notebook.cards_audit import PNG_URI, Audit, every_kind, part, tool, trace_of
 from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads
 from tests.trace.trace_streams import Script, chain
 
-CSS = Path(module.__file__).with_name("static") / "view.css"
+CSS = Path(module.__file__).parents[1] / "static" / "view.css"
 # What JupyterLab 4.6 leaves of an output in a notebook it does not trust, as far as we use it
 # (@jupyterlab/apputils, sanitizer.ts): no style, no SVG, no MathML, no role, no aria-*, no data-*.
 LAB_TAGS = set(

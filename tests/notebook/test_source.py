@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook.source import Source
+from agentstream.notebook.run_source import Source
 
 
 class ForeignRun:

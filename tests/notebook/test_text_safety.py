@@ -10,14 +10,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from agentstream.notebook.cards.prose import source_links
-from agentstream.notebook.html import host_of, one_block, safe_url
-from agentstream.notebook.latex import mathml
-from agentstream.notebook.markdown import MarkdownStream, render
-from agentstream.notebook.snapshot import snapshot
-from agentstream.notebook.still import harmless
+from agentstream.notebook.markdown.latex import mathml
+from agentstream.notebook.markdown.sanitise import host_of, one_block, safe_url
+from agentstream.notebook.markdown.stream import MarkdownStream, render
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.notebook.snapshot.text import harmless
 from agentstream.trace import Trace
-from agentstream.trace.sources import fold
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.from_result import fold
+from agentstream.trace.timeline.timeline import Timeline
 from tests.trace.trace_streams import Script
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner
-from agentstream.notebook import visibility
-from agentstream.notebook.view import AgentView
-from agentstream.notebook.visibility import Visibility
+from agentstream.notebook.live import visibility
+from agentstream.notebook.live.visibility import Visibility
+from agentstream.notebook.live.widget import AgentView
 from agentstream.testing import Pace, ScriptedModel
 
 

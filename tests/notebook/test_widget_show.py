@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, RunResultStreaming, function_tool
-from agentstream.approvals import approval_id
-from agentstream.notebook import cards, place
-from agentstream.notebook.source import RunInterrupted, Source
-from agentstream.notebook.widget_show import ShownWidget
+from agentstream._approvals import approval_id
+from agentstream.notebook import cards, ipython
+from agentstream.notebook.run_source import RunInterrupted, Source
+from agentstream.notebook.show_widget import ShownWidget
 from agentstream.testing import ScriptedModel, call
 
 
@@ -25,7 +25,7 @@ def delete_file(name: str) -> str:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What is displayed: there is no notebook."""
     displayed: list[dict[str, Any]] = []
-    monkeypatch.setattr(place, "publish", lambda data, *_, **__: displayed.append(data))
+    monkeypatch.setattr(ipython, "publish", lambda data, *_, **__: displayed.append(data))
     return displayed
 
 

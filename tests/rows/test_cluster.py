@@ -35,7 +35,7 @@ from agentstream import (
     recording,
     set_default_openai_client,
 )
-from agentstream.models import account
+from agentstream.models.http import credentials
 from agentstream.rows.cluster.job import Job
 from agentstream.testing import RateLimits, ScriptedServer, answer, call, http_error
 
@@ -250,7 +250,7 @@ def job_of(agent: Any, **config: Any) -> Job:
 
 def test_no_key_is_in_what_travels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(account._defaults, "key", KEY)
+    monkeypatch.setattr(credentials._defaults, "key", KEY)
     assert KEY.encode() not in job_of(critic(), gate=Gate()).pack()
 
 
@@ -284,7 +284,7 @@ def test_a_client_does_not_pickle_and_the_error_says_what_to_do() -> None:
 
 
 def test_a_default_client_is_not_silently_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account._defaults, "client", None)
+    monkeypatch.setattr(credentials._defaults, "client", None)
     set_default_openai_client(AsyncOpenAI(api_key=KEY))
     with pytest.raises(UserError, match="set_default_openai_client"):
         job_of(critic()).pack()

@@ -23,7 +23,7 @@ from agentstream import (
     handoff,
     map_frame,
 )
-from agentstream.redaction import remember
+from agentstream._utils.redaction import remember
 from agentstream.testing import (
     RateLimits,
     ScriptedModel,

@@ -29,9 +29,9 @@ from agentstream import (
     recording,
 )
 from agentstream.mcp import MCPServer
-from agentstream.notebook.board import Board
-from agentstream.notebook.scene import Scene
-from agentstream.notebook.source import Source
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.run_source import Source
 from agentstream.testing import ScriptedModel, call, hand_off, mcp_approval, turn
 from agentstream.trace import Trace
 from agentstream.trace.parts import Part

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, RunState, SQLiteSession, UserError, function_tool, handoff
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, call, hand_off, turn
 
 

@@ -24,8 +24,8 @@ from agentstream import (
     tool_output_guardrail,
 )
 from agentstream.displays import picture_of_url
-from agentstream.notebook.snapshot import snapshot
-from agentstream.run.config import ToolExecutionConfig
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.run_config import ToolExecutionConfig
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
 from agentstream.trace import Trace
 from tests.plots import plot, plt, without_windows  # noqa: F401 - a fixture for all tests here

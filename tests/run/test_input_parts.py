@@ -21,9 +21,9 @@ from agentstream import (
     show,
 )
 from agentstream.displays.pictures import encode_png
-from agentstream.notebook.chat_history import past_turns
-from agentstream.notebook.chat_still import conversation
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.chat.history import past_turns
+from agentstream.notebook.chat.snapshot import conversation
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
 from tests.plots import plot, plt, without_windows  # noqa: F401 - a fixture for all tests here
 

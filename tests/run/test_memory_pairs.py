@@ -20,7 +20,7 @@ from agentstream import (
     UserError,
     function_tool,
 )
-from agentstream.run.memory import without_halves
+from agentstream.run.session import without_halves
 from agentstream.testing import ScriptedModel, think, turn
 from agentstream.testing import call as scripted
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from agentstream import Agent, Runner
-from agentstream.run import rounds as module
-from agentstream.run.rounds import Rounds
+from agentstream.run import fair_scheduling as module
+from agentstream.run.fair_scheduling import Rounds
 from agentstream.testing import ScriptedModel
 
 

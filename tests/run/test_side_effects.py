@@ -19,7 +19,7 @@ from agentstream import (
     handoff,
     tool_output_guardrail,
 )
-from agentstream.errors import AgentsException
+from agentstream.exceptions import AgentsException
 from agentstream.testing import ScriptedModel, call, hand_off, turn
 
 

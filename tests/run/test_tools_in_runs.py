@@ -32,7 +32,7 @@ from agentstream import (
     function_tool,
 )
 from agentstream.items import ToolCallOutputItem
-from agentstream.run.config import ToolExecutionConfig
+from agentstream.run_config import ToolExecutionConfig
 from agentstream.testing import ScriptedModel, call, turn
 from agentstream.tool_context import ToolContext
 

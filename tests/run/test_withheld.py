@@ -30,7 +30,7 @@ from agentstream import (
     recording,
     tool_output_guardrail,
 )
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, call, cut, say, think, turn
 
 REPLACED = ModelRetrySettings(replace_partial=True, backoff={"max_delay": 0})

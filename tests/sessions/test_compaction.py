@@ -24,7 +24,7 @@ from agentstream import (
     function_tool,
     is_openai_responses_compaction_aware_session,
 )
-from agentstream.run.config import ModelInputData
+from agentstream.run_config import ModelInputData
 from agentstream.testing import ScriptedModel, call
 
 COMPACTED = {"id": "cmp_1", "type": "compaction", "encrypted_content": "e", "created_by": "server"}

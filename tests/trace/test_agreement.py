@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Model, Runner, RunResultStreaming, function_tool
-from agentstream.models.wire import responses_event
+from agentstream.models.responses.events import responses_event
 
 USAGE = {
     "input_tokens": 1,

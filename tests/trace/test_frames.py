@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from agentstream.trace import Trace, marks
-from agentstream.trace.frames import to_frame
-from agentstream.trace.sources import fold
+from agentstream.trace import Trace, lifecycle
+from agentstream.trace.dataframes import to_frame
+from agentstream.trace.from_result import fold
 from tests.trace.trace_streams import Script, chain, raw, response
 
 TABLES = ["items", "turns", "events", "spans"]
@@ -253,7 +253,7 @@ from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 import pandas as pd
 from agentstream.trace import to_frame
-from agentstream.trace.sources import fold
+from agentstream.trace.from_result import fold
 from tests.trace.trace_streams import chain
 frame = to_frame(fold(chain()))
 html = lambda frame: shell.display_formatter.format(frame)[0]["text/html"]
@@ -280,8 +280,8 @@ def test_a_failed_call_says_why() -> None:
 
 
 def test_a_stopped_run_says_what_was_stopped() -> None:
-    events = [pair for pair in chain() if not isinstance(pair[1], marks.RunFinished)][:-3]
-    frame = to_frame(fold([*events, (9.0, marks.RunCancelled())]))
+    events = [pair for pair in chain() if not isinstance(pair[1], lifecycle.RunFinished)][:-3]
+    frame = to_frame(fold([*events, (9.0, lifecycle.RunCancelled())]))
     assert frame["status"].iloc[-1] == "cancelled"
     assert frame["ended_s"].iloc[-1] == 9.0
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook.board import Board
 from agentstream.notebook.cards.banner import header
-from agentstream.notebook.scene import Scene
-from agentstream.notebook.snapshot import snapshot
-from agentstream.trace import Trace, marks
-from agentstream.trace.frames import to_frame
-from agentstream.trace.sources import as_trace
-from agentstream.trace.timeline import Timeline
+from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.snapshot.bundle import snapshot
+from agentstream.trace import Trace, lifecycle
+from agentstream.trace.dataframes import to_frame
+from agentstream.trace.from_result import as_trace
+from agentstream.trace.timeline.timeline import Timeline
 from tests.work import growth
 
 LINEAR = 4.8
@@ -63,7 +63,7 @@ def calls_of_one_id(n: int) -> Events:
         yield raw("response.output_item.added", output_index=at, item=function_call(at, "c"))
         yield done(at, function_call(at, "c"))
     yield from (told("tool_call_item", function_call(at, "c")) for at in range(n))
-    yield from (marks.ToolStarted("c", "t") for _ in range(n))
+    yield from (lifecycle.ToolStarted("c", "t") for _ in range(n))
     yield from (answered("c") for _ in range(n))
 
 
@@ -134,15 +134,15 @@ def decisions_that_nobody_asked_for(n: int) -> Events:
 def attempts(n: int) -> Events:
     for at in range(n):
         yield raw("response.output_text.delta", output_index=at, item_id=f"i{at}", delta="x")
-        yield marks.ModelRetried(at, 0.0, "e")
+        yield lifecycle.ModelRetried(at, 0.0, "e")
 
 
 def attempts_of_many_turns(n: int) -> Events:
     for at in range(n):
         yield done(0, Event(type="web_search_call", id=f"w{at}"))
         yield raw("response.incomplete", response=response(at))
-        yield marks.ModelCalled(None, "m")
-        yield marks.ModelRetried(at, 0.0, "e")
+        yield lifecycle.ModelCalled(None, "m")
+        yield lifecycle.ModelRetried(at, 0.0, "e")
 
 
 def answers_that_break_off(n: int) -> Events:
@@ -159,8 +159,8 @@ def one_large_answer(n: int) -> Events:
 
 
 def guardrails(n: int) -> Events:
-    yield from (marks.GuardrailStarted(f"g{at}") for at in range(n))
-    yield from (marks.GuardrailFinished(f"g{at}", False) for at in reversed(range(n)))
+    yield from (lifecycle.GuardrailStarted(f"g{at}") for at in range(n))
+    yield from (lifecycle.GuardrailFinished(f"g{at}", False) for at in reversed(range(n)))
 
 
 def calls_at_one_index(n: int) -> Events:
@@ -174,31 +174,31 @@ def messages_at_one_index(n: int) -> Events:
 
 
 def approvals(n: int) -> Events:
-    yield from (marks.ApprovalRequested(f"c{at}", "t") for at in range(n))
-    yield from (marks.ApprovalDecided(f"c{at}", True) for at in range(n))
+    yield from (lifecycle.ApprovalRequested(f"c{at}", "t") for at in range(n))
+    yield from (lifecycle.ApprovalDecided(f"c{at}", True) for at in range(n))
 
 
 def a_run_that_waits_again_and_again(n: int) -> Events:
     for at in range(n):
-        yield marks.RunStarted("A", "x")
-        yield marks.ApprovalRequested(f"c{at}", "t")
-        yield marks.RunFinished()
-        yield marks.ApprovalDecided(f"c{at}", True)
+        yield lifecycle.RunStarted("A", "x")
+        yield lifecycle.ApprovalRequested(f"c{at}", "t")
+        yield lifecycle.RunFinished()
+        yield lifecycle.ApprovalDecided(f"c{at}", True)
         yield answered(f"c{at}")
 
 
 def a_run_that_fails_again_and_again(n: int) -> Events:
     for at in range(n):
         yield told("tool_call_item", function_call(at, f"c{at}"))
-        yield marks.RunFailed("e")
+        yield lifecycle.RunFailed("e")
 
 
 def nested_runs(n: int) -> Events:
-    yield from (marks.Nested((f"c{at}",), at_work(f"A{at}")) for at in range(n))
+    yield from (lifecycle.Nested((f"c{at}",), at_work(f"A{at}")) for at in range(n))
 
 
 def one_nested_run(n: int) -> Events:
-    yield from (marks.Nested(("c",), at_work(f"A{at}")) for at in range(n))
+    yield from (lifecycle.Nested(("c",), at_work(f"A{at}")) for at in range(n))
 
 
 SHAPES: list[Callable[[int], Events]] = [
@@ -268,20 +268,20 @@ def a_long_run(n: int) -> Trace:
     for at in range(n):
         thought = Event(type="reasoning", id=f"t{at}", summary=[Event(text="hm")], content=[])
         events += [
-            marks.ModelCalled("A", "m"),
+            lifecycle.ModelCalled("A", "m"),
             raw("response.created", response=response(at)),
             raw("response.output_item.added", output_index=0, item=thought),
             raw("response.reasoning_text.delta", output_index=0, content_index=0, delta="hm"),
             done(1, function_call(at, f"c{at}")),
             raw("response.completed", response=told_usage(at)),
-            marks.ApprovalRequested(f"c{at}", "t"),
-            marks.ApprovalDecided(f"c{at}", True),
-            marks.ToolStarted(f"c{at}", "t"),
-            marks.Nested((f"c{at}",), marks.ModelAnswered(f"n{at}", told_usage(at).usage)),
-            marks.ToolFinished(f"c{at}", None, "x"),
+            lifecycle.ApprovalRequested(f"c{at}", "t"),
+            lifecycle.ApprovalDecided(f"c{at}", True),
+            lifecycle.ToolStarted(f"c{at}", "t"),
+            lifecycle.Nested((f"c{at}",), lifecycle.ModelAnswered(f"n{at}", told_usage(at).usage)),
+            lifecycle.ToolFinished(f"c{at}", None, "x"),
             answered(f"c{at}"),
         ]
-    events += [marks.ModelCalled("A", "m"), raw("response.created", response=response(n))]
+    events += [lifecycle.ModelCalled("A", "m"), raw("response.created", response=response(n))]
     return folded(events)
 
 
@@ -305,7 +305,7 @@ def test_what_a_live_view_asks_for_costs_the_same_however_long_the_run_is(questi
 def test_a_header_with_reasoning_and_tokens_costs_four_times_the_work() -> None:
     def ended(n: int) -> Callable[[], object]:
         trace = a_long_run(n)
-        trace.add(marks.RunFinished(), n * 1.0)
+        trace.add(lifecycle.RunFinished(), n * 1.0)
         return lambda: header(trace, live=False)
 
     assert growth(ended, 60) < LINEAR
@@ -318,12 +318,12 @@ def test_the_tokens_of_a_long_run_are_those_of_its_turns_and_nested_agents() -> 
     }  # fmt: skip
     assert len(trace.approvals) == 7
     assert trace.waiting == []
-    trace.add(marks.Nested(("c3",), marks.ModelAnswered("again", told_usage(0).usage)), 9.0)
+    trace.add(lifecycle.Nested(("c3",), lifecycle.ModelAnswered("again", told_usage(0).usage)), 9.0)
     assert trace.usage["total"] == 195
-    trace.add(marks.ModelAnswered("r7", told_usage(7).usage), 9.0)
+    trace.add(lifecycle.ModelAnswered("r7", told_usage(7).usage), 9.0)
     assert trace.usage["total"] == 208
-    trace.add(marks.ApprovalRequested("c9", "t"), 9.0)
-    trace.add(marks.Nested(("c10",), marks.ApprovalRequested("d", "u")), 9.0)
+    trace.add(lifecycle.ApprovalRequested("c9", "t"), 9.0)
+    trace.add(lifecycle.Nested(("c10",), lifecycle.ApprovalRequested("d", "u")), 9.0)
     assert [part.call_id for part in trace.waiting] == ["c9", "d"]
 
 

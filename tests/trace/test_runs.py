@@ -16,8 +16,8 @@ import pytest
 from agentstream import Agent, Runner, UserError, function_tool
 from agentstream.testing import Pace, ScriptedModel, call, hand_off, think, turn
 from agentstream.trace import Trace
-from agentstream.trace.frames import to_frame
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.dataframes import to_frame
+from agentstream.trace.timeline.timeline import Timeline
 
 TABLES = ["items", "turns", "events", "spans"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from agentstream.trace import Trace
-from agentstream.trace.frames import to_frame
-from agentstream.trace.sources import as_trace, fold
-from agentstream.trace.spans import spans
+from agentstream.trace.dataframes import to_frame
+from agentstream.trace.from_result import as_trace, fold
+from agentstream.trace.timeline.spans import spans
 from tests.trace.trace_streams import decoded, timed
 
 agents = pytest.importorskip("agents", reason="openai-agents, the oracle, is not installed")

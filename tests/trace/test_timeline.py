@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentstream.trace import Trace, marks
+from agentstream.trace import Trace, lifecycle
 from agentstream.trace import png as png_module
-from agentstream.trace.drawing import COLORS, shorten, text_width
-from agentstream.trace.frames import Table, to_frame
-from agentstream.trace.picture import draw
-from agentstream.trace.plain import plain_timeline
-from agentstream.trace.scale import Scale, length_label
-from agentstream.trace.sources import fold
-from agentstream.trace.spans import spans
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.dataframes import Table, to_frame
+from agentstream.trace.from_result import fold
+from agentstream.trace.timeline.scale import Scale, length_label
+from agentstream.trace.timeline.spans import spans
+from agentstream.trace.timeline.svg import draw
+from agentstream.trace.timeline.svg_writer import COLORS, shorten, text_width
+from agentstream.trace.timeline.text import plain_timeline
+from agentstream.trace.timeline.timeline import Timeline
 from tests.trace.trace_streams import Script, Timed, chain
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -347,7 +347,7 @@ def test_text_stands_out_from_its_ground(theme: int, text: str, ground: str) -> 
 
 def test_marks_of_a_paused_run_show_the_wait_as_going_on() -> None:
     script = Script().begin().call("pay", {}, "c").end().mark("ApprovalRequested", "c").wait(3)
-    trace = fold([*script.events, (script.now, marks.RunFinished())])
+    trace = fold([*script.events, (script.now, lifecycle.RunFinished())])
     [wait] = [span for span in spans(trace) if span.kind == "approval"]
     assert wait.is_open
     assert wait.ended == trace.now

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from agentstream.trace.from_result import fold
 from agentstream.trace.graph import Graph
-from agentstream.trace.picture import draw
-from agentstream.trace.sources import fold
-from agentstream.trace.timeline import Timeline
+from agentstream.trace.timeline.svg import draw
+from agentstream.trace.timeline.timeline import Timeline
 from tests.trace.test_graph import office
 from tests.trace.test_timeline import RUNS
 from tests.trace.trace_streams import Script, Timed, chain

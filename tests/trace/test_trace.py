@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agentstream.trace import Trace, content, marks
-from agentstream.trace.raw_events import RAW
-from agentstream.trace.sources import fold
+from agentstream.trace import Trace, content, lifecycle
+from agentstream.trace.fold.stream_events import RAW
+from agentstream.trace.from_result import fold
 from tests.trace.trace_streams import (
     RECORDED,
     Script,
@@ -195,7 +195,7 @@ def test_an_error_marks_the_call_as_failed() -> None:
 def test_a_broken_run_keeps_what_arrived(kind: str, status: str) -> None:
     script = Script().begin().say("All of it")
     events = script.events[:-3]  # the text goes on when the run ends
-    trace = fold([*events, (2.0, getattr(marks, kind)("why"))])
+    trace = fold([*events, (2.0, getattr(lifecycle, kind)("why"))])
     assert (trace.status, trace.error, trace.ended) == (status, "why", 2.0)
     part = trace.parts[0]
     assert (part.status, part.ended) == (status, 2.0)
@@ -292,7 +292,7 @@ def test_a_nested_change_is_a_change_of_its_call() -> None:
     for t, event in script.events:
         before = trace.version
         trace.add(event, t)
-        if isinstance(event, marks.Nested):
+        if isinstance(event, lifecycle.Nested):
             assert trace.changed_since(before) == [trace.parts[0]]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from openai._models import construct_type
 from openai.types.responses import ResponseStreamEvent
 
-from agentstream.trace import marks
+from agentstream.trace import lifecycle
 
 RECORDED = Path(__file__).parents[3] / "shared" / "streams"
 
@@ -77,7 +77,7 @@ class Script:
         return self
 
     def mark(self, kind: str, *args: Any, **fields: Any) -> Script:
-        return self.add(getattr(marks, kind)(*args, **fields)) if self.marks else self
+        return self.add(getattr(lifecycle, kind)(*args, **fields)) if self.marks else self
 
     def wait(self, seconds: float) -> Script:
         self.now += seconds
@@ -186,7 +186,7 @@ class Script:
     def nest(self, path: tuple[str, ...], inner: Script) -> Script:
         """Put a nested run's events into this one, from now on."""
         for time, event in inner.events:
-            self.events.append((round(self.now + time, 6), marks.Nested(path, event)))
+            self.events.append((round(self.now + time, 6), lifecycle.Nested(path, event)))
         return self.wait(inner.now)
 
     def finish(self) -> Script:

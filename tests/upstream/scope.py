@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from agentstream import elsewhere
+from agentstream import _unsupported
 from agentstream.compat._modules import part_of
 
 LEFT_OUT_MODULES = {
@@ -187,7 +187,7 @@ class Sdk:
         if module == "testing" and name in self.defined["testing.sandbox"]:
             part = "sandboxes"
         if part is None and name is not None:
-            part = LEFT_OUT_NAMES.get(name) or elsewhere._PART_OF.get(name)
+            part = LEFT_OUT_NAMES.get(name) or _unsupported._PART_OF.get(name)
         if part is not None:
             return Touch(full, "left out", part)
         if any(one.startswith("_") and not one.startswith("__") for one in inner.split(".")):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
-from ..retry_advice import normalize
+from ..retry.advice import normalize
 from .headers import read_limits
 from .refusals import is_fatal, is_rate_limit
 from .response_headers import listening
@@ -14,7 +14,7 @@ from .response_headers import listening
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..retry_watch import Watch
+    from ..retry.stall_timer import Watch
     from .gate import Line
     from .limiter import Ticket
 

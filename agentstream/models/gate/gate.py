@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ...errors import UserError
-from ...together import loop_here
+from ..._utils.aio import loop_here
+from ...exceptions import UserError
 from .limiter import Limiter, Ticket
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..retry_advice import ModelRetryNormalizedError, normalize
+from ..retry.advice import ModelRetryNormalizedError, normalize
 
 __all__ = ["is_fatal", "is_rate_limit"]
 

@@ -10,19 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import UserError
-from ...printable import write_text
+from ..._utils.printable import write_text
+from ...exceptions import UserError
 from ..base import Model
-from ..batches import InBatches, batches_of
+from ..http.batches import InBatches, batches_of
 from ..provider import OpenAIProvider
-from ..retry import advice_for
+from ..retry.attempts import advice_for
 from .serve import ALIAS
 from .servers import LocalServer, running_servers
 from .small import small_server
 
 if TYPE_CHECKING:
     from ...items import ModelResponse, TResponseStreamEvent
-    from ..retry import ModelRetryAdvice, ModelRetryAdviceRequest
+    from ..retry.attempts import ModelRetryAdvice, ModelRetryAdviceRequest
 
 __all__ = ["LocalModel", "local_model"]
 

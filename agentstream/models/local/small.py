@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..._extras import install_command
-from ...errors import UserError
+from ...exceptions import UserError
 from . import serve
 from .serve import ALIAS, NONCE_BYTES, proof
 from .servers import LocalServer

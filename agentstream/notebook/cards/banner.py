@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...trace.scale import length_label, running_label
-from ..html import escape
+from ...trace.timeline.scale import length_label, running_label
+from ..markdown.sanitise import escape
 from .values import one_line
 
 if TYPE_CHECKING:

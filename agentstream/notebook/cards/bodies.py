@@ -8,7 +8,7 @@ from typing import Any
 from ...displays import displayed
 from ...trace import content
 from ...trace.parts import Part, get, parse_arguments, plain
-from ..html import escape
+from ..markdown.sanitise import escape
 from .displays import (
     display_brief,
     display_html,

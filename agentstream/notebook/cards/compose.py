@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...trace.parts import Part
 from ...trace.text import Text
-from ..html import escape
+from ..markdown.sanitise import escape
 from .banner import ending, retry_note, speaker
 from .bodies import body_of
 from .prose import LONGEST_TEXT, prose

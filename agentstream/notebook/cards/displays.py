@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ..._utils.printable import clean_text
 from ...displays import picture_of_url
-from ...printable import clean_text
-from ..html import escape, sanitise, svg_image
-from ..markdown import rendered
+from ..markdown.sanitise import escape, sanitise, svg_image
+from ..markdown.stream import rendered
 from .values import LIMIT, more, one_line, parts_html, picture, preformatted, table, text_or_json
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...trace.parts import Part, get
-from ...trace.scale import length_label
-from ..html import escape, host_of, link
-from ..markdown import rendered
+from ...trace.timeline.scale import length_label
+from ..markdown.sanitise import escape, host_of, link
+from ..markdown.stream import rendered
 from .values import data_html, more, one_line, parse_json
 
 __all__ = [

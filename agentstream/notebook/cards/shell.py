@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...trace.parts import Part
-from ...trace.scale import length_label, running_label
-from ..html import escape
+from ...trace.timeline.scale import length_label, running_label
+from ..markdown.sanitise import escape
 from .values import one_line
 
 __all__ = ["Body", "clock", "kind_label", "label_of", "line", "shell", "state_of"]

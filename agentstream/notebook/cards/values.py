@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...trace.parts import get, plain
-from ..highlight import code_block
-from ..html import escape, image, link, safe_url
+from ..markdown.highlight import code_block
+from ..markdown.sanitise import escape, image, link, safe_url
 
 __all__ = [
     "LIMIT",

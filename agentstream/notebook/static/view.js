@@ -1,6 +1,6 @@
 // The page's side of a run: it places what the kernel gives, and sends back what is pressed.
 //
-// The kernel sends frames, each a list of operations on named nodes (agentstream/notebook/board.py
+// The kernel sends frames, each a list of operations on named nodes (agentstream/notebook/live/dom.py
 // has their table). Frames are numbered: a page that misses one asks for a keyframe, the whole page.
 // All HTML was escaped or sanitised in the kernel; nothing here makes HTML of text. growth.js, which
 // stands before this text, lets new text come into sight evenly.

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import httpx2
 
-from ...errors import UserError
-from ...models.chat import OpenAIChatCompletionsModel
-from ...models.responses import OpenAIResponsesModel
+from ...exceptions import UserError
+from ...models.chat_completions.model import OpenAIChatCompletionsModel
+from ...models.responses.model import OpenAIResponsesModel
 
 __all__ = ["Exchange", "batch_model", "exchanging"]
 

@@ -16,11 +16,11 @@ from typing import Any, BinaryIO, Final
 
 import openai
 
-from ...errors import UserError
+from ...exceptions import UserError
 from ...model_settings import ModelRetrySettings, ModelSettings
 from ...models.gate.admission import input_tokens
-from ...models.retry_advice import normalize
-from ...run.ask import find_model
+from ...models.retry.advice import normalize
+from ...run.model_call import find_model
 from ...trace.prices import price_usd
 from ..key import model_name
 from ..pool import NO_PRICE, Pool

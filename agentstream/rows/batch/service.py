@@ -12,10 +12,10 @@ from typing import Any, BinaryIO, Final
 import httpx2
 import openai
 
-from ...limits import TimeLimits
-from ...models.bounds import too_large
-from ...models.retry_advice import normalize
-from ...models.retry_client import guarded_requests
+from ...model_settings import TimeLimits
+from ...models.http.bounds import too_large
+from ...models.retry.advice import normalize
+from ...models.retry.client_retries import guarded_requests
 
 __all__ = ["BatchService", "in_groups", "key_of"]
 

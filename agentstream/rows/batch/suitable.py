@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ...errors import UserError
-from ...hosted_tools import (
+from ...exceptions import UserError
+from ...tools.hosted import (
     CodeInterpreterTool,
     FileSearchTool,
     HostedMCPTool,

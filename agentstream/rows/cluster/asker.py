@@ -8,8 +8,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._extras import install_command
-from ...errors import UserError
-from ...together import loop_here
+from ..._utils.aio import loop_here
+from ...exceptions import UserError
 from ..worker import Asker, Outcome
 from .crew import Crew
 from .job import Job

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import AgentsException, UserError
-from ...redaction import redact
+from ..._utils.redaction import redact
+from ...exceptions import AgentsException, UserError
 from ..result import failure
 from ..worker import Outcome
 from .actor import RowsActor

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 import openai
 
+from ..._utils.redaction import is_ordinary, names_secret, redact, remembered
 from ...agent import Agent
-from ...errors import AgentsException, UserError
-from ...models.account import default_api, default_client, set_default_openai_api
-from ...models.retry_advice import normalize
-from ...redaction import is_ordinary, names_secret, redact, remembered
-from ...run.config import RunConfig
+from ...exceptions import AgentsException, UserError
+from ...models.http.credentials import default_api, default_client, set_default_openai_api
+from ...models.retry.advice import normalize
+from ...run_config import RunConfig
 from ..columns import Columns
 from ..worker import Asker
 

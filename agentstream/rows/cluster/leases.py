@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..._utils.aio import loop_here
 from ...models.gate.gate import Gate, Line
 from ...models.gate.limiter import Limiter, Ticket
 from ...models.gate.meter import SLACK
-from ...together import loop_here
 from .job import PackedError
 
 if TYPE_CHECKING:

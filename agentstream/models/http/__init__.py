@@ -1,0 +1,1 @@
+"""Bytes from a server: clients and their keys, bodies, bounds, server-sent events."""

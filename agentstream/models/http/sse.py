@@ -1,0 +1,269 @@
+"""Server-sent events: a pure decoder, bytes in, values out, no I/O.
+
+    bytes in any fragments ──▶ SSESplitter ──▶ (name, data) ──▶ jiter ──▶ dict
+
+Where the splitter is more lenient than the official client (3.x) it follows the WHATWG rules
+(https://html.spec.whatwg.org/multipage/server-sent-events.html): a byte-order mark at the start is
+dropped, and a block without ``data:`` is no event. Beyond them, a last event whose blank line is
+missing is delivered when its JSON is whole, since some servers close right after it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from typing import Any, Final
+
+import jiter
+
+from ..._utils.json import read_json
+from .bounds import too_large
+
+__all__ = [
+    "DONE",
+    "EventDecoder",
+    "SSESplitter",
+    "event_data",
+    "json_events",
+    "parse_json",
+]
+
+_BOM: Final = b"\xef\xbb\xbf"
+DONE: Final = b"[DONE]"
+"""What ends a stream of either API: data that is no JSON."""
+
+RawEvent = tuple[str | None, bytes]
+"""The ``event:`` name (None where there is none) and the joined ``data:`` lines."""
+
+
+class SSESplitter:
+    r"""Split a byte stream into server-sent events, however it is cut into fragments.
+
+    Lines end in LF, CR or CRLF, as the WHATWG rules say. The cost is linear in the bytes: a line
+    that comes in many fragments is joined once, when its end has come.
+
+    Parameters
+    ----------
+    most
+        Bytes that an event may have; None: any number.
+
+    Examples
+    --------
+    >>> splitter = SSESplitter()
+    >>> splitter.feed(b"event: tick\ndata: {\"n\"")
+    []
+    >>> splitter.feed(b": 1}\n\n")
+    [('tick', b'{"n": 1}')]
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = math.inf if most is None else most
+        self._held = 0  # bytes since the open event began, or a few more
+        self._open = bytearray()  # the open line
+        self._skip_lf = False  # the last fragment ended in CR: an LF that follows belongs to it
+        self._at_start = True
+        self._name: str | None = None
+        self._data: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[RawEvent]:
+        """Take the next fragment; return the events that it completes.
+
+        Parameters
+        ----------
+        chunk
+            Any number of bytes, cut anywhere, also inside a character or a line end.
+
+        Returns
+        -------
+        list of (str or None, bytes)
+            For each event its ``event:`` name and its data.
+
+        Raises
+        ------
+        AnswerTooLargeError
+            An event goes on for longer than it may.
+        """
+        if self._skip_lf and chunk:
+            self._skip_lf = False
+            if chunk[0] == 10:
+                chunk = chunk[1:]
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._open += chunk
+            self._hold(len(chunk))
+            return []
+        lines = chunk.splitlines()
+        rest = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
+        self._skip_lf = chunk.endswith(b"\r")
+        if self._open:
+            lines[0] = bytes(self._open) + lines[0]
+        self._open = bytearray(rest)
+        events = list(self._events(lines))
+        if events:
+            self._held = 0  # if the open event is too large already, the next fragment says so
+        if self._data:
+            self._hold(len(chunk), check=not events)
+        else:
+            self._held = len(rest)
+        return events
+
+    def _hold(self, size: int, *, check: bool = True) -> None:
+        self._held += size
+        if check and self._held > self._most:
+            self._open, self._data = bytearray(), []
+            raise too_large("an event", int(self._most), "event_bytes")
+
+    def finish(self) -> list[RawEvent]:
+        """Return the event left open at the end of the stream, if any.
+
+        A stream that ends without the blank line may have been cut inside the data: the caller
+        should take such an event only if it can be read.
+        """
+        self._hold(0)
+        lines = [bytes(self._open)] if self._open else []
+        self._open = bytearray()
+        return list(self._events([*lines, b""]))
+
+    def _events(self, lines: list[bytes]) -> Iterator[RawEvent]:
+        if self._at_start and lines:
+            self._at_start = False
+            lines[0] = lines[0].removeprefix(_BOM)
+        for line in lines:
+            if not line:
+                if self._data:
+                    data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                    yield self._name, data
+                    self._data = []
+                self._name = None
+                continue
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                self._data.append(value.removeprefix(b" "))
+            elif field == b"event":
+                self._name = value.removeprefix(b" ").decode("utf-8", "replace") or None
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON as the official client does, at the speed of jiter.
+
+    jiter refuses what Python's parser takes: half a surrogate pair (models do emit them). Only then
+    Python's parser is asked, whose error is the one users of the client know. What is nested deeper
+    than 200 levels is refused (the client takes it): nothing that is built of it could be recorded.
+
+    Raises
+    ------
+    json.JSONDecodeError
+        The data is not JSON; a note says where it came from and what to do.
+    UnicodeDecodeError
+        The data is not UTF-8.
+
+    Examples
+    --------
+    >>> parse_json(b'{"a": [1, 2.5, null]}')
+    {'a': [1, 2.5, None]}
+    """
+    try:
+        return jiter.from_json(data)
+    except ValueError:
+        try:
+            return read_json(data)
+        except ValueError as error:
+            error.add_note(
+                "The server sent an event whose data is not JSON. Check that the base URL is that "
+                "of an OpenAI-compatible API, and whether a proxy alters its event stream."
+            )
+            raise
+
+
+def event_data(name: str | None, data: bytes) -> Any:
+    """The data of a server-sent event; that of one named "error" may be no JSON, but a text.
+
+    Parameters
+    ----------
+    name
+        The event's name.
+    data
+        Its data.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON.
+
+    Examples
+    --------
+    >>> event_data("error", b"out of memory")
+    'out of memory'
+    """
+    if name != "error":
+        return parse_json(data)
+    try:
+        return parse_json(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
+
+
+class EventDecoder:
+    r"""Decode a byte stream into (event name, parsed data), up to ``[DONE]`` or the end.
+
+    Attributes
+    ----------
+    done : bool
+        Whether ``[DONE]`` has come: what follows it is no event.
+
+    Examples
+    --------
+    >>> decoder = EventDecoder()
+    >>> list(decoder.feed(b'data: {"n": 1}\n\ndata: [DO'))
+    [(None, {'n': 1})]
+    >>> list(decoder.feed(b"NE]\n\n")), decoder.done
+    ([], True)
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+        self._splitter = SSESplitter()
+
+    def feed(self, chunk: bytes) -> Iterator[tuple[str | None, Any]]:
+        """Take the next fragment and yield the events that it completes."""
+        for name, data in self._splitter.feed(chunk):
+            if data.startswith(DONE):
+                self.done = True
+                return
+            yield name, event_data(name, data)
+
+    def finish(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield the event left open at the end of the stream, if its data is whole."""
+        for name, data in self._splitter.finish():
+            try:
+                parsed = parse_json(data)
+            except ValueError:  # cut off, or [DONE]: the official client drops it, too
+                return
+            yield name, parsed
+
+
+async def json_events(
+    chunks: AsyncIterable[bytes],
+) -> AsyncGenerator[tuple[str | None, Any], None]:
+    """Turn a byte stream into (event name, parsed data), up to ``[DONE]`` or the end.
+
+    This serves the Responses and the Chat Completions API alike. The bytes stay the caller's to
+    close, so that it can go on reading them after ``[DONE]``.
+
+    Parameters
+    ----------
+    chunks
+        The body of the HTTP response in any fragments.
+
+    Yields
+    ------
+    (str or None, Any)
+        The ``event:`` name and the parsed data: a dict from any sane server.
+    """
+    decoder = EventDecoder()
+    async for chunk in chunks:
+        for event in decoder.feed(chunk):
+            yield event
+        if decoder.done:
+            return
+    for event in decoder.finish():
+        yield event

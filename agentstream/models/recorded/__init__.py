@@ -1,1 +1,0 @@
-"""Model calls recorded once and replayed anywhere: request, events and arrival times in a file."""

@@ -1,0 +1,198 @@
+"""The Responses API as a `Model`: the client asks, the wire reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from openai.types.responses import Response
+
+from ..._utils.warn_once import warn_once
+from ...exceptions import ModelBehaviorError, UserError
+from ...items import ModelResponse
+from ...usage import usage_of
+from ..base import Model
+from ..create import create_response
+from ..http import warm_up
+from ..http.batches import InBatches
+from ..http.server_error import no_answer
+from ..output_items import readable_call
+from ..request import ModelRequest, responses_arguments
+from ..retry.attempts import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
+from ..retry.client_retries import ClientRetries
+from ..unsent_settings import unsent_in_responses
+from .stream import AnswerStream, response_failure, when_made
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.responses.response_prompt_param import ResponsePromptParam
+
+    from ...agent_output import AgentOutputSchemaBase
+    from ...handoffs import Handoff
+    from ...items import TResponseInputItem, TResponseStreamEvent
+    from ...model_settings import ModelSettings
+    from ...tools.hosted import Tool
+    from ..base import ModelTracing
+
+__all__ = ["OpenAIResponsesModel"]
+
+
+class OpenAIResponsesModel(Model):
+    """A model behind ``POST /responses``, at OpenAI, Azure or any server that speaks the API.
+
+    Parameters
+    ----------
+    model : str
+        The model's name; for Azure the deployment's.
+    openai_client : openai.AsyncOpenAI
+        Makes the requests, with its key, base URL, retries and timeouts. `AsyncAzureOpenAI`, too.
+    model_is_explicit : bool
+        Whether the user chose the model; a default is not sent along with a stored prompt.
+
+    Examples
+    --------
+    >>> from openai import AsyncOpenAI
+    >>> client = AsyncOpenAI(base_url="http://localhost:8080/v1", api_key="none")
+    >>> OpenAIResponsesModel("gpt-oss-20b", client).model
+    'gpt-oss-20b'
+    """
+
+    passes_gate = True
+
+    def __init__(
+        self, model: str, openai_client: AsyncOpenAI, *, model_is_explicit: bool = True
+    ) -> None:
+        self.model = model
+        self._client = openai_client
+        self._model_is_explicit = model_is_explicit
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> ModelResponse:
+        """Answer in one piece; parameters as in `Model.get_response`.
+
+        Raises
+        ------
+        openai.APIError
+            The request failed.
+        ModelBehaviorError
+            The server answered with a failure, or with what is no response.
+        UserError
+            The tools or the tool choice cannot be sent.
+        """
+        request = ModelRequest(
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            previous_response_id,
+            conversation_id,
+            prompt,
+        )
+        arguments = self._arguments(request)
+        retries = ClientRetries(self._client)
+        client = retries.client
+        response = await retries.call(
+            lambda: create_response(client, retries.extra(arguments)), arguments
+        )
+        response = await when_made(response, retries)
+        _check_response(response)
+        for item in response.output:
+            readable_call(item)
+        usage = response.usage
+        return ModelResponse(
+            output=request.names.items(response.output),
+            usage=usage_of(usage),
+            response_id=response.id,
+            request_id=getattr(response, "_request_id", None),
+            raw_usage=usage.model_dump(exclude_unset=True)
+            if usage is not None and model_settings.preserve_raw_usage
+            else None,
+        )
+
+    def stream_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> InBatches[TResponseStreamEvent]:
+        """Answer as a stream; parameters as in `Model.get_response`.
+
+        The HTTP response is closed when the stream is: at its end, by ``aclose()``, or when
+        the task that awaits it is cancelled.
+
+        Yields
+        ------
+        openai.types.responses.ResponseStreamEvent
+            As the official client yields them. The `response` of an event carries the server's
+            request id as ``_request_id``.
+
+        Raises
+        ------
+        openai.APIError
+            The request failed, or the connection broke, or the server sent an error.
+        ModelBehaviorError
+            The stream ended with a failure (after its event), or without an end.
+        UserError
+            The tools or the tool choice cannot be sent.
+        """
+        request = ModelRequest(
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            previous_response_id,
+            conversation_id,
+            prompt,
+        )
+        warm_up.begin()
+        batches = AnswerStream(self._client, lambda: self._arguments(request)).batches()
+        return InBatches(request.names.batches(batches))
+
+    def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
+        """Say what the error's status and headers tell about trying again."""
+        return advice_for(request)
+
+    def _arguments(self, request: ModelRequest) -> dict[str, Any]:
+        for what, instead in unsent_in_responses(request.settings):
+            warn_once(f"{what} {instead}".rstrip())
+        arguments = responses_arguments(
+            request, self.model, model_is_explicit=self._model_is_explicit
+        )
+        if "stream" in arguments:
+            raise UserError(
+                "ModelSettings.extra_args cannot contain 'stream'. "
+                "Call Runner.run_streamed() to stream, Runner.run() for the whole answer."
+            )
+        return arguments
+
+
+def _check_response(response: Any) -> None:
+    if not isinstance(response, Response) or not isinstance(response.output, list):
+        raise ModelBehaviorError(
+            "The server answered with what is no response of the Responses API: "
+            f"{no_answer(response)}. Check the base URL; for a server that has Chat Completions "
+            "only, call set_default_openai_api('chat_completions')."
+        )
+    if response.status in ("failed", "incomplete"):
+        raise response_failure(f"response.{response.status}", response)

@@ -1,0 +1,1 @@
+"""When a model call that failed is made again, and silence noticed."""

@@ -1,0 +1,1 @@
+"""`chat`: turns of a conversation in one view."""

@@ -1,0 +1,68 @@
+"""One turn of a conversation: what was asked, and the run that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..run_source import Source
+
+if TYPE_CHECKING:
+    from ...trace import Trace
+
+
+@dataclass(eq=False)
+class PastTurn:
+    """A turn that a session kept: its run is over and gone, its items are left.
+
+    Attributes
+    ----------
+    asked : str
+        The message.
+    trace : Trace
+        The run as data; it has no times.
+    question : list of dict
+        How the message is shown, where it is more than text.
+    """
+
+    asked: str
+    trace: Trace
+    question: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class ChatTurn:
+    """A message and the run that answers it.
+
+    Attributes
+    ----------
+    asked : str
+        The message.
+    source : Source
+        The run as it is watched.
+    is_over : bool
+        Whether the answer has ended: finished, failed or stopped.
+    error : Exception or None
+        What it failed with.
+    question : list of dict
+        How the message is shown, where it is more than text.
+    """
+
+    asked: str
+    source: Source
+    is_over: bool = False
+    error: Exception | None = None
+    question: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def result(self) -> Any:
+        """The run."""
+        return self.source.result
+
+    @property
+    def trace(self) -> Trace:
+        """The run as data."""
+        return self.source.trace
+
+
+Turn: TypeAlias = ChatTurn | PastTurn

@@ -1,0 +1,246 @@
+"""A conversation in a notebook: one widget for its turns and the box to write in.
+
+Two outputs stand in the cell. The still picture of the conversation is what a saved notebook keeps;
+the widget hides it as long as it is there itself, and takes it from nobody when it is gone: without
+a kernel, on GitHub, in a converted page.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from ..._utils.aio import loop_here
+from ..._utils.watchers import FailureLog
+from ...trace import Trace
+from ..cells import OfCells, count, remember_shown
+from ..front_end import in_marimo
+from ..ipython import Place, call_on, is_inside_another, show_in_time
+from ..live.dom import Board
+from ..live.panels import Panels
+from ..live.scene import Scene
+from ..live.widget import _STATIC, AgentView, script
+from ..marimo import MarimoPlace
+from ..run_source import RunInterrupted
+from ..snapshot.bundle import style
+from .snapshot import PAST_SHOWN, asked_html, conversation, earlier, past_html, unshown
+from .turn import ChatTurn, PastTurn
+
+if TYPE_CHECKING:
+    from .chat import Chat
+
+_NUMBERS = itertools.count(1)
+_OPEN: OfCells[ChatView] = OfCells()
+"""The conversations of each cell; they are closed when it is run again."""
+
+
+@lru_cache(maxsize=1)
+def _module() -> str:
+    """The page's code: that of a run, and around it the conversation's."""
+    form = (_STATIC / "chat.js").read_text(encoding="utf-8")
+    before, default, after = script().partition("export default ")
+    assert default, "view.js has no default export"
+    return f"{before}const board = {after}\n{form}"
+
+
+class Talk:
+    """The turns of a conversation on a board."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._count = 0
+        self._last = ""
+        self._scene: Scene | None = None
+
+    def begin(self, turn: ChatTurn) -> None:
+        """Put a new turn at the end."""
+        home = self._place()
+        asked = {"class": "as-question"}
+        self._board.put(
+            f"{home}/asked",
+            "div",
+            asked_html(turn.asked, turn.question),
+            parent=home,
+            attributes=asked,
+        )
+        self._scene = Scene(turn.trace, self._board, home=home)
+
+    def remember(self, past: Sequence[PastTurn]) -> None:
+        """Put the turns there that a session kept."""
+        if note := earlier(past):
+            self._board.put("earlier", "div", note)
+        for turn in past[-PAST_SHOWN:]:
+            self._board.put(f"{self._place()}/past", "div", past_html(turn), parent=self._last)
+
+    def _place(self) -> str:
+        """Make a place for a turn; its name."""
+        self._count += 1
+        self._last = f"turn{self._count}"
+        attributes = {"class": "as-exchange", "role": "group", "aria-label": f"Turn {self._count}"}
+        self._board.put(self._last, "div", attributes=attributes)
+        return self._last
+
+    def update(self) -> None:
+        """Bring the newest turn up to date; the others have ended."""
+        if self._scene is not None:
+            self._scene.update()
+
+    @property
+    def live(self) -> bool:
+        """Whether there are buttons to press in the newest turn."""
+        return self._scene is not None and self._scene.live
+
+    @live.setter
+    def live(self, live: bool) -> None:
+        if self._scene is not None:
+            self._scene.live = live
+
+
+class ChatView(AgentView):
+    """The widget of a conversation.
+
+    Parameters
+    ----------
+    chat : Chat
+        The conversation, which is told what is done at the page.
+
+    Attributes
+    ----------
+    state : str
+        Whether it can be asked.
+    speaker : str
+        The agent's name.
+    """
+
+    _esm: Any = _module()
+    _css = style(live=True) + style("chat.css", live=True)
+
+    state = traitlets.Unicode("ready").tag(sync=True)
+    speaker = traitlets.Unicode().tag(sync=True)
+    chat_id = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, chat: Chat) -> None:
+        # Counted, not drawn: a notebook that is executed again is saved the same.
+        id = f"agentstream-chat-{next(_NUMBERS)}"
+        self._chat = chat
+        self._shown_in: int | None = None  # the number of the cell
+        self._place: Place | None = None
+        self._home = loop_here()
+        self._snapshot_failures = FailureLog()
+        super().__init__(
+            Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
+        )
+        self.live = False
+        for older in _OPEN.replace(self):
+            older._chat.close()  # its place is gone
+        if in_marimo():
+            self.show()
+        show_in_time(self._show_in_time, self._home)
+
+    def _lay_out(self, trace: Trace, **_: Any) -> None:
+        self._scene = Talk(self._board)
+        self._panels = Panels(trace, self._board)
+
+    # -- its place in the notebook --
+
+    def _ipython_display_(self, **_: Any) -> None:
+        """Display it with its still picture."""
+        self.show()
+
+    def show(self) -> None:
+        """Display it here, also once more; in a cell that shows it already, nothing happens."""
+        if self._shown_in == count():
+            return
+        self._shown_in = count()
+        self.flush()
+        if in_marimo():
+            MarimoPlace().show_widget(self)  # it keeps its last page by itself
+            return
+        self._place = Place(self.chat_id)
+        self._place.show(self._still())
+        nothing = {"text/html": "", "text/plain": ""}  # the still picture is there already
+        Place(f"{self.chat_id}-live").show_widget(self, nothing)
+
+    def _still(self) -> dict[str, str]:
+        chat = self._chat
+        try:
+            return conversation(chat.turns, past=chat.past, name=chat.agent.name, id=self.chat_id)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._snapshot_failures.note(type(self))
+            return unshown([*chat.past[-PAST_SHOWN:], *chat.turns], error)
+
+    def _show_in_time(self) -> None:
+        if self._shown_in is None and not is_inside_another(self):
+            self.show()
+
+    # -- its turns --
+
+    def remember(self, past: Sequence[PastTurn]) -> None:
+        """Show what the session holds already."""
+        self._scene.remember(past)
+        self._set_keyframe()
+        self.nudge()
+        self._picture()
+
+    def _picture(self) -> None:
+        """Bring the still picture up to date."""
+        if self._place is not None:
+            self._place.replace(self._still())
+
+    def begin(self, turn: ChatTurn) -> None:
+        """Show a new turn."""
+        remember_shown(turn.result)
+        turn.trace.shown = True  # what its tools print goes into their cards
+        self._scene.begin(turn)
+        self._panels = Panels(turn.trace, self._board)
+        self.live = True
+
+    def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:
+        """The turn has gone on."""
+        self.live = True
+        if at_once:
+            # It waits for a decision; whoever opens the notebook elsewhere sees for which.
+            self.flush()
+            self._picture()
+        else:
+            self.nudge()
+
+    def end(self, turn: ChatTurn) -> None:
+        """The turn is over: its buttons go, and the still picture has it, too."""
+        try:
+            self.close_run()
+        finally:
+            # Also of a turn that the live view cannot show, as of a run.
+            self._picture()
+
+    def changed(self, state: str) -> None:
+        """Say whether it can be asked, and who answers."""
+        self.state = state
+        self.speaker = self._chat.agent.name
+
+    def refuse(self, text: str, why: str) -> None:
+        """Give a message back to the page, with the reason."""
+        self.send({"refused": text, "why": why})
+
+    # -- the page --
+
+    def interruption(self) -> BaseException:
+        """What a cancelled wait raises: one line."""
+        return RunInterrupted()
+
+    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
+        if isinstance(message, dict) and message.get("kind") == "say":
+            self._press("say", str(message.get("text", "")))
+        else:
+            super()._hear(widget, message, buffers)
+
+    def _press(self, kind: str, said: str | None, reason: str | None = None) -> None:
+        self.on_loop(lambda: self._chat.hear(kind, said, reason))
+
+    def on_loop(self, function: Callable[[], None]) -> None:
+        """Call `function` on the conversation's loop; messages come in on another thread."""
+        call_on(self._home, function)

@@ -1,0 +1,1 @@
+"""The live view: the tree that a page shows, frame by frame."""

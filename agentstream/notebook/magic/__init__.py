@@ -1,0 +1,1 @@
+"""``%%agent``: a cell that is a question."""

@@ -1,0 +1,1 @@
+"""Markdown that is still being written, as sanitised HTML."""

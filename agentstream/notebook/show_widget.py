@@ -1,0 +1,343 @@
+"""`show` in a notebook: a widget that follows the run, and a still picture of it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import Any
+
+from .._utils.aio import loop_here
+from .._utils.tracebacks import is_shown_in_full
+from . import ipython
+from .cells import OfCells, at_the_end_of_a_cell, is_held, remember_shown
+from .front_end import FrontEnd, in_marimo, messages_arrive
+from .live.widget import AgentView
+from .marimo import MarimoPlace
+from .plain_updates import HtmlUpdates, PlainUpdates, TextUpdates
+from .run_source import Bell, RunInterrupted, Source
+from .shown import Result, Shown
+from .snapshot.bundle import snapshot_or_text
+
+# ipywidgets keeps what is open for good, and with it the run and all it holds.
+_KEPT_OPEN = 5
+_ENDED: deque[ShownWidget[Any]] = deque()
+
+_OF_CELLS: OfCells[ShownWidget[Any]] = OfCells()
+
+# Seconds that a page has to load the view and to answer. In a document it may have to fetch the
+# code first, and the widget is there already; in a console nothing is seen until then.
+_PATIENCE = {"html": 5.0, "text": 1.0}
+
+
+_RUNNING = {
+    "text/html": "<p><em>The agent is running.</em></p>",
+    "text/plain": "The agent is running.",
+}
+"""What is seen where there are no widgets, until the first snapshot."""
+
+
+class ShownWidget(Shown[Result], AgentView):
+    """A run in the cell: await it, iterate it, or leave it there.
+
+    Parameters
+    ----------
+    source : Source
+        The run.
+    table, timeline : bool
+        Whether the run's items and its timeline are shown under the answer.
+    starts : bool
+        Whether the run was started to be shown here.
+    front : FrontEnd, optional
+        How it is shown; as a widget where not given.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        table: bool = False,
+        timeline: bool = False,
+        starts: bool = False,
+        front: FrontEnd | None = None,
+    ) -> None:
+        self.source = source
+        self._front = front or FrontEnd("widget")
+        self._plain: PlainUpdates | None = None
+        self._is_read = self._is_raised = False
+        self._starts = starts
+        self._extras = {"table": table, "timeline": timeline}
+        self._place: ipython.Place | MarimoPlace | None = None
+        self._ended = False
+        self._decisions = Bell()
+        source.trace.shown = True  # what its tools print goes into their cards
+        super().__init__(source.trace, on_press=self._press, **self._extras)
+        self._home = loop_here()
+        if source.is_complete and not source.waits:
+            # Nobody will tell of it any more.
+            self._ended = True
+            self.close_run()
+        source.watch(self._changed)
+        if self._home is not None:
+            source.start()
+        for earlier in _OF_CELLS.replace(self):
+            earlier._give_way(self)
+        if in_marimo():
+            self.show()  # marimo: what its last expression is takes the place of it
+        ipython.show_in_time(self._show_in_time, self._home)
+
+    # -- on the page --
+
+    def _ipython_display_(self, **_: Any) -> None:
+        """Display the widget, so that it can be replaced by a still picture afterwards."""
+        self.show()
+
+    def show(self) -> None:
+        """Display the run here; once it is displayed, nothing happens.
+
+        That it cannot be displayed is logged, and does not fail the run.
+        """
+        if self._place is not None:
+            return
+        if not self.source.foreign:
+            remember_shown(self.source.result)
+        self._safely(self._display)
+
+    def _safely(self, show: Callable[[], None]) -> None:
+        try:
+            show()
+        except Exception:  # noqa: BLE001 - it is logged
+            self._failures.note(type(self))
+
+    def _display(self) -> None:
+        self._place = MarimoPlace() if in_marimo() else ipython.Place(uuid.uuid4().hex)
+        if self._front.kind != "widget":
+            self._show_plainly(self._front.kind)
+        elif self._ended and self._front.unanswered != "text":
+            self._place.show(self._still())
+            self._retire()
+        else:
+            self.flush()
+            # Where text would follow, it is to be all that is seen.
+            self._place.show_widget(self, {} if self._front.unanswered == "text" else _RUNNING)
+            if self._home is not None and (kind := self._front.unanswered):
+                self._home.call_later(_PATIENCE[kind], self._safely, self._see_who_answers)
+
+    def _show_plainly(self, kind: str) -> None:
+        """Show it without a widget, from now on."""
+        if kind == "text":
+            self._plain = TextUpdates(self.source.trace, **self._extras)
+        else:
+            assert self._place is not None
+            if self._front.kind == kind:
+                self._place.show(self._still())
+            self._plain = HtmlUpdates(self.source.trace, self._replace)
+        self._plain.whole_lines = not self._is_read
+        if self._ended or self.source.waits:
+            self._end_plainly()
+        else:
+            self._plain.nudge()
+
+    def _end_plainly(self) -> None:
+        """Show the end where there is no widget; why it failed, unless that is raised as well."""
+        if self._plain is not None:
+            self._plain.pause(reason=not self._is_raised)
+
+    async def _found_out(self) -> None:
+        """Wait until it is known whether to write text, which is to stand in its cell."""
+        if self._front.unanswered == "text" and self._plain is None:
+            await self.somebody_is_there(_PATIENCE["text"])
+            self._safely(self._see_who_answers)
+
+    @property
+    def _is_text(self) -> bool:
+        return isinstance(self._plain, TextUpdates)
+
+    def _see_who_answers(self) -> None:
+        """Show the run without a widget if no page has answered by now."""
+        kind = self._front.unanswered
+        if kind is None or self._plain is not None or (kind == "html" and self._ended):
+            return
+        if not self._visibility.is_loaded and (kind == "text" or messages_arrive()):
+            if kind == "text":
+                self._front.has_no_widgets()
+            self._show_plainly(kind)
+        elif kind == "text" and self._ended:
+            self._replace()
+
+    def _show_in_time(self) -> None:
+        if self._place is None and not ipython.is_inside_another(self):
+            self.show()
+
+    def _still(self, *, reason: bool = True) -> dict[str, str]:
+        return snapshot_or_text(self.source.trace, **self._extras, reason=reason)
+
+    def _changed(self) -> None:
+        """The run has gone on."""
+        if self._plain is not None:
+            self._plain.nudge()
+        if self.is_due and not self._ended and self.source.trace.status == "running":
+            return  # a frame will tell, as for nearly all events
+        if not self.source.is_complete:
+            self._ended = False
+            self.nudge()
+        elif self.source.waits:
+            self.flush()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """The run is over: the still picture takes the widget's place."""
+        if self._ended:
+            return
+        self._ended = True
+        self._decisions.ring()
+        try:
+            self.close_run(keep=self._place is None or not self._place.can_replace)
+        finally:
+            # Also of a run that the live view cannot show: what is saved is made of the run itself.
+            self._picture()
+            if self._place is not None:
+                self._retire()
+
+    def _retire(self) -> None:
+        """Stay open for a page that was away when the run ended; the oldest of those is closed."""
+        if self not in _ENDED:
+            _ENDED.append(self)
+        if len(_ENDED) > _KEPT_OPEN:
+            oldest = _ENDED.popleft()
+            oldest.layout.close()
+            oldest.close()
+
+    def _picture(self) -> None:
+        """Put the still picture in the widget's place; a run that goes on is told there, too."""
+        if self._plain is not None:
+            if not self._is_read:  # else its error may be raised where it is read
+                self._end_plainly()
+        elif self._front.unanswered != "text" or self._visibility.is_loaded:
+            self._replace()
+
+    def _replace(self) -> None:
+        if self._place is not None:
+            shown = self._place
+            self._safely(lambda: shown.replace(self._still()))
+
+    def _tell_once(self, error: Exception) -> None:
+        """Leave the message to the traceback, where IPython shows one below the run."""
+
+        def told() -> None:
+            here = self._place
+            is_here = isinstance(here, ipython.Place) and here.is_of_this_cell and not self._is_text
+            if here is not None and is_here and is_shown_in_full(error):
+                self._safely(lambda: here.replace(self._still(reason=False)))
+
+        at_the_end_of_a_cell(told)
+
+    # -- what is pressed --
+
+    def _press(self, kind: str, approval_id: str | None, reason: str | None = None) -> None:
+        ipython.call_on(self._home, lambda: self._obey(kind, approval_id, reason))
+
+    def _obey(self, kind: str, approval_id: str | None, reason: str | None) -> None:
+        if kind == "stop":
+            self._stop()
+        elif self.source.waits and self.source.press(kind, approval_id, reason):
+            self._decisions.ring()
+
+    def _stop(self) -> None:
+        """Stop the run, also where it waits and nothing else will tell of its end."""
+        waited = self.source.waits
+        self.source.cancel()
+        if waited:
+            self._end()
+        self._decisions.ring()
+
+    def _give_way(self, newer: ShownWidget[Any]) -> None:
+        """The cell is executed again: a run that nobody sees or holds any more is stopped."""
+        result = self.source.result
+        is_over = self.source.is_complete or result is newer.source.result
+        if is_over or not (self._starts or not is_held(result)):
+            return
+        self.source.cancel()
+        sys.stdout.write(
+            "The earlier run of this cell was still going on. It has been stopped; to keep it, "
+            "hold its result: result = Runner.run_streamed(...), then show(result).\n"
+        )
+
+    # -- in the program --
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._watched().__await__()
+
+    async def _watched(self) -> Result:
+        __tracebackhide__ = True  # IPython leaves such frames out
+        async for _ in self._guarded(read=False):
+            pass
+        return self.result
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._guarded(read=True)
+
+    async def _guarded(self, *, read: bool) -> AsyncIterator[Any]:
+        """The run's events, none where nobody reads them; its end is shown whatever it is."""
+        __tracebackhide__ = True
+        self._is_read = True
+        self.show()
+        try:
+            async for event in self._events(read=read):
+                yield event
+            await self._found_out()
+        except Exception as error:
+            self._is_raised = True
+            self._tell_once(error)
+            await self._found_out()
+            raise
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            if self.source.waits:
+                self.source.cancel()
+            await self.source.closed()
+            self._end()
+            raise RunInterrupted from None
+        finally:
+            self._is_read = False
+            if self.source.is_complete and not self.source.waits:
+                self._end()
+                self._end_plainly()
+
+    async def _events(self, *, read: bool) -> AsyncIterator[Any]:
+        """The run's events, over the pauses for approvals that a person on the page can give."""
+        again = False
+        while True:
+            # Before anything is awaited: a press may come before the pause is known here.
+            decided = self._decisions.listen()
+            if read:
+                async for event in self.source.events(again=again):
+                    yield event
+            else:
+                await self.source.ended()
+            again = True
+            if decided.is_set():
+                continue
+            if not self.source.waits:
+                return
+            if self._is_text or not await self.somebody_is_there():
+                self._picture()
+                self._end_plainly()
+                return
+            await self._decisions.wait(decided)
+
+    def __iter__(self) -> Iterator[Any]:
+        self.show()
+        try:
+            yield from self.source.events_now()
+        except KeyboardInterrupt:
+            raise RunInterrupted from None
+        except Exception as error:
+            self._tell_once(error)
+            raise
+        finally:
+            self._end()
+
+    __repr__ = Shown.__repr__  # not the widget's

@@ -1,0 +1,1 @@
+"""What a view leaves in the saved notebook: HTML, Markdown and text."""

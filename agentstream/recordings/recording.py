@@ -1,0 +1,338 @@
+"""`recording`: model calls are recorded the first time, and replayed from then on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from ..models.base import Model
+from ..run import refusals
+from ..run.active_recording import set_everywhere, set_here
+from ..run.refusals import Refusal, Withheld
+from .failures import failure_to_plain
+from .pace import Speed
+from .recorded_model import RecordedModel
+from .recorder import TICKET, Mode, Recorder, Ticket
+from .request_match import plain
+from .run_lines import news_to_plain
+from .withheld import Hold, without_refused
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..run.state.run_state import RunState
+    from ..trace import Trace
+
+_RUN: ContextVar[Follower | None] = ContextVar("agentstream_followed_run", default=None)
+
+# A model call that is made after one of these is none of the turn that was told before.
+_AFTER_A_CALL = frozenset(
+    {
+        "run_item_stream_event",
+        "mark.model_answered",
+        "mark.tool_started",
+        "mark.run_finished",
+        "mark.run_failed",
+        "mark.run_cancelled",
+    }
+)
+
+
+class recording:
+    """Record the model calls of what follows the first time; replay them from then on.
+
+    As a context manager it holds for its block and the runs started there; called at a notebook's
+    top it holds from then on. Tools, handoffs and guardrails run for real in both.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The recording, a file of JSON lines.
+    mode : {"once", "replay", "record", "refresh"}
+        ``"once"``: record if there is no such file, else replay. ``"replay"``: never call a model.
+        ``"record"``: replay what the file has, record what it does not have. ``"refresh"``: record
+        everything anew; the old recording goes when the first new answer comes.
+    speed : float or "step" or None
+        Of a replay: 1 is the recorded pace, 4 four times as fast, 0 or None at once; ``"step"``
+        lets an event pass when `step` is called.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    mode : str
+        As given.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be read, or is no recording. A run whose request is not in the recording
+        fails with it, too; the message has a diff.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from agentstream import Agent, Runner, recording
+    >>> from agentstream.testing import ScriptedModel
+    >>> path = tempfile.mkdtemp() + "/lisbon.jsonl"
+    >>> guide = Agent(name="Guide", model=ScriptedModel(["Take the tram."]))
+    >>> with recording(path):
+    ...     Runner.run_sync(guide, "How do I get up there?").final_output
+    'Take the tram.'
+    >>> guide.model = "scripted"  # from now on no key and no server is needed
+    >>> with recording(path):
+    ...     Runner.run_sync(guide, "How do I get up there?").final_output
+    'Take the tram.'
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], mode: Mode = "once", *, speed: Speed = 1.0
+    ) -> None:
+        self._recorder = Recorder(path, mode, speed)
+        self._runs: WeakKeyDictionary[Trace, RunLines] = WeakKeyDictionary()
+        self._holds: WeakKeyDictionary[Trace, Hold] = WeakKeyDictionary()
+        self._here: list[Any] = []
+        self._before_everywhere = set_everywhere(self)
+        self._is_everywhere = True
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._recorder.path
+
+    @property
+    def mode(self) -> Mode:
+        """The mode, as given."""
+        return self._recorder.mode
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether no model is called."""
+        return not self._recorder.writes
+
+    @property
+    def speed(self) -> Speed:
+        """The pace of a replay; may be changed at any time."""
+        return self._recorder.pace.speed
+
+    @speed.setter
+    def speed(self, speed: Speed) -> None:
+        self._recorder.pace.speed = speed
+
+    def step(self, count: int = 1) -> None:
+        """Let `count` more events pass, of a replay with ``speed="step"``; from any thread."""
+        self._recorder.pace.step(count)
+
+    def close(self) -> None:
+        """Switch it off, where it was switched on by calling it, and close the file."""
+        if self._is_everywhere:
+            self._is_everywhere = False
+            set_everywhere(self._before_everywhere)
+        self._recorder.close()
+
+    def __enter__(self) -> recording:
+        if self._is_everywhere:
+            self._is_everywhere = False
+            set_everywhere(self._before_everywhere)
+        self._here.append(set_here(self))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        set_here(self._here.pop())
+        self._recorder.close()
+
+    def __repr__(self) -> str:
+        doing = "replaying" if self.is_replaying else "recording"
+        return f"recording({str(self.path)!r}, mode={self.mode!r}): {doing}"
+
+    def wrap(self, model: Any, find: Callable[[], Model]) -> Model:
+        """The model of a run, recorded or replayed; one that has a recording of its own keeps it.
+
+        Parameters
+        ----------
+        model : Model or str or None
+            As the run or the agent has it.
+        find : callable
+            Finds it when it is called.
+        """
+        if isinstance(model, RecordedModel):
+            return model
+        return RecordedModel.of(self._recorder, model, find)
+
+    def follow(self, state: RunState[Any]) -> None:
+        """Record what the run of `state` tells, for `load_run`; called in the run's own task."""
+        set_here(self)
+        refusals.begin(state.context.usage)
+        outer = _RUN.get()
+        if not self._recorder.writes:
+            return
+        if outer is not None and outer.tells_of(state):
+            self._runs[state.trace] = outer.lines
+            return
+        lines = self._runs.get(state.trace)
+        if lines is None:
+            lines = self._runs[state.trace] = RunLines(self._recorder)
+        follower = Follower(lines, state)
+        # A run that goes on after an approval is told by a new one.
+        state.observers[:] = [one for one in state.observers if not isinstance(one, Follower)]
+        state.observers.append(follower)
+        _RUN.set(follower)
+
+    def hold(self, state: RunState[Any]) -> None:
+        """Write nothing more: a guardrail may withhold what tools of the run return.
+
+        Parameters
+        ----------
+        state : RunState
+            The run.
+        """
+        if state.trace in self._runs and state.trace not in self._holds:
+            self._holds[state.trace] = self._recorder.hold()
+
+    def release(self, state: RunState[Any]) -> None:
+        """Write what was held for the run.
+
+        Parameters
+        ----------
+        state : RunState
+            The run.
+        """
+        hold = self._holds.pop(state.trace, None)
+        if hold is not None:
+            self._recorder.release(hold)
+
+    def withheld(self) -> Withheld | None:
+        """What stands in the place of the run's own answer, where a replay has come to it."""
+        run = refusals.played_run()
+        return None if run is None else run.answer
+
+    def refusal(self, call_id: str | None = None) -> Withheld | None:
+        """What a guardrail refused of the run when it was recorded: its output, or that of a call.
+
+        Parameters
+        ----------
+        call_id : str, optional
+            The call whose own guardrail it was.
+        """
+        run = refusals.played_run()
+        return None if run is None else run.refused.get(call_id)
+
+
+class RunLines:
+    """The lines of one run; they wait until the recording has something new of it."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._waiting: list[dict[str, Any]] = []
+        self._number: int | None = None
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Add what the run tells."""
+        if self._number is None:
+            self._waiting.append(line)
+        else:
+            self.recorder.write({"run": self._number, **line})
+
+    def call(self, number: int, at: float, path: tuple[str, ...]) -> None:
+        """Add a model call that is recorded, and with it all that waits."""
+        self.begin()
+        self.add(_line(at, path, {"call": number}))
+
+    def replayed(self, number: int, ticket: Ticket) -> None:
+        """Add a model call that was recorded earlier."""
+        self.add(_line(ticket.now(), ticket.path, {"call": number, "replayed": True}))
+
+    def withhold(self, refusal: Refusal) -> None:
+        """Take what a guardrail refuses out of what is not written yet."""
+        waiting = [{**line, "run": None} for line in self._waiting]
+        left = chain.from_iterable(without_refused(waiting, None, refusal))
+        self._waiting = [{k: v for k, v in line.items() if k != "run"} for line in left]
+        self.recorder.withhold(self._number, refusal)
+
+    def end(self) -> None:
+        """Write a run without model calls, too, if all that happens is recorded."""
+        if not self.recorder.replays and self.recorder.writer.begun:
+            self.begin()
+        if self._number is None:
+            self._waiting.clear()
+
+    def begin(self) -> None:
+        """Write what waits."""
+        if self._number is None:
+            self._number = self.recorder.new_run()
+            waiting, self._waiting = self._waiting, []
+            for line in waiting:
+                self.add(line)
+
+
+class Follower:
+    """Observes one run and adds what it tells to its lines.
+
+    Parameters
+    ----------
+    lines : RunLines
+        Where it is added.
+    state : RunState
+        The run.
+    """
+
+    def __init__(self, lines: RunLines, state: RunState[Any]) -> None:
+        self.lines = lines
+        self._state = state
+        self._tickets: dict[tuple[str, ...], Ticket] = {}
+
+    def tells_of(self, state: RunState[Any]) -> bool:
+        """Whether `state` is a run of an agent as a tool, whose events this run tells as its own.
+
+        Such a run counts its tokens in the outer run's usage.
+        """
+        return state is not self._state and state.context.usage is self._state.context.usage
+
+    def __call__(self, event: Any) -> None:
+        """Take in an event or a mark of the run."""
+        path: tuple[str, ...] = ()
+        while event.type == "mark.nested":
+            path, event = path + tuple(event.path), event.event
+        if event.type == "raw_response_event":
+            return
+        found = news_to_plain(event)
+        if found is None:
+            return
+        if event.type == "mark.model_called":
+            # This is the task that makes the call: what it starts finds the ticket.
+            ticket = Ticket(self.lines.recorder, self.lines, self._state.began or 0.0, path)
+            self._tickets[path] = ticket
+            TICKET.set(ticket)
+        elif event.type == "mark.output_withheld":
+            about = (event.message, event.guardrail, event.stage, event.raises)
+            self.lines.withhold(Refusal(path, event.call_id, *about))
+        elif event.type in _AFTER_A_CALL and path in self._tickets:
+            self._tickets[path].valid = False
+        if event.type == "mark.run_finished" and not path:
+            found["final_output"] = plain(self._state.final_output)
+        elif self._state.failure is not None and not path:
+            found["raised"] = failure_to_plain(self._state.failure)
+        self.lines.add(_line(self._state.trace.now, path, found))
+        if not path and event.type in (
+            "mark.run_finished",
+            "mark.run_failed",
+            "mark.run_cancelled",
+        ):
+            self.lines.end()
+
+
+def _line(at: float, path: tuple[str, ...], found: dict[str, Any]) -> dict[str, Any]:
+    line: dict[str, Any] = {"at": round(at, 6), **found}
+    if path:
+        line["path"] = list(path)
+    return line

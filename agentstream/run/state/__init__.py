@@ -1,0 +1,1 @@
+"""A run that waits for a decision, as data and as JSON."""

@@ -1,0 +1,499 @@
+"""What a streamed run gives: its events while it goes on, then all that a result has."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+
+from .._utils.aio import loop_here
+from .._utils.tracebacks import mark
+from .._utils.watchers import Watchers
+from ..exceptions import UserError
+from ..stream_events import StreamEvent
+from ..trace.lifecycle import RunCancelled
+from .event_stream import EventStream
+from .interrupts import Halted
+from .loop import drive
+from .options import RunOptions
+from .result_base import RunResultBase, described
+from .state.run_state import RunState
+from .sync import run_until_done, running_loop
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+
+logger = logging.getLogger("agentstream")
+
+T = TypeVar("T")
+
+# How long `async with` waits for a cancelled run to close its connection and its tools, in seconds.
+_CLOSING_TIME = 5.0
+
+_RUNNING: dict[asyncio.Task[None], RunResultStreaming] = {}
+
+
+def running() -> list[RunResultStreaming]:
+    """The runs that go on, the oldest first; those of agents that run as tools are not counted."""
+    return [each for each in list(_RUNNING.values()) if not each._options.nested]
+
+
+class RunResultStreaming(RunResultBase):
+    """A run that goes on in the background while its events are read.
+
+    Iterate `stream_events()` with ``async for``; leaving that loop early stops the run, and
+    ``async with`` does so for certain. A plain ``for event in result`` works, too, in a notebook
+    cell as in a script.
+
+    Made by `Runner.run_streamed`; arguments are as for `Runner.run_streamed`.
+
+    Attributes
+    ----------
+    is_complete : bool
+        Whether the run has ended: finished, failed, interrupted for approvals or cancelled.
+    started : float
+        When it began, by `time.monotonic`; 0 before that.
+
+    Examples
+    --------
+    It comes from `Runner.run_streamed`:
+
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel
+    >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+    >>> result = Runner.run_streamed(guide, "Hello")
+    >>> [event.name for event in result if event.type == "run_item_stream_event"]
+    ['message_output_created']
+    >>> result.final_output
+    'Good morning.'
+    """
+
+    def __init__(self, state: RunState[Any], options: RunOptions) -> None:
+        super().__init__(state)
+        self._options = options
+        self._events: deque[StreamEvent] = deque()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._error: BaseException | None = None
+        self._error_told = False
+        self._cancelled = False
+        self._unread = False
+        self.started = 0.0
+        self._watchers = Watchers()
+        running = loop_here()
+        if running is not None:
+            self._start(running)
+        # Else the first reader starts the run.
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._task is not None:
+            if self._loop is not loop and not self._task.done():
+                if self._is_lost:
+                    raise UserError(
+                        "The event loop of this run was closed before the run had ended. What "
+                        "arrived is in new_items and trace; to ask again, start another run. "
+                        "asyncio.run(...) ends what goes on before it closes a loop."
+                    )
+                raise UserError(
+                    "This run was started in another event loop (in another thread, or before "
+                    "another asyncio.run); read its events there, or start it here."
+                )
+        elif not self._cancelled:
+            self._loop = loop
+            self._task = loop.create_task(self._pump(), name="agentstream run")
+            # The event loop knows its tasks only weakly; a run goes on when its result is dropped.
+            _RUNNING[self._task] = self
+            self.started = time.monotonic()
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        _RUNNING.pop(task, None)
+        if not task.cancelled():
+            task.exception()  # Known by now: asyncio need not warn that nobody asked for it.
+        else:
+            # Before its first step, so that the loop could not tell.
+            self._state.observe(RunCancelled())
+            self._wake()
+            self._tell_watchers()
+
+    async def _work(self) -> None:
+        """Do what the run is; a recorded one is played instead."""
+        await drive(self._state, self._options, self._observe)
+
+    async def _pump(self) -> None:
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            self._cancelled = True
+        except Halted as halted:
+            self._cancelled = isinstance(halted.error, asyncio.CancelledError)
+            self._error = None if self._cancelled else halted.error
+        except BaseException as error:
+            if self._loop is not None and self._loop.is_closed():
+                return  # Python throws away what was going on there.
+            self._error = error
+            raise  # for those who await the task
+        finally:
+            self._wake()
+            # Once more when the task counts as done, for those who look at `is_complete`.
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon(self._tell_watchers)
+
+    def _observe(self, events: Iterable[StreamEvent]) -> None:
+        if self._cancelled or self._unread:
+            return
+        self._events.extend(events)
+        if self._waiting:
+            self._wake()
+
+    def _tell_watchers(self, event: Any = None) -> None:
+        self._watchers.tell()
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have `watcher` called whenever the run has gone on, and when it has ended.
+
+        It takes no events from the readers of `stream_events()`; what happened is in `trace`.
+
+        Parameters
+        ----------
+        watcher : callable
+            Called without arguments, on the run's loop; it must not block. What it raises is logged
+            once, and does not fail the run.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        >>> result = Runner.run_streamed(guide, "Hello")
+        >>> seen = []
+        >>> result.watch(lambda: seen.append(result.trace.status))
+        >>> for event in result:
+        ...     pass
+        >>> seen[0], seen[-1]
+        ('running', 'completed')
+        """
+        if not self._watchers:
+            self.observe(self._tell_watchers)
+        self._watchers.append(watcher)
+
+    def observe(self, observer: Callable[[Any], None]) -> None:
+        """Have `observer` called with each event and each mark of the run from now on.
+
+        Parameters
+        ----------
+        observer : callable
+            Takes a stream event or one of `agentstream.trace.lifecycle`; called on the run's loop;
+            it must not block. What it raises is logged once, and does not fail the run.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        >>> result = Runner.run_streamed(guide, "Hello")
+        >>> kinds = []
+        >>> result.observe(lambda event: kinds.append(type(event).__name__))
+        >>> for event in result:
+        ...     pass
+        >>> kinds[0], kinds[-1]
+        ('RunStarted', 'RunFinished')
+        """
+        self._state.observers.append(observer)
+
+    def resume(self) -> RunResultStreaming:
+        """Go on with a run that waits for approvals, in this same result.
+
+        Decide first, with ``result.context_wrapper.approve_tool(...)`` or ``.reject_tool(...)``;
+        what is not decided waits again. May be called from any thread.
+
+        Returns
+        -------
+        RunResultStreaming
+            This result; its next events come from `stream_events()`.
+
+        Raises
+        ------
+        UserError
+            If the run goes on or does not wait for anything.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner, function_tool
+        >>> from agentstream.testing import ScriptedModel, call
+        >>> @function_tool(needs_approval=True)
+        ... def book(nights: int) -> str:
+        ...     return "booked"
+        >>> model = ScriptedModel([call("book", nights=2), "Your room is booked."])
+        >>> result = Runner.run_streamed(Agent(name="Desk", tools=[book], model=model), "A room")
+        >>> for event in result:
+        ...     pass
+        >>> result.context_wrapper.approve_tool(result.interruptions[0])
+        >>> for event in result.resume():
+        ...     pass
+        >>> result.final_output
+        'Your room is booked.'
+        """
+        if not self.is_complete or not self.interruptions:
+            raise UserError("resume() is for a run that has ended with interruptions.")
+        self._state.interruptions = []
+        self._task, self._cancelled = None, False
+        self._options.stop_after_turn = False
+        loop = self._loop
+        if loop is None or loop.is_closed() or loop_here() is loop:
+            running = loop_here()
+            if running is not None:
+                self._start(running)
+        else:
+            loop.call_soon_threadsafe(self._start, loop)
+        return self
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for reader in waiting:
+            if not reader.done() and not reader.get_loop().is_closed():
+                reader.set_result(None)
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether the event loop was closed under the run, which can neither go on nor end."""
+        task, loop = self._task, self._loop
+        if task is None or task.done() or loop is None or not loop.is_closed():
+            return False
+        if _RUNNING.pop(task, None) is not None:
+            self._state.trace.add(RunCancelled("its event loop was closed"), self.trace.now)
+        return True
+
+    @property
+    def current_agent(self) -> Agent[Any]:
+        """The agent at work."""
+        return self._state.agent
+
+    @property
+    def current_turn(self) -> int:
+        """The number of the turn, from 1."""
+        return self._state.turn
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run has ended."""
+        if self._cancelled or (self._task is not None and self._task.done()):
+            return True
+        return self._is_lost
+
+    @property
+    def run_loop_task(self) -> asyncio.Task[None] | None:
+        """The task that runs the agent."""
+        return self._task
+
+    @property
+    def run_loop_exception(self) -> BaseException | None:
+        """The error the run ended with; None where it has none."""
+        return self._error
+
+    def stream_events(self) -> AsyncIterator[StreamEvent]:
+        """The run's events, in order; those that came before are waiting in a buffer.
+
+        Leaving the loop early (``break``, an error, a cancelled task) stops the run.
+
+        Raises
+        ------
+        AgentsException
+            What the run failed with, after the events that came before.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        >>> async def main():
+        ...     async for event in Runner.run_streamed(guide, "Hello").stream_events():
+        ...         if event.type == "raw_response_event" and hasattr(event.data, "delta"):
+        ...             print(repr(event.data.delta))
+        >>> asyncio.run(main())
+        'Good'
+        ' morning'
+        '.'
+        """
+        return EventStream(self)
+
+    async def wait(self) -> None:
+        """Wait until the run has ended, without its events: what comes from now on is not kept.
+
+        Cancelling the task that waits stops the run.
+
+        Raises
+        ------
+        AgentsException
+            What the run failed with.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import ScriptedModel
+        >>> async def main():
+        ...     guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
+        ...     result = Runner.run_streamed(guide, "Hello")
+        ...     await result.wait()
+        ...     return result.final_output
+        >>> asyncio.run(main())
+        'Good morning.'
+        """
+        self._unread = True
+        self._events.clear()
+        try:
+            with suppress(StopAsyncIteration):
+                await self._available()
+        finally:
+            self._unread = False
+
+    async def _available(self) -> None:
+        """Wait until an event waits; StopAsyncIteration at the end, or the run's error."""
+        self._start(running_loop())
+        while not self._events:
+            if self.is_complete:
+                if self._error is not None:
+                    self._error_told = True
+                    mark(self._error)
+                    raise self._error
+                raise StopAsyncIteration
+            await self._news()
+
+    async def _news(self) -> None:
+        reader = asyncio.get_running_loop().create_future()
+        self._waiting.add(reader)
+        try:
+            await reader
+        except asyncio.CancelledError:
+            # Whoever waited for the run was cancelled; in a notebook, the cell was interrupted.
+            self.cancel()
+            raise
+        finally:
+            self._waiting.discard(reader)
+
+    def cancel(self, mode: Literal["immediate", "after_turn"] = "immediate") -> None:
+        """Stop the run; what arrived stays readable. May be called from any thread.
+
+        Parameters
+        ----------
+        mode : {"immediate", "after_turn"}
+            At once: the connection is closed, running tools are cancelled, waiting events are
+            dropped. Or after this turn's tools have run and the session has been saved.
+
+        Raises
+        ------
+        UserError
+            There is no such mode.
+
+        Examples
+        --------
+        >>> from agentstream import Agent, Runner
+        >>> from agentstream.testing import Pace, ScriptedModel
+        >>> model = ScriptedModel(["word " * 100], pace=Pace(1000, 0))
+        >>> result = Runner.run_streamed(Agent(name="Guide", model=model), "Hello")
+        >>> for event in result:
+        ...     if event.type == "raw_response_event" and hasattr(event.data, "delta"):
+        ...         result.cancel()
+        >>> result.trace.status
+        'cancelled'
+        """
+        if mode not in ("immediate", "after_turn"):
+            raise UserError(f"mode must be 'immediate' or 'after_turn', got {mode!r}")
+        self._options.stop_after_turn = True
+        if mode == "after_turn" or self.is_complete:
+            return
+        self._cancelled = True
+        self._events.clear()
+        if self._task is None:
+            self._state.observe(RunCancelled())
+            return
+        if self._loop is None or self._loop.is_closed():
+            return
+        if loop_here() is self._loop:
+            self._stop()
+        else:
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._wake()
+
+    async def wait_closed(self) -> None:
+        """Wait until a stopped run has closed its connection and ended its tools.
+
+        It waits for at most 5 seconds, so that a tool that ignores its cancellation holds nobody.
+        """
+        if self._task is not None and self._task is not asyncio.current_task():
+            await asyncio.wait([self._task], timeout=_CLOSING_TIME)
+
+    def __await__(self) -> NoReturn:
+        """Say what to write: a run is started at once, and read while it goes on.
+
+        Raises
+        ------
+        UserError
+            Always.
+        """
+        raise UserError(
+            "Runner.run_streamed(...) is not awaited, it gives its result at once: write "
+            "`async for event in result.stream_events()` to read it, `await show(result)` to watch "
+            "it, `await result.wait()` to wait for its end; or `await Runner.run(...)` instead."
+        )
+
+    async def __aenter__(self) -> RunResultStreaming:
+        self._start(running_loop())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.cancel()
+        await self.wait_closed()
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        """The run's events without async; leaving the loop early stops the run."""
+
+        async def close() -> None:
+            self.cancel()
+            await self.wait_closed()
+
+        try:
+            while True:
+                if not self._events:
+                    try:
+                        # The loop is driven only when nothing waits: a nested run has its price.
+                        run_until_done(self._available())
+                    except StopAsyncIteration:
+                        return
+                yield self._events.popleft()
+        finally:
+            if self._task is not None and not self._task.done():
+                run_until_done(close())
+
+    def __del__(self) -> None:
+        if self._error is not None and not self._error_told:
+            error = self._error
+            what = f"{type(error).__name__}: {error}"
+            logger.error("A run failed and nobody read its error: %s", what)
+            logger.debug("Where it failed:", exc_info=error)
+
+    def _ipython_display_(self) -> None:
+        """Left as a cell's last expression, a run shows itself."""
+        from ..notebook.show import show_result
+
+        show_result(self)
+
+    def _display_(self) -> Any:
+        """What marimo shows of it as a cell's last expression."""
+        from ..notebook.show import marimo_display
+
+        return marimo_display(self)
+
+    def __repr__(self) -> str:
+        return described(self, "RunResultStreaming")

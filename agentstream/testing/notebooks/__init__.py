@@ -1,0 +1,1 @@
+"""A tutorial executed without network, and what it saved compared."""

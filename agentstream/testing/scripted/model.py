@@ -1,0 +1,256 @@
+"""A model that plays a script, without network: for notebooks, lessons and tests."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import httpx2
+import openai
+
+from ...exceptions import ModelStreamError
+from ...items import ModelResponse
+from ...models.base import Model, ModelTracing
+from ...models.responses.events import responses_event, responses_events
+from ...models.responses.stream import FAILURES, response_failure
+from ...usage import usage_of
+from .player import play
+from .shapes import Beat, Fault, Pace, RawTurn, ScriptRequest
+from .turns import Script, as_pace
+
+if TYPE_CHECKING:
+    from openai.types.responses.response_prompt_param import ResponsePromptParam
+
+    from ...agent_output import AgentOutputSchemaBase
+    from ...handoffs import Handoff
+    from ...items import TResponseInputItem, TResponseStreamEvent
+    from ...model_settings import ModelSettings
+    from ...tools.hosted import Tool
+
+URL = "http://scripted.invalid/v1/responses"
+
+
+class ScriptedModel(Model):
+    """A model that answers with the turns of a script, event by event, as the API streams them.
+
+    Parameters
+    ----------
+    turns : list or callable
+        One for each request: a string (which is said), a part such as ``call(...)``, a list of
+        parts, ``turn(...)``, or a function of the `ScriptRequest` (also async) that returns one of
+        these. A single function instead of the list answers every request.
+    pace : Pace or float, optional
+        How fast it streams: `Pace`, or tokens per second. None: at once.
+    loop : bool
+        Whether to begin again after the last turn.
+    model : str
+        The name in its responses.
+
+    Attributes
+    ----------
+    requests : list of ScriptRequest
+        What it was asked, in order.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from agentstream.testing import ScriptedModel, call, hand_off, say, turn
+    >>> model = ScriptedModel([
+    ...     turn(say("Let me look."), call("get_weather", city="Lisbon")),
+    ...     hand_off("Booking"),
+    ...     lambda request: f"You said: {request.user_text}",
+    ...     "A plain string is a turn that says it.",
+    ... ])
+    >>> async def types():
+    ...     return [event.type async for event in model.ask("How is the weather?")]
+    >>> asyncio.run(types())[:4]  # doctest: +NORMALIZE_WHITESPACE
+    ['response.created', 'response.in_progress', 'response.output_item.added',
+     'response.content_part.added']
+    """
+
+    passes_gate = True  # there is no service behind it
+
+    def __init__(
+        self,
+        turns: Any,
+        *,
+        pace: Pace | float | None = None,
+        loop: bool = False,
+        model: str = "scripted",
+    ) -> None:
+        self.model = model
+        self.pace = as_pace(pace)
+        self.requests: list[ScriptRequest] = []
+        self._script = Script(turns, loop=loop)
+
+    def __repr__(self) -> str:
+        return f"ScriptedModel({len(self._script.turns)} turns, {self._script.asked} asked for)"
+
+    def rewind(self) -> None:
+        """Begin the script again, as when a notebook's cell is run a second time."""
+        self._script.asked = 0
+
+    def ask(self, text: str) -> AsyncIterator[TResponseStreamEvent]:
+        """Stream the next turn as the answer to `text`, without an agent."""
+        return self._stream(self._request(None, text))
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        *,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> ModelResponse:
+        """Play the next turn and return it whole; parameters as in `Model.get_response`."""
+        request = self._request(system_instructions, input, tools, handoffs)
+        async with aclosing(self._stream(request)) as events:
+            async for event in events:
+                if event.type == "response.completed":
+                    response = event.response
+                    usage = usage_of(response.usage)
+                    return ModelResponse(list(response.output), usage, response.id)
+        raise cut_short(request)
+
+    def stream_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        *,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        """Play the next turn event by event; parameters as in `Model.get_response`."""
+        return self._stream(self._request(system_instructions, input, tools, handoffs))
+
+    def _request(
+        self,
+        instructions: str | None,
+        input: str | list[TResponseInputItem],
+        tools: list[Tool] | None = None,
+        handoffs: list[Handoff[Any, Any]] | None = None,
+    ) -> ScriptRequest:
+        items: list[Any] = [{"role": "user", "content": input}] if isinstance(input, str) else input
+        self._script.asked += 1
+        request = ScriptRequest(
+            number=self._script.asked,
+            instructions=instructions,
+            input=list(items),
+            tools=tuple(tool.name for tool in tools or ()),
+            handoffs={handoff.agent_name: handoff.tool_name for handoff in handoffs or ()},
+        )
+        self.requests.append(request)
+        return request
+
+    async def _stream(self, request: ScriptRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
+        turn = await self._script.next(request)
+        if turn.raw is not None:
+            async with aclosing(responses_events(paced_fragments(turn.raw))) as recorded:
+                async for event in recorded:
+                    yield event
+            return
+        beats = play(turn, request, key=digest(request), model=self.model)
+        async with aclosing(paced(beats, turn.pace or self.pace)) as events:
+            async for data in events:
+                if not isinstance(data, Fault):
+                    event = responses_event(dict(data))
+                    yield event
+                    if event.type in FAILURES:
+                        raise response_failure(event.type, event)
+                elif data.kind == "cut":
+                    raise cut_short(request)
+                else:
+                    raise_fault(data)
+
+
+def cut_short(request: ScriptRequest) -> ModelStreamError:
+    """What a stream without its last event comes to."""
+    return ModelStreamError(
+        f"Model did not produce a final response! Turn {request.number} of the script ends without "
+        "response.completed: take cut() out of it if you do not want to see this."
+    )
+
+
+def digest(request: ScriptRequest) -> str:
+    """What makes ids of one answer: the same in each run, and another for another request."""
+    text = json.dumps([request.number, request.input], default=str)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
+
+
+async def paced_fragments(raw: RawTurn) -> AsyncIterator[bytes]:
+    """The fragments of recorded bytes, one after the other."""
+    for fragment in raw.fragments:
+        await asyncio.sleep(raw.seconds)
+        yield fragment
+
+
+async def paced(
+    events: Iterable[Beat | Fault], pace: Pace | None
+) -> AsyncGenerator[Mapping[str, Any] | Fault, None]:
+    """The events of a turn when they are due, and the faults that end it; a stall is waited for.
+
+    Parameters
+    ----------
+    events : iterator of Beat or Fault
+        From `play`.
+    pace : Pace or None
+        None: at once, though other tasks get their turn between two events.
+    """
+    clock = asyncio.get_running_loop().time
+    due = clock()
+    waiting = pace.first_token if pace else 0.0
+    for beat in events:
+        if isinstance(beat, Fault):
+            if beat.kind != "stall":
+                yield beat
+                return
+            # Nothing sets this event: a stall without a length ends when its task is cancelled.
+            await (asyncio.Event().wait() if beat.seconds is None else asyncio.sleep(beat.seconds))
+            due = clock()
+            continue
+        if pace:
+            due += beat.seconds + beat.tokens / pace.tokens_per_second
+            if waiting and beat.event["type"] == "response.output_item.added":
+                due, waiting = due + waiting, 0.0
+        await asyncio.sleep(max(0.0, due - clock()))
+        yield beat.event
+
+
+STATUS_ERRORS: dict[int, type[openai.APIStatusError]] = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    403: openai.PermissionDeniedError,
+    404: openai.NotFoundError,
+    409: openai.ConflictError,
+    422: openai.UnprocessableEntityError,
+    429: openai.RateLimitError,
+}
+
+
+def raise_fault(fault: Fault) -> NoReturn:
+    """Raise what the API's client raises when it meets `fault`."""
+    request = httpx2.Request("POST", URL)
+    if fault.kind == "reset":
+        raise openai.APIConnectionError(message="Connection reset by the script.", request=request)
+    response = httpx2.Response(fault.status, headers=dict(fault.headers), request=request)
+    error = {"message": fault.message, "type": "scripted", "code": fault.code}
+    default = openai.InternalServerError if fault.status >= 500 else openai.APIStatusError
+    kind = STATUS_ERRORS.get(fault.status, default)
+    text = f"Error code: {fault.status} - {fault.message}"
+    raise kind(text, response=response, body=error)

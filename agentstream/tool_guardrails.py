@@ -1,0 +1,285 @@
+"""Checks on what goes into a tool, and on what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict
+
+from .exceptions import UserError
+from .run_context import TContext
+
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .tool_context import ToolContext
+
+from .guardrails import MaybeAwaitable, call_guardrail, guardrail_name
+
+
+class AllowBehavior(TypedDict):
+    """The call goes on."""
+
+    type: Literal["allow"]
+
+
+class RejectContentBehavior(TypedDict):
+    """The model is given `message` in place of the tool's output."""
+
+    type: Literal["reject_content"]
+    message: str
+
+
+class RaiseExceptionBehavior(TypedDict):
+    """The run ends with a tripwire error."""
+
+    type: Literal["raise_exception"]
+
+
+def _allow() -> AllowBehavior:
+    return {"type": "allow"}
+
+
+@dataclass
+class ToolGuardrailFunctionOutput:
+    """What a tool guardrail found, and what is to happen.
+
+    Attributes
+    ----------
+    output_info
+        Anything worth knowing about the check.
+    behavior : dict
+        Made by `allow`, `reject_content` or `raise_exception`.
+
+    Examples
+    --------
+    >>> ToolGuardrailFunctionOutput.reject_content("Ask for fewer rows.").behavior
+    {'type': 'reject_content', 'message': 'Ask for fewer rows.'}
+    """
+
+    output_info: Any
+    behavior: RejectContentBehavior | RaiseExceptionBehavior | AllowBehavior = field(
+        default_factory=_allow
+    )
+
+    @classmethod
+    def allow(cls, output_info: Any = None) -> ToolGuardrailFunctionOutput:
+        """Let the call go on; `output_info` is kept with the result."""
+        return cls(output_info=output_info, behavior={"type": "allow"})
+
+    @classmethod
+    def reject_content(cls, message: str, output_info: Any = None) -> ToolGuardrailFunctionOutput:
+        """Give the model `message` in place of the tool's output; `output_info` is kept."""
+        return cls(output_info=output_info, behavior={"type": "reject_content", "message": message})
+
+    @classmethod
+    def raise_exception(cls, output_info: Any = None) -> ToolGuardrailFunctionOutput:
+        """End the run with a tripwire error; `output_info` is kept."""
+        return cls(output_info=output_info, behavior={"type": "raise_exception"})
+
+
+@dataclass
+class ToolInputGuardrailData:
+    """What a tool's input guardrail is given: the call's context and the agent.
+
+    Attributes
+    ----------
+    context : ToolContext
+        With the tool's name, the call's id and its arguments as JSON text.
+    agent : Agent
+        Who called.
+    """
+
+    context: ToolContext[Any]
+    agent: Agent[Any]
+
+
+@dataclass
+class ToolOutputGuardrailData(ToolInputGuardrailData):
+    """What a tool's output guardrail is given: the same, and the output.
+
+    Attributes
+    ----------
+    output
+        What the tool returned.
+    """
+
+    output: Any
+
+
+@dataclass
+class ToolInputGuardrailResult:
+    """What a tool's input guardrail found.
+
+    Attributes
+    ----------
+    guardrail : ToolInputGuardrail
+        Which one.
+    output : ToolGuardrailFunctionOutput
+        What its function returned.
+    """
+
+    guardrail: ToolInputGuardrail[Any]
+    output: ToolGuardrailFunctionOutput
+
+
+@dataclass
+class ToolOutputGuardrailResult:
+    """What a tool's output guardrail found.
+
+    Attributes
+    ----------
+    guardrail : ToolOutputGuardrail
+        Which one.
+    output : ToolGuardrailFunctionOutput
+        What its function returned.
+    """
+
+    guardrail: ToolOutputGuardrail[Any]
+    output: ToolGuardrailFunctionOutput
+
+
+async def _run_tool_guardrail(guardrail: Any, data: Any) -> ToolGuardrailFunctionOutput:
+    output = await call_guardrail(guardrail.guardrail_function, data)
+    if not isinstance(output, ToolGuardrailFunctionOutput):
+        raise UserError(
+            f"Tool guardrail {guardrail.get_name()!r} returned {type(output).__name__}; "
+            "return ToolGuardrailFunctionOutput.allow(), .reject_content(...) or "
+            ".raise_exception()."
+        )
+    return output
+
+
+@dataclass
+class ToolInputGuardrail(Generic[TContext]):
+    """Checks a tool call before the tool runs.
+
+    Attributes
+    ----------
+    guardrail_function : callable
+        Takes `ToolInputGuardrailData`; returns `ToolGuardrailFunctionOutput`; may be async.
+    name : str or None
+        The function's name where None.
+
+    Examples
+    --------
+    >>> def small(data):
+    ...     if len(data.context.tool_arguments) > 1000:
+    ...         return ToolGuardrailFunctionOutput.reject_content("Too long.")
+    ...     return ToolGuardrailFunctionOutput.allow()
+    >>> ToolInputGuardrail(small).get_name()
+    'small'
+    """
+
+    guardrail_function: Callable[
+        [ToolInputGuardrailData], MaybeAwaitable[ToolGuardrailFunctionOutput]
+    ]
+    name: str | None = None
+
+    def get_name(self) -> str:
+        """The guardrail's name, for messages."""
+        return guardrail_name(self)
+
+    async def run(self, data: ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
+        """Run the check on the call in `data`."""
+        return await _run_tool_guardrail(self, data)
+
+
+@dataclass
+class ToolOutputGuardrail(Generic[TContext]):
+    """Checks what a tool returned before the model sees it.
+
+    Attributes
+    ----------
+    guardrail_function : callable
+        Takes `ToolOutputGuardrailData`; returns `ToolGuardrailFunctionOutput`; may be async.
+    name : str or None
+        The function's name where None.
+
+    Examples
+    --------
+    >>> def no_keys(data):
+    ...     if "sk-" in str(data.output):
+    ...         return ToolGuardrailFunctionOutput.reject_content("A key was left out.")
+    ...     return ToolGuardrailFunctionOutput.allow()
+    >>> ToolOutputGuardrail(no_keys).get_name()
+    'no_keys'
+    """
+
+    guardrail_function: Callable[
+        [ToolOutputGuardrailData], MaybeAwaitable[ToolGuardrailFunctionOutput]
+    ]
+    name: str | None = None
+
+    def get_name(self) -> str:
+        """The guardrail's name, for messages."""
+        return guardrail_name(self)
+
+    async def run(self, data: ToolOutputGuardrailData) -> ToolGuardrailFunctionOutput:
+        """Run the check on the output in `data`."""
+        return await _run_tool_guardrail(self, data)
+
+
+def tool_input_guardrail(func: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
+    """Make a `ToolInputGuardrail` of a function.
+
+    Parameters
+    ----------
+    func : callable
+        Takes `ToolInputGuardrailData`; returns `ToolGuardrailFunctionOutput`.
+    name : str, optional
+        The function's name where not given.
+
+    Returns
+    -------
+    ToolInputGuardrail
+        For ``function_tool(tool_input_guardrails=[...])``.
+
+    Examples
+    --------
+    >>> @tool_input_guardrail
+    ... def small(data):
+    ...     if len(data.context.tool_arguments) > 1000:
+    ...         return ToolGuardrailFunctionOutput.reject_content("Too long.")
+    ...     return ToolGuardrailFunctionOutput.allow()
+    >>> small.get_name()
+    'small'
+    """
+
+    def decorate(f: Callable[..., Any]) -> ToolInputGuardrail[Any]:
+        return ToolInputGuardrail(f, name=name or f.__name__)
+
+    return decorate if func is None else decorate(func)
+
+
+def tool_output_guardrail(
+    func: Callable[..., Any] | None = None, *, name: str | None = None
+) -> Any:
+    """Make a `ToolOutputGuardrail` of a function.
+
+    Parameters
+    ----------
+    func : callable
+        Takes `ToolOutputGuardrailData`; returns `ToolGuardrailFunctionOutput`.
+    name : str, optional
+        The function's name where not given.
+
+    Returns
+    -------
+    ToolOutputGuardrail
+        For ``function_tool(tool_output_guardrails=[...])``.
+
+    Examples
+    --------
+    >>> @tool_output_guardrail(name="keys")
+    ... def no_keys(data):
+    ...     if "sk-" in str(data.output):
+    ...         return ToolGuardrailFunctionOutput.raise_exception()
+    ...     return ToolGuardrailFunctionOutput.allow()
+    >>> no_keys.get_name()
+    'keys'
+    """
+
+    def decorate(f: Callable[..., Any]) -> ToolOutputGuardrail[Any]:
+        return ToolOutputGuardrail(f, name=name or f.__name__)
+
+    return decorate if func is None else decorate(func)

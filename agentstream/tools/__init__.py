@@ -1,0 +1,1 @@
+"""Tools: functions, hosted ones, and how a call is made."""

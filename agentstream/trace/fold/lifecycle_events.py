@@ -1,0 +1,229 @@
+"""How the marks of a run change a `Trace`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..parts import Guardrail, Part, Retry, Silence, get
+from ..withheld import withhold_output
+from .run_items import request_approval, waiting_call
+from .stream_events import usage_of
+
+if TYPE_CHECKING:
+    from ..trace import Trace
+
+
+def _run_started(trace: Trace, mark: Any, _t: float) -> None:
+    trace.status, trace.error, trace.ended = "running", None, None
+    trace.input = mark.input if mark.input is not None else trace.input
+    trace.question = get(mark, "question") or trace.question
+    if mark.agent is not None:
+        trace.set_agent(mark.agent)
+    trace.touch()
+
+
+def _model_called(trace: Trace, mark: Any, t: float) -> None:
+    if mark.agent is not None:
+        trace.set_agent(mark.agent)
+    if trace.turn is not None and trace.turn.response_id is not None:
+        trace.close_turn(t, "failed")
+    turn = trace.open_turn(t)
+    turn.model = mark.model or turn.model
+    trace.touch()
+
+
+def _model_answered(trace: Trace, mark: Any, t: float) -> None:
+    turn = trace.open_turn(t)
+    turn.response_id, turn.whole, turn.first_token = mark.response_id, True, None
+    trace.set_usage(turn, usage_of(mark.usage) if mark.usage is not None else None)
+    trace.close_turn(t, "completed")
+
+
+def _model_retried(trace: Trace, mark: Any, t: float) -> None:
+    """Note a failed attempt: the turn stays open; what the attempt wrote is superseded."""
+    if trace.turn is None and trace.turns and trace.turns[-1].status != "completed":
+        # The attempt's last event told of its failure, and closed the turn.
+        trace.turn = turn = trace.turns[-1]
+        turn.ended, turn.status, turn.error = None, "in_progress", None
+    turn = trace.open_turn(t)
+    _end_silence(trace, t)
+    resumed = get(mark, "resumed", False)
+    lost = 0 if resumed else trace.drop_attempt(t)
+    trace.retries.append(
+        Retry(t, turn.index, mark.attempt, mark.delay, mark.error, resumed=resumed, lost=lost)
+    )
+    if not resumed:
+        turn.response_id = turn.first_token = None
+    trace.touch()
+
+
+def _model_silent(trace: Trace, mark: Any, t: float) -> None:
+    turn = trace.open_turn(t)
+    silence, reason = trace.silence, get(mark, "reason", "") or ""
+    if silence is not None and silence.reason and reason:
+        silence.reason = reason  # it waits for something else now
+    else:
+        started = max(t - mark.seconds, turn.started)
+        trace.silences.append(Silence(started, turn.index, mark.limit, reason=reason))
+    trace.touch()
+
+
+def _model_heard(trace: Trace, _mark: Any, t: float) -> None:
+    _end_silence(trace, t)
+    trace.touch()
+
+
+def _end_silence(trace: Trace, t: float) -> None:
+    silence = trace.silence
+    if silence is not None:
+        silence.ended = t
+
+
+def _tool_started(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, name=mark.name, t=t)
+    part.run_started = t
+    trace.go_on(part, "running")
+    trace.touch(part)
+    return part
+
+
+def _tool_progressed(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    part.progress = (mark.message, mark.fraction)
+    trace.touch(part)
+    return part
+
+
+def _tool_warned(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    part.warnings.append(mark.message)
+    trace.touch(part)
+    return part
+
+
+def _tool_displayed(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    if mark.clears:
+        part.printed = []
+    for block in mark.blocks:
+        last = part.printed[-1] if part.printed else {}
+        if block.get("type") == "stream" and last.get("name") == block.get("name"):
+            last["text"] = f"{last.get('text')}{block.get('text')}"
+            continue
+        name = block.get("id")
+        shown = (at for at, one in enumerate(part.printed) if name and one.get("id") == name)
+        at = next(shown, len(part.printed))
+        part.printed[at : at + 1] = [dict(block)]
+    trace.touch(part)
+    return part
+
+
+def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.find_call(mark.call_id, t=t)
+    part.error, part.traceback = mark.error, get(mark, "traceback")
+    if mark.output is not None and not part.has_output:
+        # The item with the output comes when all calls of the turn have ended.
+        part.output, part.has_output, part.display = mark.output, True, get(mark, "display")
+    if part.is_open:
+        trace.end_part(part, t, "completed" if mark.error is None else "failed")
+    trace.touch(part)
+    return part
+
+
+def _guardrail_started(trace: Trace, mark: Any, t: float) -> None:
+    agent = mark.agent or trace.agent
+    guardrail = Guardrail(mark.name, mark.stage, agent, t, call_id=mark.call_id)
+    trace.guardrails.append(guardrail)
+    trace.open_guardrails[mark.name, mark.stage, mark.call_id].append(guardrail)
+    trace.touch()
+
+
+def _guardrail_finished(trace: Trace, mark: Any, t: float) -> None:
+    begun = trace.open_guardrails[mark.name, mark.stage, mark.call_id]
+    if begun:
+        guardrail = begun.popleft()
+    else:
+        guardrail = Guardrail(
+            mark.name, mark.stage, mark.agent or trace.agent, t, call_id=mark.call_id
+        )
+        trace.guardrails.append(guardrail)
+    guardrail.ended, guardrail.tripped = t, mark.tripped
+    trace.touch()
+
+
+def _approval_requested(trace: Trace, mark: Any, t: float) -> Part:
+    part = waiting_call(trace, mark.call_id, mark.name, t)
+    if not part.input and mark.arguments:
+        part.input.append(mark.arguments)
+    return request_approval(trace, part, t, mark.approval_id)
+
+
+def _approval_decided(trace: Trace, mark: Any, t: float) -> Part:
+    part = trace.approval_parts.get(mark.approval_id) if mark.approval_id else None
+    if part is None or part.approval is None or part.approval.id != mark.approval_id:
+        part = waiting_call(trace, mark.call_id, None, t)
+    if part.approval is None:
+        request_approval(trace, part, t)
+    assert part.approval is not None
+    part.approval.decided, part.approval.approved = t, mark.approved
+    if mark.approved:
+        trace.go_on(part, "running")
+    else:
+        part.status, part.ended = "rejected", t
+    trace.touch(part)
+    return part
+
+
+def _cancelled(trace: Trace, mark: Any, t: float) -> None:
+    trace.finish(t, "cancelled", mark.reason)
+
+
+def _failed(trace: Trace, mark: Any, t: float) -> None:
+    trace.finish(t, "failed", mark.error)
+
+
+def _finished(trace: Trace, _mark: Any, t: float) -> None:
+    if trace.status == "running":
+        trace.finish(t, "completed")
+
+
+def _nested(trace: Trace, mark: Any, t: float) -> Part:
+    """Fold an event of an agent that runs as a tool into the trace of that tool's part."""
+    first, *rest = mark.path
+    part = trace.find_call(first, t=t)
+    if part.nested is None:
+        part.nested = type(trace)(part.name)
+        part.nested.sequence = trace.sequence
+        part.nested.started = part.nested.now = t
+    before = part.nested.spent
+    part.nested.add(type(mark)(tuple(rest), mark.event) if rest else mark.event, t)
+    if part.nested.spent is not before:
+        trace.spend(part.nested.spent, instead_of=before)
+    trace.touch(part)
+    return part
+
+
+MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
+    "mark.run_started": _run_started,
+    "mark.model_called": _model_called,
+    "mark.model_answered": _model_answered,
+    "mark.model_retried": _model_retried,
+    "mark.model_silent": _model_silent,
+    "mark.model_heard": _model_heard,
+    "mark.tool_started": _tool_started,
+    "mark.tool_progressed": _tool_progressed,
+    "mark.tool_warned": _tool_warned,
+    "mark.tool_displayed": _tool_displayed,
+    "mark.tool_finished": _tool_finished,
+    "mark.output_withheld": withhold_output,
+    "mark.guardrail_started": _guardrail_started,
+    "mark.guardrail_finished": _guardrail_finished,
+    "mark.approval_requested": _approval_requested,
+    "mark.approval_decided": _approval_decided,
+    "mark.run_cancelled": _cancelled,
+    "mark.run_failed": _failed,
+    "mark.run_finished": _finished,
+    "mark.nested": _nested,
+}
+"""What each mark does; it returns the part it changed."""

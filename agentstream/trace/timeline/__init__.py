@@ -1,0 +1,1 @@
+"""A run's timeline: spans, lanes, SVG and text."""
