@@ -30,7 +30,7 @@ from openai.types.responses import (
 import agentstream
 from agentstream.exceptions import ModelTimeoutError
 from agentstream.model_settings import ModelRetrySettings, ModelSettings
-from agentstream.models import retry as our_retry
+from agentstream.models.retry import attempts as our_retry
 from agentstream.models.retry.advice import normalize
 from agentstream.models.retry.attempts import call_with_retry, stream_with_retry
 

@@ -503,8 +503,8 @@ async def test_a_session_that_cannot_be_read_is_told() -> None:
 async def test_a_view_that_fails_leaves_the_conversation_as_text(
     broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from agentstream.notebook import chat as module
     from agentstream.notebook import ipython
+    from agentstream.notebook.chat import chat as module
     from agentstream.notebook.chat import widget
     from agentstream.notebook.front_end import FrontEnd
 

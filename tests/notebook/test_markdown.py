@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from markdown_it.renderer import RendererHTML
 
 from agentstream.exceptions import UserError
-from agentstream.notebook import markdown
-from agentstream.notebook.markdown.render import Group, parser
+from agentstream.notebook.markdown import stream as markdown
+from agentstream.notebook.markdown.renderer import Group, parser
 from agentstream.notebook.markdown.sanitise import escape
 from agentstream.notebook.markdown.stream import (
     MarkdownStream,
@@ -537,7 +537,9 @@ def test_a_text_that_was_just_streamed_is_not_rendered_again(
 ) -> None:
     text = "# Trams\r\n\nLine **28**."
     html = streamed([text]).html
-    monkeypatch.setattr("agentstream.notebook.markdown.render", lambda text: "rendered again")
+    monkeypatch.setattr(
+        "agentstream.notebook.markdown.stream.render", lambda text: "rendered again"
+    )
     assert rendered(text) == html
     assert rendered(text + "x") == "rendered again"
 

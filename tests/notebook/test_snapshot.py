@@ -14,8 +14,8 @@ import pytest
 from markdown_it import MarkdownIt
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-from agentstream.notebook import snapshot as module
 from agentstream.notebook.markdown.sanitise import safe_url
+from agentstream.notebook.snapshot import bundle as module
 from agentstream.notebook.snapshot.bundle import snapshot, style
 from agentstream.notebook.snapshot.text import harmless
 from agentstream.trace.from_result import fold

@@ -252,10 +252,10 @@ def test_jupyter_does_not_break_the_texts_of_our_tables_at_each_word() -> None:
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 import pandas as pd
-from agentstream.trace import to_frame
-from agentstream.trace.from_result import fold
-from tests.trace.trace_streams import chain
-frame = to_frame(fold(chain()))
+from agentstream import Agent, Runner
+from agentstream.testing import ScriptedModel
+agent = Agent(name="A", model=ScriptedModel(["It is **21** degrees in Lisbon, and sunny."]))
+frame = Runner.run_sync(agent, "Hello").to_frame()
 html = lambda frame: shell.display_formatter.format(frame)[0]["text/html"]
 wide = '<td style="min-width: 15em; text-align: left">'
 assert wide + "It is **21" in html(frame[["text", "status"]]), html(frame)

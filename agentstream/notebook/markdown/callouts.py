@@ -23,7 +23,7 @@ def mark_callouts(tokens: Sequence[Token]) -> None:
 
     Examples
     --------
-    >>> from agentstream.notebook.markdown.render import parser
+    >>> from agentstream.notebook.markdown.renderer import parser
     >>> tokens = parser().parse("> [!TIP]\n> Save often.")
     >>> mark_callouts(tokens)
     >>> callout_title(tokens[0]), tokens[2].content

@@ -6,7 +6,7 @@ from markdown_it.token import Token
 
 from ..._utils.printable import clean_text
 from .callouts import callout_title
-from .render import inline_tokens
+from .renderer import inline_tokens
 
 __all__ = ["to_plain"]
 

@@ -32,7 +32,7 @@ from ..live.diff import difference
 from .half_written import ends_half_written
 from .highlight import code_block, json_block
 from .plain_text import to_plain
-from .render import Definitions, Group, InlineCache, groups, render_group
+from .renderer import Definitions, Group, InlineCache, groups, render_group
 from .sanitise import escape
 
 __all__ = [

@@ -28,7 +28,7 @@ from ..cards.values import one_line
 from ..markdown.half_written import without_citation_marks
 from ..markdown.highlight import is_language
 from ..markdown.plain_text import to_plain
-from ..markdown.render import parser
+from ..markdown.renderer import parser
 from ..markdown.sanitise import safe_url
 
 if TYPE_CHECKING:
