@@ -21,7 +21,7 @@ from agentstream import mcp, testing
 
 MODULES = {"": agentstream, "mcp.": mcp, "testing.": testing}
 
-MADE_BY_A_RUN = {"agentstream.items", "agentstream.events", "agentstream.exceptions"}
+MADE_BY_A_RUN = {"agentstream.items", "agentstream.stream_events", "agentstream.exceptions"}
 """Modules whose classes nobody makes by hand: an example would only repeat their attributes."""
 
 SPANS = {f"agentstream.tracing.{name}" for name in ("create", "span_data", "spans")}

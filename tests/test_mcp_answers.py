@@ -86,3 +86,14 @@ async def test_half_a_surrogate_pair_of_a_server_goes_out(kind: str):
     assert result.final_output == "Done."
     assert "caf" in sent
     json.dumps(heard, ensure_ascii=False).encode()
+
+
+def test_a_stream_that_broke_is_not_named_where_something_broke_it() -> None:
+    import anyio
+
+    from agentstream.mcp.connection import root_of
+
+    said = ValueError("more than 262,144 bytes")
+    broken = ExceptionGroup("g", [anyio.BrokenResourceError()])
+    assert root_of(ExceptionGroup("all", [broken, ExceptionGroup("h", [said])])) is said
+    assert isinstance(root_of(broken), anyio.BrokenResourceError)

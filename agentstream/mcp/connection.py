@@ -270,13 +270,19 @@ async def _two(streams: AbstractAsyncContextManager[Any]) -> AsyncIterator[tuple
 
 
 def root_of(error: BaseException) -> BaseException:
-    """Find the first real error in nested exception groups.
+    """Find what went wrong first in nested exception groups.
+
+    That a stream is closed or broken is a consequence, where something else went wrong as well.
 
     Examples
     --------
     >>> root_of(ExceptionGroup("g", [ExceptionGroup("h", [ValueError("here")])]))
     ValueError('here')
     """
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    import anyio
+
+    ends = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream)
+    roots = [root_of(each) for each in error.exceptions]
+    return next((root for root in roots if not isinstance(root, ends)), roots[0])

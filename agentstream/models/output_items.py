@@ -44,7 +44,7 @@ def output_item(data: Any) -> Any:
     try:
         return _strictly().validate_python(data)
     except ValidationError:
-        # The client's own loose construction, which `models.wire` uses for events, too.
+        # The client's own loose construction, which `models.responses.events` uses for events, too.
         return ResponseOutputItemDoneEvent.construct(item=dict(data)).item
 
 

@@ -1,7 +1,7 @@
 """`show`: watch a run in the cell. To an agent run what tqdm is to a loop.
 
 The same object can be awaited, iterated with and without async, left as a cell's last expression,
-and put among other widgets. In a notebook it is a widget (`widget_show`), else it writes to the
+and put among other widgets. In a notebook it is a widget (`show_widget`), else it writes to the
 terminal.
 """
 

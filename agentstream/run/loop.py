@@ -48,7 +48,7 @@ async def run_loop(
     if state.turn == 0 and not state.history:  # else it was stopped before its first turn
         await load(state, options)
     toolbox: Toolbox | None = None
-    first_turn = state.turn
+    has_begun = False
     while True:
         step = decide(state.agent, state.new_items)
         if isinstance(step, Act):
@@ -57,6 +57,7 @@ async def run_loop(
                 toolbox = await _toolbox(state, options)
             agent = state.agent
             outcome = await _act_and_save(state, options, toolbox, step)
+            has_begun = True
             yield told(outcome.items)
             if state.agent is not agent:
                 yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
@@ -81,9 +82,9 @@ async def run_loop(
                 await finish(state, options, output, step)
                 return
             await save(state, options)
-        if options.stop_after_turn and state.turn > first_turn:
+        if options.stop_after_turn and has_begun:
             return
-        state.turn += 1
+        has_begun, state.turn = True, state.turn + 1
         if out_of_turns(state):
             await guards.passed()
             yield told(await give_up_turns(state, options))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="interrupts a ke
 SETUP = """
 import asyncio, sys, threading, time
 from agentstream import Agent, RunHooks, Runner, function_tool, show
-from agentstream.notebook import widget_show
+from agentstream.notebook import show_widget
 from agentstream.testing import ScriptedModel, call, say, stall, turn
 
 def now():
@@ -143,15 +143,15 @@ def test_an_interrupt_while_the_last_picture_is_drawn_leaves_the_kernel_well(ker
     """The run is over then: the cell ends well, or with one line; it does not hang or break."""
     kernel.run("""
         moment = "the end"
-        draw = widget_show.snapshot_or_text
+        draw = show_widget.snapshot_or_text
         def slowly(*args, **kwargs):
             now()
             time.sleep(0.7)
             return draw(*args, **kwargs)
-        widget_show.snapshot_or_text = slowly
+        show_widget.snapshot_or_text = slowly
     """)
     cell = interrupted(kernel, RUNS["await show"])
-    kernel.run("widget_show.snapshot_or_text = draw")
+    kernel.run("show_widget.snapshot_or_text = draw")
     assert (cell.status, cell.error) in (("ok", ""), ("error", ONE_LINE))
     assert kernel.run("print(result.final_output, result.trace.status)") == "Done. completed"
 

@@ -445,3 +445,14 @@ async def test_what_the_sdk_stumbles_over_is_sent(name: str) -> None:
 async def test_a_stream_asks_for_its_usage_everywhere() -> None:
     _, body = await OURS.sent({"stream": True})
     assert body["stream_options"] == {"include_usage": True}
+
+
+def test_the_texts_of_a_tools_output_are_one_string_unless_there_is_an_image() -> None:
+    from agentstream.models.chat_completions.content import tool_content
+
+    def sent(*parts: dict[str, str]) -> object:
+        return tool_content(list(parts), lambda *left_out: None)
+
+    a, b = ({"type": "input_text", "text": text} for text in "ab")
+    assert sent(a, b) == "a\nb"
+    assert isinstance(sent(a, {"type": "input_image", "image_url": "data:image/png;base64,"}), list)

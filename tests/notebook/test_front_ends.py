@@ -196,16 +196,16 @@ def test_an_override_that_is_none_of_the_three_is_warned_of(
 def test_a_page_that_cannot_be_reached_fails_no_run(client: Callable[..., Any]) -> None:
     notebook = client(WithoutWidgets)
     notebook.run(
-        "from agentstream.notebook import place\n"
-        "kept = place.publish\n"
+        "from agentstream.notebook import ipython\n"
+        "kept = ipython.publish\n"
         "def broken(*_, **__): raise OSError('no such display')\n"
-        "place.publish = broken\n"
+        "ipython.publish = broken\n"
         "try:\n"
         "    r = await show(poet(), 'A line')\n"
         "    shown = show(poet(), 'A line')\n"
         "    await shown\n"
         "finally:\n"
-        "    place.publish = kept\n"
+        "    ipython.publish = kept\n"
         "print(r.final_output[-6:], shown.final_output[-6:])"
     )
     assert "theend theend" in notebook.text

@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import HTML, display, clear_output
 from agentstream import Agent, Runner, chat, function_tool, load_run, recording, show
-from agentstream.notebook.snapshot import snapshot
+from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, call, turn
 
 def asks(*tools, **more):

@@ -34,14 +34,16 @@ def sdist() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = cache / "agentstream-tests" / f"{NAME}.tar.gz"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         wanted = ["--no-binary", ":all:", f"openai-agents=={VERSION}", "-d", str(path.parent)]
-        done = subprocess.run([*command, *wanted], capture_output=True, text=True, timeout=300)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            done = subprocess.run([*command, *wanted], capture_output=True, text=True, timeout=300)
+            why = done.stderr[-300:]
+        except (OSError, subprocess.TimeoutExpired) as error:
+            why = str(error)
         if not path.exists():
-            raise Unreachable(
-                f"pip could not download openai-agents {VERSION}: {done.stderr[-300:]}"
-            )
+            raise Unreachable(f"pip could not download openai-agents {VERSION}: {why}")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != SHA256:
         raise ValueError(f"{path} is another than the table was made with (SHA-256 {found})")

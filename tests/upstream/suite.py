@@ -110,20 +110,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="write table and docs anew")
     parser.add_argument("files", nargs="*", help="such as tests/test_usage.py; all unless given")
     options = parser.parse_args(arguments)
+    table = Table.read()
     try:
         with unpacked() as root:
             known = classes(root)
             chosen = options.files or (SAMPLE if options.sample else known)
             outcomes = run(root, {file: known[file] for file in chosen})
+            changes = list(differences(table, outcomes))
+            if changes and not options.write:
+                # A test that ran out of time on a busy machine is no change of ours.
+                again = {what.partition("::")[0] for what, _ in changes}
+                outcomes |= run(root, {file: known[file] for file in sorted(again)})
+                changes = list(differences(table, outcomes))
     except Unreachable as error:
         print(f"skipped: {error}")
         return 0
-    table = Table.read()
     if options.write:
         table = table.updated(outcomes, known)
         table.write()
         write_docs(table)
-    changes = list(differences(table, outcomes))
+        changes = list(differences(table, outcomes))
     for what, how in changes:
         print(f"{what}: {how}")
     counts = Counter(outcome for found in outcomes.values() for outcome, _ in found.values())
