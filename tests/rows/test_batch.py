@@ -39,7 +39,9 @@ from agentstream import (
 )
 from agentstream.rows.batch import pool
 from agentstream.rows.batch.service import BatchService, _Lines
-from agentstream.rows.batch.store import BatchStore
+from agentstream.rows.batch.store import Batch, BatchStore
+from agentstream.rows.checkpoint import Checkpoint
+from agentstream.rows.result import RowResult
 from agentstream.testing import ScriptedBatches, ScriptedModel, ScriptedServer, answer, turn
 from tests.hostile_server import hostile_server
 
@@ -323,6 +325,69 @@ async def test_two_kernels_share_the_work_and_each_row_is_in_one_batch(path: Pat
         outs = await asyncio.gather(*(asked_once(server, frame_of(120), path) for _ in range(2)))
         assert all(set(out["status"]) == {"done"} for out in outs)
         assert set(texts(server).values()) == {1}
+
+
+async def test_what_a_kernel_says_of_a_batch_does_not_concern_the_one_a_row_is_in_now(
+    path: Path,
+) -> None:
+    key, failed = b"key", RowResult(b"key", "failed", (None,), "No answer.", "RowError", 1)
+    here, there = Checkpoint(path), Checkpoint(path)
+    mine, theirs = BatchStore(here, "agent"), BatchStore(there, "agent")
+    old, new = (Batch(name, "/v1/responses", keys=[key]) for name in ("old", "new"))
+    try:
+        await mine.begin(old)
+        await theirs.release(old)  # they have seen that it failed, and ask again
+        assert await there.claim(key) is True
+        await mine.unclaim([key])
+        await mine.release(old)
+        assert await here.claim(key) is False
+        await theirs.begin(new)
+        await mine.release(old)
+        await here.save(failed, "agent", "row", 0, "old")
+        assert await here.claim(key) is False
+        assert (await mine.open())["new"].keys == [key]
+        await there.save(RowResult(key, "done", ("x",)), "agent", "row", 0, "new")
+        kept = await here.save(failed, "agent", "row", 0, "old")
+        assert (kept.status, kept.values) == ("done", ("x",))
+        assert here.known("agent")[key].status == "done"
+    finally:
+        here.close()
+        there.close()
+
+
+async def test_a_row_that_is_collected_late_is_not_paid_for_twice(path: Path) -> None:
+    batches = ScriptedBatches(hold=True, fault=lambda number: "lost" if number == 1 else None)
+    async with ScriptedServer(echo, batches=batches) as server:
+        late, quick = (
+            map_frame(critic(server), frame_of(2), "{number}", mode="batch", checkpoint=path)
+            for _ in range(2)
+        )
+        async with asyncio.timeout(10):
+            while not all("0 of 2 answered" in run.progress.reason for run in (late, quick)):
+                await asyncio.sleep(0.01)
+        collect, collecting = late._pool._collect, asyncio.Event()
+
+        async def collects_late(*given: Any) -> None:
+            await collecting.wait()
+            await collect(*given)
+
+        late._pool._collect = collects_late
+        batches.release()
+        await quick
+        batches._hold, batches._fault = True, lambda number: None
+        again = asyncio.ensure_future(quick.retry())
+        async with asyncio.timeout(10):
+            while len(batches.batches) < 2:
+                await asyncio.sleep(0.01)
+        collecting.set()
+        await late
+        again_late = asyncio.ensure_future(late.retry())
+        await asyncio.sleep(0.3)
+        batches.release()
+        outs = await asyncio.gather(again, again_late)
+    assert all(set(out["status"]) == {"done"} for out in outs)
+    assert len(batches.batches) == 2
+    assert set(texts(server).values()) == {1}
 
 
 async def test_a_full_account_is_waited_for_and_given_smaller_batches(path: Path) -> None:

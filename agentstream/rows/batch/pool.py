@@ -125,7 +125,7 @@ class BatchPool(Pool):
             if batch.id is None and batch.is_ours:
                 found = await self._service.find(name)
                 if found is None:
-                    await self._store.release(batch.keys)
+                    await self._store.release(batch)
                     self._put_back([key for key in batch.keys if key in self._elsewhere])
                     continue
                 batch.id = found.id
@@ -173,7 +173,7 @@ class BatchPool(Pool):
                 made = await self._service.make(batch.name, batch.endpoint, lines)
             except openai.APIStatusError as error:
                 if (normalize(error).status_code or 0) < 500:
-                    await self._store.release(batch.keys)  # there is no such batch
+                    await self._store.release(batch)  # there is no such batch
                 self._put_back(batch.keys)
                 self.budget.reserved -= len(batch.keys)
                 raise
@@ -209,7 +209,7 @@ class BatchPool(Pool):
                         )
                         await self._record(self._failed(key, error))
                     elif size + len(line) > MOST_BYTES or not self._affords(line):
-                        await self._store.release([key for key in mine if key not in batch.keys])
+                        await self._store.unclaim([key for key in mine if key not in batch.keys])
                         self._put_back([key for key in mine if key not in batch.keys])
                         return
                     else:
@@ -325,13 +325,15 @@ class BatchPool(Pool):
                     async for group in groups:
                         lines = {key: line for line in group if (key := key_of(line)) in missing}
                         missing -= lines.keys()
-                        answers = [self._answer(key, lines[key], seconds) for key in lines]
+                        answers = [self._answer(key, lines[key], batch, seconds) for key in lines]
                         await asyncio.gather(*answers)
         for key in missing:
             why = f"The batch {at.id} is {at.status}, and has no answer for this row."
-            await self._settle(Outcome(self._failed(key, RowError(why))), seconds)
+            await self._settle(Outcome(self._failed(key, RowError(why))), batch, seconds)
 
-    async def _answer(self, key: bytes, line: Mapping[str, Any], seconds: float) -> None:
+    async def _answer(
+        self, key: bytes, line: Mapping[str, Any], batch: Batch, seconds: float
+    ) -> None:
         answer, error = line.get("response"), line.get("error")
         if isinstance(answer, dict) and answer.get("body") is not None:
             with exchanging(Exchange(answer)):
@@ -341,18 +343,18 @@ class BatchPool(Pool):
             told = error if isinstance(error, dict) else {}
             why = f"{told.get('code') or 'no answer'}: {told.get('message') or 'of the batch'}"
             outcome = Outcome(self._failed(key, RowError(why)))
-        await self._settle(outcome, seconds)
+        await self._settle(outcome, batch, seconds)
 
     def _failed(self, key: bytes, error: Exception) -> RowResult:
         attempts = self.plan.attempts.get(key, 0) + 1
         return failure(key, error, attempts=attempts, position=self.plan.first[key], cost_usd=0.0)
 
-    async def _settle(self, outcome: Outcome, seconds: float) -> None:
+    async def _settle(self, outcome: Outcome, batch: Batch, seconds: float) -> None:
         result = outcome.result
         result.seconds = seconds
         self.asking.pop(result.key, None)
         self.budget.settle(result.input_tokens + result.output_tokens, result.cost_usd)
-        await self._record(result)
+        result = await self._record(result, batch.name)
         if outcome.run is not None and self.keeps_runs:
             self.runs[result.key] = outcome.run
         if result.status == "failed" and self._on_error == "raise":
@@ -364,7 +366,7 @@ class BatchPool(Pool):
     async def _refused(self, batch: Batch, at: Any) -> None:
         """The service has not taken the batch: none of its requests was answered."""
         errors = (at.errors.data if at.errors is not None else None) or []
-        await self._store.release(batch.keys)
+        await self._store.release(batch)
         if any(error.code == _FULL for error in errors):
             # The account has a limit of tokens in open batches: later, or in smaller ones.
             self._is_full, self._fruitless = True, self._fruitless + 1
