@@ -52,6 +52,7 @@ KERNEL = Path(__file__).with_name("batch_kernel.py")
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "FIRST_POLL", 0.01)
     monkeypatch.setattr(pool, "LAST_POLL", 0.05)
+    monkeypatch.setattr(pool, "SETTLED", 0.2)
 
 
 @pytest.fixture
@@ -181,7 +182,7 @@ async def test_an_upload_that_is_lost_ends_with_an_error_and_retry_asks_anew(
     async with ScriptedServer(echo) as server:
         with monkeypatch.context() as patched:
             lost = openai.APITimeoutError(httpx2.Request("POST", "http://x/v1/files"))
-            patched.setattr(pool.BatchService, "make", _raising(lost))
+            patched.setattr(pool.BatchService, "upload", _raising(lost))
             run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
             with pytest.raises(RowError, match="cannot be used"):
                 await run
@@ -318,6 +319,79 @@ async def test_a_lost_answer_to_the_making_of_a_batch_makes_no_second_one(
         out = await asked_once(server, frame_of(3), path)
     assert set(out["status"]) == {"done"}
     assert lost == len(batches.batches) == 1
+
+
+@pytest.mark.parametrize("then", ["the list is refused", "another try is refused"])
+async def test_a_batch_that_may_have_been_made_is_not_asked_again_by_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    monkeypatch.setattr("agentstream.rows.batch.service._DELAY", 0.01)
+    batches = ScriptedBatches()
+    answered, created, is_ill = batches.answer, 0, True
+
+    async def ill(request: Any, *more: Any) -> Any:
+        nonlocal created
+        is_list = request.method == "GET" and "/batches?" in request.path
+        if request.method == "POST" and "/batches" in request.endpoint:
+            created += 1
+            if created == 1:
+                await answered(request, *more)
+                return 502, {"error": {"message": "Bad gateway"}}
+            if is_ill:
+                return 403, {"error": {"message": "Refused"}}
+        if is_list and is_ill:
+            if then == "the list is refused":
+                return 403, {"error": {"message": "Refused"}}
+            return 200, {"object": "list", "data": [], "has_more": False}
+        return await answered(request, *more)
+
+    monkeypatch.setattr(batches, "answer", ill)
+    async with ScriptedServer(echo, batches=batches) as server:
+        run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+        with pytest.raises(RowError, match="cannot be used"):
+            await run
+        is_ill = False
+        out = await run.retry()
+    assert set(out["status"]) == {"done"}
+    assert len(batches.batches) == 1
+
+
+async def test_a_batch_that_is_refused_at_once_leaves_its_rows_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "SETTLED", 600)
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(server.batches, "_create", lambda body: (403, {"error": {}}))
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            with pytest.raises(RowError, match="cannot be used"):
+                await run
+        assert set((await run.retry())["status"]) == {"done"}
+
+
+async def test_a_batch_that_is_listed_late_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "SETTLED", 600)
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(BatchStore, "made", lambda *given: asyncio.sleep(60))
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            async with asyncio.timeout(10):
+                while not server.batches.batches:
+                    await asyncio.sleep(0.01)
+            run.stop()
+            await run
+        page, looks = server.batches._page, iter(range(3))
+        empty = {"object": "list", "data": [], "has_more": False}
+        monkeypatch.setattr(
+            server.batches,
+            "_page",
+            lambda query: page(query) if next(looks, None) is None else empty,
+        )
+        out = await asked_once(server, frame_of(3), path)
+    assert set(out["status"]) == {"done"}
+    assert len(server.batches.batches) == 1
 
 
 async def test_two_kernels_share_the_work_and_each_row_is_in_one_batch(path: Path) -> None:
@@ -557,7 +631,9 @@ async def test_rows_are_not_redirected_to_another_origin(fault: str) -> None:
         )
         service = BatchService(client, TimeLimits())
         with pytest.raises(RedirectError):
-            await service.make("n", "/v1/responses", io.BytesIO(b"{}\n"))
+            await service.upload("n", io.BytesIO(b"{}\n"))
+        with pytest.raises(RedirectError):
+            await service.make("n", "/v1/responses", "file-1")
         with pytest.raises(RedirectError):
             async for _ in service.lines("file-1"):
                 pass

@@ -43,6 +43,9 @@ FIRST_POLL: Final = 1.0
 LAST_POLL: Final = 60.0
 """Seconds between two looks at a batch: soon at first, for small ones, then once a minute."""
 
+SETTLED: Final = 60.0
+"""Seconds after which a batch that the service does not list has not been made."""
+
 _TOGETHER: Final = 50
 _OUTPUT: Final = 200
 _FRUITLESS: Final = 10
@@ -60,6 +63,7 @@ class BatchPool(Pool):
         self._size = MOST_REQUESTS
         self._fruitless = 0
         self._is_full = False
+        self._is_unsure = False
 
     async def refuse_other_mode(self) -> None:
         """Nothing: rows in batches are collected, and others asked."""
@@ -70,7 +74,7 @@ class BatchPool(Pool):
         if self._is_full and not self._open:
             return "the service has no room for more batched tokens"
         if not self._open:
-            return ""
+            return "a batch may have been made, and is looked for" if self._is_unsure else ""
         states = sorted({batch.state.replace("_", " ") for batch in self._open.values()})
         total = sum(batch.total or len(batch.keys) for batch in self._open.values())
         answered = sum(batch.answered for batch in self._open.values())
@@ -117,7 +121,7 @@ class BatchPool(Pool):
         """Take over what the checkpoint knows of batches; whether anything is left to do."""
         if self.stopped or self.error is not None:
             return False
-        mine = set(self.plan.waiting) | self._elsewhere
+        mine, self._is_unsure = set(self.plan.waiting) | self._elsewhere, False
         for name, batch in (await self._store.open()).items() if mine else ():
             batch.keys = [key for key in batch.keys if key in mine]
             if name in self._open or not batch.keys:
@@ -125,6 +129,9 @@ class BatchPool(Pool):
             if batch.id is None and batch.is_ours:
                 found = await self._service.find(name)
                 if found is None:
+                    if 0 <= time.time() - batch.at < SETTLED:
+                        self._is_unsure = True  # it may be under way still, or not be listed yet
+                        continue
                     await self._store.release(batch)
                     self._put_back([key for key in batch.keys if key in self._elsewhere])
                     continue
@@ -169,14 +176,9 @@ class BatchPool(Pool):
                     if self.budget.reserved == 0 and self.plan.waiting and not self._elsewhere:
                         self._end_early(self._out_of_budget())
                     return False
+                file_id = await self._service.upload(batch.name, lines)
                 await self._store.begin(batch)
-                made = await self._service.make(batch.name, batch.endpoint, lines)
-            except openai.APIStatusError as error:
-                if (normalize(error).status_code or 0) < 500:
-                    await self._store.release(batch)  # there is no such batch
-                self._put_back(batch.keys)
-                self.budget.reserved -= len(batch.keys)
-                raise
+                made = await self._made(batch, file_id)
             except BaseException:
                 self._put_back(batch.keys)
                 self.budget.reserved -= len(batch.keys)
@@ -186,6 +188,14 @@ class BatchPool(Pool):
         self._open[batch.name] = batch
         self.tell()
         return True
+
+    async def _made(self, batch: Batch, file: str) -> Any:
+        try:
+            return await self._service.make(batch.name, batch.endpoint, file)
+        except openai.APIStatusError:
+            if not self._service.is_uncertain:
+                await self._store.release(batch)  # there is no such batch
+            raise
 
     async def _write(self, batch: Batch, file: BinaryIO) -> None:
         """Write the requests of rows that wait, as many as a batch takes, into a file."""
