@@ -497,6 +497,22 @@ async def test_a_batch_of_another_account_is_an_error_and_paid_for_once_only(pat
         assert set((await asked_once(server, frame_of(2), path))["status"]) == {"done"}
 
 
+async def test_a_batch_for_another_endpoint_is_kept_for_who_can_read_it(path: Path) -> None:
+    async with ScriptedServer(echo, batches=ScriptedBatches(hold=True)) as server:
+        run = map_frame(critic(server), frame_of(2), "{number}", mode="batch", checkpoint=path)
+        async with asyncio.timeout(10):
+            while not server.batches.batches:
+                await asyncio.sleep(0.01)
+        run.stop()
+        await run
+        server.batches.release()
+        with pytest.raises(UserError, match="in a batch for /v1/responses"):
+            await asked_once(server, frame_of(2), path, agent={"chat": True})
+        out = await asked_once(server, frame_of(2), path)
+        assert list(out["status"]) == ["done"] * 2
+        assert set(texts(server).values()) == {1}
+
+
 async def test_plain_mode_does_not_pay_for_what_a_batch_will_answer(path: Path) -> None:
     async with ScriptedServer(echo, batches=ScriptedBatches(hold=True)) as server:
         run = map_frame(critic(server), frame_of(2), "{number}", mode="batch", checkpoint=path)

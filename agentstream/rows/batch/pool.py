@@ -126,6 +126,13 @@ class BatchPool(Pool):
             batch.keys = [key for key in batch.keys if key in mine]
             if name in self._open or not batch.keys:
                 continue
+            if batch.endpoint != self._endpoint:
+                raise UserError(
+                    f"{len(batch.keys):,} of these rows are in a batch for {batch.endpoint}, whose "
+                    f"answers are paid for and which an agent that asks {self._endpoint} cannot "
+                    "read. Collect them with the kind of model that they were asked with; to ask "
+                    "them again, and pay again, give another checkpoint."
+                )
             if batch.id is None and batch.is_ours:
                 found = await self._service.find(name)
                 if found is None:
