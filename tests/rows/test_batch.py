@@ -284,6 +284,36 @@ async def test_a_batch_whose_id_was_never_noted_is_found_by_its_name(
     assert len(server.batches.batches) == 1
 
 
+async def test_a_kernel_that_cannot_be_seen_keeps_a_batch_only_while_it_renews_its_claims(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentstream.rows.checkpoint._SEES_PROCESSES", False)
+    checkpoints = []
+
+    async def killed(*given: Any) -> None:
+        checkpoints.append(run._pool.checkpoint)
+        await asyncio.sleep(60)
+
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(pool.BatchService, "make", killed)
+            patched.setattr(Checkpoint, "_release_all", lambda *given: None)
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            async with asyncio.timeout(10):
+                while not checkpoints:
+                    await asyncio.sleep(0.01)
+            run.stop()
+            await run
+        again = asyncio.ensure_future(asked_once(server, frame_of(3), path))
+        await asyncio.sleep(0.6)
+        assert server.batches.batches == {}
+        with sqlite3.connect(path) as database:
+            database.execute("UPDATE claims SET until = 1.0")
+        async with asyncio.timeout(20):
+            out = await again
+    assert set(out["status"]) == {"done"}
+
+
 async def test_a_batch_that_was_never_made_is_asked_anew(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

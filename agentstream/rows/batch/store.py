@@ -27,7 +27,7 @@ class Batch:
     id : str or None
         The service's; None: it may not have been made.
     is_ours : bool
-        Whether this kernel, or one that has ended, made it.
+        Whether no other kernel is making it now: such a one keeps the claims of its rows.
     keys : list of bytes
         Of its rows, as far as they belong to this frame.
     state : str
@@ -70,22 +70,25 @@ class BatchStore:
         def job(connection: sqlite3.Connection) -> dict[str, Batch]:
             found: dict[str, Batch] = {}
             rows = connection.execute(
-                "SELECT batches.name, endpoint, id, owner, at, key FROM batch_rows JOIN batches "
+                "SELECT batches.name, endpoint, id, owner, at, batch_rows.key, id IS NULL AND "
+                "EXISTS (SELECT 1 FROM claims WHERE claims.key = batch_rows.key "
+                "AND claims.owner = batches.owner AND until > ?) FROM batch_rows JOIN batches "
                 "ON batches.name = batch_rows.batch WHERE batches.agent = ? ORDER BY at",
-                (self._agent,),
+                (time.time(), self._agent),
             )
-            for name, endpoint, number, owner, at, key in rows:
+            for name, endpoint, number, owner, at, key, is_claimed in rows:
                 if name not in found:
-                    here = self._checkpoint.owner
-                    is_ours = owner == here or not is_alive(connection, owner)
-                    found[name] = Batch(str(name), str(endpoint), number, is_ours, at=at)
+                    found[name] = Batch(str(name), str(endpoint), number, at=at)
+                if is_claimed and found[name].is_ours:
+                    here = owner == self._checkpoint.owner
+                    found[name].is_ours = here or not is_alive(connection, owner)
                 found[name].keys.append(key)
             return found
 
         return await self._do(job)
 
     async def begin(self, batch: Batch) -> None:
-        """Note, before it is made, that a batch will have these rows."""
+        """Note, before it is made, that a batch will have these rows; they stay claimed."""
 
         def job(connection: sqlite3.Connection) -> None:
             owner, batch.at = self._checkpoint.owner, time.time()
@@ -97,14 +100,17 @@ class BatchStore:
                 "INSERT OR REPLACE INTO batch_rows VALUES (?, ?)",
                 [(key, batch.name) for key in batch.keys],
             )
-            self._unclaim(connection, batch.keys)
 
         await self._do(job)
 
     async def made(self, batch: Batch) -> None:
         """Note the id that the service gave a batch."""
-        given = (batch.id, batch.name)
-        await self._do(lambda connection: _run(connection, _SET_ID, given))
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE batches SET id = ? WHERE name = ?", (batch.id, batch.name))
+            self._unclaim(connection, batch.keys)
+
+        await self._do(job)
 
     async def release(self, batch: Batch) -> None:
         """Forget that rows are in this batch: they can be asked again.
@@ -134,10 +140,3 @@ class BatchStore:
     async def _do(self, job: Any) -> Any:
         # Also where the rows are stopped now, the file must know what the service was told.
         return await asyncio.shield(asyncio.wrap_future(self._checkpoint.do(job)))
-
-
-_SET_ID = "UPDATE batches SET id = ? WHERE name = ?"
-
-
-def _run(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> None:
-    connection.execute(statement, values)
