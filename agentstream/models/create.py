@@ -122,15 +122,16 @@ async def create_response(client: AsyncOpenAI, arguments: dict[str, Any]) -> Any
         Or what the client makes of a body that is none.
     """
     create = client.responses.create
-    body = {name: value for name, value in encodable(arguments).items() if name not in _OPTIONS}
-    extra = arguments.get("extra_body")
+    given = encodable(arguments)  # its options as well: extra_body is encoded strictly, too
+    body = {name: value for name, value in given.items() if name not in _OPTIONS}
+    extra = given.get("extra_body")
     is_known = not is_wrapped(create) and body.keys() <= _fields(_function(create))
     if not is_known or not is_json([body, extra]):
         return await create(**sent_by(create, arguments))
     options: dict[str, Any] = {"security": {"bearer_auth": True}}  # as `create()` has it
     for name, option in _OPTIONS.items():
-        if arguments.get(name) is not None:
-            options[option] = arguments[name]
+        if given.get(name) is not None:
+            options[option] = given[name]
     warm_up.begin()
     response = await client.post(
         "/responses", cast_to=httpx2.Response, body=body, options=cast(Any, options)

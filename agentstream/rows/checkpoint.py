@@ -195,10 +195,40 @@ class Checkpoint:
 
         return await asyncio.wrap_future(self.do(job))
 
-    async def save(self, result: RowResult, agent: str, row: str, repeat: int) -> None:
-        """Write a result and end its claim; returns when it is committed."""
+    async def save(
+        self, result: RowResult, agent: str, row: str, repeat: int, batch: str | None = None
+    ) -> RowResult:
+        """Write a result and end its claim; returns when it is committed.
 
-        def job(connection: sqlite3.Connection) -> None:
+        Parameters
+        ----------
+        result : RowResult
+            What became of the row.
+        agent : str
+            The digest of who was asked.
+        row : str
+            The digest of the row's values.
+        repeat : int
+            Which of several answers to the same.
+        batch : str, optional
+            The name of the batch that it comes from, which the row is in no longer.
+
+        Returns
+        -------
+        RowResult
+            What is in the file now: a failure replaces no answer that another kernel has written.
+        """
+
+        def job(connection: sqlite3.Connection) -> RowResult:
+            connection.execute(
+                "DELETE FROM batch_rows WHERE key = ? AND batch = ?", (result.key, batch)
+            )
+            connection.execute(
+                "DELETE FROM claims WHERE key = ? AND owner = ?", (result.key, self.owner)
+            )
+            done = _done(connection, result.key) if result.status == "failed" else None
+            if done is not None:
+                return done
             connection.execute(
                 "INSERT OR REPLACE INTO results VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
@@ -219,10 +249,9 @@ class Checkpoint:
                     time.time(),
                 ),
             )
-            connection.execute("DELETE FROM claims WHERE key = ?", (result.key,))
-            connection.execute("DELETE FROM batch_rows WHERE key = ?", (result.key,))
+            return result
 
-        await asyncio.wrap_future(self.do(job))
+        return await asyncio.wrap_future(self.do(job))
 
     # -- claims ------------------------------------------------------------------------------------
 
@@ -243,11 +272,9 @@ class Checkpoint:
         return await asyncio.wrap_future(self.do(lambda connection: self._claim(connection, key)))
 
     def _claim(self, connection: sqlite3.Connection, key: bytes) -> RowResult | bool:
-        row = connection.execute(
-            f"SELECT {_COLUMNS} FROM results WHERE key = ? AND status = 'done'", (key,)
-        ).fetchone()
-        if row is not None:
-            return _result(row)
+        done = _done(connection, key)
+        if done is not None:
+            return done
         if connection.execute("SELECT 1 FROM batch_rows WHERE key = ?", (key,)).fetchone():
             return False
         now = time.time()
@@ -413,6 +440,14 @@ def _result(row: tuple[Any, ...]) -> RowResult:
         float("nan") if cost is None else cost,
         "checkpoint",
     )
+
+
+def _done(connection: sqlite3.Connection, key: bytes) -> RowResult | None:
+    """The answer that is in the file for a row."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM results WHERE key = ? AND status = 'done'", (key,)
+    ).fetchone()
+    return None if row is None else _result(row)
 
 
 def is_alive(connection: sqlite3.Connection, owner: str) -> bool:

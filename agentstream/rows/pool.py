@@ -265,14 +265,17 @@ class Pool:
             self.plan.waiting.extend(keys)
         return True
 
-    async def _record(self, result: RowResult) -> None:
-        """Write a result, then tell of it."""
+    async def _record(self, result: RowResult, batch: str | None = None) -> RowResult:
+        """Write a result, then tell of what is in the file now."""
         if self.checkpoint is not None:
-            row = self.plan.prompts.values(result.position)
-            saving = self.checkpoint.save(result, self.plan.agent, row, self.plan.repeat)
+            position = result.position
+            row = self.plan.prompts.values(position)
+            saving = self.checkpoint.save(result, self.plan.agent, row, self.plan.repeat, batch)
             # It is paid for: also one that is stopped now is written.
-            await asyncio.shield(asyncio.ensure_future(saving))
+            result = await asyncio.shield(asyncio.ensure_future(saving))
+            result.position = position
         self._note(result)
+        return result
 
     def _note(self, result: RowResult) -> None:
         self.plan.note(result)

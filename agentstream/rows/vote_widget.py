@@ -81,12 +81,14 @@ class VoteWidget(anywidget.AnyWidget):
         if self._is_over or choice is None or content.get("at") != self._at():
             return
         if choice == "back" and self._past:
-            ballot = self._past.pop()
-            self._votes.vote(ballot, None)
+            ballot = self._past[-1]
+            self._votes.vote(ballot, None)  # first: where the file cannot be written it stays
+            self._past.pop()
             self._left.insert(0, ballot)
         elif choice in ("left", "right", "equal"):
-            ballot = self._left.pop(0)
+            ballot = self._left[0]
             self._votes.vote(ballot, choice)
+            self._left.pop(0)
             self._past.append(ballot)
         self._is_over = choice == "done" or not self._left
         self.html = self._inside()

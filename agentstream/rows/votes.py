@@ -117,12 +117,14 @@ class Votes:
         choice : {"left", "right", "equal"} or None
             As they were shown; None takes a vote back.
         """
-        if choice is None:
+        value = None if choice is None else _VALUES[choice]
+        if value is not None and ballot.is_turned:
+            value = 1 - value
+        self._write(ballot.digest, value)  # first: what cannot be written is not counted
+        if value is None:
             self._values.pop(ballot.digest, None)
         else:
-            value = _VALUES[choice]
-            self._values[ballot.digest] = 1 - value if ballot.is_turned else value
-        self._write(ballot.digest, self._values.get(ballot.digest))
+            self._values[ballot.digest] = value
 
     def differences(self, one: str, other: str) -> dict[int, list[float]]:
         """By position: 1 where `other` was better than `one`, -1 where worse, 0 for a tie."""

@@ -122,6 +122,16 @@ async def test_the_request_is_the_same_whether_somebody_looks_on_or_not(
     assert ours.body["seed"] == 3
 
 
+async def test_half_a_surrogate_in_an_extra_body_is_sent_as_the_replacement_character(
+    server: ScriptedServer,
+) -> None:
+    extra = {"user_name": "caf\udce9"}
+    arguments = {"model": "any", "input": "Hi", "extra_body": extra}
+    await create_response(server.client(), arguments)
+    assert server.requests[-1].body["user_name"] == "caf\ufffd"
+    assert arguments["extra_body"] is extra
+
+
 async def test_an_answer_is_what_the_client_makes_of_it(server: ScriptedServer) -> None:
     client = server.client()
     ours = await create_response(client, {"model": "any", "input": "Hi"})

@@ -167,6 +167,22 @@ async def test_each_is_held_to_the_schema_of_an_output_type(
     assert sent["properties"]["topic"]["enum"] == ["food", "price"]
 
 
+async def test_no_proxy_is_asked_for_a_model_on_this_machine(
+    serve: Any, nobody: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, seen = serve({})
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    url, came = serve(KINDS["Ollama"][0])
+    nobody({"Ollama": url})
+    agent = Agent(name="Guide", model=local_model(quiet=True))
+    assert (await Runner.run(agent, "What is a mean?")).final_output == "A mean."
+    assert came[-1][0] == "/v1/chat/completions"
+    assert seen == []
+
+
 def test_the_servers_are_taken_in_the_order_of_the_table(serve: Any, nobody: Any) -> None:
     nobody({kind: serve(answers)[0] for kind, (answers, *_) in KINDS.items()})
     assert [one.kind for one in servers.running_servers()] == list(KINDS)

@@ -39,7 +39,9 @@ from agentstream import (
 )
 from agentstream.rows.batch import pool
 from agentstream.rows.batch.service import BatchService, _Lines
-from agentstream.rows.batch.store import BatchStore
+from agentstream.rows.batch.store import Batch, BatchStore
+from agentstream.rows.checkpoint import Checkpoint
+from agentstream.rows.result import RowResult
 from agentstream.testing import ScriptedBatches, ScriptedModel, ScriptedServer, answer, turn
 from tests.hostile_server import hostile_server
 
@@ -50,6 +52,7 @@ KERNEL = Path(__file__).with_name("batch_kernel.py")
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "FIRST_POLL", 0.01)
     monkeypatch.setattr(pool, "LAST_POLL", 0.05)
+    monkeypatch.setattr(pool, "SETTLED", 0.2)
 
 
 @pytest.fixture
@@ -179,7 +182,7 @@ async def test_an_upload_that_is_lost_ends_with_an_error_and_retry_asks_anew(
     async with ScriptedServer(echo) as server:
         with monkeypatch.context() as patched:
             lost = openai.APITimeoutError(httpx2.Request("POST", "http://x/v1/files"))
-            patched.setattr(pool.BatchService, "make", _raising(lost))
+            patched.setattr(pool.BatchService, "upload", _raising(lost))
             run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
             with pytest.raises(RowError, match="cannot be used"):
                 await run
@@ -281,6 +284,36 @@ async def test_a_batch_whose_id_was_never_noted_is_found_by_its_name(
     assert len(server.batches.batches) == 1
 
 
+async def test_a_kernel_that_cannot_be_seen_keeps_a_batch_only_while_it_renews_its_claims(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentstream.rows.checkpoint._SEES_PROCESSES", False)
+    checkpoints = []
+
+    async def killed(*given: Any) -> None:
+        checkpoints.append(run._pool.checkpoint)
+        await asyncio.sleep(60)
+
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(pool.BatchService, "make", killed)
+            patched.setattr(Checkpoint, "_release_all", lambda *given: None)
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            async with asyncio.timeout(10):
+                while not checkpoints:
+                    await asyncio.sleep(0.01)
+            run.stop()
+            await run
+        again = asyncio.ensure_future(asked_once(server, frame_of(3), path))
+        await asyncio.sleep(0.6)
+        assert server.batches.batches == {}
+        with sqlite3.connect(path) as database:
+            database.execute("UPDATE claims SET until = 1.0")
+        async with asyncio.timeout(20):
+            out = await again
+    assert set(out["status"]) == {"done"}
+
+
 async def test_a_batch_that_was_never_made_is_asked_anew(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,11 +351,147 @@ async def test_a_lost_answer_to_the_making_of_a_batch_makes_no_second_one(
     assert lost == len(batches.batches) == 1
 
 
+@pytest.mark.parametrize("then", ["the list is refused", "another try is refused"])
+async def test_a_batch_that_may_have_been_made_is_not_asked_again_by_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    monkeypatch.setattr("agentstream.rows.batch.service._DELAY", 0.01)
+    batches = ScriptedBatches()
+    answered, created, is_ill = batches.answer, 0, True
+
+    async def ill(request: Any, *more: Any) -> Any:
+        nonlocal created
+        is_list = request.method == "GET" and "/batches?" in request.path
+        if request.method == "POST" and "/batches" in request.endpoint:
+            created += 1
+            if created == 1:
+                await answered(request, *more)
+                return 502, {"error": {"message": "Bad gateway"}}
+            if is_ill:
+                return 403, {"error": {"message": "Refused"}}
+        if is_list and is_ill:
+            if then == "the list is refused":
+                return 403, {"error": {"message": "Refused"}}
+            return 200, {"object": "list", "data": [], "has_more": False}
+        return await answered(request, *more)
+
+    monkeypatch.setattr(batches, "answer", ill)
+    async with ScriptedServer(echo, batches=batches) as server:
+        run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+        with pytest.raises(RowError, match="cannot be used"):
+            await run
+        is_ill = False
+        out = await run.retry()
+    assert set(out["status"]) == {"done"}
+    assert len(batches.batches) == 1
+
+
+async def test_a_batch_that_is_refused_at_once_leaves_its_rows_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "SETTLED", 600)
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(server.batches, "_create", lambda body: (403, {"error": {}}))
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            with pytest.raises(RowError, match="cannot be used"):
+                await run
+        assert set((await run.retry())["status"]) == {"done"}
+
+
+async def test_a_batch_that_is_listed_late_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "SETTLED", 600)
+    async with ScriptedServer(echo) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(BatchStore, "made", lambda *given: asyncio.sleep(60))
+            run = map_frame(critic(server), frame_of(3), "{number}", mode="batch", checkpoint=path)
+            async with asyncio.timeout(10):
+                while not server.batches.batches:
+                    await asyncio.sleep(0.01)
+            run.stop()
+            await run
+        page, looks = server.batches._page, iter(range(3))
+        empty = {"object": "list", "data": [], "has_more": False}
+        monkeypatch.setattr(
+            server.batches,
+            "_page",
+            lambda query: page(query) if next(looks, None) is None else empty,
+        )
+        out = await asked_once(server, frame_of(3), path)
+    assert set(out["status"]) == {"done"}
+    assert len(server.batches.batches) == 1
+
+
 async def test_two_kernels_share_the_work_and_each_row_is_in_one_batch(path: Path) -> None:
     async with ScriptedServer(echo) as server:
         outs = await asyncio.gather(*(asked_once(server, frame_of(120), path) for _ in range(2)))
         assert all(set(out["status"]) == {"done"} for out in outs)
         assert set(texts(server).values()) == {1}
+
+
+async def test_what_a_kernel_says_of_a_batch_does_not_concern_the_one_a_row_is_in_now(
+    path: Path,
+) -> None:
+    key, failed = b"key", RowResult(b"key", "failed", (None,), "No answer.", "RowError", 1)
+    here, there = Checkpoint(path), Checkpoint(path)
+    mine, theirs = BatchStore(here, "agent"), BatchStore(there, "agent")
+    old, new = (Batch(name, "/v1/responses", keys=[key]) for name in ("old", "new"))
+    try:
+        await mine.begin(old)
+        await theirs.release(old)  # they have seen that it failed, and ask again
+        assert await there.claim(key) is True
+        await mine.unclaim([key])
+        await mine.release(old)
+        assert await here.claim(key) is False
+        await theirs.begin(new)
+        await mine.release(old)
+        await here.save(failed, "agent", "row", 0, "old")
+        assert await here.claim(key) is False
+        assert (await mine.open())["new"].keys == [key]
+        await there.save(RowResult(key, "done", ("x",)), "agent", "row", 0, "new")
+        kept = await here.save(failed, "agent", "row", 0, "old")
+        assert (kept.status, kept.values) == ("done", ("x",))
+        assert here.known("agent")[key].status == "done"
+    finally:
+        here.close()
+        there.close()
+
+
+async def test_a_row_that_is_collected_late_is_not_paid_for_twice(path: Path) -> None:
+    batches = ScriptedBatches(hold=True, fault=lambda number: "lost" if number == 1 else None)
+    async with ScriptedServer(echo, batches=batches) as server:
+        late, quick = (
+            map_frame(critic(server), frame_of(2), "{number}", mode="batch", checkpoint=path)
+            for _ in range(2)
+        )
+        async with asyncio.timeout(10):
+            while not all("0 of 2 answered" in run.progress.reason for run in (late, quick)):
+                await asyncio.sleep(0.01)
+        collect, collecting = late._pool._collect, asyncio.Event()
+
+        async def collects_late(*given: Any) -> None:
+            await collecting.wait()
+            await collect(*given)
+
+        late._pool._collect = collects_late
+        batches.release()
+        await quick
+        batches._hold, batches._fault = True, lambda number: None
+        again = asyncio.ensure_future(quick.retry())
+        async with asyncio.timeout(10):
+            while len(batches.batches) < 2:
+                await asyncio.sleep(0.01)
+        collecting.set()
+        await late
+        again_late = asyncio.ensure_future(late.retry())
+        await asyncio.sleep(0.3)
+        batches.release()
+        outs = await asyncio.gather(again, again_late)
+    assert all(set(out["status"]) == {"done"} for out in outs)
+    assert len(batches.batches) == 2
+    assert set(texts(server).values()) == {1}
 
 
 async def test_a_full_account_is_waited_for_and_given_smaller_batches(path: Path) -> None:
@@ -356,6 +525,22 @@ async def test_a_batch_of_another_account_is_an_error_and_paid_for_once_only(pat
         server.batches.batches = kept
         server.batches.release()
         assert set((await asked_once(server, frame_of(2), path))["status"]) == {"done"}
+
+
+async def test_a_batch_for_another_endpoint_is_kept_for_who_can_read_it(path: Path) -> None:
+    async with ScriptedServer(echo, batches=ScriptedBatches(hold=True)) as server:
+        run = map_frame(critic(server), frame_of(2), "{number}", mode="batch", checkpoint=path)
+        async with asyncio.timeout(10):
+            while not server.batches.batches:
+                await asyncio.sleep(0.01)
+        run.stop()
+        await run
+        server.batches.release()
+        with pytest.raises(UserError, match="in a batch for /v1/responses"):
+            await asked_once(server, frame_of(2), path, agent={"chat": True})
+        out = await asked_once(server, frame_of(2), path)
+        assert list(out["status"]) == ["done"] * 2
+        assert set(texts(server).values()) == {1}
 
 
 async def test_plain_mode_does_not_pay_for_what_a_batch_will_answer(path: Path) -> None:
@@ -492,7 +677,9 @@ async def test_rows_are_not_redirected_to_another_origin(fault: str) -> None:
         )
         service = BatchService(client, TimeLimits())
         with pytest.raises(RedirectError):
-            await service.make("n", "/v1/responses", io.BytesIO(b"{}\n"))
+            await service.upload("n", io.BytesIO(b"{}\n"))
+        with pytest.raises(RedirectError):
+            await service.make("n", "/v1/responses", "file-1")
         with pytest.raises(RedirectError):
             async for _ in service.lines("file-1"):
                 pass

@@ -272,6 +272,43 @@ def test_an_agent_with_a_key_is_refused(
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize("through", ["the agent", "an agent", "a handoff", "a provider"])
+def test_a_key_that_a_factory_closes_over_is_refused(client: Any, through: str) -> None:
+    key = "of-my-own-server-5e1b"  # reads as no key, was never sent, and is in no environment
+
+    def make() -> Agent[Any]:
+        model = OpenAIResponsesModel("gpt-5-mini", AsyncOpenAI(api_key=key))
+        if through == "the agent":
+            return critic(model=model)
+        second = Agent(name="Second", model=model)
+        return critic(handoffs=[second if through == "an agent" else handoff(second)])
+
+    config = {}
+    if through == "a provider":
+        config = {"run_config": RunConfig(model_provider=OpenAIProvider(api_key=key))}
+    agent = critic() if config else make
+    with pytest.raises(UserError, match="Keys do not travel") as caught:
+        map_frame(agent, reviews(1), "{review}", client=client, **config)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [f"sk-proj-{'aB3_' * 12}", f"sk-{'Ab1' * 16}", f"ghp_{'Ab1' * 12}", f"AIza{'a1-_B' * 7}"],
+)
+def test_what_reads_as_a_key_is_refused(key: str) -> None:
+    def make() -> Agent[Any]:
+        return critic(instructions=key)
+
+    with pytest.raises(UserError, match="reads as a key") as caught:
+        job_of(make).pack()
+    assert key not in str(caught.value)
+    assert "os.environ" in str(caught.value)
+    job_of(
+        critic(instructions="Is it sk-something-like-that, or a task-of-2024-09-13-or-so?")
+    ).pack()
+
+
 def test_a_client_does_not_pickle_and_the_error_says_what_to_do() -> None:
     agent = critic(model=OpenAIResponsesModel("gpt-5-mini", AsyncOpenAI(api_key=KEY)))
     with pytest.raises(UserError, match=r"The agent cannot be sent .*Name the model") as caught:

@@ -146,6 +146,26 @@ def test_a_vote_can_be_taken_back_and_a_late_key_is_of_another_pair(tmp_path: Pa
     assert len(compared(path).vote()._left) == 8
 
 
+def test_a_vote_that_cannot_be_written_is_not_cast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = compared(tmp_path / "rows.sqlite")
+    widget = found.vote()
+    assert found._votes is not None
+
+    def full(*given: Any) -> None:
+        raise OSError("No space left on device")
+
+    for pressed, cast in (("left", 0), ("back", 1)):
+        at, left = widget._at(), len(widget._left)
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+            patched.setattr(found._votes, "_write", full)
+            press(widget, pressed)
+        assert (widget._at(), len(widget._left), found._votes.cast) == (at, left, cast)
+        press(widget, "left" if pressed == "left" else "back")
+    assert found._votes.cast == 0
+
+
 def test_what_answers_say_is_no_markup_of_ours() -> None:
     class Verdict(BaseModel):
         label: str

@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
 import aiohttp
 import httpx2
-from openai import AsyncOpenAI, DefaultAioHttpClient
+from openai import AsyncOpenAI, DefaultAioHttpClient, DefaultAsyncHttpxClient
 
 from ..._utils.aio import loop_here
 from ...exceptions import UserError
@@ -37,7 +39,8 @@ def shared_client(account: Account) -> AsyncOpenAI:
     """Find or make the client of an account for the running event loop."""
     loop = loop_here()
     if loop is None:
-        return _new_client(account, None)  # it binds itself to the loop that uses it first
+        direct = DefaultAsyncHttpxClient(trust_env=False) if _is_here(account) else None
+        return _new_client(account, direct)  # it binds itself to the loop that uses it first
     _close_those_of_closed_loops()
     client, _ = _clients.get((loop, account), (None, None))
     if client is None or client.is_closed():
@@ -86,9 +89,20 @@ def _http_client(account: Account) -> httpx2.AsyncClient | None:
     """
     if "@" in (account.base_url or ""):
         return None
+    if _is_here(account):
+        return _OverAiohttp(trust_env=False)
     if any(url.startswith("socks") for url in getproxies().values()):
         return None
     return _OverAiohttp()
+
+
+def _is_here(account: Account) -> bool:
+    """Whether requests go to this very machine, which no proxy finds: it has a loopback, too."""
+    parts = urlsplit(account.base_url or "")
+    try:
+        return parts.scheme == "http" and ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.scheme == "http" and parts.hostname == "localhost"
 
 
 async def _close_at_the_end(client: AsyncOpenAI) -> AsyncGenerator[None, None]:

@@ -43,6 +43,9 @@ FIRST_POLL: Final = 1.0
 LAST_POLL: Final = 60.0
 """Seconds between two looks at a batch: soon at first, for small ones, then once a minute."""
 
+SETTLED: Final = 60.0
+"""Seconds after which a batch that the service does not list has not been made."""
+
 _TOGETHER: Final = 50
 _OUTPUT: Final = 200
 _FRUITLESS: Final = 10
@@ -60,6 +63,7 @@ class BatchPool(Pool):
         self._size = MOST_REQUESTS
         self._fruitless = 0
         self._is_full = False
+        self._is_unsure = False
 
     async def refuse_other_mode(self) -> None:
         """Nothing: rows in batches are collected, and others asked."""
@@ -70,7 +74,7 @@ class BatchPool(Pool):
         if self._is_full and not self._open:
             return "the service has no room for more batched tokens"
         if not self._open:
-            return ""
+            return "a batch may have been made, and is looked for" if self._is_unsure else ""
         states = sorted({batch.state.replace("_", " ") for batch in self._open.values()})
         total = sum(batch.total or len(batch.keys) for batch in self._open.values())
         answered = sum(batch.answered for batch in self._open.values())
@@ -117,15 +121,25 @@ class BatchPool(Pool):
         """Take over what the checkpoint knows of batches; whether anything is left to do."""
         if self.stopped or self.error is not None:
             return False
-        mine = set(self.plan.waiting) | self._elsewhere
+        mine, self._is_unsure = set(self.plan.waiting) | self._elsewhere, False
         for name, batch in (await self._store.open()).items() if mine else ():
             batch.keys = [key for key in batch.keys if key in mine]
             if name in self._open or not batch.keys:
                 continue
+            if batch.endpoint != self._endpoint:
+                raise UserError(
+                    f"{len(batch.keys):,} of these rows are in a batch for {batch.endpoint}, whose "
+                    f"answers are paid for and which an agent that asks {self._endpoint} cannot "
+                    "read. Collect them with the kind of model that they were asked with; to ask "
+                    "them again, and pay again, give another checkpoint."
+                )
             if batch.id is None and batch.is_ours:
                 found = await self._service.find(name)
                 if found is None:
-                    await self._store.release(batch.keys)
+                    if 0 <= time.time() - batch.at < SETTLED:
+                        self._is_unsure = True  # it may be under way still, or not be listed yet
+                        continue
+                    await self._store.release(batch)
                     self._put_back([key for key in batch.keys if key in self._elsewhere])
                     continue
                 batch.id = found.id
@@ -169,14 +183,9 @@ class BatchPool(Pool):
                     if self.budget.reserved == 0 and self.plan.waiting and not self._elsewhere:
                         self._end_early(self._out_of_budget())
                     return False
+                file_id = await self._service.upload(batch.name, lines)
                 await self._store.begin(batch)
-                made = await self._service.make(batch.name, batch.endpoint, lines)
-            except openai.APIStatusError as error:
-                if (normalize(error).status_code or 0) < 500:
-                    await self._store.release(batch.keys)  # there is no such batch
-                self._put_back(batch.keys)
-                self.budget.reserved -= len(batch.keys)
-                raise
+                made = await self._made(batch, file_id)
             except BaseException:
                 self._put_back(batch.keys)
                 self.budget.reserved -= len(batch.keys)
@@ -186,6 +195,14 @@ class BatchPool(Pool):
         self._open[batch.name] = batch
         self.tell()
         return True
+
+    async def _made(self, batch: Batch, file: str) -> Any:
+        try:
+            return await self._service.make(batch.name, batch.endpoint, file)
+        except openai.APIStatusError:
+            if not self._service.is_uncertain:
+                await self._store.release(batch)  # there is no such batch
+            raise
 
     async def _write(self, batch: Batch, file: BinaryIO) -> None:
         """Write the requests of rows that wait, as many as a batch takes, into a file."""
@@ -209,7 +226,7 @@ class BatchPool(Pool):
                         )
                         await self._record(self._failed(key, error))
                     elif size + len(line) > MOST_BYTES or not self._affords(line):
-                        await self._store.release([key for key in mine if key not in batch.keys])
+                        await self._store.unclaim([key for key in mine if key not in batch.keys])
                         self._put_back([key for key in mine if key not in batch.keys])
                         return
                     else:
@@ -325,13 +342,15 @@ class BatchPool(Pool):
                     async for group in groups:
                         lines = {key: line for line in group if (key := key_of(line)) in missing}
                         missing -= lines.keys()
-                        answers = [self._answer(key, lines[key], seconds) for key in lines]
+                        answers = [self._answer(key, lines[key], batch, seconds) for key in lines]
                         await asyncio.gather(*answers)
         for key in missing:
             why = f"The batch {at.id} is {at.status}, and has no answer for this row."
-            await self._settle(Outcome(self._failed(key, RowError(why))), seconds)
+            await self._settle(Outcome(self._failed(key, RowError(why))), batch, seconds)
 
-    async def _answer(self, key: bytes, line: Mapping[str, Any], seconds: float) -> None:
+    async def _answer(
+        self, key: bytes, line: Mapping[str, Any], batch: Batch, seconds: float
+    ) -> None:
         answer, error = line.get("response"), line.get("error")
         if isinstance(answer, dict) and answer.get("body") is not None:
             with exchanging(Exchange(answer)):
@@ -341,18 +360,18 @@ class BatchPool(Pool):
             told = error if isinstance(error, dict) else {}
             why = f"{told.get('code') or 'no answer'}: {told.get('message') or 'of the batch'}"
             outcome = Outcome(self._failed(key, RowError(why)))
-        await self._settle(outcome, seconds)
+        await self._settle(outcome, batch, seconds)
 
     def _failed(self, key: bytes, error: Exception) -> RowResult:
         attempts = self.plan.attempts.get(key, 0) + 1
         return failure(key, error, attempts=attempts, position=self.plan.first[key], cost_usd=0.0)
 
-    async def _settle(self, outcome: Outcome, seconds: float) -> None:
+    async def _settle(self, outcome: Outcome, batch: Batch, seconds: float) -> None:
         result = outcome.result
         result.seconds = seconds
         self.asking.pop(result.key, None)
         self.budget.settle(result.input_tokens + result.output_tokens, result.cost_usd)
-        await self._record(result)
+        result = await self._record(result, batch.name)
         if outcome.run is not None and self.keeps_runs:
             self.runs[result.key] = outcome.run
         if result.status == "failed" and self._on_error == "raise":
@@ -364,7 +383,7 @@ class BatchPool(Pool):
     async def _refused(self, batch: Batch, at: Any) -> None:
         """The service has not taken the batch: none of its requests was answered."""
         errors = (at.errors.data if at.errors is not None else None) or []
-        await self._store.release(batch.keys)
+        await self._store.release(batch)
         if any(error.code == _FULL for error in errors):
             # The account has a limit of tokens in open batches: later, or in smaller ones.
             self._is_full, self._fruitless = True, self._fruitless + 1

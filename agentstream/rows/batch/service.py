@@ -37,17 +37,40 @@ class BatchService:
         Makes the requests.
     limits : TimeLimits
         The sizes of answers, and where they may redirect to. A file has no limit, its lines do.
+
+    Attributes
+    ----------
+    is_uncertain : bool
+        Whether the last `make` that raised may have made its batch all the same.
     """
 
     def __init__(self, client: openai.AsyncOpenAI, limits: TimeLimits) -> None:
         self._client = client
         self._limits = replace(limits, answer_bytes=None)
+        self.is_uncertain = False
 
     def _guarded(self, *, stream: bool = False) -> AbstractContextManager[None]:
         return guarded_requests(self._client, self._limits, stream=stream)
 
-    async def make(self, name: str, endpoint: str, lines: BinaryIO) -> Any:
-        """Upload requests and make a batch of them, exactly one.
+    async def upload(self, name: str, lines: BinaryIO) -> str:
+        """Upload the requests of a batch; the file's id.
+
+        Parameters
+        ----------
+        name : str
+            Of the batch.
+        lines : file
+            One request a line.
+        """
+        lines.seek(0)
+        with self._guarded():
+            file = await self._client.files.create(
+                file=(f"{name}.jsonl", lines, "application/jsonl"), purpose="batch"
+            )
+        return file.id
+
+    async def make(self, name: str, endpoint: str, file: str) -> Any:
+        """Make a batch of requests that are uploaded, exactly one.
 
         A request for it whose answer is lost is not simply made again: that could make a second
         batch, which costs as much. So the service's list is looked through first.
@@ -58,14 +81,10 @@ class BatchService:
             By which it is found.
         endpoint : str
             Of the requests.
-        lines : file
-            One request a line.
+        file : str
+            The id that `upload` gave.
         """
-        lines.seek(0)
-        with self._guarded():
-            file = await self._client.files.create(
-                file=(f"{name}.jsonl", lines, "application/jsonl"), purpose="batch"
-            )
+        self.is_uncertain = False
         once = self._client.with_options(max_retries=0)
         for left in reversed(range(_TRIES)):
             try:
@@ -73,11 +92,13 @@ class BatchService:
                     return await once.batches.create(
                         completion_window="24h",
                         endpoint=endpoint,  # type: ignore[arg-type]  # one of those it lists
-                        input_file_id=file.id,
+                        input_file_id=file,
                         metadata={_NAME: name},
                     )
             except openai.APIError as error:
                 status = normalize(error).status_code
+                # Also where a later try is refused, this one may have made it.
+                self.is_uncertain |= status is None or status == 408 or status >= 500
                 if not left or not (status is None or status == 429 or status >= 500):
                     raise
                 await asyncio.sleep(_DELAY * 2 ** (_TRIES - left))

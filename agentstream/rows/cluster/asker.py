@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._extras import install_command
 from ..._utils.aio import loop_here
 from ...exceptions import UserError
+from ...handoffs import Handoff
+from ...models.retry.client_retries import remember_client
+from ...run.model_call import find_model
 from ..worker import Asker, Outcome
 from .crew import Crew
 from .job import Job
@@ -100,10 +104,33 @@ def on_cluster(
     UserError
         The agent does not pickle, or holds a key.
     """
+    _remember_clients(asker)
     made = ClusterAsker(**{each.name: getattr(asker, each.name) for each in fields(asker)})
     made._job = Job(given, asker.config, asker.context, asker.max_turns, asker.tries).pack()
     made._client, made._gate = client, gate
     return made
+
+
+def _remember_clients(asker: Asker) -> None:
+    """Know the keys that the agents ask with, so that none is sent along.
+
+    A function that makes the agent may hold them, in what it closes over or in its own code: it has
+    made the agent in this process already, so its clients tell.
+    """
+    seen: dict[int, Any] = {}
+    waiting: list[Any] = [asker.agent]
+    while waiting:
+        agent = waiting.pop()
+        if id(agent) in seen:
+            continue
+        seen[id(agent)] = agent
+        for entry in agent.handoffs:
+            known = entry._agent_ref and entry._agent_ref() if isinstance(entry, Handoff) else entry
+            waiting += [] if known is None else [known]
+        with suppress(UserError):  # without a key there is none to be sent
+            model = find_model(agent, asker.config)
+            remember_client(model)  # some have no client, but a key of their own
+            remember_client(getattr(model, "_client", None))
 
 
 def require_client(client: Any) -> None:

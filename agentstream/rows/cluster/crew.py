@@ -34,6 +34,9 @@ _LOOK: Final = 1.0
 _MOST_LOSSES: Final = 3
 """A row that was under way on so many workers when they were lost is not asked again."""
 
+_MOST_FAILURES: Final = 3
+"""So many looks in turn fail until the scheduler counts as gone."""
+
 _CLOSING: Final = 5.0
 
 
@@ -119,17 +122,26 @@ class Crew:
 
     async def _watch(self) -> None:
         """Look who is there, again and again."""
+        failures = 0
         while True:
             try:
                 found: Any = self.client.nthreads()
                 addresses = set(await found)
+                failures = 0
             except Exception as error:  # noqa: BLE001 - raised where rows are asked for
+                failures += 1
+                if failures < _MOST_FAILURES:
+                    await asyncio.sleep(_LOOK)
+                    continue
                 self._error = UserError(
                     f"Dask's scheduler is not reached any more: {type(error).__name__}: {error}. "
                     "Connect a client again, and call map_frame with the same checkpoint."
                 )
                 self._error.__cause__ = error
                 addresses = set()
+            for address, member in list(self._members.items()):
+                if member.is_lost:  # its process may live, and is given another actor then
+                    self._members.pop(address).release()
             for address in addresses - self._members.keys():
                 self._members[address] = Member(address, self)
             for address in self._members.keys() - addresses:
@@ -166,12 +178,15 @@ class Member:
         Rows that it is asking.
     is_ready : bool
         Whether it can be given rows.
+    is_lost : bool
+        Whether it can be given none any more.
     """
 
     def __init__(self, address: str, crew: Crew) -> None:
         self.address = address
         self.rows: dict[int, asyncio.Future[Outcome]] = {}
         self.is_ready = False
+        self.is_lost = False
         self._crew = crew
         self._numbers = itertools.count()
         self._outbox: list[tuple[Any, ...]] = []
@@ -208,7 +223,7 @@ class Member:
 
     def lose(self, error: WorkerLostError) -> None:
         """It is gone: who waits for its rows is told, and its admissions come back."""
-        self.is_ready = False
+        self.is_ready, self.is_lost = False, True
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
@@ -224,6 +239,10 @@ class Member:
             with suppress(Exception):  # it may be gone
                 await asyncio.wait_for(self._finish(self._receiving), _CLOSING)
         self.lose(WorkerLostError("The rows were stopped."))
+        self.release()
+
+    def release(self) -> None:
+        """Have its actor forgotten."""
         if self._future is not None:
             self._future.release()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["Job", "PackedError"]
 
 _SHORTEST_KEY: Final = 12
+
+# Of OpenAI and others, GitHub, Google, Hugging Face, Groq, xAI, AWS. A short text is pickled behind
+# a byte of its length, which may be a letter's or a digit's. Words with hyphens have no digit, or
+# are shorter.
+_KEY: Final = re.compile(
+    rb"(?:\A|[^A-Za-z0-9_-]|\x8c.)"
+    rb"(?:sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{17,}"
+    rb"|(?:gh[pousr]_|github_pat_|hf_|gsk_|xai-)(?=[A-Za-z_]*[0-9])[A-Za-z0-9_]{20,}"
+    rb"|AIza[A-Za-z0-9_-]{35}|AKIA[A-Z0-9]{16})",
+    re.DOTALL,
+)
 
 
 @dataclass
@@ -85,6 +97,13 @@ class Job:
                     "be sent to Dask's workers. Keys do not travel: each worker reads its own "
                     f"environment. {_WAYS_OUT}"
                 )
+        if _KEY.search(data):
+            raise UserError(
+                "What would be sent to Dask's workers holds what reads as a key (such as sk-...). "
+                "Keys do not travel: read it from the environment within the function that makes "
+                "the agent (os.environ['OPENAI_API_KEY']), where the workers have theirs. "
+                f"{_WAYS_OUT}"
+            )
         return data
 
     @classmethod
