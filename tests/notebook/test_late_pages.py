@@ -141,3 +141,21 @@ def test_a_page_has_as_long_to_load_before_an_approval_as_before_a_snapshot(
         text = page.text
         page.run("show_widget._PATIENCE['html'] = 1.0")
     assert text == "True cancelled\n"
+
+
+def test_a_cell_is_at_work_after_it_has_run_another(client: Callable[..., Any]) -> None:
+    """Else it would be taken to have ended, and its pages' silence to mean that nobody is there."""
+    page = client(Late)
+    page.run("from agentstream.notebook.cells import is_at_work\nr = is_at_work()")
+    page.run("run = get_ipython().run_cell\nr = run('r = run(\"1\")')\nprint(is_at_work())")
+    assert page.text == "True\n"
+    page.run(
+        "async def look():\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    seen.append(is_at_work())\n"
+        "seen = []\n"
+        "task = asyncio.create_task(look())",
+        more=0.6,
+    )
+    page.run("print(seen)")
+    assert page.text == "[False]\n"
