@@ -354,15 +354,19 @@ class ShownWidget(Shown[Result], AgentView):
         return await self.somebody_is_there(loading) and self._plain is None
 
     def __iter__(self) -> Iterator[Any]:
+        self._is_read = True
         self.show()
         try:
             yield from self.source.events_now()
         except KeyboardInterrupt:
             raise RunInterrupted from None
         except Exception as error:
+            self._is_raised = True
             self._tell_once(error)
             raise
         finally:
+            self._is_read = False
             self._end()
+            self._end_plainly()
 
     __repr__ = Shown.__repr__  # not the widget's
