@@ -66,7 +66,7 @@ class Late(Page):
 
 
 class LateClassic(Late):
-    """Notebook 6: shows widgets, and names no cells."""
+    """Notebook 6, nbclassic: shows widgets, and names no cells."""
 
     cell_metadata: ClassVar[dict[str, Any]] = {}
 
