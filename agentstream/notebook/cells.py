@@ -17,8 +17,8 @@ T = TypeVar("T")
 _ENDED: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """How many cells each shell has ended since we began to count."""
 
-_AT_WORK: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-"""Whether a shell executes a cell, since we began to look."""
+_AT_WORK: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+"""How many cells each shell executes, one inside another, since we began to look."""
 
 _SHOWN_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """The cell that shows a run, by the run's result."""
@@ -45,17 +45,20 @@ def is_at_work() -> bool:
     if here is None:
         return True
     if here not in _AT_WORK:
-        _AT_WORK[here] = True
+        _AT_WORK[here] = 1
 
         def begun(info: Any = None) -> None:
-            _AT_WORK[here] = True
+            # What code runs inside a cell (`run_cell`, `%%capture`) is kept out of the history. A
+            # cell of the user's begins at one again, as we may have begun to look between cells.
+            is_inside = not getattr(info, "store_history", True)
+            _AT_WORK[here] = _AT_WORK[here] + 1 if is_inside else 1
 
         def ended(result: Any = None) -> None:
-            _AT_WORK[here] = False
+            _AT_WORK[here] = max(0, _AT_WORK[here] - 1)
 
         here.events.register("pre_run_cell", begun)
         here.events.register("post_run_cell", ended)
-    return _AT_WORK[here]
+    return _AT_WORK[here] > 0
 
 
 def identity() -> tuple[object, int]:

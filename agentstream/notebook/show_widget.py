@@ -14,7 +14,7 @@ from .._utils.tracebacks import is_shown_in_full
 from . import ipython
 from .cells import OfCells, at_the_end_of_a_cell, is_held, remember_shown
 from .front_end import FrontEnd, in_marimo, messages_arrive
-from .live.widget import AgentView
+from .live.widget import BLOCKED, UNREAD, AgentView
 from .marimo import MarimoPlace
 from .plain_updates import HtmlUpdates, PlainUpdates, TextUpdates
 from .run_source import Bell, RunInterrupted, Source
@@ -122,8 +122,8 @@ class ShownWidget(Shown[Result], AgentView):
             self.flush()
             # Where text would follow, it is to be all that is seen.
             self._place.show_widget(self, {} if self._front.unanswered == "text" else _RUNNING)
-            if self._home is not None and (kind := self._front.unanswered):
-                self._home.call_later(_PATIENCE[kind], self._safely, self._see_who_answers)
+            if kind := self._front.unanswered:
+                self._look_in(_PATIENCE[kind])
 
     def _show_plainly(self, kind: str) -> None:
         """Show it without a widget, from now on."""
@@ -154,6 +154,21 @@ class ShownWidget(Shown[Result], AgentView):
     @property
     def _is_text(self) -> bool:
         return isinstance(self._plain, TextUpdates)
+
+    def _look_in(self, seconds: float) -> None:
+        """See who answers after some time, in which the loop can read what a page says."""
+        if (loop := self._home) is None:
+            return
+        due = loop.time() + seconds
+
+        def look() -> None:
+            # Late, the loop was held by something else: an answer may lie there unread.
+            if loop.time() - due > BLOCKED:
+                self._look_in(UNREAD)
+            else:
+                self._safely(self._see_who_answers)
+
+        loop.call_later(seconds, look)
 
     def _see_who_answers(self) -> None:
         """Show the run without a widget if no page has answered by now."""
@@ -322,22 +337,36 @@ class ShownWidget(Shown[Result], AgentView):
                 continue
             if not self.source.waits:
                 return
-            if self._is_text or not await self.somebody_is_there():
+            if not await self._has_buttons():
                 self._picture()
                 self._end_plainly()
                 return
             await self._decisions.wait(decided)
 
+    async def _has_buttons(self) -> bool:
+        """Whether a page shows the run as a widget: what stands in its place has no buttons.
+
+        A page may ask for the widget, and be heard, after something else was put there.
+        """
+        if self._plain is not None:
+            return False
+        loading = _PATIENCE["html"] if self._front.unanswered == "html" else 2.0
+        return await self.somebody_is_there(loading) and self._plain is None
+
     def __iter__(self) -> Iterator[Any]:
+        self._is_read = True
         self.show()
         try:
             yield from self.source.events_now()
         except KeyboardInterrupt:
             raise RunInterrupted from None
         except Exception as error:
+            self._is_raised = True
             self._tell_once(error)
             raise
         finally:
+            self._is_read = False
             self._end()
+            self._end_plainly()
 
     __repr__ = Shown.__repr__  # not the widget's

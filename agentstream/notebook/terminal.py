@@ -59,6 +59,7 @@ class TerminalView:
         self._retries = self._silences = 0
         self._asks = asks
         self._looked: dict[int, int] = {}
+        self._rewrites: dict[int, int] = {}
 
     def update(self) -> None:
         """Write what is new."""
@@ -151,6 +152,12 @@ class TerminalView:
             self._agent = agent
 
     def _text(self, part: Part) -> None:
+        if self._rewrites.get(part.index, part.rewrites) != part.rewrites:
+            # What is written cannot be taken back: the text that replaces it stands below, whole.
+            self._line()
+            self._written.pop(part.index, None)
+            self._looked.pop(part.index, None)
+        self._rewrites[part.index] = part.rewrites
         start = self._written.get(part.index, 0)
         if self.whole_lines and part.is_open:
             # Only what has come since decides whether a line is whole: a line may be long.

@@ -101,17 +101,39 @@ def test_a_console_gets_the_text_as_it_comes(client: Callable[..., Any]) -> None
     assert len(written) > 4
 
 
-def test_a_console_is_told_of_a_failure_once_and_of_a_pause(client: Callable[..., Any]) -> None:
+def test_a_console_is_told_of_a_pause(client: Callable[..., Any]) -> None:
     console = client(Console)
     console.run("r = await show(cleaner, 'Tidy up')")
     assert console.text.count("[waiting for approval]") == 1
+
+
+@pytest.mark.parametrize("found_out", [False, True])
+@pytest.mark.parametrize("way", ["await ", "async for event in ", "for event in "])
+def test_a_console_is_told_of_a_failure_once(
+    client: Callable[..., Any], way: str, found_out: bool
+) -> None:
+    console = client(Console)
+    if found_out:
+        console.run("r = await show(poet(seconds=0.1), 'A line')")
     console.run(
         "def fail(request): raise ValueError('no such line')\n"
-        "await show(Agent(name='Poet', model=ScriptedModel(fail)), 'A line')"
+        f"{way}show(Agent(name='Poet', model=ScriptedModel(fail)), 'A line')"
+        + (": pass" if "for" in way else ""),
+        more=2,
     )
     assert console.errors
     assert "no such line" not in console.text
     assert console.text.count("[failed]") == 1
+
+
+def test_a_console_is_told_how_to_go_on_with_a_conversation(client: Callable[..., Any]) -> None:
+    console = client(Console)
+    console.run("chat(poet())")
+    assert console.text.count("\n") == 1
+    assert "await c.send('...')" in console.text
+    assert "AGENTSTREAM_SHOW=widget" in console.text
+    console.run("c = chat(poet())\nr = await c.send('A line')\nc")
+    assert "c.send" not in console.text
 
 
 @pytest.mark.parametrize("kind", [WithoutWidgets, RefusingComms, WithoutCustomWidgets])
@@ -222,6 +244,22 @@ def test_a_widget_that_cannot_be_made_fails_no_run(client: Callable[..., Any]) -
         "    r = await show(poet(), 'A line')\n"
         "finally:\n"
         "    widget_show.ShownWidget.__init__ = made"
+    )
+    assert notebook.text.count("theend") == 1
+    assert not notebook.errors
+
+
+def test_a_conversation_whose_widget_cannot_be_made_is_text(client: Callable[..., Any]) -> None:
+    notebook = client(WithoutWidgets)
+    notebook.run(
+        "import agentstream.notebook.chat.widget as chat_widget\n"
+        "made = chat_widget.ChatView.__init__\n"
+        "def broken(*_, **__): raise AttributeError('no widget manager')\n"
+        "chat_widget.ChatView.__init__ = broken\n"
+        "try:\n"
+        "    r = await chat(poet()).send('A line')\n"
+        "finally:\n"
+        "    chat_widget.ChatView.__init__ = made"
     )
     assert notebook.text.count("theend") == 1
     assert not notebook.errors

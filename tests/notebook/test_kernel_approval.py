@@ -32,7 +32,7 @@ cleaner = Agent(
                         if request.input[-1].get("role") == "user" else "Tidy."),
 )
 
-async def is_there(view):
+async def is_there(view, seconds=2):
     waiting.append(view)
     if pressed is not None:
         press = lambda: view._hear(view, pressed, [])

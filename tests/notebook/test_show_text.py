@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import textwrap
 
 import pytest
+
+from agentstream import Agent, Runner
+from agentstream.notebook.terminal import TerminalView
+from agentstream.testing import ScriptedModel
 
 SETUP = """
 import asyncio
@@ -151,3 +156,26 @@ def test_a_run_that_was_resumed_is_written_by_who_shows_it_now() -> None:
         """
     )
     assert written.count("Done.") == 1
+
+
+@pytest.mark.parametrize("whole_lines", [False, True])
+async def test_a_text_that_is_replaced_is_written_whole_on_a_line_of_its_own(
+    whole_lines: bool,
+) -> None:
+    """As where a guardrail withholds it, or the server's final text is another."""
+    run = Runner.run_streamed(Agent(name="Poet", model=ScriptedModel(["It rains cats."])), "x")
+    async for _ in run.stream_events():
+        pass
+    (part,) = run.trace.parts
+    out = io.StringIO()
+    view = TerminalView(run.trace, out, asks=False, whole_lines=whole_lines)
+    view.update()
+    part.body.replace("Withheld: it was wrong.")
+    part.rewrites += 1
+    run.trace.touch(part)
+    view.update()
+    part.body.append(" Sorry.")
+    run.trace.touch(part)
+    view.close()
+    written = out.getvalue().replace("wrong.\n Sorry", "wrong. Sorry")
+    assert written == "Poet\nIt rains cats.\nWithheld: it was wrong. Sorry.\n"

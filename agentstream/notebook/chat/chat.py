@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..._approvals import approval_id
 from ..._utils.aio import loop_here
-from ..._utils.watchers import FailureLog
+from ..._utils.watchers import FailureLog, log_failure
 from ...exceptions import UserError
 from ...items import ToolApprovalItem
 from ...sessions import SQLiteSession
@@ -142,9 +142,13 @@ class Chat:
         # A console has no page to write on; whether it has one is asked by the first `show`.
         if "text" in (front.kind, front.unanswered):
             return ChatTerminal()
-        from .widget import ChatView
+        try:
+            from .widget import ChatView
 
-        return ChatView(self)
+            return ChatView(self)
+        except Exception:  # noqa: BLE001 - it is logged: the conversation is text, as a run is
+            log_failure(chat)
+            return ChatTerminal()
 
     # -- in the program --
 

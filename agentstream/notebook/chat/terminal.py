@@ -21,7 +21,13 @@ class ChatTerminal:
         self._paused = False
 
     def show(self) -> None:
-        """Nothing is shown before the first turn."""
+        """Before the first turn, write how to go on: there is no box to write in.
+
+        A notebook that names no cells is taken for a console, although it could show the widget.
+        """
+        if self._answer is None:
+            widget = "; AGENTSTREAM_SHOW=widget shows a box to write in" if in_a_notebook() else ""
+            write_text(f"[c = chat(agent), then await c.send('...'){widget}]\n")
 
     def remember(self, past: list[PastTurn]) -> None:
         """Write what was said before."""

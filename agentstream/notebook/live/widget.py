@@ -47,6 +47,14 @@ _KEY_FROM = 8_000
 # Seconds that a page takes to load a view, at least: then a keyframe is worth its bytes.
 _LOADING = 0.25
 
+BLOCKED = 0.3
+"""Seconds by which a timer is late where the loop was blocked, and no page could be heard."""
+
+UNREAD = 0.5
+"""Seconds in which what came meanwhile is read."""
+
+_BLOCKED_AT_MOST = 3
+
 
 def script() -> str:
     """The page's code, which is one module there."""
@@ -201,10 +209,15 @@ class AgentView(anywidget.AnyWidget):
 
     async def somebody_is_there(self, seconds: float = 2) -> bool:
         """Whether a page shows the run; one that is still loading has `seconds` to say so."""
-        until = time.monotonic() + seconds
+        until, blocked = time.monotonic() + seconds, 0
         seen = self._visibility
-        while not seen.is_loaded and time.monotonic() < until:  # noqa: ASYNC110 - told by a thread, maybe
-            await asyncio.sleep(0.05)
+        while not seen.is_loaded and (now := time.monotonic()) < until:
+            await asyncio.sleep(0.05)  # not an event: told by a thread, maybe
+            woke = time.monotonic()
+            # Its answer may lie there unread; what blocks the loop for ever is not waited for.
+            if woke - now > BLOCKED and blocked < _BLOCKED_AT_MOST:
+                blocked += 1
+                until = max(until, woke + UNREAD)
         return seen.is_loaded
 
     def _is_unanswered(self) -> bool:
