@@ -447,7 +447,7 @@ async def test_a_stream_asks_for_its_usage_everywhere() -> None:
     assert body["stream_options"] == {"include_usage": True}
 
 
-def test_the_texts_of_a_tools_output_are_one_string_unless_there_is_an_image() -> None:
+def test_the_texts_of_a_tools_output_are_one_string() -> None:
     from agentstream.models.chat_completions.content import tool_content
 
     def sent(*parts: dict[str, str]) -> object:
@@ -455,4 +455,3 @@ def test_the_texts_of_a_tools_output_are_one_string_unless_there_is_an_image() -
 
     a, b = ({"type": "input_text", "text": text} for text in "ab")
     assert sent(a, b) == "a\nb"
-    assert isinstance(sent(a, {"type": "input_image", "image_url": "data:image/png;base64,"}), list)
