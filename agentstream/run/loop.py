@@ -56,8 +56,7 @@ async def run_loop(
             if toolbox is None or toolbox.agent is not state.agent:
                 toolbox = await _toolbox(state, options)
             agent = state.agent
-            outcome = await _act_and_save(state, options, toolbox, step)
-            has_begun = True
+            outcome, has_begun = await _act_and_save(state, options, toolbox, step), True
             yield told(outcome.items)
             if state.agent is not agent:
                 yield [AgentUpdatedStreamEvent(new_agent=state.agent)]

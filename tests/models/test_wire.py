@@ -25,9 +25,9 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
-from agentstream.models.http import sse as wire
 from agentstream.models.http.sse import SSESplitter, json_events, parse_json
 from agentstream.models.output_items import read_calls
+from agentstream.models.responses import events
 from agentstream.models.responses.events import responses_event, responses_events
 
 STREAMS = Path(__file__).parents[3] / "shared" / "streams"
@@ -437,7 +437,7 @@ def test_a_stream_cut_at_any_points_gives_the_same_typed_events(data: Any) -> No
 
 def test_nearly_all_delta_types_can_be_copied_when_incomplete() -> None:
     deltas = {cls for kind, cls in CLASSES.items() if kind.endswith(".delta")}
-    assert len(deltas & wire._FLAT) >= len(deltas) - 2
+    assert len(deltas & events._FLAT) >= len(deltas) - 2
 
 
 # --- recorded streams

@@ -421,7 +421,7 @@ async def test_a_tool_in_a_thread_does_not_keep_a_run_that_was_left() -> None:
 async def test_a_tool_that_will_not_be_cancelled_does_not_keep_its_reader(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agentstream.run.result._CLOSING_TIME", 0.05)
+    monkeypatch.setattr("agentstream.run.streamed_result._CLOSING_TIME", 0.05)
     began, go = asyncio.Event(), asyncio.Event()
 
     @function_tool

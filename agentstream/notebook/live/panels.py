@@ -166,7 +166,10 @@ class Panels:
     --------
     >>> from agentstream.trace import Trace
     >>> board = Board()
-    >>> Panels(Trace("demo"), board, table=True).update()
+    >>> trace = Trace("demo")
+    >>> panels = Panels(trace, board, table=True)
+    >>> trace.finish(1.0, "completed")
+    >>> panels.update()
     >>> [op[1] for op in board.frame()]
     ['items']
     """
