@@ -8,10 +8,11 @@ import pytest
 from pydantic import BaseModel
 
 from agentstream import Agent, Runner, chat, show
+from agentstream.notebook import cards
 from agentstream.notebook.live.dom import Board
 from agentstream.notebook.live.scene import Scene
 from agentstream.notebook.snapshot.bundle import snapshot
-from agentstream.testing import ScriptedModel
+from agentstream.testing import ScriptedModel, hand_off, turn
 from agentstream.trace import Trace
 
 
@@ -49,6 +50,22 @@ async def test_the_question_stands_above_the_answer_live_and_saved() -> None:
     for html in await both(scripted("By tram."), "How <i>do</i> I get up?\nQuickly."):
         assert "How &lt;i&gt;do&lt;/i&gt; I get up?<br>Quickly." in html
         assert html.index("get up?") < html.index("By tram.")
+
+
+async def test_the_question_of_several_agents_stands_above_the_first_of_them_live() -> None:
+    other = Agent(name="Other", model=ScriptedModel(["Here."]))
+    guide = Agent(name="Guide", handoffs=[other], model=ScriptedModel([turn(hand_off(other))]))
+    result = Runner.run_streamed(guide, "Where to?")
+    board = Board()
+    scene = Scene(result.trace, board)
+    scene.update()  # as a view is made, before the run has begun
+    result.observe(lambda _: scene.update())  # a frame for each event, as the page is told it
+    async for _ in result.stream_events():
+        pass
+    scene.update()
+    html = "".join(str(op) for op in board.keyframe())
+    assert html.index("Where to?") < html.index(cards.speaker("Guide"))
+    assert html.index(cards.speaker("Guide")) < html.index(cards.speaker("Other"))
 
 
 async def test_a_long_question_is_folded_and_whole() -> None:

@@ -171,7 +171,8 @@ class Scene:
                 self._tell_retries(part.started)
                 self._speak(part.agent)
                 self._show(part)
-            self._speak(trace.agent)
+            if not is_alone or "question" in self.board or trace.parts:
+                self._speak(trace.agent)  # below the question, which is known a moment later
             self._tell_retries(trace.now)
             self._version = trace.version
             self.board.put(self._id("ending"), "div", cards.ending(trace))
