@@ -233,6 +233,9 @@ ENDS = {
         loop = asyncio.new_event_loop()
         loop.run_until_complete(run())
         sys.stdout.flush()
+        for thread in threading.enumerate():  # one that has done its work may still be ending
+            if thread is not threading.main_thread():
+                thread.join(5)
         if os.fork() == 0:
             sys.exit()
         os.wait()
