@@ -229,8 +229,8 @@ def _data(data: Mapping[str, Any]) -> dict[str, str]:
     has_table = "<table" in text_of(data.get("text/html", ""))
     for kind, value in sorted(data.items()):
         text = text_of(value)
-        if kind.endswith(("widget-view+json", "widget-state+json")):
-            continue
+        if kind.endswith(("widget-view+json", "widget-state+json")) or not text:
+            continue  # a widget's text is empty where something else tells what it shows
         if kind.startswith("image/") and kind != "image/svg+xml":
             found[kind] = "#picture"
         elif kind in ("text/plain", "text/markdown") and has_table:
