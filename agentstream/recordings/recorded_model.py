@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from ..exceptions import UserError
 from ..model_settings import default_model_name
 from ..models.base import Model, ModelTracing
 from ..models.request import ModelRequest
+from ..models.request_model import RequestModel
 from ..models.responses.stream import response_failure
 from ..models.retry.advice import advice_for
 from ..models.retry.client_retries import remember_client
@@ -27,14 +28,8 @@ from .recorder import CallWriter, Mode, Recorder
 from .request_match import Asked, asked
 
 if TYPE_CHECKING:
-    from openai.types.responses.response_prompt_param import ResponsePromptParam
-
-    from ..agent_output import AgentOutputSchemaBase
-    from ..handoffs import Handoff
-    from ..items import ModelResponse, TResponseInputItem, TResponseStreamEvent
-    from ..model_settings import ModelSettings
+    from ..items import ModelResponse, TResponseStreamEvent
     from ..models.retry.attempts import ModelRetryAdvice, ModelRetryAdviceRequest
-    from ..tools.hosted import Tool
 
 FAILURES = ("response.failed", "response.incomplete", "error")
 
@@ -42,7 +37,7 @@ FAILURES = ("response.failed", "response.incomplete", "error")
 _recorders: WeakValueDictionary[tuple[Path, str], Recorder] = WeakValueDictionary()
 
 
-class RecordedModel(Model):
+class RecordedModel(RequestModel):
     """A model whose calls are recorded the first time, and replayed from then on.
 
     Parameters
@@ -127,36 +122,11 @@ class RecordedModel(Model):
         """Let `count` more events pass, of a replay with ``speed="step"``."""
         self._recorder.pace.step(count)
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
-    ) -> ModelResponse:
-        """Replay or record an answer in one piece; parameters as in `Model.get_response`."""
-        request = ModelRequest(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            previous_response_id,
-            conversation_id,
-            prompt,
-        )
+    async def _respond(self, request: ModelRequest, tracing: ModelTracing) -> ModelResponse:
         found = asked(request, self.model)
         call = self._recorder.find(found)
         if call is not None:
-            return await self._answer(call, raw_usage=bool(model_settings.preserve_raw_usage))
+            return await self._answer(call, raw_usage=bool(request.settings.preserve_raw_usage))
         positional, named = _arguments(request, tracing)
         model = self._called()
         writer = self._recorder.begin(found)
@@ -168,34 +138,6 @@ class RecordedModel(Model):
             raise
         writer.answer(answer)
         return answer
-
-    def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
-    ) -> AsyncIterator[TResponseStreamEvent]:
-        """Replay or record an answer as a stream; parameters as in `Model.get_response`."""
-        request = ModelRequest(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            previous_response_id,
-            conversation_id,
-            prompt,
-        )
-        return self._stream(request, tracing)
 
     async def _stream(
         self, request: ModelRequest, tracing: ModelTracing

@@ -15,7 +15,7 @@ from openai.types.responses import Response
 from ...exceptions import ModelBehaviorError, ModelStreamError
 from ...items import ModelResponse
 from ...usage import usage_of
-from ..base import Model, ModelTracing
+from ..base import ModelTracing
 from ..create import sent_by
 from ..http.batches import InBatches, gathered
 from ..http.bounds import too_large
@@ -23,6 +23,7 @@ from ..http.server_error import no_answer, no_stream
 from ..http.sse import DONE, SSESplitter, event_data, parse_json
 from ..http.streamed_body import StreamedBody, open_stream
 from ..request import ModelRequest
+from ..request_model import RequestModel
 from ..responses.stream import NOT_JSON, damaged, response_failure
 from ..retry.attempts import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from ..retry.client_retries import ClientRetries
@@ -35,13 +36,9 @@ from .stream import BROKE_OFF, FAKE_ID, ChatFold
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-    from openai.types.responses.response_prompt_param import ResponsePromptParam
 
-    from ...agent_output import AgentOutputSchemaBase
-    from ...handoffs import Handoff
-    from ...items import TResponseInputItem, TResponseStreamEvent
+    from ...items import TResponseStreamEvent
     from ...model_settings import ModelSettings
-    from ...tools.hosted import Tool
 
 __all__ = ["OpenAIChatCompletionsModel"]
 
@@ -52,12 +49,13 @@ _NO_MESSAGES: Final[dict[str, Any]] = {"messages": []}
 _REFUSALS: Final = (400, 422)  # "bad request", and what FastAPI servers answer to an unknown field
 
 
-class OpenAIChatCompletionsModel(Model):
+class OpenAIChatCompletionsModel(RequestModel):
     """A model behind `POST /chat/completions`, at OpenAI or any server that resembles it.
 
     A stream asks for its usage. A server that refuses `stream_options` (status 400 or 422, with an
     error that names it) is asked again without it, and not asked for it any more, unless
-    `ModelSettings.include_usage` is set: then its error is raised.
+    `ModelSettings.include_usage` is set: then its error is raised. The last `response` of a stream
+    carries the usage as it came as ``_raw_usage`` if `ModelSettings.preserve_raw_usage` is set.
 
     Parameters
     ----------
@@ -103,41 +101,7 @@ class OpenAIChatCompletionsModel(Model):
         )
         self._has_stream_options = True  # until the server says that it has not
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
-    ) -> ModelResponse:
-        """Answer in one piece; parameters as in `Model.get_response`.
-
-        Raises
-        ------
-        openai.APIError
-            The request failed.
-        ModelBehaviorError
-            The server answered with what is no completion.
-        UserError
-            The input or the tools cannot be sent with Chat Completions.
-        """
-        request = ModelRequest(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            previous_response_id,
-            conversation_id,
-            prompt,
-        )
+    async def _respond(self, request: ModelRequest, tracing: ModelTracing) -> ModelResponse:
         arguments = self._arguments(request, stream=False)
         retries = ClientRetries(self._client)
         create = retries.client.chat.completions.create
@@ -152,56 +116,12 @@ class OpenAIChatCompletionsModel(Model):
             usage=usage_of(fold.usage()),
             response_id=None,
             request_id=getattr(completion, "_request_id", None),
-            raw_usage=fold.raw_usage if model_settings.preserve_raw_usage else None,
+            raw_usage=fold.raw_usage if request.settings.preserve_raw_usage else None,
         )
 
-    def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
+    def _stream(
+        self, request: ModelRequest, tracing: ModelTracing
     ) -> InBatches[TResponseStreamEvent]:
-        """Answer as a stream; parameters as in `Model.get_response`.
-
-        The HTTP response is closed when the stream is: at its end, by ``aclose()``, or when
-        the task that awaits it is cancelled.
-
-        Yields
-        ------
-        openai.types.responses.ResponseStreamEvent
-            What the chunks mean in the Responses API. The final `response` carries the server's
-            request id as ``_request_id`` and, if `ModelSettings.preserve_raw_usage` is set, the
-            usage as it came as ``_raw_usage``.
-
-        Raises
-        ------
-        openai.APIError
-            The request failed, or the connection broke, or the server sent an error.
-        ModelStreamError
-            The stream broke off (after a `response.incomplete` with what arrived), or was damaged.
-        ModelBehaviorError
-            The stream held no answer.
-        UserError
-            The input or the tools cannot be sent with Chat Completions.
-        """
-        request = ModelRequest(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            previous_response_id,
-            conversation_id,
-            prompt,
-        )
         return InBatches(request.names.batches(self._batches(request)))
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:

@@ -10,13 +10,13 @@ from ..._utils.warn_once import warn_once
 from ...exceptions import ModelBehaviorError, UserError
 from ...items import ModelResponse
 from ...usage import usage_of
-from ..base import Model
 from ..create import create_response
 from ..http import warm_up
 from ..http.batches import InBatches
 from ..http.server_error import no_answer
 from ..output_items import readable_call
 from ..request import ModelRequest, responses_arguments
+from ..request_model import RequestModel
 from ..retry.attempts import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from ..retry.client_retries import ClientRetries
 from ..unsent_settings import unsent_in_responses
@@ -24,19 +24,14 @@ from .stream import AnswerStream, response_failure, when_made
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-    from openai.types.responses.response_prompt_param import ResponsePromptParam
 
-    from ...agent_output import AgentOutputSchemaBase
-    from ...handoffs import Handoff
-    from ...items import TResponseInputItem, TResponseStreamEvent
-    from ...model_settings import ModelSettings
-    from ...tools.hosted import Tool
+    from ...items import TResponseStreamEvent
     from ..base import ModelTracing
 
 __all__ = ["OpenAIResponsesModel"]
 
 
-class OpenAIResponsesModel(Model):
+class OpenAIResponsesModel(RequestModel):
     """A model behind ``POST /responses``, at OpenAI, Azure or any server that speaks the API.
 
     Parameters
@@ -65,41 +60,7 @@ class OpenAIResponsesModel(Model):
         self._client = openai_client
         self._model_is_explicit = model_is_explicit
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
-    ) -> ModelResponse:
-        """Answer in one piece; parameters as in `Model.get_response`.
-
-        Raises
-        ------
-        openai.APIError
-            The request failed.
-        ModelBehaviorError
-            The server answered with a failure, or with what is no response.
-        UserError
-            The tools or the tool choice cannot be sent.
-        """
-        request = ModelRequest(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            previous_response_id,
-            conversation_id,
-            prompt,
-        )
+    async def _respond(self, request: ModelRequest, tracing: ModelTracing) -> ModelResponse:
         arguments = self._arguments(request)
         retries = ClientRetries(self._client)
         client = retries.client
@@ -117,54 +78,13 @@ class OpenAIResponsesModel(Model):
             response_id=response.id,
             request_id=getattr(response, "_request_id", None),
             raw_usage=usage.model_dump(exclude_unset=True)
-            if usage is not None and model_settings.preserve_raw_usage
+            if usage is not None and request.settings.preserve_raw_usage
             else None,
         )
 
-    def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
+    def _stream(
+        self, request: ModelRequest, tracing: ModelTracing
     ) -> InBatches[TResponseStreamEvent]:
-        """Answer as a stream; parameters as in `Model.get_response`.
-
-        The HTTP response is closed when the stream is: at its end, by ``aclose()``, or when
-        the task that awaits it is cancelled.
-
-        Yields
-        ------
-        openai.types.responses.ResponseStreamEvent
-            As the official client yields them. The `response` of an event carries the server's
-            request id as ``_request_id``.
-
-        Raises
-        ------
-        openai.APIError
-            The request failed, or the connection broke, or the server sent an error.
-        ModelBehaviorError
-            The stream ended with a failure (after its event), or without an end.
-        UserError
-            The tools or the tool choice cannot be sent.
-        """
-        request = ModelRequest(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            previous_response_id,
-            conversation_id,
-            prompt,
-        )
         warm_up.begin()
         batches = AnswerStream(self._client, lambda: self._arguments(request)).batches()
         return InBatches(request.names.batches(batches))

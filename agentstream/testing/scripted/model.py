@@ -14,7 +14,10 @@ import openai
 
 from ...exceptions import ModelStreamError
 from ...items import ModelResponse
-from ...models.base import Model, ModelTracing
+from ...model_settings import ModelSettings
+from ...models.base import ModelTracing
+from ...models.request import ModelRequest
+from ...models.request_model import RequestModel
 from ...models.responses.events import responses_event, responses_events
 from ...models.responses.stream import FAILURES, response_failure
 from ...usage import usage_of
@@ -23,18 +26,13 @@ from .shapes import Beat, Fault, Pace, RawTurn, ScriptRequest
 from .turns import Script, as_pace
 
 if TYPE_CHECKING:
-    from openai.types.responses.response_prompt_param import ResponsePromptParam
-
-    from ...agent_output import AgentOutputSchemaBase
-    from ...handoffs import Handoff
-    from ...items import TResponseInputItem, TResponseStreamEvent
+    from ...items import TResponseStreamEvent
     from ...model_settings import ModelSettings
-    from ...tools.hosted import Tool
 
 URL = "http://scripted.invalid/v1/responses"
 
 
-class ScriptedModel(Model):
+class ScriptedModel(RequestModel):
     """A model that answers with the turns of a script, event by event, as the API streams them.
 
     Parameters
@@ -96,69 +94,39 @@ class ScriptedModel(Model):
 
     def ask(self, text: str) -> AsyncIterator[TResponseStreamEvent]:
         """Stream the next turn as the answer to `text`, without an agent."""
-        return self._stream(self._request(None, text))
+        return self._play(self._request(ModelRequest(None, text, ModelSettings(), [], None, [])))
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
-    ) -> ModelResponse:
-        """Play the next turn and return it whole; parameters as in `Model.get_response`."""
-        request = self._request(system_instructions, input, tools, handoffs)
-        async with aclosing(self._stream(request)) as events:
+    async def _respond(self, request: ModelRequest, tracing: ModelTracing) -> ModelResponse:
+        script_request = self._request(request)
+        async with aclosing(self._play(script_request)) as events:
             async for event in events:
                 if event.type == "response.completed":
                     response = event.response
                     usage = usage_of(response.usage)
                     return ModelResponse(list(response.output), usage, response.id)
-        raise cut_short(request)
+        raise cut_short(script_request)
 
-    def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
+    def _stream(
+        self, request: ModelRequest, tracing: ModelTracing
     ) -> AsyncIterator[TResponseStreamEvent]:
-        """Play the next turn event by event; parameters as in `Model.get_response`."""
-        return self._stream(self._request(system_instructions, input, tools, handoffs))
+        return self._play(self._request(request))
 
-    def _request(
-        self,
-        instructions: str | None,
-        input: str | list[TResponseInputItem],
-        tools: list[Tool] | None = None,
-        handoffs: list[Handoff[Any, Any]] | None = None,
-    ) -> ScriptRequest:
-        items: list[Any] = [{"role": "user", "content": input}] if isinstance(input, str) else input
+    def _request(self, request: ModelRequest) -> ScriptRequest:
+        """Keep what a function of the script, or a test, may want to know of a request."""
+        given = request.input
+        items: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else given
         self._script.asked += 1
-        request = ScriptRequest(
+        noted = ScriptRequest(
             number=self._script.asked,
-            instructions=instructions,
+            instructions=request.system_instructions,
             input=list(items),
-            tools=tuple(tool.name for tool in tools or ()),
-            handoffs={handoff.agent_name: handoff.tool_name for handoff in handoffs or ()},
+            tools=tuple(tool.name for tool in request.tools),
+            handoffs={handoff.agent_name: handoff.tool_name for handoff in request.handoffs},
         )
-        self.requests.append(request)
-        return request
+        self.requests.append(noted)
+        return noted
 
-    async def _stream(self, request: ScriptRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
+    async def _play(self, request: ScriptRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
         turn = await self._script.next(request)
         if turn.raw is not None:
             async with aclosing(responses_events(paced_fragments(turn.raw))) as recorded:
