@@ -14,7 +14,7 @@ from ._utils.json import encodable_json
 from .exceptions import ModelBehaviorError, UserError
 from .strict_schema import ensure_strict_json_schema
 
-_WRAPPER_KEY = "response"
+WRAPPER_KEY = "response"
 _SHOWN_CHARACTERS = 200
 
 
@@ -170,7 +170,7 @@ class AgentOutputSchema(AgentOutputSchemaBase):
                 f"Invalid JSON when parsing model output for {self.name()}: {what}. The answer was "
                 f"{shown!r}{more}"
             ) from error
-        return value[_WRAPPER_KEY] if self._is_wrapped else value
+        return value[WRAPPER_KEY] if self._is_wrapped else value
 
 
 _MOST_SCHEMAS = 64
@@ -214,7 +214,7 @@ def _is_object(kind: Any) -> bool:
 
 def _wrapped(kind: Any) -> Any:
     # The name is the SDK's; it becomes the schema's title.
-    return TypedDict("OutputType", {_WRAPPER_KEY: kind})  # type: ignore[operator]
+    return TypedDict("OutputType", {WRAPPER_KEY: kind})  # type: ignore[operator]
 
 
 def _type_name(kind: Any) -> str:

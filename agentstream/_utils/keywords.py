@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from .tracebacks import mark
 
 __all__ = [
+    "HISTORY_METHODS",
     "check_keywords",
     "letting_go",
     "named_keywords",
@@ -17,6 +18,7 @@ __all__ = [
     "suggest",
     "suggesting",
     "suggesting_init",
+    "with_wrapper",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -136,7 +138,8 @@ def _checked(function: F, callee: str, known: Collection[str] | None) -> F:
     return checked  # type: ignore[return-value]
 
 
-_HISTORY_METHODS = ("get_items", "add_items", "pop_item", "clear_session")
+HISTORY_METHODS = ("get_items", "add_items", "pop_item", "clear_session")
+"""What every session has."""
 
 
 def with_wrapper(session: Any, wrapper: Any) -> dict[str, Any]:
@@ -152,11 +155,11 @@ def with_wrapper(session: Any, wrapper: Any) -> dict[str, Any]:
     """
     if wrapper is None:
         return {}
-    for name in _HISTORY_METHODS:
+    for name in HISTORY_METHODS:
         try:
-            known = inspect.signature(getattr(session, name)).parameters.get("wrapper")
+            known = named_keywords(getattr(session, name))
         except Exception:  # noqa: BLE001 - it tells nothing of itself
             return {}
-        if known is None or known.kind not in (known.KEYWORD_ONLY, known.POSITIONAL_OR_KEYWORD):
+        if "wrapper" not in known:
             return {}
     return {"wrapper": wrapper}

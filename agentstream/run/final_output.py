@@ -6,6 +6,7 @@ from typing import Any
 
 from .._utils.json import write_json
 from ..agent import ToolsToFinalOutputResult
+from ..agent_output import WRAPPER_KEY
 from ..exceptions import (
     AgentsException,
     MaxTurnsExceeded,
@@ -192,10 +193,8 @@ def _checked(state: RunState[Any], kind: str, output: Any) -> tuple[Any, str]:
     schema = output_schema(state.agent)
     if schema is None or schema.is_plain_text():
         return output, output if isinstance(output, str) else write_json(output)
-    text = write_json(output)
-    wrapped = getattr(schema, "_is_wrapped", False)
-    if wrapped:
-        text = write_json({"response": output})
+    is_wrapped = getattr(schema, "_is_wrapped", False)
+    text = write_json({WRAPPER_KEY: output} if is_wrapped else output)
     try:
         return schema.validate_json(text), text
     except ModelBehaviorError as error:

@@ -57,11 +57,17 @@ async def load(state: RunState[Any], options: RunOptions) -> None:
                 f"got {type(together).__name__}"
             )
         news = _not_among(stored, together, news)
-    await uninterrupted(_begin(state, session, news, together))
+    await uninterrupted(_begin(state, session, news, together, named))
 
 
-async def _begin(state: RunState[Any], session: Any, news: list[Any], history: list[Any]) -> None:
-    await session.add_items(news, **with_wrapper(session, state.context))
+async def _begin(
+    state: RunState[Any],
+    session: Any,
+    news: list[Any],
+    history: list[Any],
+    named: dict[str, Any],
+) -> None:
+    await session.add_items(news, **named)
     state.start_with(history)
     state.input = list(state.history)
 

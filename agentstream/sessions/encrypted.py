@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._extras import install_command
 from .._utils.json import read_json
-from .._utils.keywords import letting_go, with_wrapper
+from .._utils.keywords import HISTORY_METHODS, letting_go, with_wrapper
 from ..exceptions import UserError
 from .base import Session, SessionABC, SessionSettings, everything_in
 
@@ -95,16 +95,14 @@ class EncryptedSession(SessionABC):
         self.max_scan_items = max_scan_items
         derived = HKDF(SHA256(), 32, salt=session_id.encode(), info=_INFO)
         self.cipher = Fernet(base64.urlsafe_b64encode(derived.derive(_secret(encryption_key))))
-        self._compacting: Any = None
         if callable(getattr(underlying_session, "run_compaction", None)):
-            # It compacts what it can read: it is put around, and encrypted beneath.
+            # It compacts what it can read: it answers, and what lies beneath it is encrypted.
             inner: Any = copy.copy(underlying_session)
             inner.underlying_session = EncryptedSession(
                 session_id, inner.underlying_session, encryption_key, ttl, max_scan_items
             )
-            self._compacting = inner
-            self.run_compaction = inner.run_compaction
-            self.remember_response = inner.remember_response
+            for name in (*HISTORY_METHODS, "run_compaction", "remember_response"):
+                setattr(self, name, getattr(inner, name))
 
     @property
     def session_settings(self) -> SessionSettings | None:
@@ -134,9 +132,6 @@ class EncryptedSession(SessionABC):
         ValueError
             `limit` is negative, and there is a `max_scan_items`.
         """
-        if self._compacting is not None:
-            items: list[Any] = await self._compacting.get_items(limit, **_named(wrapper))
-            return items
         wanted = self._limit(limit)
         named = with_wrapper(self.underlying_session, wrapper)
         if self.max_scan_items is not None:
@@ -180,9 +175,6 @@ class EncryptedSession(SessionABC):
         self, items: list[TResponseInputItem], *, wrapper: RunContextWrapper[Any] | None = None
     ) -> None:
         """Append `items`, in order; `wrapper` as in `get_items`."""
-        if self._compacting is not None:
-            await self._compacting.add_items(items, **_named(wrapper))
-            return
         underlying: Any = self.underlying_session
         envelopes = [self._close(item) for item in items]
         await underlying.add_items(envelopes, **with_wrapper(underlying, wrapper))
@@ -199,9 +191,6 @@ class EncryptedSession(SessionABC):
         UserError
             The latest item cannot be decrypted. It is left as it is.
         """
-        if self._compacting is not None:
-            popped: TResponseInputItem | None = await self._compacting.pop_item(**_named(wrapper))
-            return popped
         underlying: Any = self.underlying_session
         named = with_wrapper(underlying, wrapper)
         while latest := await underlying.get_items(limit=1, **named):
@@ -218,9 +207,6 @@ class EncryptedSession(SessionABC):
 
     async def clear_session(self, *, wrapper: RunContextWrapper[Any] | None = None) -> None:
         """Remove all items; `wrapper` as in `get_items`."""
-        if self._compacting is not None:
-            await self._compacting.clear_session(**_named(wrapper))
-            return
         underlying: Any = self.underlying_session
         await underlying.clear_session(**with_wrapper(underlying, wrapper))
 
@@ -240,10 +226,6 @@ class EncryptedSession(SessionABC):
                 continue
             return state, item if state == "open" else None
         return "closed", None
-
-
-def _named(wrapper: Any) -> dict[str, Any]:
-    return {} if wrapper is None else {"wrapper": wrapper}
 
 
 def _secret(key: str) -> bytes:
