@@ -25,16 +25,17 @@ whole text, with parameters, errors and examples, is where you work: `show?` in 
 """
 
 GROUPS = {
-    "Watch, keep, replay": ("notebook", "recording", "recorded_run", "models.recorded"),
-    "Run": ("run", "run_context", "limits"),
+    "Watch, keep, replay": ("notebook", "recordings"),
+    "Run": ("run", "run_config", "run_context", "lifecycle", "repl"),
     "Agents and handoffs": ("agent", "agent_output", "prompts", "handoffs", "extensions"),
-    "Tools": ("tools", "tool_call", "tool_context", "tool_output", "tool_origin", "decorators"),
-    "Hosted tools": ("hosted_tools", "computers"),
-    "Guardrails": ("guardrails",),
-    "Items, events, usage": ("items", "events", "usage", "trace"),
+    "Tools": ("tools", "tool_context", "decorators"),
+    "Hosted tools": ("tools.hosted", "tools.computers"),
+    "Guardrails": ("guardrails", "tool_guardrails"),
+    "Items, events, usage": ("items", "stream_events", "usage", "trace"),
     "Models": ("models", "model_settings"),
     "Sessions": ("sessions",),
-    "Errors": ("errors",),
+    "Many rows": ("rows",),
+    "Errors": ("exceptions",),
     "Traces and spans of your program": ("tracing", "logger"),
 }
 """Titles, and the modules below ``agentstream`` whose names stand there."""

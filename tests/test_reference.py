@@ -32,3 +32,11 @@ def test_every_public_name_is_on_the_page() -> None:
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
     names = (*agentstream.__all__, *mcp.__all__, *testing.__all__)
     assert [one for one in names if f"`{one}`" not in page and f"`{one}(" not in page] == []
+
+
+def test_what_is_ours_stands_under_a_title() -> None:
+    reference = script()
+    found = [
+        (name, reference.module_of(getattr(agentstream, name))) for name in agentstream.__all__
+    ]
+    assert [name for name, module in found if module and not reference.group_of(module)] == []

@@ -2,7 +2,8 @@
 
 A program may have wrapped the method, as tracers do: then it sees the arguments as they are, and
 the client transforms them. Where the method is the client's own, what is JSON already goes past
-that (see `body`), and the answer is read by the types' validators, not built field by field.
+that (see `http.raw_body`), and the answer is read by the types' validators, not built field by
+field.
 """
 
 from __future__ import annotations

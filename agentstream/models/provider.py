@@ -136,9 +136,8 @@ class OpenAIProvider(ModelProvider):
         client = self._find_client()
         if self._responses:
             return OpenAIResponsesModel(name, client, model_is_explicit=explicit)
-        from .chat_completions.model import (
-            OpenAIChatCompletionsModel,  # not where the Responses API is used
-        )
+        # Not where the Responses API is used.
+        from .chat_completions.model import OpenAIChatCompletionsModel
 
         return OpenAIChatCompletionsModel(
             name,

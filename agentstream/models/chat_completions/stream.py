@@ -10,7 +10,7 @@ report, nothing that arrived is lost. Differences from the SDK, all where it los
 - a stream that breaks off (neither a finish_reason nor `[DONE]`) ends in `response.incomplete`;
   one without a single chunk, or without a choice in any, raises;
 - a finish_reason of `length` or `content_filter` is kept as `response.incomplete_details`;
-- tool calls are told apart by the law in `chat_calls`, and each has an id;
+- tool calls are told apart by the law in `tool_calls`, and each has an id;
 - reasoning that begins after the answer has an output index of its own;
 - thinking parts, content parts, `message` instead of `delta`, the old `function_call`, citations
   before the text and usage in unusual places are read;

@@ -23,7 +23,7 @@ from ..http.server_error import api_error, error_in, no_stream
 from ..http.sse import DONE, SSESplitter, event_data, parse_json
 from ..output_items import read_calls
 
-__all__ = ["api_error", "responses_batches", "responses_event", "responses_events"]
+__all__ = ["loosely", "responses_batches", "responses_event", "responses_events"]
 
 
 async def responses_batches(

@@ -1,4 +1,4 @@
-"""The Responses API as a `Model`: the client asks, the wire reads."""
+"""The Responses API as a `Model`: the client asks, `events` reads."""
 
 from __future__ import annotations
 

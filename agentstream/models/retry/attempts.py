@@ -5,7 +5,7 @@
                            └─────────────────┴────────────────────┴──────▶ the error is raised
 
 - Without `ModelRetrySettings.policy` or `max_retries` nothing is tried again here. The openai
-  client's own retries, which `retry_client` makes, are the client's: from the second attempt on
+  client's own retries, which `client_retries` makes, are the client's: from the second attempt on
   they are off, so that the two do not multiply, and with ``max_retries=0`` from the first.
 - A stream is tried again only until it delivered its first event; `response.created` and
   `response.in_progress` do not count, they say nothing of the answer. Only where
