@@ -107,17 +107,22 @@ class Budget:
         """Whether there is a budget at all."""
         return self.limits.usd is not None or self.limits.tokens is not None
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there is enough for one more row, by what one costs in the mean."""
+        return not any(
+            self.spent[unit] + (self.reserved + 1) * self._mean[unit] > limit
+            for unit, limit in (("tokens", self.limits.tokens), ("usd", self.limits.usd))
+            if limit is not None
+        )
+
     def reserve(self) -> bool:
         """Reserve what a row costs in the mean; whether there is enough."""
         if self.is_limited and self._is_first:
             # What a row costs is known when the first has ended; that one is asked in any case.
             if self.reserved:
                 return False
-        elif self.is_limited and any(
-            self.spent[unit] + (self.reserved + 1) * self._mean[unit] > limit
-            for unit, limit in (("tokens", self.limits.tokens), ("usd", self.limits.usd))
-            if limit is not None
-        ):
+        elif not self.has_room:
             return False
         self.reserved += 1
         return True

@@ -608,6 +608,31 @@ async def test_a_budget_is_held_by_what_a_row_is_thought_to_take(path: Path) -> 
     assert 2 <= len(server.calls) <= 10
 
 
+async def test_rows_that_the_budget_has_no_room_for_are_not_begun_at_every_look(path: Path) -> None:
+    begun: list[int] = []
+
+    def instructions(context: Any, agent: Any) -> str:
+        begun.append(1)
+        return "Say yes."
+
+    usage = {"input_tokens": 50, "output_tokens": 50}
+    batches = ScriptedBatches(hold=True)
+    async with ScriptedServer(lambda request: turn("Hi", usage=usage), batches=batches) as server:
+        how: Any = {"mode": "batch", "checkpoint": path, "limits": Limits(tokens=1_000)}
+        run = map_frame(critic(server, instructions=instructions), frame_of(40), "{number}", **how)
+        async with asyncio.timeout(10):
+            while not batches.batches:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        first = len(begun)
+        await asyncio.sleep(0.3)
+        assert len(begun) == first
+        batches.release()
+        with pytest.raises(RowError, match="budget"):
+            await run
+    assert 2 <= len(server.calls) <= 10
+
+
 async def test_a_budget_of_usd_needs_a_price_that_is_known(path: Path) -> None:
     async with ScriptedServer(echo) as server:
         agent = Agent(name="Critic", model=OpenAIResponsesModel("no-such", server.client()))

@@ -207,7 +207,8 @@ class BatchPool(Pool):
     async def _write(self, batch: Batch, file: BinaryIO) -> None:
         """Write the requests of rows that wait, as many as a batch takes, into a file."""
         size = 0
-        while self.plan.waiting and len(batch.keys) < self._size:
+        # Without room in the budget no run is begun for a line that could not be sent.
+        while self.plan.waiting and len(batch.keys) < self._size and self.budget.has_room:
             count = min(_TOGETHER, self._size - len(batch.keys), len(self.plan.waiting))
             keys = [self.plan.waiting.popleft() for _ in range(count)]
             try:
@@ -226,8 +227,10 @@ class BatchPool(Pool):
                         )
                         await self._record(self._failed(key, error))
                     elif size + len(line) > MOST_BYTES or not self._affords(line):
-                        await self._store.unclaim([key for key in mine if key not in batch.keys])
-                        self._put_back([key for key in mine if key not in batch.keys])
+                        taken = set(batch.keys)
+                        left = [key for key in mine if key not in taken]
+                        await self._store.unclaim(left)
+                        self._put_back(left)
                         return
                     else:
                         batch.keys.append(key)
