@@ -234,25 +234,30 @@ class Pool:
                 self._end_early(self._out_of_budget())
                 return None
             key = self.plan.waiting.popleft()
-            if self.checkpoint is None:
-                return key
             try:
-                claimed = await self.checkpoint.claim(key)
+                is_mine = await self._claimed(key)
             except BaseException:
                 self.budget.release()
                 self.plan.waiting.appendleft(key)
                 raise
-            if claimed is True:
-                self._elsewhere.discard(key)
+            if is_mine:
                 return key
             self.budget.release()
-            if isinstance(claimed, RowResult):
-                self._elsewhere.discard(key)
-                claimed.position = self.plan.first[key]
-                self._note(claimed)
-            else:
-                self._elsewhere.add(key)
         return None
+
+    async def _claimed(self, key: bytes) -> bool:
+        """Whether a row is this kernel's to ask; what another has written of it is noted."""
+        if self.checkpoint is None:
+            return True
+        claimed = await self.checkpoint.claim(key)
+        if claimed is False:
+            self._elsewhere.add(key)
+            return False
+        self._elsewhere.discard(key)
+        if isinstance(claimed, RowResult):
+            claimed.position = self.plan.first[key]
+            self._note(claimed)
+        return claimed is True
 
     async def _look_elsewhere(self) -> bool:
         """Wait a moment for rows that other kernels ask; whether there are such."""

@@ -242,16 +242,6 @@ class BatchPool(Pool):
                 self._put_back([key for key in keys if key not in taken])
                 raise
 
-    async def _claimed(self, key: bytes) -> bool:
-        assert self.checkpoint is not None
-        claimed = await self.checkpoint.claim(key)
-        if isinstance(claimed, RowResult):
-            claimed.position = self.plan.first[key]
-            self._note(claimed)
-        elif not claimed:
-            self._elsewhere.add(key)
-        return claimed is True
-
     async def _line(self, key: bytes) -> bytes | None:
         """The line of a row's request; None where the run ended before it asked."""
         exchange = Exchange()
