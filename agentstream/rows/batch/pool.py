@@ -61,8 +61,7 @@ class BatchPool(Pool):
         super().__init__(*given, **more)
         self._open: dict[str, Batch] = {}
         self._size = MOST_REQUESTS
-        self._fruitless = 0
-        self._is_full = False
+        self._fruitless = 0  # batches in a row that the service had no room for
         self._is_unsure = False
 
     async def refuse_other_mode(self) -> None:
@@ -71,7 +70,7 @@ class BatchPool(Pool):
     @property
     def reason(self) -> str:
         """What is waited for."""
-        if self._is_full and not self._open:
+        if self._fruitless and not self._open:
             return "the service has no room for more batched tokens"
         if not self._open:
             return "a batch may have been made, and is looked for" if self._is_unsure else ""
@@ -103,7 +102,7 @@ class BatchPool(Pool):
                 if await self._submit() or await self._look():
                     delay = FIRST_POLL
                     continue
-                if self._open or self._elsewhere or self._is_full:
+                if self._open or self._elsewhere or self._fruitless:
                     await asyncio.sleep(delay)
                     delay = min(delay * 1.5, LAST_POLL)
         except openai.APIError as error:
@@ -170,9 +169,9 @@ class BatchPool(Pool):
 
     async def _submit(self) -> bool:
         """Make a batch of rows that wait; whether one was made."""
-        if not self.plan.waiting or (self._is_full and self._open):
+        if not self.plan.waiting or (self._fruitless and self._open):
             return False
-        if self._is_full and self._fruitless:
+        if self._fruitless:
             await asyncio.sleep(min(FIRST_POLL * 2**self._fruitless, LAST_POLL))
         batch = Batch(uuid.uuid4().hex, self._endpoint)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
@@ -326,7 +325,7 @@ class BatchPool(Pool):
         if at.status == "failed" and not at.output_file_id:
             await self._refused(batch, at)
             return
-        self._is_full, self._fruitless, self._size = False, 0, MOST_REQUESTS
+        self._fruitless, self._size = 0, MOST_REQUESTS
         seconds = max(0.0, float((at.completed_at or at.expired_at or time.time()) - at.created_at))
         missing = {key for key in batch.keys if key not in self.plan.results}
         for file in filter(None, (at.output_file_id, at.error_file_id)):
@@ -379,7 +378,7 @@ class BatchPool(Pool):
         await self._store.release(batch)
         if any(error.code == _FULL for error in errors):
             # The account has a limit of tokens in open batches: later, or in smaller ones.
-            self._is_full, self._fruitless = True, self._fruitless + 1
+            self._fruitless += 1
             self._size = max(1, len(batch.keys) // 2)
             if self._fruitless < _FRUITLESS:
                 return
