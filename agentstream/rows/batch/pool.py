@@ -19,7 +19,6 @@ import openai
 from ...exceptions import UserError
 from ...model_settings import ModelRetrySettings, ModelSettings
 from ...models.gate.admission import input_tokens
-from ...models.retry.advice import normalize
 from ...run.model_call import find_model
 from ...trace.prices import price_usd
 from ..key import model_name
@@ -27,7 +26,7 @@ from ..pool import NO_PRICE, Pool
 from ..result import RowError, RowResult, failure
 from ..worker import Outcome
 from .exchange import Exchange, batch_model, exchanging
-from .service import BatchService, in_groups, key_of
+from .service import BatchService, in_groups, is_away, key_of
 from .store import Batch, BatchStore
 
 __all__ = ["BatchPool"]
@@ -294,7 +293,7 @@ class BatchPool(Pool):
                     "rows again, and pay again, give another checkpoint."
                 ) from error
             except openai.APIError as error:
-                if not _is_away(error):
+                if not is_away(error):
                     raise
                 continue  # the service cannot be reached for a while; the batch goes on there
             batch.state = at.status
@@ -306,7 +305,7 @@ class BatchPool(Pool):
                 try:
                     await self._collect(batch, at)
                 except openai.APIError as error:
-                    if not _is_away(error):
+                    if not is_away(error):
                         raise
                     continue
                 self._close(name)
@@ -389,9 +388,3 @@ class BatchPool(Pool):
                 "Nothing of it was asked. When the cause is mended, run.retry() asks the rest."
             )
         )
-
-
-def _is_away(error: openai.APIError) -> bool:
-    """Whether the service cannot be reached, or not answer, for a while."""
-    status = normalize(error).status_code
-    return status is None or status == 429 or status >= 500

@@ -17,7 +17,7 @@ from ...models.http.bounds import too_large
 from ...models.retry.advice import normalize
 from ...models.retry.client_retries import guarded_requests
 
-__all__ = ["BatchService", "in_groups", "key_of"]
+__all__ = ["BatchService", "in_groups", "is_away", "key_of"]
 
 _NAME: Final = "agentstream_batch"
 """Of the metadata that a batch is found by."""
@@ -99,7 +99,7 @@ class BatchService:
                 status = normalize(error).status_code
                 # Also where a later try is refused, this one may have made it.
                 self.is_uncertain |= status is None or status == 408 or status >= 500
-                if not left or not (status is None or status == 429 or status >= 500):
+                if not left or not is_away(error):
                     raise
                 await asyncio.sleep(_DELAY * 2 ** (_TRIES - left))
                 if status != 429 and (found := await self.find(name)) is not None:
@@ -191,6 +191,12 @@ async def in_groups(
             group = []
     if group:
         yield group
+
+
+def is_away(error: openai.APIError) -> bool:
+    """Whether the service cannot be reached, or not answer, for a while."""
+    status = normalize(error).status_code
+    return status is None or status == 429 or status >= 500
 
 
 def key_of(line: Mapping[str, Any]) -> bytes | None:
