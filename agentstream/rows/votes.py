@@ -9,6 +9,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -162,11 +163,8 @@ class Votes:
     def _known(self) -> dict[str, float]:
         if self._path is None:
             return {}
-        checkpoint = Checkpoint(self._path)
-        try:
+        with closing(Checkpoint(self._path)) as checkpoint:
             rows = checkpoint.do(lambda connection: connection.execute(_READ).fetchall()).result()
-        finally:
-            checkpoint.close()
         mine = {ballot.digest for ballot in self.ballots}
         return {pair: value for pair, value in rows if pair in mine and value in (0.0, 0.5, 1.0)}
 
@@ -181,11 +179,8 @@ class Votes:
                 given = (digest, value, time.time())
                 connection.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?)", given)
 
-        checkpoint = Checkpoint(self._path)
-        try:
+        with closing(Checkpoint(self._path)) as checkpoint:
             checkpoint.do(job).result()
-        finally:
-            checkpoint.close()
 
 
 _READ: Final = "SELECT pair, value FROM votes"
