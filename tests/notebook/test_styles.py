@@ -8,7 +8,7 @@ from pathlib import Path
 import agentstream.notebook
 
 ROOM = Path(agentstream.notebook.__file__).parent
-CHAT = ("chat_view.py", "chat_still.py", "static/chat.js", "chat_history.py", "chat_turn.py")
+CHAT = (*(ROOM / "chat").glob("*.py"), ROOM / "static" / "chat.js")
 SHARED = {"as-run", "as-exchange"}
 """Roots, which say in what a rule holds."""
 
@@ -30,7 +30,11 @@ def named(path: Path) -> set[str]:
 
 
 def test_the_look_of_a_conversation_does_not_reach_the_cards_of_a_run() -> None:
-    cards = [*(ROOM / "cards").glob("*.py"), ROOM / "scene.py", ROOM / "panels.py"]
+    cards = [
+        *(ROOM / "cards").glob("*.py"),
+        ROOM / "live" / "scene.py",
+        ROOM / "live" / "panels.py",
+    ]
     ours = set().union(*(named(path) for path in cards)) - SHARED
     # The one button of a run that a conversation has elsewhere: hidden there on purpose.
     assert styled("chat.css") & ours == {"as-stop"}
@@ -43,6 +47,6 @@ def test_no_class_is_given_its_look_by_two_style_sheets() -> None:
 
 
 def test_every_class_of_the_conversation_is_written_by_its_own_modules() -> None:
-    ours = set().union(*(named(ROOM / name) for name in CHAT))
+    ours = set().union(*(named(path) for path in CHAT))
     unknown = {one for one in styled("chat.css") if "-is-" not in one} - ours - {"as-stop"}
     assert unknown == set()
