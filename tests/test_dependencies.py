@@ -43,7 +43,7 @@ NOT_IMPORTED = {
     "matplotlib": "notebook 07 plots",
     "notebook": "an application",
     "pyarrow": "pandas asks for it: to_parquet",
-    "resvg-py": "imported by its name: trace/timeline/timeline.py",
+    "resvg-py": "imported by its name: trace/png.py",
 }
 """Declared for the package and not imported by a statement in it, and why."""
 

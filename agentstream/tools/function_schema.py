@@ -1,7 +1,7 @@
 """A function's signature and docstring as the JSON schema of its arguments.
 
 Pydantic makes the schema, from a model with one field for each parameter; the same model checks
-what the language model sends. See `docstrings` for descriptions, `strict_schema` for strict mode.
+what the language model sends. See `docstrings` and `strict_schema`.
 """
 
 from __future__ import annotations

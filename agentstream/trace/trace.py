@@ -4,12 +4,12 @@ The live view, the tables, the timeline and the snapshot read a `Trace` and noth
 the shape of the events (``type``, ``data``, ``name``, ``item``, ``new_agent``), so it folds the
 events of this package, of a recording and of the OpenAI Agents SDK alike.
 
-| event                        | what it changes                            | where          |
-|------------------------------|--------------------------------------------|----------------|
-| `raw_response_event`         | the open turn, the part being written      | raw_events.py  |
-| `run_item_stream_event`      | the items' order; tool outputs; handoffs   | run_items.py   |
-| `agent_updated_stream_event` | the agent at work                          | here           |
-| `mark.*` (marks.py)          | retries, guardrails, approvals, the end    | mark_events.py |
+| event                        | what it changes                       | where                    |
+|------------------------------|---------------------------------------|--------------------------|
+| `raw_response_event`         | the open turn, the part being written | fold/stream_events.py    |
+| `run_item_stream_event`      | items' order; tool outputs; handoffs  | fold/run_items.py        |
+| `agent_updated_stream_event` | the agent at work                     | here                     |
+| `mark.*` (lifecycle.py)      | retries, guardrails, approvals, end   | fold/lifecycle_events.py |
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from tests.notebook.kernel import Kernel
 SETUP = """
 from agentstream import Agent, Runner, chat, function_tool, show
 from agentstream.testing import Pace, ScriptedModel, call
-import agentstream.notebook.show_widget as widget_show
-widget_show._PATIENCE["html"] = 1.0
+from agentstream.notebook import show_widget
+show_widget._PATIENCE["html"] = 1.0
 get_ipython().run_line_magic("load_ext", "agentstream")
 
 def poet(said="one **two** " + "word " * 20 + "theend", seconds=0.5):
@@ -237,13 +237,13 @@ def test_a_page_that_cannot_be_reached_fails_no_run(client: Callable[..., Any]) 
 def test_a_widget_that_cannot_be_made_fails_no_run(client: Callable[..., Any]) -> None:
     notebook = client(WithoutWidgets)
     notebook.run(
-        "made = widget_show.ShownWidget.__init__\n"
+        "made = show_widget.ShownWidget.__init__\n"
         "def broken(*_, **__): raise AttributeError('no widget manager')\n"
-        "widget_show.ShownWidget.__init__ = broken\n"
+        "show_widget.ShownWidget.__init__ = broken\n"
         "try:\n"
         "    r = await show(poet(), 'A line')\n"
         "finally:\n"
-        "    widget_show.ShownWidget.__init__ = made"
+        "    show_widget.ShownWidget.__init__ = made"
     )
     assert notebook.text.count("theend") == 1
     assert not notebook.errors

@@ -15,7 +15,7 @@ SETUP = """
 import asyncio, time
 from agentstream import Agent, function_tool, show
 from agentstream.testing import Pace, ScriptedModel, call
-import agentstream.notebook.show_widget as show_widget
+from agentstream.notebook import show_widget
 show_widget._PATIENCE["html"] = 1.0
 
 @function_tool

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from markdown_it.renderer import RendererHTML
 
 from agentstream.exceptions import UserError
-from agentstream.notebook.markdown import stream as markdown
+from agentstream.notebook.markdown import stream as module
 from agentstream.notebook.markdown.renderer import Group, parser
 from agentstream.notebook.markdown.sanitise import escape
 from agentstream.notebook.markdown.stream import (
@@ -110,8 +110,8 @@ def check_all_cuts(text: str) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no plain words wait: every look reads on."""
-    monkeypatch.setattr(markdown, "_WORDS_WAIT", 0)
-    monkeypatch.setattr(markdown, "_WORDS_SHARE", 10**9)
+    monkeypatch.setattr(module, "_WORDS_WAIT", 0)
+    monkeypatch.setattr(module, "_WORDS_SHARE", 10**9)
 
 
 def examples() -> list[dict[str, str]]:
@@ -169,11 +169,11 @@ def test_long_texts_are_rendered_as_the_whole_while_reading_is_put_off(
 ) -> None:
     text = "\n".join(parts * 3)
     whole = render(text)
-    short, markdown._SHORT = markdown._SHORT, 50
+    short, module._SHORT = module._SHORT, 50
     try:
         assert streamed(text[at : at + step] for at in range(0, len(text), step)).html == whole
     finally:
-        markdown._SHORT = short
+        module._SHORT = short
 
 
 # -- CommonMark --
@@ -221,7 +221,7 @@ def test_plain_words_wait_in_the_tail_and_the_html_stays() -> None:
     assert first.html == '<p>Some <strong>bold</strong><span class="as-tail"></span></p>\n'
     assert first.tail == " "
     stream.feed("words, and more")
-    assert stream.open == markdown.OpenBlock(first.html, " words, and more", first.revision)
+    assert stream.open == module.OpenBlock(first.html, " words, and more", first.revision)
     stream.feed(" *x*")
     assert stream.open.revision == first.revision + 1
     assert "words, and more <em>x</em>" in stream.open.html
@@ -248,7 +248,7 @@ def test_code_that_arrives_waits_inside_its_block() -> None:
 def test_the_tail_is_text_and_is_escaped_when_it_becomes_html(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(markdown, "_SHORT", 0)
+    monkeypatch.setattr(module, "_SHORT", 0)
     stream = MarkdownStream()
     stream.feed("word " * 100 + "\n")
     assert stream.open.tail == ""
@@ -259,7 +259,7 @@ def test_the_tail_is_text_and_is_escaped_when_it_becomes_html(
 
 def test_nothing_is_rendered_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = MarkdownStream()
-    monkeypatch.setattr(markdown, "groups", None)
+    monkeypatch.setattr(module, "groups", None)
     for _ in range(1000):
         stream.feed("# a\n\n")
 
@@ -499,7 +499,7 @@ def test_a_line_of_five_million_characters_is_rendered() -> None:
 def test_what_is_parsed_while_a_text_streams_grows_as_the_text(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = markdown.groups
+    read = module.groups
 
     def parsed(size: int) -> int:
         lengths: list[int] = []
@@ -508,7 +508,7 @@ def test_what_is_parsed_while_a_text_streams_grows_as_the_text(
             lengths.append(len(text))
             return read(text)
 
-        monkeypatch.setattr(markdown, "groups", counting)
+        monkeypatch.setattr(module, "groups", counting)
         stream = MarkdownStream()
         text = HUGE[kind](size)
         for at in range(0, len(text), 100):
@@ -547,4 +547,4 @@ def test_a_text_that_was_just_streamed_is_not_rendered_again(
 def test_only_the_last_few_streamed_texts_are_remembered() -> None:
     for number in range(100):
         streamed([f"text {number}"])
-    assert len(markdown._streamed) <= 16
+    assert len(module._streamed) <= 16
