@@ -12,7 +12,7 @@ from typing import Any
 from ...exceptions import UserError
 from .execute import Execution, execute
 from .lint import problems
-from .normalise import differences, normalised, read, text_of
+from .normalise import differences, is_silent, normalised, read
 
 __all__ = ["NotebookError", "check_notebook", "normalised", "save_notebook"]
 
@@ -238,6 +238,4 @@ def _frame(cell: dict[str, Any]) -> list[str]:
 def _is_widget(output: dict[str, Any]) -> bool:
     """Whether an output is a widget and nothing else: without its kernel it shows nothing."""
     data = output.get("data", {})
-    return bool(data) and all(
-        kind.endswith("widget-view+json") or not text_of(value) for kind, value in data.items()
-    )
+    return bool(data) and all(is_silent(kind, value) for kind, value in data.items())

@@ -228,9 +228,9 @@ def _data(data: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     has_table = "<table" in text_of(data.get("text/html", ""))
     for kind, value in sorted(data.items()):
+        if is_silent(kind, value):
+            continue
         text = text_of(value)
-        if kind.endswith(("widget-view+json", "widget-state+json")) or not text:
-            continue  # a widget's text is empty where something else tells what it shows
         if kind.startswith("image/") and kind != "image/svg+xml":
             found[kind] = "#picture"
         elif kind in ("text/plain", "text/markdown") and has_table:
@@ -239,6 +239,14 @@ def _data(data: Mapping[str, Any]) -> dict[str, str]:
         else:
             found[kind] = _calm(text)
     return found
+
+
+def is_silent(kind: str, value: Any) -> bool:
+    """Whether this kind of an output says nothing without its kernel: a widget, or an empty text.
+
+    A widget's text is empty where something else tells what it shows.
+    """
+    return kind.endswith(("widget-view+json", "widget-state+json")) or not text_of(value)
 
 
 def text_of(value: Any) -> str:
