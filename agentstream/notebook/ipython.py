@@ -30,12 +30,6 @@ def publish(
     show_it(data, metadata or {}, transient={"display_id": display_id}, **how)
 
 
-def bundle_of_widget(widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a notebook shows as the widget: data and metadata by their kinds."""
-    bundle = widget._repr_mimebundle_()
-    return bundle if isinstance(bundle, tuple) else (bundle, {})
-
-
 class Place:
     """The output of the cell at work, where a bundle is shown and replaced later.
 
@@ -65,14 +59,15 @@ class Place:
         """Show a bundle."""
         publish(data, metadata, display_id=self._id)
 
-    def show_widget(self, widget: Any, instead: dict[str, str] | None = None) -> None:
+    def show_widget(self, widget: Any, instead: dict[str, str]) -> None:
         """Show a widget, and what is to be seen `instead` where there are no widgets.
 
         Its own text is its repr, which says nothing, and would stay where nothing is replaced.
         """
-        data, metadata = bundle_of_widget(widget)
+        bundle = widget._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         data.pop("text/plain", None)
-        self.show({**data, **(instead or {})}, metadata)
+        self.show({**data, **instead}, metadata)
 
     def replace(self, data: dict[str, Any]) -> None:
         """Show a bundle in the place of the one before.

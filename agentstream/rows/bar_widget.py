@@ -59,11 +59,8 @@ class RowsWidget(anywidget.AnyWidget):
         self._place = ipython.Place(uuid.uuid4().hex)
         if self._run.is_complete:
             self._place.show(self._bundle())
-            return
-        bundle: Any = self._repr_mimebundle_()
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        data["text/plain"] = repr(self._run)
-        self._place.show(data, metadata=metadata)
+        else:
+            self._place.show_widget(self, {"text/plain": repr(self._run)})
 
     def _changed(self) -> None:
         if not self._run.is_complete:
