@@ -13,8 +13,8 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from .._utils.watchers import FailureLog
-from ..displays.formatters import running_shell
 from .cells import is_at_work
+from .front_end import kernel
 
 __all__ = ["deliver_to"]
 
@@ -29,12 +29,12 @@ _deliveries: list[_Delivery] = []
 
 def deliver_to(view: Any) -> None:
     """Have the messages to `view`, a widget, delivered also while a cell is executed."""
-    kernel = getattr(running_shell(), "kernel", None)
-    if not hasattr(kernel, "msg_queue"):
+    here = kernel()
+    if not hasattr(here, "msg_queue"):
         return
     _views.add(view)
     if not _deliveries:
-        _deliveries.append(_Delivery(kernel))
+        _deliveries.append(_Delivery(here))
     _deliveries[0].begin()
 
 
