@@ -151,10 +151,6 @@ class ShownWidget(Shown[Result], AgentView):
             await self.somebody_is_there(_PATIENCE["text"])
             self._safely(self._see_who_answers)
 
-    @property
-    def _is_text(self) -> bool:
-        return isinstance(self._plain, TextUpdates)
-
     def _look_in(self, seconds: float) -> None:
         """See who answers after some time, in which the loop can read what a page says."""
         if (loop := self._home) is None:
@@ -243,9 +239,10 @@ class ShownWidget(Shown[Result], AgentView):
         """Leave the message to the traceback, where IPython shows one below the run."""
 
         def told() -> None:
-            here = self._place
-            is_here = isinstance(here, ipython.Place) and here.is_of_this_cell and not self._is_text
-            if here is not None and is_here and is_shown_in_full(error):
+            here, is_text = self._place, isinstance(self._plain, TextUpdates)
+            if is_text or not isinstance(here, ipython.Place) or not here.is_of_this_cell:
+                return
+            if is_shown_in_full(error):
                 self._safely(lambda: here.replace(self._still(reason=False)))
 
         at_the_end_of_a_cell(told)
