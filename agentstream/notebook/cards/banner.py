@@ -204,7 +204,8 @@ def ending(trace: Trace, *, reason: bool = True) -> str:
     where that stands below, in a traceback.
     """
     if trace.status == "failed":
-        return _failed(trace.error or "" if reason else kind_of(trace.error))
+        kind, message = kind_and_message(trace.error or "")
+        return _failed(kind, message if reason else "")
     if trace.status == "running" and trace.silence is not None:
         return _waiting(trace.silence)
     if trace.status == "cancelled" and trace.error:
@@ -237,19 +238,18 @@ def _waiting(silence: Silence) -> str:
     return _line("waiting", f"Waiting for the model, {shown}{limit}")
 
 
-def kind_of(error: str | None) -> str:
-    """The class of the error that a run failed with; empty where it is not known."""
-    kind, colon, _ = (error or "").partition(": ")
-    return f"{kind}: " if colon and kind.isidentifier() else ""
+def kind_and_message(error: str) -> tuple[str, str]:
+    """The class of the error that a run failed with, empty where it is not known, and its message.
 
-
-def _failed(error: str) -> str:
+    The loop writes "Type: message"; another source may tell a message alone.
+    """
     kind, colon, message = error.partition(": ")
-    # The loop writes "Type: message"; another source may tell a message alone.
-    if not colon or not kind.isidentifier():
-        kind, message = "Failed", error
+    return (kind, message) if colon and kind.isidentifier() else ("", error)
+
+
+def _failed(kind: str, message: str) -> str:
     shown = message[:2_000] + ("…" if len(message) > 2_000 else "")
-    said = f"<strong>{escape(one_line(kind, 80))}</strong>"
+    said = f"<strong>{escape(one_line(kind or 'Failed', 80))}</strong>"
     said += f': <span class="as-message" dir="auto">{escape(shown)}</span>' if shown else ""
     return _line("failed", said, role="alert")
 

@@ -20,7 +20,7 @@ from markdown_it.token import Token
 from ..._utils.printable import clean_text, printable
 from ...trace.parts import Part
 from ...trace.timeline.scale import length_label
-from ..cards.banner import kind_of
+from ..cards.banner import kind_and_message
 from ..cards.bodies import body_of
 from ..cards.displays import display_brief, question_blocks
 from ..cards.shell import duration, kind_label, label_of, state_of
@@ -278,7 +278,7 @@ def _end(trace: Trace, reason: bool = True) -> str:
     if trace.status == "cancelled":
         return f"Stopped: {trace.error}" if trace.error else "Stopped"
     if trace.status == "failed":
-        why = trace.error if reason else kind_of(trace.error)
+        why = trace.error if reason else kind_and_message(trace.error or "")[0]
         return f"Failed: {why}".rstrip(": ") if why else "Failed"
     return "Waiting for approval" if trace.status == "paused" else ""
 
