@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._utils.printable import printable, printable_line
 from ..notebook.markdown.sanitise import escape, one_block
-from ..notebook.snapshot.bundle import style
+from ..notebook.snapshot.bundle import UNTYPED, style
 from .result import Progress, RowResult
 
 if TYPE_CHECKING:
@@ -121,9 +121,7 @@ def bar_bundle(at: Progress, errors: Sequence[RowResult], ending: str = "") -> d
     lines = [text, *([ending] if ending else [])]
     lines += [f"{result.index!r}: {result.error_type}: {result.error}" for result in errors]
     body = bar_html(at, errors, ending=ending)
-    # What errors say is no TeX of ours; the two names are those of MathJax 2, and of 3 and later.
-    classes = "as-run as-rows tex2jax_ignore mathjax_ignore"
-    html = f'<div class="{classes}"><style>{sheet}</style>{body}</div>'
+    html = f'<div class="as-run as-rows {UNTYPED}"><style>{sheet}</style>{body}</div>'
     return {"text/html": one_block(html), "text/plain": "\n".join(map(printable_line, lines))}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -12,7 +11,7 @@ import traitlets
 
 from .._utils.aio import loop_here
 from ..notebook import ipython
-from ..notebook.snapshot.bundle import style
+from ..notebook.snapshot.bundle import static, style
 from .bar_text import bar_bundle, bar_html
 from .pace import FAST, SLOW, Pace
 
@@ -23,7 +22,6 @@ __all__ = ["RowsWidget"]
 
 _UNDER_WAY = 8
 _KEY = re.compile("([0-9a-f]{2}){0,40}")
-_STATIC = Path(__file__).parent.parent / "notebook" / "static"
 
 
 class RowsWidget(anywidget.AnyWidget):
@@ -36,7 +34,7 @@ class RowsWidget(anywidget.AnyWidget):
     """
 
     # Its text: with a file, anywidget has each widget listen to it, and keeps them all for good.
-    _esm: Any = (_STATIC / "rows.js").read_text(encoding="utf-8")
+    _esm: Any = static("rows.js")
     _css = style(live=True) + style("rows.css", live=True)
 
     html = traitlets.Unicode("").tag(sync=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
@@ -15,7 +14,7 @@ from ..notebook import ipython
 from ..notebook.cards.values import value_html
 from ..notebook.markdown.sanitise import escape, one_block
 from ..notebook.markdown.stream import rendered
-from ..notebook.snapshot.bundle import style
+from ..notebook.snapshot.bundle import UNTYPED, static, style
 from .statistics import interval, mean
 from .votes import Ballot, Votes
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["VoteWidget"]
 
-_STATIC: Final = Path(__file__).parent.parent / "notebook" / "static"
 _KEYS: Final = (
     ("left", "Left is better", "←"),
     ("equal", "Equal", "↓"),
@@ -46,7 +44,7 @@ class VoteWidget(anywidget.AnyWidget):
     """
 
     # Its text: with a file, anywidget has each widget listen to it, and keeps them all for good.
-    _esm: Any = (_STATIC / "vote.js").read_text(encoding="utf-8")
+    _esm: Any = static("vote.js")
     _css = style(live=True) + style("rows.css", live=True)
 
     html = traitlets.Unicode("").tag(sync=True)
@@ -150,8 +148,7 @@ class VoteWidget(anywidget.AnyWidget):
 
     def _bundle(self) -> dict[str, str]:
         sheet = style() + style("rows.css")
-        classes = "as-run as-rows tex2jax_ignore mathjax_ignore"
-        html = f'<div class="{classes}"><style>{sheet}</style>{self._result()}</div>'
+        html = f'<div class="as-run as-rows {UNTYPED}"><style>{sheet}</style>{self._result()}</div>'
         votes = self._votes
         lines = [f"{votes.cast:,} of {len(votes.ballots):,} pairs are voted on."]
         lines += [

@@ -8,7 +8,7 @@ from typing import Any
 from ..._utils.printable import clean_text
 from .. import cards
 from ..markdown.sanitise import escape, one_block
-from ..snapshot.bundle import said_in, style, text_bundle
+from ..snapshot.bundle import UNTYPED, said_in, style, text_bundle
 from ..snapshot.text import harmless, markdown_of, text_of
 from .turn import Turn
 
@@ -60,9 +60,8 @@ def conversation(
     turns, note = [*past[-PAST_SHOWN:], *turns], earlier(past)
     said = "".join(f'<div class="as-exchange">{past_html(turn)}</div>' for turn in turns)
     said = note + said if said else f"<p><em>{escape(_nothing(name))}</em></p>"
-    untyped = "tex2jax_ignore mathjax_ignore"  # as in snapshot.py
     html = (
-        f'<div class="as-run as-snapshot as-chat-still as-still-{escape(id)} {untyped}" '
+        f'<div class="as-run as-snapshot as-chat-still as-still-{escape(id)} {UNTYPED}" '
         f'role="region" aria-label="Conversation with {escape(name)}">'
         f"<style>{style()}{style('chat.css')}</style>{said}</div>"
     )

@@ -23,10 +23,10 @@ from ..ipython import Place, call_on, is_inside_another, show_in_time
 from ..live.dom import Board
 from ..live.panels import Panels
 from ..live.scene import Scene
-from ..live.widget import _STATIC, AgentView, script
+from ..live.widget import AgentView, script
 from ..marimo import MarimoPlace
 from ..run_source import RunInterrupted
-from ..snapshot.bundle import style
+from ..snapshot.bundle import static, style
 from .snapshot import PAST_SHOWN, asked_html, conversation, earlier, past_html, unshown
 from .turn import ChatTurn, PastTurn
 
@@ -41,7 +41,7 @@ _OPEN: OfCells[ChatView] = OfCells()
 @lru_cache(maxsize=1)
 def _module() -> str:
     """The page's code: that of a run, and around it the conversation's."""
-    form = (_STATIC / "chat.js").read_text(encoding="utf-8")
+    form = static("chat.js")
     before, default, after = script().partition("export default ")
     assert default, "view.js has no default export"
     return f"{before}const board = {after}\n{form}"

@@ -14,7 +14,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -25,14 +24,12 @@ from ..._utils.watchers import FailureLog
 from ...trace import Trace
 from ..comm_messages import deliver_to
 from ..ipython import call_on
-from ..snapshot.bundle import style
+from ..snapshot.bundle import static, style
 from .dom import Board
 from .frame_budget import FrameBudget
 from .panels import Panels
 from .scene import Scene
 from .visibility import Visibility
-
-_STATIC = Path(__file__).parents[1] / "static"
 
 # Characters. A reason goes into the conversation, and is sent with each later request: a few
 # paragraphs are one, a file that was pasted into the field by mistake is none.
@@ -58,8 +55,7 @@ _BLOCKED_AT_MOST = 3
 
 def script() -> str:
     """The page's code, which is one module there."""
-    names = ("growth.js", "view.js")
-    return "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in names)
+    return "\n".join(map(static, ("growth.js", "view.js")))
 
 
 class AgentView(anywidget.AnyWidget):

@@ -29,6 +29,13 @@ __all__ = ["snapshot", "snapshot_or_text"]
 
 logger = logging.getLogger("agentstream")
 
+UNTYPED = "tex2jax_ignore mathjax_ignore"
+"""Classes for what is no TeX of ours, as what a model says: TeX can make links and styles.
+
+JupyterLab and nbconvert run MathJax over outputs. The names are those of MathJax 2, and of 3 and
+later.
+"""
+
 _STATIC = Path(__file__).parents[1] / "static"
 _LIVE_ONLY = "/* live view only */"
 _TABLE_ROWS = 200
@@ -63,11 +70,8 @@ def snapshot(
     """
     plain = text_of(trace, reason=reason)
     added = (_table(trace) if table else "") + (_timeline(trace) if timeline else "")
-    # JupyterLab and nbconvert run MathJax over outputs: what a model says is no TeX of ours; TeX
-    # can make links and styles. The two names are those of MathJax 2 and of 3 and later.
-    untyped = "tex2jax_ignore mathjax_ignore"
     html = (
-        f'<div class="as-run as-snapshot {untyped}" role="region" aria-label="Agent run">'
+        f'<div class="as-run as-snapshot {UNTYPED}" role="region" aria-label="Agent run">'
         f"<style>{style()}</style>{cards.header(trace, live=False)}"
         f'<div class="as-body">{cards.question_html(trace)}{cards.run_body(trace)}</div>'
         f"{cards.ending(trace, reason=reason)}{added}</div>"
@@ -124,10 +128,15 @@ def text_bundle(text: str, error: Exception, what: str) -> dict[str, str]:
     }
 
 
+def static(name: str) -> str:
+    """Return the text of a file that a page gets."""
+    return (_STATIC / name).read_text(encoding="utf-8")
+
+
 @lru_cache
 def style(sheet_name: str = "view.css", *, live: bool = False) -> str:
     """Return a style sheet without comments: the part for a still picture, or all of it."""
-    sheet = (_STATIC / sheet_name).read_text(encoding="utf-8")
+    sheet = static(sheet_name)
     if not live:
         sheet = sheet.partition(_LIVE_ONLY)[0]
     sheet = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
