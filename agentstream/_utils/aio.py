@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -18,6 +18,16 @@ def loop_here() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def call_where_it_runs(
+    loop: asyncio.AbstractEventLoop, function: Callable[..., None], *given: object
+) -> None:
+    """Call `function` on `loop`: now if it is the one that runs here, never if it is closed."""
+    if loop is loop_here():
+        function(*given)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(function, *given)
 
 
 async def together(work: Sequence[Awaitable[Any]]) -> list[Any]:

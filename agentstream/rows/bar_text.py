@@ -14,7 +14,7 @@ from .result import Progress, RowResult
 if TYPE_CHECKING:
     from ..trace.trace import Trace
 
-__all__ = ["bar_bundle", "bar_html", "bar_line"]
+__all__ = ["bar_bundle", "bar_html", "bar_line", "rows_bundle"]
 
 _ERROR_SHOWN = 200
 _INDEX_SHOWN = 40
@@ -116,11 +116,23 @@ def bar_bundle(at: Progress, errors: Sequence[RowResult], ending: str = "") -> d
     at, errors, ending
         As for `bar_html`.
     """
-    sheet = style() + style("rows.css")
     text = f"{at.done + at.failed:,} of {at.rows:,} rows: {bar_line(at, live=False)}"
     lines = [text, *([ending] if ending else [])]
     lines += [f"{result.index!r}: {result.error_type}: {result.error}" for result in errors]
-    body = bar_html(at, errors, ending=ending)
+    return rows_bundle(bar_html(at, errors, ending=ending), lines)
+
+
+def rows_bundle(body: str, lines: Sequence[str]) -> dict[str, str]:
+    """What stays in the saved notebook: HTML with its style, and lines of text.
+
+    Parameters
+    ----------
+    body : str
+        The HTML.
+    lines : sequence of str
+        The same as text.
+    """
+    sheet = style() + style("rows.css")
     html = f'<div class="as-run as-rows {UNTYPED}"><style>{sheet}</style>{body}</div>'
     return {"text/html": one_block(html), "text/plain": "\n".join(map(printable_line, lines))}
 

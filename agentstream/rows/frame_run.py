@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .._utils.aio import loop_here
+from .._utils.aio import call_where_it_runs
 from ..exceptions import UserError
 from ..recordings.request_match import Asked
 from ..run.sync import run_until_done
@@ -237,13 +237,8 @@ class FrameRun(Background):
     def stop(self) -> None:
         """Start no further row, and stop those that are being asked; what is done stays."""
         self._pool.stopped = True
-        if self._task is None:
-            return
-        loop = self._task.get_loop()
-        if loop is loop_here():
-            self._pool.cancel()
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(self._pool.cancel)
+        if self._task is not None:
+            call_where_it_runs(self._task.get_loop(), self._pool.cancel)
 
     def retry(self) -> FrameRun:
         """Ask again what failed, and what was not asked because it was stopped; in the background.

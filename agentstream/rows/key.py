@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any, Final
 from ..agent import Agent
 from ..exceptions import UserError
 from ..model_settings import default_model_name
+from ..models.local.model import LocalModel
 from ..models.request import ModelRequest
 from ..recordings.request_match import Asked, asked, plain
 from ..run.model_call import find_model, find_settings, output_schema
@@ -18,6 +20,7 @@ from ..run.toolbox import Toolbox
 from ..run_config import RunConfig
 
 _OPENAI: Final = "api.openai.com"
+_HERE: Final = "this machine"
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 __all__ = ["agent_request", "model_name", "row_key"]
@@ -87,23 +90,27 @@ async def agent_request(agent: Agent[Any], config: RunConfig, context: Any) -> A
         await agent.get_prompt(state.context),
     )
     found = asked(request, model_name(agent, config))
-    if (server := _server(agent, config)) is not None:
+    if (server := await _server(agent, config)) is not None:
         found = {**found, "server": server}
     others = {each.name: _summary(each) for each in _reachable(agent, {})[1:]}
     return {**found, "handed_to": others} if others else found
 
 
-def _server(agent: Agent[Any], config: RunConfig) -> str | None:
+async def _server(agent: Agent[Any], config: RunConfig) -> str | None:
     """The host that is asked; None for OpenAI's own, and where it is not known.
 
     The same name can be another model on another server, so that its answers are no answers of this
-    one. Ports of this machine are not looked at: a local server has another one each day.
+    one. Ports of this machine are not looked at: a local server has another one each day. A
+    `local_model` is whatever is found here, so that it says which one that is.
     """
     with suppress(UserError):  # without a key nothing is asked, but answers can be replayed
-        client = getattr(find_model(agent, config), "_client", None)
+        model = find_model(agent, config)
+        if isinstance(model, LocalModel):
+            return f"{_HERE}: {await asyncio.to_thread(model.identity)}"
+        client = getattr(model, "_client", None)
         host = getattr(getattr(client, "base_url", None), "host", None)
         if host in _THIS_MACHINE:
-            return "this machine"
+            return _HERE
         return None if host == _OPENAI else host
     return None
 

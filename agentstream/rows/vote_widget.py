@@ -12,9 +12,10 @@ from .._utils.aio import loop_here
 from .._utils.printable import clean_text, printable_line
 from ..notebook import ipython
 from ..notebook.cards.values import value_html
-from ..notebook.markdown.sanitise import escape, one_block
+from ..notebook.markdown.sanitise import escape
 from ..notebook.markdown.stream import rendered
-from ..notebook.snapshot.bundle import UNTYPED, static, style
+from ..notebook.snapshot.bundle import static, style
+from .bar_text import rows_bundle
 from .statistics import interval, mean
 from .votes import Ballot, Votes
 
@@ -147,15 +148,13 @@ class VoteWidget(anywidget.AnyWidget):
         return f"{mean(values):+.2f} ({low:+.2f} to {high:+.2f})"
 
     def _bundle(self) -> dict[str, str]:
-        sheet = style() + style("rows.css")
-        html = f'<div class="as-run as-rows {UNTYPED}"><style>{sheet}</style>{self._result()}</div>'
         votes = self._votes
         lines = [f"{votes.cast:,} of {len(votes.ballots):,} pairs are voted on."]
         lines += [
             f"{a}: {first} better; {b}: {second} better; {tie} equal"
             for a, b, first, second, tie in votes.counts()
         ]
-        return {"text/html": one_block(html), "text/plain": "\n".join(map(printable_line, lines))}
+        return rows_bundle(self._result(), lines)
 
 
 def _text(value: Any) -> str:

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from agentstream import Agent, Runner, UserError, local_model
+from agentstream import Agent, Runner, UserError, local_model, map_frame
 from agentstream.models.local import model as model_module
 from agentstream.models.local import servers, small
 
@@ -281,6 +283,42 @@ def test_it_is_looked_for_when_it_is_first_asked_and_once(serve: Any, nobody: An
     paths = [path for path, _ in came]
     assert paths.count("/api/tags") == 1
     assert paths.count("/v1/chat/completions") == 2
+
+
+async def test_rows_of_one_local_model_are_no_answers_of_another(
+    serve: Any, nobody: Any, tmp_path: Path
+) -> None:
+    rows, path = pd.DataFrame({"text": ["What is a mean?"]}), tmp_path / "rows.sqlite"
+
+    def ask(model: Any, **how: Any) -> Any:
+        agent = Agent(name="Guide", model=model)
+        return map_frame(agent, rows, "{text}", checkpoint=path, **how)
+
+    url, came = serve(KINDS["Ollama"][0])
+    nobody({"Ollama": url})
+    assert list((await ask(local_model(quiet=True)))["source"]) == ["asked"]
+    assert list((await ask(local_model(quiet=True)))["source"]) == ["checkpoint"]
+    other, came_there = serve(KINDS["vLLM"][0])
+    nobody({"vLLM": other})
+    with pytest.raises(UserError, match=r"qwen3:8b(?s:.*)Qwen/Qwen3-8B"):
+        await ask(local_model(quiet=True))
+    again = await ask(local_model(quiet=True), on_change="ask again")
+    assert list(again["source"]) == ["asked"]
+    assert [path for path, asked in came + came_there if asked] == ["/v1/chat/completions"] * 2
+
+
+def test_what_tells_a_local_model_from_others_is_known_without_starting_one(
+    serve: Any, nobody: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert local_model().identity() == "smollm2"  # which is not installed here
+    assert local_model(weights="/models/tiny.gguf").identity() == "tiny.gguf"
+    assert local_model("qwen3:8b").identity() == "qwen3:8b"  # also while its server does not run
+    url, came = serve(KINDS["Ollama"][0])
+    nobody({"Ollama": url})
+    model = local_model()
+    assert [model.identity(), model.identity(), model.find().kind] == ["qwen3:8b"] * 2 + ["Ollama"]
+    assert [path for path, _ in came].count("/api/tags") == 1
+    assert capsys.readouterr().out.count("Local model: qwen3:8b on Ollama") == 1
 
 
 def test_it_is_recorded_under_the_name_that_was_given() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ..._utils.aio import loop_here
+from ..._utils.aio import call_where_it_runs, loop_here
 from ...exceptions import UserError
 from .limiter import Limiter, Ticket
 
@@ -209,7 +209,7 @@ class Line:
             waiters, self._waiters = self._waiters, deque()
             self.limiter.probe_again()
             for waiter in waiters:
-                _call(waiter.loop, _fail, waiter.future, error)
+                call_where_it_runs(waiter.loop, _fail, waiter.future, error)
 
     def _pump(self) -> None:
         """Let through who may leave now, and come again when the next one may."""
@@ -227,7 +227,7 @@ class Line:
                 return
             self._waiters.popleft()
             ticket = self.limiter.admit(head.amounts, max(due, now))
-            _call(head.loop, self._let_through, head, ticket)
+            call_where_it_runs(head.loop, self._let_through, head, ticket)
 
     def _lead(self, ahead: float) -> float:
         """How early a ticket may be given out: no limit, no time to know beforehand."""
@@ -365,14 +365,6 @@ def shared_gate() -> Gate:
     0
     """
     return _shared
-
-
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *given: object) -> None:
-    """Call a function on a loop: now if it is this one."""
-    if loop is loop_here():
-        function(*given)
-    elif not loop.is_closed():
-        loop.call_soon_threadsafe(function, *given)
 
 
 def _fail(future: asyncio.Future[Ticket], error: Exception) -> None:

@@ -101,22 +101,45 @@ class LocalModel(Model):
             if self.server is not None and not self._is_small:
                 return self.server
             server, name = self._found()
-            if server != self.server:
-                self.server = server
-                provider = OpenAIProvider(
-                    api_key=server.key, base_url=server.base_url, use_responses=False
-                )
-                self._asked = partial(provider.get_model, name)
-                if not self._quiet:
-                    write_text(f"Local model: {server.describe(name)}.\n")
+            self._take(server, name)
             return server
+
+    def identity(self) -> str:
+        """What tells its answers from those of another model here; nothing is started to know it.
+
+        That is the name that was given or the file, else the model that is found running, else the
+        small one, which would be started.
+        """
+        if self._weights is not None:
+            return self._weights.name
+        if self._name is not None:
+            return self._name
+        with self._finding:
+            if self.server is None and (found := self._running(running_servers())):
+                self._take(*found)
+            return ALIAS if self.server is None else self.server.models[0]
+
+    def _take(self, server: LocalServer, name: str) -> None:
+        if server == self.server:
+            return
+        self.server = server
+        provider = OpenAIProvider(api_key=server.key, base_url=server.base_url, use_responses=False)
+        self._asked = partial(provider.get_model, name)
+        if not self._quiet:
+            write_text(f"Local model: {server.describe(name)}.\n")
+
+    def _running(self, servers: list[LocalServer]) -> tuple[LocalServer, str] | None:
+        """The first server that has the model, and what it calls it."""
+        for server in servers:
+            if found := server.models[0] if self._name is None else server.named(self._name):
+                return server, found
+        return None
 
     def _found(self) -> tuple[LocalServer, str]:
         if not self._is_small:
             servers = running_servers()
-            for server in servers:
-                if found := server.models[0] if self._name is None else server.named(self._name):
-                    return server, found
+            if found := self._running(servers):
+                return found
             if self._name not in (None, ALIAS):
                 listed = "; ".join(f"{one.kind}: {', '.join(one.models)}" for one in servers)
                 raise UserError(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..._utils.aio import loop_here
+from ..._utils.aio import call_where_it_runs
 from ...models.gate.gate import Gate, Line
 from ...models.gate.limiter import Limiter, Ticket
 from ...models.gate.meter import SLACK
@@ -87,7 +87,7 @@ class LeasedGate(Gate):
         """Fail a request that waits."""
         lease = self._take(number)
         if lease is not None:
-            _call(lease.loop, _set_error, lease.future, error.error())
+            call_where_it_runs(lease.loop, _set_error, lease.future, error.error())
 
     def recall(self, line: LineName) -> None:
         """Let the requests that have not left yet wait again, at the head of the line."""
@@ -136,7 +136,7 @@ class LeasedGate(Gate):
         lease = self._take(number)
         if lease is not None:
             ticket = _LeasedTicket(lease.amounts, 0, time.monotonic(), number=number)
-            _call(lease.loop, self._let_through, lease.future, ticket)
+            call_where_it_runs(lease.loop, self._let_through, lease.future, ticket)
 
     def _let_through(self, future: asyncio.Future[Ticket], ticket: _LeasedTicket) -> None:
         if future.done():  # cancelled in the meantime
@@ -235,10 +235,3 @@ class _LeasedLine(Line):
 def _set_error(future: asyncio.Future[Ticket], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
-
-
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *given: object) -> None:
-    if loop is loop_here():
-        function(*given)
-    elif not loop.is_closed():
-        loop.call_soon_threadsafe(function, *given)

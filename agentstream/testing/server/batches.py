@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from ...exceptions import UserError
 from ..scripted.turns import Script
 from ..virtual_time import Memory
-from .http import RecordedRequest
+from .http import RecordedRequest, error_body
 from .responder import Answer, Call
 
 __all__ = ["ScriptedBatches"]
@@ -289,5 +289,4 @@ def _uploaded(request: RecordedRequest) -> str:
 
 
 def _refusal(status: int, message: str) -> tuple[int, Any]:
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    return status, {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    return status, error_body(message, status)

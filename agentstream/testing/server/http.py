@@ -53,6 +53,12 @@ def parsed(body: bytes) -> Any:
         return body.decode("utf-8", "replace")
 
 
+def error_body(message: str, status: int, code: str | None = None) -> dict[str, Any]:
+    """An error as the API words it."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
 @dataclass
 class Connection:
     """One client's connection: requests are read from it, answers written to it."""
@@ -137,6 +143,4 @@ class Connection:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Send an error as the API words it."""
-        kind = "invalid_request_error" if status < 500 else "server_error"
-        error = {"message": message, "type": kind, "param": None, "code": code}
-        await self.json({"error": error}, status, headers)
+        await self.json(error_body(message, status, code), status, headers)
