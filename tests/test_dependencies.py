@@ -50,7 +50,7 @@ NOT_IMPORTED = {
 WHERE_LOADED = {("agentstream/displays/pixels.py", "PIL")}
 """Imported only where the program has loaded that package itself."""
 
-ELSEWHERE = {"atheris", "chatlas", "pydantic_ai", "pypandoc", "xllamacpp"}
+ELSEWHERE = {"atheris", "chatlas", "inline_snapshot", "pydantic_ai", "pypandoc", "xllamacpp"}
 """Imported by tests and tools that skip without it; CONTRIBUTING says how to get them."""
 
 

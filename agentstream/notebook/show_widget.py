@@ -25,6 +25,9 @@ from .snapshot.bundle import snapshot_or_text
 _KEPT_OPEN = 5
 _ENDED: deque[ShownWidget[Any]] = deque()
 
+_LAST_RAISED: list[Callable[[], None]] = []
+"""Forgets what the end of the cell is to do about the last error; it holds the error's run."""
+
 _OF_CELLS: OfCells[ShownWidget[Any]] = OfCells()
 
 # Seconds that a page has to load the view and to answer. In a document it may have to fetch the
@@ -245,7 +248,10 @@ class ShownWidget(Shown[Result], AgentView):
             if is_shown_in_full(error):
                 self._safely(lambda: here.replace(self._still(reason=False)))
 
-        at_the_end_of_a_cell(told)
+        # A cell ends with one error at most: with the last. Those before were caught, and are let go.
+        while _LAST_RAISED:
+            _LAST_RAISED.pop()()
+        _LAST_RAISED.append(at_the_end_of_a_cell(told))
 
     # -- what is pressed --
 

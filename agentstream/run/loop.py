@@ -44,11 +44,11 @@ async def run_loop(
     state: RunState[Any], options: RunOptions, guards: InputGuards
 ) -> AsyncGenerator[list[StreamEvent], None]:
     """Run `state` to its end and yield what happens; `drive` drains it in a task of its own."""
+    may_stop = options.stop_after_turn  # told so before it began, it asks nothing
     yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
     if state.turn == 0 and not state.history:  # else it was stopped before its first turn
         await load(state, options)
     toolbox: Toolbox | None = None
-    has_begun = False
     while True:
         step = decide(state.agent, state.new_items)
         if isinstance(step, Act):
@@ -56,7 +56,7 @@ async def run_loop(
             if toolbox is None or toolbox.agent is not state.agent:
                 toolbox = await _toolbox(state, options)
             agent = state.agent
-            outcome, has_begun = await _act_and_save(state, options, toolbox, step), True
+            outcome, may_stop = await _act_and_save(state, options, toolbox, step), True
             yield told(outcome.items)
             if state.agent is not agent:
                 yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
@@ -81,9 +81,9 @@ async def run_loop(
                 await finish(state, options, output, step)
                 return
             await save(state, options)
-        if options.stop_after_turn and has_begun:
+        if options.stop_after_turn and may_stop:
             return
-        has_begun, state.turn = True, state.turn + 1
+        may_stop, state.turn = True, state.turn + 1
         if out_of_turns(state):
             await guards.passed()
             yield told(await give_up_turns(state, options))
