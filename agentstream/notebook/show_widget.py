@@ -248,7 +248,7 @@ class ShownWidget(Shown[Result], AgentView):
             if is_shown_in_full(error):
                 self._safely(lambda: here.replace(self._still(reason=False)))
 
-        # A cell ends with one error at most: with the last. Those before were caught, and are let go.
+        # A cell ends with one error at most, the last; those before were caught, and are let go.
         while _LAST_RAISED:
             _LAST_RAISED.pop()()
         _LAST_RAISED.append(at_the_end_of_a_cell(told))
