@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,15 +50,22 @@ class Approvals:
     calls : dict of Decision
         Decisions on single calls, by `call_key`.
     tools : dict of Decision
-        Decisions on all calls of a tool, by `tool_key`.
+        Decisions on all calls of a tool in a run, by `tool_key`.
     """
 
     calls: dict[str, Decision] = field(default_factory=dict)
     tools: dict[str, Decision] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # A context that several runs are given keeps what was decided about all calls of a tool for
+        # the very agent, not for another of its name. In JSON an agent is but a name: no entries.
+        self._owners: dict[str, weakref.ref[Any]] = {}
+
     def copy(self) -> Approvals:
         """The same decisions, to be added to on their own."""
-        return Approvals(dict(self.calls), dict(self.tools))
+        twin = Approvals(dict(self.calls), dict(self.tools))
+        twin._owners = dict(self._owners)
+        return twin
 
     def decide(
         self, item: ToolApprovalItem, approved: bool, *, always: bool, message: str | None = None
@@ -67,11 +75,22 @@ class Approvals:
         call = Decision(approved, name, item.call_id or "", message)
         self.calls[call_key(item)] = call
         if always:
-            self.tools[tool_key(item)] = Decision(approved, name, message=message)
+            key = tool_key(item)
+            self.tools.pop(key, None)  # what is decided last stands last
+            self.tools[key] = Decision(approved, name, message=message)
+            self._owners[key] = weakref.ref(item.agent)
 
     def of(self, item: ToolApprovalItem) -> Decision | None:
         """What was decided about the call of `item`."""
-        return self.calls.get(call_key(item)) or self.tools.get(tool_key(item))
+        return self.calls.get(call_key(item)) or self.tools.get(tool_key(item)) or self._kept(item)
+
+    def _kept(self, item: ToolApprovalItem) -> Decision | None:
+        """What was decided, in another run with this context, about this tool of this agent."""
+        tool = _tool(item)
+        for key, owner in reversed(self._owners.items()):
+            if owner() is item.agent and json.loads(key)[1:] == tool:
+                return self.tools[key]
+        return None
 
     def named(self, tool_name: str, call_id: str) -> Decision | None:
         """What was decided about calls with this name and id; None where decisions differ."""
@@ -104,10 +123,15 @@ def nested_scope(item: ToolApprovalItem) -> tuple[str, ...]:
 
 
 def tool_key(item: ToolApprovalItem) -> str:
-    """What tells the tool of `item` from others: those of another agent, server or namespace."""
+    """What tells the tool of `item` from others: of another run, agent, server or namespace."""
+    run = item.run_scope[0] if item.run_scope else f"agent {id(item.agent)}"
+    return json.dumps([run, *_tool(item)])
+
+
+def _tool(item: ToolApprovalItem) -> list[Any]:
     # The first entry is the run's own id; the others are calls of agents as tools.
     path = [json.loads(outer)[:4] for outer in item.run_scope[1:]]
-    return json.dumps([path, _call(item)[:4]])
+    return [path, _call(item)[:4]]
 
 
 def _call(item: ToolApprovalItem) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from .. import _lazy, _unsupported
 from ..exceptions import UserError
-from ._modules import TWINS, part_of
+from ._modules import LEFT_OUT_NAMES, TWINS, part_of
 
 SDK: Final = "agents"
 SDK_VERSION: Final = "0.24.0"
@@ -100,18 +100,20 @@ class _Finder(MetaPathFinder):
         if package != SDK:
             return None
         if inner and inner not in TWINS:
-            raise ModuleNotFoundError(_why_not(fullname, inner), name=fullname)
+            # Without its name: `from agents.tool import x` comes here, too, for an x that is not in
+            # agents.tool, and drops an error of that name for one that says "unknown location".
+            raise ModuleNotFoundError(_why_not(fullname, inner))
         return ModuleSpec(fullname, _Loader(), is_package=True)
 
 
 def _why_not(fullname: str, inner: str) -> str:
-    part = part_of(inner)
+    part = part_of(inner) or LEFT_OUT_NAMES.get(inner.rpartition(".")[2])
     if part is not None:
         why = f"{part} belong to what agentstream leaves to the OpenAI Agents SDK"
     elif any(name.startswith("_") for name in inner.split(".")) or "run_internal" in inner:
         why = "it is internal to the OpenAI Agents SDK, and its names may change in any release"
     else:
-        why = "the OpenAI Agents SDK 0.24 has no public module of that name that is in scope"
+        why = "what the OpenAI Agents SDK 0.24 has under that name, if anything, is not documented"
     return (
         f"agentstream answers for {SDK!r} here and has no {fullname!r}: {why}. "
         "Run the program on the SDK itself, without agentstream.compat, if it needs it."

@@ -27,13 +27,13 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
     "logger": ("logger",),
     "mcp": ("mcp",),
     "mcp.manager": ("mcp",),
-    "mcp.server": ("mcp",),
-    "mcp.util": ("mcp",),
-    "memory": ("sessions",),
-    "memory.openai_conversations_session": ("sessions",),
+    "mcp.server": ("mcp", "mcp.approval"),
+    "mcp.util": ("mcp", "mcp.transports"),
+    "memory": ("sessions", "run_config"),
+    "memory.openai_conversations_session": ("sessions", "compat.annotations"),
     "memory.openai_responses_compaction_session": ("sessions.compaction",),
     "memory.session": ("sessions",),
-    "memory.session_settings": ("sessions",),
+    "memory.session_settings": ("sessions", "compat.annotations"),
     "memory.sqlite_session": ("sessions",),
     "model_settings": ("model_settings",),
     "models": ("models.base", "models.default_models"),
@@ -47,8 +47,8 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
     "repl": ("repl",),
     "result": ("run.result", "run.streamed_result", "tool_context"),
     "retry": ("models.retry.attempts",),
-    "run": ("run.runner", "run_config", "run.agent_runner", "run.options"),
-    "run_config": ("run_config",),
+    "run": ("compat.annotations", "run.runner", "run_config", "run.agent_runner"),
+    "run_config": ("run_config", "compat.annotations"),
     "run_context": ("run_context",),
     "run_error_handlers": ("run_config",),
     "run_state": ("run.state.run_state",),
@@ -59,7 +59,7 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
     "tool": ("tools.function_tool", "tools.hosted", "tools.origin", "tools.output"),
     "tool_context": ("tool_context",),
     "tool_guardrails": ("tool_guardrails",),
-    "tracing": ("tracing",),
+    "tracing": ("tracing", "compat.annotations"),
     "tracing.create": ("tracing",),
     "tracing.processor_interface": ("tracing",),
     "tracing.span_data": ("tracing",),
@@ -70,6 +70,8 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Module below ``agents`` to those below ``agentstream`` that have its names."""
 
+TRACES: Final = "traces of runs"
+
 LEFT_OUT: Final[dict[str, str]] = {
     "apply_diff": "shell and patch tools",
     "editor": "shell and patch tools",
@@ -77,13 +79,31 @@ LEFT_OUT: Final[dict[str, str]] = {
     "extensions.memory.dapr_session": "sessions of Dapr and MongoDB",
     "extensions.memory.mongodb_session": "sessions of Dapr and MongoDB",
     "extensions.sandbox": "sandboxes",
+    "models.openai_agent_registration": "ways to register an agent with OpenAI",
     "realtime": "realtime and voice",
     "responses_websocket_session": "the WebSocket transport",
     "sandbox": "sandboxes",
     "testing.sandbox": "sandboxes",
+    "tracing.config": TRACES,
+    "tracing.model_tracing": TRACES,
+    "tracing.processors": TRACES,
+    "tracing.provider": TRACES,
+    "tracing.scope": TRACES,
+    "tracing.setup": TRACES,
+    "tracing.util": TRACES,
     "voice": "realtime and voice",
 }
 """Module below ``agents``, with all that is in it, to what it is a part of."""
+
+LEFT_OUT_NAMES: Final[dict[str, str]] = {
+    "TracingExporter": TRACES,
+    "TraceProvider": TRACES,
+    "TraceCtxManager": TRACES,
+    "ResponsesWebSocketError": "the WebSocket transport",
+    "ScriptedSandboxSession": "sandboxes",
+    "scripted_sandbox_session": "sandboxes",
+}
+"""Name in a module that is answered for, to what it is a part of; `_unsupported` has the others."""
 
 
 def part_of(module: str) -> str | None:

@@ -131,7 +131,14 @@ def decide(agent: Agent[Any], items: Sequence[RunItem]) -> Step:
     for item in answers:
         if isinstance(item, HandoffOutputItem):
             return Ask() if item.target_agent is agent else Move(item)
-    outputs = tuple(item for item in answers if isinstance(item, ToolCallOutputItem))
+    # A call that waited for a person is answered after the others; its place is still its own.
+    places = {call_id(item): at for at, item in enumerate(said)}
+    outputs = tuple(
+        sorted(
+            (item for item in answers if isinstance(item, ToolCallOutputItem)),
+            key=lambda item: places.get(answered_id(item), len(said)),
+        )
+    )
     return _after_tools(agent, outputs, said) if outputs else Ask()
 
 

@@ -6,7 +6,9 @@ import base64
 import copy
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from typing_extensions import TypedDict
 
 from .._extras import install_command
 from .._utils.json import read_json
@@ -24,6 +26,16 @@ except ImportError:
 if TYPE_CHECKING:
     from ..items import TResponseInputItem
     from ..run_context import RunContextWrapper
+
+
+class EncryptedEnvelope(TypedDict):
+    """An encrypted item as the underlying session keeps it."""
+
+    __enc__: Literal[1]
+    v: int
+    kid: str
+    payload: str
+
 
 _INFO = b"agents.session-store.hkdf.v1"
 

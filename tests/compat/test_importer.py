@@ -83,6 +83,8 @@ def test_what_is_left_out_says_so(tmp_path: Path) -> None:
             "from agents.run_internal.run_loop import x",
             "from agents.nothing_such import x",
             "from agents.tool import NothingSuch",
+            "from agents.tracing.processor_interface import TracingExporter",
+            "from agents.tracing.processors import BatchTraceProcessor",
         ):
             try:
                 exec(statement)
@@ -95,8 +97,33 @@ def test_what_is_left_out_says_so(tmp_path: Path) -> None:
     assert "realtime and voice" in lines[1]
     assert "shell and patch tools" in lines[2]
     assert "internal to the OpenAI Agents SDK" in lines[3]
-    assert "no public module of that name" in lines[4]
-    assert lines[5].startswith("ImportError cannot import name 'NothingSuch' from 'agents.tool'")
+    assert "is not documented" in lines[4]
+    assert "has no 'agents.tool.NothingSuch': " in lines[5]
+    assert "traces of runs belong to what agentstream leaves" in lines[6]
+    assert "traces of runs belong to what agentstream leaves" in lines[7]
+    assert not any("unknown location" in line for line in lines)
+
+
+def test_what_programs_annotate_with_imports_from_the_submodule_that_has_it(tmp_path: Path) -> None:
+    printed = run(
+        tmp_path,
+        """
+        from agents.extensions.memory.encrypt_session import EncryptedEnvelope
+        from agents.mcp.server import RequireApprovalObject, RequireApprovalToolList
+        from agents.mcp.util import HttpClientFactory
+        from agents.memory import SessionInputCallback, SessionSettings
+        from agents.memory.session_settings import resolve_session_limit
+        from agents.run import RunOptions
+        from agents.tracing import TracingConfig
+
+        envelope: EncryptedEnvelope = {"__enc__": 1, "v": 1, "kid": "k", "payload": "p"}
+        options: RunOptions[None] = {"max_turns": 3}
+        tracing = TracingConfig(api_key="k")
+        print(resolve_session_limit(None, {"limit": 2}), resolve_session_limit(1, None), tracing)
+        print(hasattr(__import__("agents").tracing, "TracingExporter"))
+        """,
+    )
+    assert printed.splitlines() == ["2 1 {'api_key': 'k'}", "False"]
 
 
 def test_install_after_the_sdk_says_what_to_do(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from agentstream import (
     FunctionTool,
     HostedMCPTool,
     RunConfig,
+    RunContextWrapper,
     Runner,
     RunState,
     ToolApprovalItem,
@@ -519,3 +520,43 @@ async def test_what_is_no_bool_approves_no_hosted_call(said: Any) -> None:
     script = ScriptedModel([turn(mcp_approval("s", "look", q=1)), "Done."])
     with pytest.raises(UserError, match="on_approval_request must return"):
         await Runner.run(Agent(name="A", tools=[tool], model=script), "go")
+
+
+@pytest.mark.parametrize("another", [False, True])
+async def test_always_in_a_context_that_runs_share_is_about_the_very_agent(another: bool) -> None:
+    ran: list[Any] = []
+    script = [turn(pays(1)), turn(pays(1)), "Done."]
+    first = Agent(name="A", tools=[gated(ran)], model=ScriptedModel(script))
+    paused = await Runner.run(first, "Pay", context=(shared := RunContextWrapper(None)))
+    shared.approve_tool(paused.interruptions[0], always_approve=True)
+    next_agent = Agent(name="A", tools=[gated(ran)], model=ScriptedModel(script))
+    result = await Runner.run(next_agent if another else first, "Pay", context=shared)
+    assert ran == ([] if another else [1])
+    assert amounts(result) == ([1] if another else [])
+
+
+def of_one_name(ran: list[str], turned_round: bool) -> Agent[Any]:
+    def payer(label: str) -> Agent[Any]:
+        @function_tool(name_override="pay", needs_approval=True)
+        def pay(amount: int) -> str:
+            ran.append(label)
+            return "paid"
+
+        return Agent(name="Payer", tools=[pay], model=ScriptedModel([turn(pays(1)), "Done."]))
+
+    ways = [
+        handoff(payer(label), tool_name_override=f"to_{label}") for label in ("first", "second")
+    ]
+    model = ScriptedModel([turn(_with_id(call("to_first"), "h"))])
+    return Agent(name="Root", handoffs=ways[::-1] if turned_round else ways, model=model)
+
+
+@pytest.mark.parametrize("always", [False, True])
+async def test_agents_of_one_name_are_told_apart_by_what_leads_to_them(always: bool) -> None:
+    ran: list[str] = []
+    before = of_one_name(ran, turned_round=False)
+    state = (await Runner.run(before, "Pay")).to_state()
+    state.approve(state.get_interruptions()[0], always_approve=always)
+    after = of_one_name(ran, turned_round=True)
+    await Runner.run(after, await RunState.from_string(after, state.to_string()))
+    assert ran == (["first", "first"] if always else ["first"])  # it is called once more

@@ -238,3 +238,13 @@ def test_a_long_history_is_not_walked() -> None:
 def test_calls_of_the_users_own_machine_are_run_here(kind: str) -> None:
     item = hosted(kind)
     assert decide(AGENT, [item]) == Act((item,))
+
+
+@pytest.mark.parametrize("behavior", ["stop_on_first_tool", lambda context, results: None])
+def test_outputs_come_in_the_order_of_their_calls(behavior: Any) -> None:
+    # The first waited for a person, so that the second was answered before it.
+    items = [called("1"), called("2"), waits("1"), output("2", "late"), output("1", "early")]
+    step = decide(AGENT.clone(tool_use_behavior=behavior), items)
+    first = step.output if isinstance(step, Finish) else step.outputs[0]  # type: ignore[union-attr]
+    assert first is not None
+    assert first.output == "early"

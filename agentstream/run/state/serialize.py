@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -17,6 +17,7 @@ from ..._approvals import Approvals
 from ..._utils.json import read_json
 from ...agent import Agent
 from ...exceptions import UserError
+from ...handoffs import Handoff
 from ...items import ModelResponse, RunItem, RunItemBase, raw_field
 from ...models.output_items import output_item
 from ...run_context import RunContextWrapper
@@ -306,28 +307,41 @@ def _nested_from(
 def reachable_agents(agent: Agent[Any]) -> dict[str, Agent[Any]]:
     """The agents that can be reached from `agent` by handoffs and as tools, by name.
 
-    The second of one name is known as ``name#2``, and so on; they are found in the same order each
-    time.
+    Where several have one name, the handoffs and tools that lead to each are part of it: their
+    order may be another when the run goes on, and what was decided about one agent's call must not
+    be taken for the other's.
     """
-    found: dict[str, Agent[Any]] = {}
-    seen: Counter[str] = Counter()
-    known: set[int] = set()
-    waiting = [agent]
+    paths: dict[int, tuple[Agent[Any], tuple[str, ...]]] = {}
+    waiting: list[tuple[Agent[Any], tuple[str, ...]]] = [(agent, ())]
     while waiting:
-        current = waiting.pop(0)
-        if id(current) in known:
+        current, path = waiting.pop(0)
+        if id(current) in paths:
             continue
-        known.add(id(current))
-        seen[current.name] += 1
-        count = seen[current.name]
-        found[current.name if count == 1 else f"{current.name}#{count}"] = current
-        handed = [
-            entry if isinstance(entry, Agent) else entry._agent_ref and entry._agent_ref()
-            for entry in current.handoffs
-        ]
-        as_tools = [getattr(tool, "_agent_instance", None) for tool in current.tools]
-        waiting += [target for target in [*handed, *as_tools] if isinstance(target, Agent)]
+        paths[id(current)] = current, path
+        for name, target in sorted(_led_to(current), key=lambda pair: pair[0]):
+            waiting.append((target, (*path, name)))
+    shared = Counter(each.name for each, _ in paths.values())
+    found: dict[str, Agent[Any]] = {}
+    for each, path in paths.values():
+        name = each.name
+        if path and shared[name] > 1:
+            name = f"{name}#{'/'.join(path)}"
+        while name in found:
+            name += "#"
+        found[name] = each
     return found
+
+
+def _led_to(agent: Agent[Any]) -> Iterator[tuple[str, Agent[Any]]]:
+    """The agents that an agent hands over to or has as tools, with the tool's name."""
+    for entry in agent.handoffs:
+        target = entry if isinstance(entry, Agent) else entry._agent_ref and entry._agent_ref()
+        if isinstance(target, Agent):
+            name = None if isinstance(entry, Agent) else entry.tool_name
+            yield name or Handoff.default_tool_name(target), target
+    for tool in agent.tools:
+        if isinstance(target := getattr(tool, "_agent_instance", None), Agent):
+            yield tool.name, target
 
 
 def _agent(agents: dict[str, Agent[Any]], name: str) -> Agent[Any]:
