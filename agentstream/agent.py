@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .run.result import RunResult
     from .run.streamed_result import RunResultStreaming
     from .run_config import RunConfig
-    from .sessions import Session
+    from .sessions.base import Session
     from .stream_events import StreamEvent
     from .tools.function_tool import ToolErrorFunction
     from .tools.hosted import Tool

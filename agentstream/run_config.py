@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .handoffs import HandoffHistoryMapper, HandoffInputFilter
     from .items import ModelResponse, RunItem, TResponseInputItem
     from .models.base import Model, ModelProvider
-    from .sessions import SessionSettings
+    from .sessions.base import SessionSettings
 
 DEFAULT_MAX_TURNS = 10
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from .._utils.keywords import check_keywords, named_keywords
@@ -27,11 +27,17 @@ from .terminal import TerminalView
 
 if TYPE_CHECKING:
     from ..agent import Agent
-    from ..recordings.recorded_run import RecordedRun
     from ..run.state.run_state import RunState
     from ..run.streamed_result import RunResultStreaming
 
 Run = TypeVar("Run")
+
+
+class Recorded(Protocol):
+    """A recorded run: data, and what can be played as it happened."""
+
+    def play(self) -> RunResultStreaming:
+        """Play it from its beginning."""
 
 
 @overload
@@ -47,7 +53,7 @@ def show(
 
 @overload
 def show(
-    run: RecordedRun, *, table: bool = False, timeline: bool = False
+    run: Recorded, *, table: bool = False, timeline: bool = False
 ) -> Shown[RunResultStreaming]: ...
 
 

@@ -16,7 +16,7 @@ from .active_recording import ActiveRecording, active
 
 if TYPE_CHECKING:
     from ..agent import Agent
-    from ..sessions import Session
+    from ..sessions.base import Session
 
 
 def _unmarked(mark: Any) -> None:

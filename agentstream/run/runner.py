@@ -28,7 +28,7 @@ from .sync import run_until_done, running_loop
 
 if TYPE_CHECKING:
     from ..run_context import TContext
-    from ..sessions import Session
+    from ..sessions.base import Session
 
 
 # How long a cancelled run may clean up undisturbed, in seconds.

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from .._utils.printable import clean_text, printable
 from .._utils.tracebacks import mark
 from . import content
-from .fold.run_items import OUTPUTS, ItemRow
+from .fold.run_items import OUTPUTS
 from .from_result import as_trace
 from .parquet import explain_parquet
-from .parts import Part
+from .parts import ItemRow, Part
 from .prices import cost_usd
 from .timeline.spans import spans
 from .trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .state import TraceState
 
 Table: TypeAlias = Literal["items", "turns", "events", "spans"]
 Record: TypeAlias = dict[str, Any]
@@ -302,13 +304,13 @@ def _as_json(arguments: dict[str, Any] | None) -> str | None:
         return str(arguments)
 
 
-def _nested(trace: Trace) -> Iterator[tuple[Part, Trace]]:
+def _nested(trace: TraceState) -> Iterator[tuple[Part, TraceState]]:
     for part in trace.parts:
         if part.nested is not None:
             yield part, part.nested
 
 
-def item_records(trace: Trace, shown: slice) -> tuple[list[Record], int]:
+def item_records(trace: TraceState, shown: slice) -> tuple[list[Record], int]:
     """Return some rows of ``to_frame()`` as dicts without pandas, and how many rows there are.
 
     For what is shown while a run goes on: a row that is not shown costs next to nothing.
@@ -317,18 +319,18 @@ def item_records(trace: Trace, shown: slice) -> tuple[list[Record], int]:
     return [_item(*row) for row in rows[shown]], len(rows)
 
 
-def _items(trace: Trace) -> list[Record]:
+def _items(trace: TraceState) -> list[Record]:
     return item_records(trace, slice(None))[0]
 
 
-def _item_rows(trace: Trace) -> list[tuple[Trace, ItemRow, str | None]]:
+def _item_rows(trace: TraceState) -> list[tuple[TraceState, ItemRow, str | None]]:
     found = sorted(_unsorted_rows(trace, None), key=lambda row: row[0])
     return [(within, row, parent) for _, within, row, parent in found]
 
 
 def _unsorted_rows(
-    trace: Trace, parent: str | None
-) -> Iterator[tuple[float, Trace, ItemRow, str | None]]:
+    trace: TraceState, parent: str | None
+) -> Iterator[tuple[float, TraceState, ItemRow, str | None]]:
     for row in trace.rows:
         yield row.sequence, trace, row, parent
     for part in trace.unclaimed.values():  # still being written, or never confirmed
@@ -338,7 +340,7 @@ def _unsorted_rows(
         yield from _unsorted_rows(nested, part.call_id)
 
 
-def _item(trace: Trace, row: ItemRow, parent: str | None) -> Record:
+def _item(trace: TraceState, row: ItemRow, parent: str | None) -> Record:
     part = row.part
     is_output = row.type in OUTPUTS
     is_call = part.kind not in ("text", "refusal", "reasoning", "compaction")
@@ -375,7 +377,7 @@ def _times(part: Part, row: ItemRow) -> tuple[float, float]:
     return start, row.time if part.ended is None else max(part.ended, start)
 
 
-def _turns(trace: Trace, parent: str | None = None) -> Iterator[Record]:
+def _turns(trace: TraceState, parent: str | None = None) -> Iterator[Record]:
     retries = Counter(retry.turn for retry in trace.retries)
     for turn in trace.turns:
         usage = turn.usage or {}
@@ -402,7 +404,7 @@ def _turns(trace: Trace, parent: str | None = None) -> Iterator[Record]:
         yield from _turns(nested, part.call_id)
 
 
-def _events(trace: Trace, parent: str | None = None) -> Iterator[Record]:
+def _events(trace: TraceState, parent: str | None = None) -> Iterator[Record]:
     for row in trace.log:
         part = trace.parts[row.part] if row.part >= 0 else None
         text = None
@@ -429,7 +431,7 @@ def _events(trace: Trace, parent: str | None = None) -> Iterator[Record]:
         yield from _events(nested, part.call_id)
 
 
-def _spans(trace: Trace) -> Iterator[Record]:
+def _spans(trace: TraceState) -> Iterator[Record]:
     for span in spans(trace):
         record: Record = {
             "kind": span.kind,

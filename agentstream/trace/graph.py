@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._utils.printable import printable_line
 from .from_result import as_trace
 from .parts import get
 from .timeline.svg_writer import Drawing, shorten, text_width
 from .timeline.timeline import save_svg
-from .trace import Trace
+
+if TYPE_CHECKING:
+    from .state import TraceState
 
 _CARD = 200.0
 _COLUMN_GAP = 96.0
@@ -71,7 +73,7 @@ class Graph:
     """
 
     def __init__(self, agent: Any, run: Any = None) -> None:
-        self.trace: Trace | None = None if run is None else as_trace(run)
+        self.trace: TraceState | None = None if run is None else as_trace(run)
         self.nodes = _nodes(agent)
         self.root: str = self.nodes[0].name
         self._by_name = {node.name: node for node in self.nodes}
@@ -277,7 +279,7 @@ def _tall(nodes: list[Node]) -> float:
     return sum(node.height + _ROW_GAP for node in nodes) - _ROW_GAP
 
 
-def _parts(trace: Trace) -> Iterator[Any]:
+def _parts(trace: TraceState) -> Iterator[Any]:
     for part in trace.parts:
         yield part
         if part.nested is not None:

@@ -10,7 +10,7 @@ from .._utils.json import read_json
 from .text import Text
 
 if TYPE_CHECKING:
-    from .trace import Trace
+    from .state import TraceState
 
 PartKind: TypeAlias = Literal[
     "text",
@@ -308,7 +308,7 @@ class Part:
     progress: tuple[str, float | None] | None = None
     approval: Approval | None = None
     target: str | None = None
-    nested: Trace | None = None
+    nested: TraceState | None = None
     version: int = 0
     rewrites: int = 0
     section: int = 0
@@ -339,3 +339,14 @@ class Part:
     def is_open(self) -> bool:
         """Whether more is to come."""
         return self.status in OPEN_STATUSES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemRow:
+    """One run item: its part, its type, and its place among all items, nested ones included."""
+
+    part: Part
+    type: str
+    agent: str | None
+    sequence: int
+    time: float

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .parts import Part
-    from .trace import Trace
+    from .state import TraceState
 
 
-def withhold_output(trace: Trace, mark: Any, _t: float) -> Part | None:
+def withhold_output(trace: TraceState, mark: Any, _t: float) -> Part | None:
     """Fold the mark of an output that is withheld: of the last call with its id, or the answer."""
     if mark.call_id is None:
         return _withhold_answer(trace, mark.message)
@@ -20,7 +20,7 @@ def withhold_output(trace: Trace, mark: Any, _t: float) -> Part | None:
     return part
 
 
-def _withhold_answer(trace: Trace, message: str) -> Part | None:
+def _withhold_answer(trace: TraceState, message: str) -> Part | None:
     """Put `message` in the place of what the model has said in its last call."""
     last = len(trace.turns)
     found = None
@@ -53,7 +53,7 @@ def _withhold(part: Part, message: str) -> None:
         _withhold_run(part.nested, message)
 
 
-def _withhold_run(trace: Trace, message: str) -> None:
+def _withhold_run(trace: TraceState, message: str) -> None:
     """Forget what the agent said that ran as the tool, what it asked of tools, and their outputs.
 
     What took how long, and how many tokens it cost, stays.

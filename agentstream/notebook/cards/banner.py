@@ -10,7 +10,7 @@ from .values import one_line
 
 if TYPE_CHECKING:
     from ...trace.parts import Retry, Silence, Turn
-    from ...trace.trace import Trace
+    from ...trace.state import TraceState
 
 __all__ = ["ending", "header", "retried", "retry_note", "speaker"]
 
@@ -26,7 +26,7 @@ _STATES = {
 }
 
 
-def header(trace: Trace, *, live: bool) -> str:
+def header(trace: TraceState, *, live: bool) -> str:
     """Show who is at work, and with what effort.
 
     Parameters
@@ -48,24 +48,24 @@ STOP = "Stop"
 """What the button says that stops the run."""
 
 
-def is_live(trace: Trace, live: bool) -> bool:
+def is_live(trace: TraceState, live: bool) -> bool:
     """Whether the run goes on before somebody's eyes."""
     return live and trace.status == "running"
 
 
-def can_stop(trace: Trace, live: bool) -> bool:
+def can_stop(trace: TraceState, live: bool) -> bool:
     """Whether there is a run to stop: also one that waits for an approval."""
     return live and trace.status in ("running", "paused")
 
 
-def header_attributes(trace: Trace) -> dict[str, str]:
+def header_attributes(trace: TraceState) -> dict[str, str]:
     """The attributes of the header's element."""
     status = trace.status
     css = f"as-header as-is-{status}"
     return {"class": css, "data-status": status, "role": "group", "aria-label": "Run"}
 
 
-def header_inside(trace: Trace, *, live: bool) -> str:
+def header_inside(trace: TraceState, *, live: bool) -> str:
     """The header without its button, which a page must not make anew with each number."""
     ticks, live = can_stop(trace, live), is_live(trace, live)
     fields = [
@@ -87,7 +87,7 @@ def header_inside(trace: Trace, *, live: bool) -> str:
     return state + shown
 
 
-def _agents(trace: Trace, *, live: bool) -> str:
+def _agents(trace: TraceState, *, live: bool) -> str:
     if live or len(trace.stints) < 2:
         return f"<bdi>{escape(one_line(trace.agent or '', 60))}</bdi>" if trace.agent else ""
     names = [f"<bdi>{escape(one_line(name, 40))}</bdi>" for _, name in trace.stints[:5]]
@@ -95,7 +95,7 @@ def _agents(trace: Trace, *, live: bool) -> str:
     return " → ".join(names + rest)
 
 
-def _model(trace: Trace, *, live: bool) -> str:
+def _model(trace: TraceState, *, live: bool) -> str:
     if live:
         return next((one_line(turn.model, 40) for turn in reversed(trace.turns) if turn.model), "")
     models = list(dict.fromkeys(turn.model for turn in trace.turns if turn.model))
@@ -103,21 +103,21 @@ def _model(trace: Trace, *, live: bool) -> str:
     return ", ".join(one_line(model, 40) for model in shown) + " …" * (len(models) > 3)
 
 
-def _turns(trace: Trace, *, live: bool) -> str:
+def _turns(trace: TraceState, *, live: bool) -> str:
     count = len(trace.turns)
     if not count:
         return ""
     return f"turn {count}" if live else f"{count} turn{'s' * (count != 1)}"
 
 
-def _elapsed(trace: Trace, *, live: bool) -> str:
+def _elapsed(trace: TraceState, *, live: bool) -> str:
     end = trace.now if trace.ended is None else trace.ended
     if not trace.timed or end <= trace.started:
         return ""
     return (running_label if live else length_label)(end - trace.started)
 
 
-def _tokens(trace: Trace, *, live: bool) -> str:
+def _tokens(trace: TraceState, *, live: bool) -> str:
     used = trace.usage
     pending = _open_tokens(trace) if live else 0
     if not used["total"] and not pending:
@@ -130,7 +130,7 @@ def _tokens(trace: Trace, *, live: bool) -> str:
     return f"{used['input']:,} tokens in{cached}, {written} out"
 
 
-def _open_tokens(trace: Trace) -> int:
+def _open_tokens(trace: TraceState) -> int:
     """Estimate what the open model call wrote: the provider tells only at its end."""
     turn = trace.turn
     if turn is None or turn.usage is not None:
@@ -143,7 +143,7 @@ def _open_tokens(trace: Trace) -> int:
     return -(-characters // _CHARACTERS_A_TOKEN)
 
 
-def _rate(trace: Trace, *, live: bool) -> str:
+def _rate(trace: TraceState, *, live: bool) -> str:
     """Return how fast the model writes: of the open call, else of all."""
     if not trace.timed:
         return ""
@@ -197,7 +197,7 @@ def retried(retry: Retry) -> str:
     return again
 
 
-def ending(trace: Trace, *, reason: bool = True) -> str:
+def ending(trace: TraceState, *, reason: bool = True) -> str:
     """Say how a run ended: stopped, failed, waiting; empty if it is complete or goes on.
 
     While it goes on: that the model has been silent for a while. Without the `reason` of a failure

@@ -16,7 +16,7 @@ from .shell import Body, label_of, line, shell
 from .values import LIMIT, more, one_line
 
 if TYPE_CHECKING:
-    from ...trace.trace import Trace
+    from ...trace.state import TraceState
 
 __all__ = ["card", "nested_body", "run_body"]
 
@@ -74,26 +74,26 @@ def card(
     return _card(part, live=live, nested=nested, limit=limit, now=now, depth=0)
 
 
-def nested_body(trace: Trace, *, live: bool = False) -> str:
+def nested_body(trace: TraceState, *, live: bool = False) -> str:
     """Show the run of an agent inside the card of the tool it works as."""
     return _nested(trace, live=live, limit=LIMIT, depth=0)
 
 
-def run_body(trace: Trace, *, live: bool = False) -> str:
+def run_body(trace: TraceState, *, live: bool = False) -> str:
     """Show all parts of a run in order, with a line at each change of agent."""
     calls = sum(part.kind not in _PROSE for part in trace.parts) or 1
     limit = max(500, min(LIMIT, _ALL_CALLS // calls))
     return "".join(_parts(trace, live=live, limit=limit, depth=0))
 
 
-def _nested(trace: Trace, *, live: bool, limit: int, depth: int) -> str:
+def _nested(trace: TraceState, *, live: bool, limit: int, depth: int) -> str:
     if depth >= _DEEPEST:
         return more(len(trace.parts), "nested part")
     body = "".join(_parts(trace, live=live, limit=max(limit // 2, 500), depth=depth + 1))
     return body + ending(trace)
 
 
-def _parts(trace: Trace, *, live: bool, limit: int, depth: int) -> Iterator[str]:
+def _parts(trace: TraceState, *, live: bool, limit: int, depth: int) -> Iterator[str]:
     """Show a run's parts; when the page has become large, calls are one line each."""
     several = len(trace.agents) > 1 or depth > 0
     agent: str | None = None

@@ -14,7 +14,7 @@ from ..markdown.stream import rendered
 from .values import LIMIT, more, one_line, parts_html, picture, preformatted, table, text_or_json
 
 if TYPE_CHECKING:
-    from ...trace.trace import Trace
+    from ...trace.state import TraceState
 
 __all__ = [
     "display_brief",
@@ -135,13 +135,13 @@ def terminal_text(text: str) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
-def question_blocks(trace: Trace) -> list[dict[str, Any]]:
+def question_blocks(trace: TraceState) -> list[dict[str, Any]]:
     """Return what was asked as blocks; none where nothing is known of it."""
     text = (trace.input or "").strip()
     return trace.question or ([{"type": "text", "text": text}] if text else [])
 
 
-def question_html(trace: Trace) -> str:
+def question_html(trace: TraceState) -> str:
     """Show what was asked; empty if nothing is known of it. A long text is folded."""
     blocks = question_blocks(trace)
     if not blocks:

@@ -5,11 +5,15 @@ It reads the `Trace` and writes to the `Board`; it knows neither the loop nor th
 
 from __future__ import annotations
 
-from ...trace import Trace
+from typing import TYPE_CHECKING
+
 from ...trace.parts import Part
 from .. import cards
 from ..markdown.stream import MarkdownStream
 from .dom import Board
+
+if TYPE_CHECKING:
+    from ...trace.state import TraceState
 
 _HEADER_EVERY = 0.5
 """Seconds between two looks at the header's numbers."""
@@ -118,13 +122,20 @@ class Scene:
     Examples
     --------
     >>> board = Board()
+    >>> from agentstream.trace import Trace
     >>> Scene(Trace("demo"), board).update()
     >>> [op[1] for op in board.frame()]
     ['header', 'body', 'ending', 'header.said', 'header.stop']
     """
 
     def __init__(
-        self, trace: Trace, board: Board, *, home: str = "", live: bool = True, nested: bool = False
+        self,
+        trace: TraceState,
+        board: Board,
+        *,
+        home: str = "",
+        live: bool = True,
+        nested: bool = False,
     ) -> None:
         self.trace = trace
         self.board = board

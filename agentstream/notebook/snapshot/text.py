@@ -32,7 +32,7 @@ from ..markdown.renderer import parser
 from ..markdown.sanitise import safe_url
 
 if TYPE_CHECKING:
-    from ...trace.trace import Trace
+    from ...trace.state import TraceState
 
 __all__ = ["as_code", "asked_lines", "fenced", "markdown_of", "text_of"]
 
@@ -63,7 +63,7 @@ _PART = "\u200b"
 # -- Markdown --
 
 
-def markdown_of(trace: Trace, *, asks: bool = True, reason: bool = True) -> str:
+def markdown_of(trace: TraceState, *, asks: bool = True, reason: bool = True) -> str:
     """Return a run as Markdown: the texts as they were written, calls as quoted lines.
 
     `asks` is whether the question stands above; a conversation has it already. `reason` is whether
@@ -74,7 +74,7 @@ def markdown_of(trace: Trace, *, asks: bool = True, reason: bool = True) -> str:
     return _bounded(chain([asked] * bool(asked), _markdown_blocks(trace, 0, reason)))
 
 
-def asked_lines(trace: Trace) -> list[str]:
+def asked_lines(trace: TraceState) -> list[str]:
     """Return what a run was asked as lines; the first of many."""
     lines = [line[:LONGEST_LINE] for line in question_lines(question_blocks(trace))]
     more = len(lines) - _MOST_LINES
@@ -94,7 +94,7 @@ def question_lines(blocks: list[Any]) -> list[str]:
     return lines
 
 
-def _markdown_blocks(trace: Trace, depth: int, reason: bool = True) -> Iterator[str]:
+def _markdown_blocks(trace: TraceState, depth: int, reason: bool = True) -> Iterator[str]:
     quote = "> " * depth
     agent = None
     for part in _shown_parts(trace):
@@ -217,14 +217,14 @@ def _may_be_clicked(url: str) -> bool:
 # -- plain text --
 
 
-def text_of(trace: Trace, *, asks: bool = True, reason: bool = True) -> str:
+def text_of(trace: TraceState, *, asks: bool = True, reason: bool = True) -> str:
     """Return a run as text for a terminal; `asks` and `reason` as for `markdown_of`."""
     lines = asked_lines(trace) if asks else []
     asked = "\n".join(f"> {line}".rstrip() for line in lines)
     return printable(_bounded(chain([asked] * bool(asked), _text_blocks(trace, 0, reason))))
 
 
-def _text_blocks(trace: Trace, depth: int, reason: bool = True) -> Iterator[str]:
+def _text_blocks(trace: TraceState, depth: int, reason: bool = True) -> Iterator[str]:
     margin = "    " * depth
     agent = None
     for part in _shown_parts(trace):
@@ -258,7 +258,7 @@ def _plain(text: str, longest: int = 80) -> str:
 # -- both --
 
 
-def _shown_parts(trace: Trace) -> Iterator[Part]:
+def _shown_parts(trace: TraceState) -> Iterator[Part]:
     """The parts that are not superseded by those of another attempt."""
     return (part for part in trace.parts if part.status != "superseded")
 
@@ -274,7 +274,7 @@ def _facts(part: Part) -> str:
     return f"{state} · {length_label(took)}" if took > 0 and not part.is_open else state
 
 
-def _end(trace: Trace, reason: bool = True) -> str:
+def _end(trace: TraceState, reason: bool = True) -> str:
     if trace.status == "cancelled":
         return f"Stopped: {trace.error}" if trace.error else "Stopped"
     if trace.status == "failed":

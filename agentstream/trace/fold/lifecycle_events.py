@@ -11,10 +11,10 @@ from .run_items import request_approval, waiting_call
 from .stream_events import usage_of
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    from ..state import TraceState
 
 
-def _run_started(trace: Trace, mark: Any, _t: float) -> None:
+def _run_started(trace: TraceState, mark: Any, _t: float) -> None:
     trace.status, trace.error, trace.ended = "running", None, None
     trace.input = mark.input if mark.input is not None else trace.input
     trace.question = get(mark, "question") or trace.question
@@ -23,7 +23,7 @@ def _run_started(trace: Trace, mark: Any, _t: float) -> None:
     trace.touch()
 
 
-def _model_called(trace: Trace, mark: Any, t: float) -> None:
+def _model_called(trace: TraceState, mark: Any, t: float) -> None:
     if mark.agent is not None:
         trace.set_agent(mark.agent)
     if trace.turn is not None and trace.turn.response_id is not None:
@@ -33,14 +33,14 @@ def _model_called(trace: Trace, mark: Any, t: float) -> None:
     trace.touch()
 
 
-def _model_answered(trace: Trace, mark: Any, t: float) -> None:
+def _model_answered(trace: TraceState, mark: Any, t: float) -> None:
     turn = trace.open_turn(t)
     turn.response_id, turn.whole, turn.first_token = mark.response_id, True, None
     trace.set_usage(turn, usage_of(mark.usage) if mark.usage is not None else None)
     trace.close_turn(t, "completed")
 
 
-def _model_retried(trace: Trace, mark: Any, t: float) -> None:
+def _model_retried(trace: TraceState, mark: Any, t: float) -> None:
     """Note a failed attempt: the turn stays open; what the attempt wrote is superseded."""
     if trace.turn is None and trace.turns and trace.turns[-1].status != "completed":
         # The attempt's last event told of its failure, and closed the turn.
@@ -58,7 +58,7 @@ def _model_retried(trace: Trace, mark: Any, t: float) -> None:
     trace.touch()
 
 
-def _model_silent(trace: Trace, mark: Any, t: float) -> None:
+def _model_silent(trace: TraceState, mark: Any, t: float) -> None:
     turn = trace.open_turn(t)
     silence, reason = trace.silence, get(mark, "reason", "") or ""
     if silence is not None and silence.reason and reason:
@@ -69,18 +69,18 @@ def _model_silent(trace: Trace, mark: Any, t: float) -> None:
     trace.touch()
 
 
-def _model_heard(trace: Trace, _mark: Any, t: float) -> None:
+def _model_heard(trace: TraceState, _mark: Any, t: float) -> None:
     _end_silence(trace, t)
     trace.touch()
 
 
-def _end_silence(trace: Trace, t: float) -> None:
+def _end_silence(trace: TraceState, t: float) -> None:
     silence = trace.silence
     if silence is not None:
         silence.ended = t
 
 
-def _tool_started(trace: Trace, mark: Any, t: float) -> Part:
+def _tool_started(trace: TraceState, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, name=mark.name, t=t)
     part.run_started = t
     trace.go_on(part, "running")
@@ -88,21 +88,21 @@ def _tool_started(trace: Trace, mark: Any, t: float) -> Part:
     return part
 
 
-def _tool_progressed(trace: Trace, mark: Any, t: float) -> Part:
+def _tool_progressed(trace: TraceState, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, t=t)
     part.progress = (mark.message, mark.fraction)
     trace.touch(part)
     return part
 
 
-def _tool_warned(trace: Trace, mark: Any, t: float) -> Part:
+def _tool_warned(trace: TraceState, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, t=t)
     part.warnings.append(mark.message)
     trace.touch(part)
     return part
 
 
-def _tool_displayed(trace: Trace, mark: Any, t: float) -> Part:
+def _tool_displayed(trace: TraceState, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, t=t)
     if mark.clears:
         part.printed = []
@@ -119,7 +119,7 @@ def _tool_displayed(trace: Trace, mark: Any, t: float) -> Part:
     return part
 
 
-def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
+def _tool_finished(trace: TraceState, mark: Any, t: float) -> Part:
     part = trace.find_call(mark.call_id, t=t)
     part.error, part.traceback = mark.error, get(mark, "traceback")
     if mark.output is not None and not part.has_output:
@@ -131,7 +131,7 @@ def _tool_finished(trace: Trace, mark: Any, t: float) -> Part:
     return part
 
 
-def _guardrail_started(trace: Trace, mark: Any, t: float) -> None:
+def _guardrail_started(trace: TraceState, mark: Any, t: float) -> None:
     agent = mark.agent or trace.agent
     guardrail = Guardrail(mark.name, mark.stage, agent, t, call_id=mark.call_id)
     trace.guardrails.append(guardrail)
@@ -139,7 +139,7 @@ def _guardrail_started(trace: Trace, mark: Any, t: float) -> None:
     trace.touch()
 
 
-def _guardrail_finished(trace: Trace, mark: Any, t: float) -> None:
+def _guardrail_finished(trace: TraceState, mark: Any, t: float) -> None:
     begun = trace.open_guardrails[mark.name, mark.stage, mark.call_id]
     if begun:
         guardrail = begun.popleft()
@@ -152,14 +152,14 @@ def _guardrail_finished(trace: Trace, mark: Any, t: float) -> None:
     trace.touch()
 
 
-def _approval_requested(trace: Trace, mark: Any, t: float) -> Part:
+def _approval_requested(trace: TraceState, mark: Any, t: float) -> Part:
     part = waiting_call(trace, mark.call_id, mark.name, t)
     if not part.input and mark.arguments:
         part.input.append(mark.arguments)
     return request_approval(trace, part, t, mark.approval_id)
 
 
-def _approval_decided(trace: Trace, mark: Any, t: float) -> Part:
+def _approval_decided(trace: TraceState, mark: Any, t: float) -> Part:
     part = trace.approval_parts.get(mark.approval_id) if mark.approval_id else None
     if part is None or part.approval is None or part.approval.id != mark.approval_id:
         part = waiting_call(trace, mark.call_id, None, t)
@@ -175,20 +175,20 @@ def _approval_decided(trace: Trace, mark: Any, t: float) -> Part:
     return part
 
 
-def _cancelled(trace: Trace, mark: Any, t: float) -> None:
+def _cancelled(trace: TraceState, mark: Any, t: float) -> None:
     trace.finish(t, "cancelled", mark.reason)
 
 
-def _failed(trace: Trace, mark: Any, t: float) -> None:
+def _failed(trace: TraceState, mark: Any, t: float) -> None:
     trace.finish(t, "failed", mark.error)
 
 
-def _finished(trace: Trace, _mark: Any, t: float) -> None:
+def _finished(trace: TraceState, _mark: Any, t: float) -> None:
     if trace.status == "running":
         trace.finish(t, "completed")
 
 
-def _nested(trace: Trace, mark: Any, t: float) -> Part:
+def _nested(trace: TraceState, mark: Any, t: float) -> Part:
     """Fold an event of an agent that runs as a tool into the trace of that tool's part."""
     first, *rest = mark.path
     part = trace.find_call(first, t=t)
@@ -204,7 +204,7 @@ def _nested(trace: Trace, mark: Any, t: float) -> Part:
     return part
 
 
-MARKS: dict[str, Callable[[Trace, Any, float], Part | None]] = {
+MARKS: dict[str, Callable[[TraceState, Any, float], Part | None]] = {
     "mark.run_started": _run_started,
     "mark.model_called": _model_called,
     "mark.model_answered": _model_answered,

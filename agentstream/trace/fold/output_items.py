@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..parts import KIND_OF_ITEM, Part, PartKind, Status, Turn, get
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    from ..state import TraceState
 
 KIND_OF_SLOT: dict[str, tuple[PartKind, str]] = {
     "text": ("text", "message"),
@@ -25,7 +25,7 @@ STATUSES: dict[str, Status] = {
 LATE = frozenset({"message", "reasoning"})
 
 
-def open_turn(trace: Trace) -> Turn:
+def open_turn(trace: TraceState) -> Turn:
     """Return the open model call.
 
     Without a `ModelCalled` mark, the request left right after whatever came before its first event.
@@ -33,7 +33,7 @@ def open_turn(trace: Trace) -> Turn:
     return trace.open_turn(trace.before)
 
 
-def begin(trace: Trace, item: Any, item_type: str, position: int, t: float) -> Part:
+def begin(trace: TraceState, item: Any, item_type: str, position: int, t: float) -> Part:
     """Append the part of an item that is not a text."""
     part = trace.new_part(KIND_OF_ITEM.get(item_type, "custom"), item_type, t)
     trace.places.add(part, position)
@@ -51,7 +51,7 @@ def begin(trace: Trace, item: Any, item_type: str, position: int, t: float) -> P
     return part
 
 
-def whole_item(trace: Trace, item: Any, position: int, t: float) -> Part:
+def whole_item(trace: TraceState, item: Any, position: int, t: float) -> Part:
     """Take an item as the provider sent it in the end; it holds whatever deltas left out.
 
     Its position is that of `Trace.places`.
@@ -74,12 +74,12 @@ def whole_item(trace: Trace, item: Any, position: int, t: float) -> Part:
     return part
 
 
-def last_search(trace: Trace, answer: Any = None) -> Part | None:
+def last_search(trace: TraceState, answer: Any = None) -> Part | None:
     """Return the tool search that still lacks its output, or has `answer` already."""
     return trace.index.search(answer)
 
 
-def finish_call(trace: Trace, part: Part, item: Any, t: float) -> None:
+def finish_call(trace: TraceState, part: Part, item: Any, t: float) -> None:
     """Fill a call from its whole item; a function call now waits for its function."""
     part.item = item
     trace.identify(part, get(item, "id", part.item_id))
@@ -109,7 +109,7 @@ def finish_call(trace: Trace, part: Part, item: Any, t: float) -> None:
     trace.touch(part)
 
 
-def _whole_text(trace: Trace, item: Any, item_type: str, position: int, t: float) -> Part:
+def _whole_text(trace: TraceState, item: Any, item_type: str, position: int, t: float) -> Part:
     texts: list[tuple[str, str]] = []
     contents = get(item, "content", [])
     if item_type == "reasoning":
@@ -146,13 +146,13 @@ def _texts(parts: Any, name: str) -> list[str]:
     return [text if isinstance(text, str) else str(text) for text in found]
 
 
-def _text_part(trace: Trace, family: str, position: int, t: float) -> Part:
+def _text_part(trace: TraceState, family: str, position: int, t: float) -> Part:
     part = trace.new_part(*KIND_OF_SLOT[family], t)
     trace.place(part, position, family)
     return part
 
 
-def _finish_text(trace: Trace, part: Part, item: Any, whole: str, t: float) -> None:
+def _finish_text(trace: TraceState, part: Part, item: Any, whole: str, t: float) -> None:
     part.item = item
     trace.identify(part, get(item, "id", part.item_id))
     if whole and part.text != whole:

@@ -15,12 +15,12 @@ from openai.types.responses.response_reasoning_item import Content, Summary
 
 if TYPE_CHECKING:
     from ..parts import Part
-    from ..trace import Trace
+    from ..state import TraceState
 
 __all__ = ["open_items", "streamed_items"]
 
 
-def open_items(trace: Trace) -> list[Any]:
+def open_items(trace: TraceState) -> list[Any]:
     """Make items of what the last model call was writing, each with the status "incomplete".
 
     Parameters
@@ -41,7 +41,7 @@ def open_items(trace: Trace) -> list[Any]:
     return [item for item in items if item is not None]
 
 
-def streamed_items(trace: Trace) -> list[Any]:
+def streamed_items(trace: TraceState) -> list[Any]:
     """Make items of what the last model call streamed, where its whole answer has none of it.
 
     Parameters

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..parts import Approval, Handoff, Part, Status, get
+from ..parts import Approval, Handoff, ItemRow, Part, Status, get
 from .output_items import finish_call, last_search, whole_item
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    from ..state import TraceState
 
 OUTPUTS = frozenset(
     {
@@ -22,18 +21,7 @@ OUTPUTS = frozenset(
 """Run items that answer a call."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ItemRow:
-    """One run item: its part, its type, and its place among all items, nested ones included."""
-
-    part: Part
-    type: str
-    agent: str | None
-    sequence: int
-    time: float
-
-
-def fold_item(trace: Trace, event: Any, t: float) -> Part | None:
+def fold_item(trace: TraceState, event: Any, t: float) -> Part | None:
     """Fold a ``run_item_stream_event``; return the part it is about."""
     item = event.item
     item_type = str(item.type)
@@ -53,7 +41,7 @@ def fold_item(trace: Trace, event: Any, t: float) -> Part | None:
     return part
 
 
-def _claim(trace: Trace, raw: Any, t: float) -> Part:
+def _claim(trace: TraceState, raw: Any, t: float) -> Part:
     """Find the part of an item among those the model's stream announced, or begin one."""
     call_id, item_type = get(raw, "call_id"), get(raw, "type", "unknown")
     if call_id is not None:
@@ -72,7 +60,7 @@ def _claim(trace: Trace, raw: Any, t: float) -> Part:
     return part
 
 
-def _renamed(trace: Trace, raw: Any, call_id: str) -> Part | None:
+def _renamed(trace: TraceState, raw: Any, call_id: str) -> Part | None:
     """The part of a call that the model sent without an id of its own, under its new id."""
     part = trace.index.unclaimed(get(raw, "type", "unknown"), get(raw, "id"))
     if part is not None:
@@ -80,7 +68,7 @@ def _renamed(trace: Trace, raw: Any, call_id: str) -> Part | None:
     return part
 
 
-def _announce(trace: Trace, raw: Any, t: float) -> Part:
+def _announce(trace: TraceState, raw: Any, t: float) -> Part:
     """Begin a part for an item that no stream announced, in the last turn or a made-up one."""
     streaming = trace.turn is not None
     if not streaming:
@@ -97,7 +85,7 @@ def _announce(trace: Trace, raw: Any, t: float) -> Part:
     return part
 
 
-def _output(trace: Trace, item: Any, item_type: str, raw: Any, t: float) -> Part:
+def _output(trace: TraceState, item: Any, item_type: str, raw: Any, t: float) -> Part:
     trace.fresh_turn_due = True
     call_id = get(raw, "call_id") or get(raw, "approval_request_id")
     if item_type == "tool_search_output_item" and call_id is None:
@@ -129,7 +117,7 @@ def _output(trace: Trace, item: Any, item_type: str, raw: Any, t: float) -> Part
     return part
 
 
-def _mcp_approval(trace: Trace, request_id: Any, t: float) -> Part:
+def _mcp_approval(trace: TraceState, request_id: Any, t: float) -> Part:
     known = trace.index.approval(request_id)
     if known is not None:
         return known
@@ -139,7 +127,7 @@ def _mcp_approval(trace: Trace, request_id: Any, t: float) -> Part:
     return part
 
 
-def _handed_off(trace: Trace, part: Part, item: Any, t: float) -> None:
+def _handed_off(trace: TraceState, part: Part, item: Any, t: float) -> None:
     source = get(get(item, "source_agent"), "name", trace.agent)
     target = get(get(item, "target_agent"), "name")
     part.kind = "handoff"
@@ -149,12 +137,12 @@ def _handed_off(trace: Trace, part: Part, item: Any, t: float) -> None:
     trace.handoffs.append(Handoff(source, target, t, part.call_id))
 
 
-def waiting_call(trace: Trace, call_id: str, name: str | None, t: float) -> Part:
+def waiting_call(trace: TraceState, call_id: str, name: str | None, t: float) -> Part:
     """Return the newest call of this id without an output; begin it if need be."""
     return trace.index.newest_call(call_id) or trace.find_call(call_id, name=name, t=t)
 
 
-def request_approval(trace: Trace, part: Part, t: float, id: str | None = None) -> Part:
+def request_approval(trace: TraceState, part: Part, t: float, id: str | None = None) -> Part:
     """Let a call wait for a person."""
     if part.approval is None or part.approval.decided is not None:
         trace.ask_about(part, Approval(t))

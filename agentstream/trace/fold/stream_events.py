@@ -24,7 +24,7 @@ from .output_items import (
 )
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    from ..state import TraceState
 
 DELTAS: dict[str, str] = {
     "response.output_text.delta": "text",
@@ -48,7 +48,9 @@ _KIND_OF_INPUT: dict[str, tuple[PartKind, str]] = {
 }
 
 
-def _slot(trace: Trace, family: str, data: Any, t: float, kind: PartKind, item_type: str) -> Part:
+def _slot(
+    trace: TraceState, family: str, data: Any, t: float, kind: PartKind, item_type: str
+) -> Part:
     """Return the part that a piece belongs to, and let the next one find it in the slots."""
     turn = open_turn(trace)
     if turn.first_token is None:
@@ -68,7 +70,7 @@ def _slot(trace: Trace, family: str, data: Any, t: float, kind: PartKind, item_t
     return part
 
 
-def _delta(trace: Trace, data: Any, t: float) -> Part:
+def _delta(trace: TraceState, data: Any, t: float) -> Part:
     family = DELTAS[data.type]
     if family == "input":
         kind, item_type = _KIND_OF_INPUT[data.type.removesuffix(".delta")]
@@ -80,7 +82,7 @@ def _delta(trace: Trace, data: Any, t: float) -> Part:
     return part
 
 
-def _section_delta(trace: Trace, data: Any, t: float) -> Part:
+def _section_delta(trace: TraceState, data: Any, t: float) -> Part:
     """Append to a reasoning text, whose sections become paragraphs."""
     family, field = _SECTIONS[data.type]
     part = _slot(trace, family, data, t, *KIND_OF_SLOT[family])
@@ -94,7 +96,7 @@ def _section_delta(trace: Trace, data: Any, t: float) -> Part:
     return part
 
 
-def _text_done(trace: Trace, data: Any, t: float) -> Part:
+def _text_done(trace: TraceState, data: Any, t: float) -> Part:
     """Take the whole text from a provider that sent no deltas."""
     family, field = {
         "response.output_text.done": ("text", "text"),
@@ -109,7 +111,7 @@ def _text_done(trace: Trace, data: Any, t: float) -> Part:
     return part
 
 
-def _input_done(trace: Trace, data: Any, t: float) -> Part:
+def _input_done(trace: TraceState, data: Any, t: float) -> Part:
     kind, item_type = _KIND_OF_INPUT[data.type.removesuffix(".done")]
     part = _slot(trace, "input", data, t, kind, item_type)
     whole = get(data, "arguments") or get(data, "input") or get(data, "code")
@@ -119,7 +121,7 @@ def _input_done(trace: Trace, data: Any, t: float) -> Part:
     return part
 
 
-def _created(trace: Trace, data: Any, t: float) -> None:
+def _created(trace: TraceState, data: Any, t: float) -> None:
     response = get(data, "response")
     turn = trace.turn
     if turn is not None and turn.response_id not in (None, get(response, "id")):
@@ -131,7 +133,7 @@ def _created(trace: Trace, data: Any, t: float) -> None:
     trace.touch()
 
 
-def _describe(trace: Trace, turn: Turn, response: Any) -> None:
+def _describe(trace: TraceState, turn: Turn, response: Any) -> None:
     turn.response_id = get(response, "id", turn.response_id)
     turn.model = get(response, "model", turn.model)
     turn.created_at = get(response, "created_at", turn.created_at)
@@ -153,7 +155,7 @@ def usage_of(usage: Any) -> dict[str, int]:
     }
 
 
-def _ended(trace: Trace, data: Any, t: float) -> None:
+def _ended(trace: TraceState, data: Any, t: float) -> None:
     response = get(data, "response")
     turn = open_turn(trace)
     _describe(trace, turn, response)
@@ -168,7 +170,7 @@ def _ended(trace: Trace, data: Any, t: float) -> None:
     trace.close_turn(t, status, problem or get(get(response, "incomplete_details"), "reason"))
 
 
-def _give_up_others(trace: Trace, positions: set[int], t: float) -> None:
+def _give_up_others(trace: TraceState, positions: set[int], t: float) -> None:
     """Give up what was streamed and is not in the answer: the run goes by the answer."""
     for position, parts in trace.places.parts.items():
         for part in parts if position not in positions else ():
@@ -176,12 +178,12 @@ def _give_up_others(trace: Trace, positions: set[int], t: float) -> None:
                 trace.supersede(part, t)
 
 
-def _error(trace: Trace, data: Any, t: float) -> None:
+def _error(trace: TraceState, data: Any, t: float) -> None:
     open_turn(trace)
     trace.close_turn(t, "failed", get(data, "message"))
 
 
-def _item_added(trace: Trace, data: Any, t: float) -> Part | None:
+def _item_added(trace: TraceState, data: Any, t: float) -> Part | None:
     item = get(data, "item")
     turn = open_turn(trace)
     item_type = get(item, "type", "unknown")
@@ -197,20 +199,20 @@ def _item_added(trace: Trace, data: Any, t: float) -> Part | None:
     return begin(trace, item, item_type, position, t)
 
 
-def _item_done(trace: Trace, data: Any, t: float) -> Part | None:
+def _item_done(trace: TraceState, data: Any, t: float) -> Part | None:
     open_turn(trace)
     item = get(data, "item")
     return whole_item(trace, item, trace.places.settle(item, get(data, "output_index", 0)), t)
 
 
-def _annotation(trace: Trace, data: Any, t: float) -> Part:
+def _annotation(trace: TraceState, data: Any, t: float) -> Part:
     part = _slot(trace, "text", data, t, "text", "message")
     part.annotations.append(get(data, "annotation"))
     trace.touch(part)
     return part
 
 
-def _partial_image(trace: Trace, data: Any, t: float) -> Part | None:
+def _partial_image(trace: TraceState, data: Any, t: float) -> Part | None:
     part = _hosted(trace, data, t)
     if part is not None:
         part.image = get(data, "partial_image_b64")
@@ -218,7 +220,7 @@ def _partial_image(trace: Trace, data: Any, t: float) -> Part | None:
     return part
 
 
-def _hosted(trace: Trace, data: Any, _t: float) -> Part | None:
+def _hosted(trace: TraceState, data: Any, _t: float) -> Part | None:
     """Note a step of a hosted tool; the kind of step is the last word of the event's type."""
     open_turn(trace)
     part = trace.places.call_at(get(data, "output_index", 0))
@@ -238,7 +240,7 @@ _HOSTED = (
     "mcp_list_tools.failed compaction.compacting"
 )
 
-RAW: dict[str, Callable[[Trace, Any, float], Part | None]] = {
+RAW: dict[str, Callable[[TraceState, Any, float], Part | None]] = {
     "response.created": _created,
     "response.queued": _created,
     "response.in_progress": _created,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ..parts import OPEN_STATUSES, Part
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    from ..state import TraceState
 
 SpanKind: TypeAlias = Literal[
     "run",
@@ -78,7 +78,7 @@ class _Builder:
         return len(self.spans) - 1
 
 
-def spans(trace: Trace, now: float = 0.0) -> list[Span]:
+def spans(trace: TraceState, now: float = 0.0) -> list[Span]:
     """Return the spans of a run, each after the one that encloses it.
 
     What goes on reaches to the last event, or to ``now`` where that is later.
@@ -95,7 +95,11 @@ def spans(trace: Trace, now: float = 0.0) -> list[Span]:
 
 
 def _run(
-    builder: _Builder, trace: Trace, path: tuple[int | str, ...], parent: int | None, depth: int
+    builder: _Builder,
+    trace: TraceState,
+    path: tuple[int | str, ...],
+    parent: int | None,
+    depth: int,
 ) -> None:
     end = max(trace.now, builder.now) if trace.ended is None else trace.ended
     name = trace.name or (trace.agents[0] if trace.agents else "run")
@@ -118,7 +122,7 @@ def _run(
 
 
 def _stints(
-    builder: _Builder, trace: Trace, path: tuple[int | str, ...], run: int, depth: int
+    builder: _Builder, trace: TraceState, path: tuple[int | str, ...], run: int, depth: int
 ) -> list[int]:
     taken = trace.stints or [(trace.started, trace.name or "model")]
     # The first agent is at work from the start, although its event comes a moment later.
@@ -143,7 +147,7 @@ class _Fill:
     def __init__(
         self,
         builder: _Builder,
-        trace: Trace,
+        trace: TraceState,
         path: tuple[int | str, ...],
         run: int,
         depth: int,
