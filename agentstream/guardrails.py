@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MaybeAwaitable: TypeAlias = Awaitable[T] | T
+InputGuardrailFunction: TypeAlias = Callable[
+    [RunContextWrapper[TContext], "Agent[Any]", "str | list[TResponseInputItem]"],
+    MaybeAwaitable["GuardrailFunctionOutput"],
+]
+OutputGuardrailFunction: TypeAlias = Callable[
+    [RunContextWrapper[TContext], "Agent[Any]", Any], MaybeAwaitable["GuardrailFunctionOutput"]
+]
 
 
 async def call_guardrail(function: Callable[..., Any], *args: Any) -> Any:
@@ -129,10 +136,7 @@ class InputGuardrail(Generic[TContext]):
     'short'
     """
 
-    guardrail_function: Callable[
-        [RunContextWrapper[TContext], Agent[Any], str | list[TResponseInputItem]],
-        MaybeAwaitable[GuardrailFunctionOutput],
-    ]
+    guardrail_function: InputGuardrailFunction[TContext]
     name: str | None = None
     run_in_parallel: bool = True
 
@@ -170,10 +174,7 @@ class OutputGuardrail(Generic[TContext]):
     'politeness'
     """
 
-    guardrail_function: Callable[
-        [RunContextWrapper[TContext], Agent[Any], Any],
-        MaybeAwaitable[GuardrailFunctionOutput],
-    ]
+    guardrail_function: OutputGuardrailFunction[TContext]
     name: str | None = None
 
     def get_name(self) -> str:
@@ -191,11 +192,11 @@ class OutputGuardrail(Generic[TContext]):
 
 
 @overload
-def input_guardrail(func: Callable[..., Any], /) -> InputGuardrail[Any]: ...
+def input_guardrail(func: InputGuardrailFunction[TContext], /) -> InputGuardrail[TContext]: ...
 @overload
 def input_guardrail(
     *, name: str | None = None, run_in_parallel: bool = True
-) -> Callable[[Callable[..., Any]], InputGuardrail[Any]]: ...
+) -> Callable[[InputGuardrailFunction[TContext]], InputGuardrail[TContext]]: ...
 def input_guardrail(
     func: Callable[..., Any] | None = None,
     *,
@@ -233,11 +234,11 @@ def input_guardrail(
 
 
 @overload
-def output_guardrail(func: Callable[..., Any], /) -> OutputGuardrail[Any]: ...
+def output_guardrail(func: OutputGuardrailFunction[TContext], /) -> OutputGuardrail[TContext]: ...
 @overload
 def output_guardrail(
     *, name: str | None = None
-) -> Callable[[Callable[..., Any]], OutputGuardrail[Any]]: ...
+) -> Callable[[OutputGuardrailFunction[TContext]], OutputGuardrail[TContext]]: ...
 def output_guardrail(func: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
     """Make an `OutputGuardrail` of a function.
 

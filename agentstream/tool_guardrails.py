@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, overload
 
 from .exceptions import UserError
 from .run_context import TContext
@@ -33,6 +33,14 @@ class RaiseExceptionBehavior(TypedDict):
     """The run ends with a tripwire error."""
 
     type: Literal["raise_exception"]
+
+
+ToolInputGuardrailFunction: TypeAlias = Callable[
+    ["ToolInputGuardrailData"], MaybeAwaitable["ToolGuardrailFunctionOutput"]
+]
+ToolOutputGuardrailFunction: TypeAlias = Callable[
+    ["ToolOutputGuardrailData"], MaybeAwaitable["ToolGuardrailFunctionOutput"]
+]
 
 
 def _allow() -> AllowBehavior:
@@ -170,9 +178,7 @@ class ToolInputGuardrail(Generic[TContext]):
     'small'
     """
 
-    guardrail_function: Callable[
-        [ToolInputGuardrailData], MaybeAwaitable[ToolGuardrailFunctionOutput]
-    ]
+    guardrail_function: ToolInputGuardrailFunction
     name: str | None = None
 
     def get_name(self) -> str:
@@ -205,9 +211,7 @@ class ToolOutputGuardrail(Generic[TContext]):
     'no_keys'
     """
 
-    guardrail_function: Callable[
-        [ToolOutputGuardrailData], MaybeAwaitable[ToolGuardrailFunctionOutput]
-    ]
+    guardrail_function: ToolOutputGuardrailFunction
     name: str | None = None
 
     def get_name(self) -> str:
@@ -219,6 +223,12 @@ class ToolOutputGuardrail(Generic[TContext]):
         return await _run_tool_guardrail(self, data)
 
 
+@overload
+def tool_input_guardrail(func: ToolInputGuardrailFunction, /) -> ToolInputGuardrail[Any]: ...
+@overload
+def tool_input_guardrail(
+    *, name: str | None = None
+) -> Callable[[ToolInputGuardrailFunction], ToolInputGuardrail[Any]]: ...
 def tool_input_guardrail(func: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
     """Make a `ToolInputGuardrail` of a function.
 
@@ -251,6 +261,12 @@ def tool_input_guardrail(func: Callable[..., Any] | None = None, *, name: str | 
     return decorate if func is None else decorate(func)
 
 
+@overload
+def tool_output_guardrail(func: ToolOutputGuardrailFunction, /) -> ToolOutputGuardrail[Any]: ...
+@overload
+def tool_output_guardrail(
+    *, name: str | None = None
+) -> Callable[[ToolOutputGuardrailFunction], ToolOutputGuardrail[Any]]: ...
 def tool_output_guardrail(
     func: Callable[..., Any] | None = None, *, name: str | None = None
 ) -> Any:

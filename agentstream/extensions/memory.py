@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ..sessions.encrypted import EncryptedSession
+    from ..sessions.sql import SQLAlchemySession
 
 _HOMES: Final = {"EncryptedSession": "encrypted", "SQLAlchemySession": "sql"}
 _LEFT_OUT: Final = frozenset(
@@ -11,7 +15,7 @@ _LEFT_OUT: Final = frozenset(
     "DaprSession MongoDBSession RedisSession".split()
 )
 
-__all__ = ["EncryptedSession", "SQLAlchemySession"]  # noqa: F822 - imported at first use
+__all__ = ["EncryptedSession", "SQLAlchemySession"]
 
 
 def __getattr__(name: str) -> Any:

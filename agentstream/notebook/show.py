@@ -8,7 +8,7 @@ terminal.
 from __future__ import annotations
 
 import atexit
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
@@ -22,15 +22,34 @@ from .cells import remember_shown
 from .front_end import front_end
 from .front_end import in_a_notebook as in_a_notebook
 from .run_source import Source
-from .shown import Result, Shown
+from .shown import Event, Result, Shown
 from .terminal import TerminalView
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..agent import Agent
+    from ..run.options import RunOptions
+    from ..run.result import RunResult
     from ..run.state.run_state import RunState
     from ..run.streamed_result import RunResultStreaming
+    from ..run_context import TContext
+    from ..stream_events import StreamEvent
 
-Run = TypeVar("Run")
+    OwnRun = TypeVar("OwnRun", RunResult, RunResultStreaming)
+
+
+class _AnyRun(Protocol):
+    """A run of agentstream or of the SDK, streamed or not."""
+
+    @property
+    def final_output(self) -> Any: ...
+
+    @property
+    def new_items(self) -> Sequence[Any]: ...
+
+
+ForeignRun = TypeVar("ForeignRun", bound=_AnyRun)
 
 
 class Recorded(Protocol):
@@ -42,28 +61,36 @@ class Recorded(Protocol):
 
 @overload
 def show(
-    run: Agent[Any],
-    input: str | list[Any] | RunState[Any],
+    run: Agent[TContext],
+    input: str | list[Any] | RunState[TContext],
     *,
     table: bool = False,
     timeline: bool = False,
-    **options: Any,
-) -> Shown[RunResultStreaming]: ...
+    **options: Unpack[RunOptions[TContext]],
+) -> Shown[RunResultStreaming, StreamEvent]: ...
 
 
 @overload
 def show(
     run: Recorded, *, table: bool = False, timeline: bool = False
-) -> Shown[RunResultStreaming]: ...
+) -> Shown[RunResultStreaming, StreamEvent]: ...
 
 
 @overload
-def show(run: Run, *, table: bool = False, timeline: bool = False) -> Shown[Run]: ...
+def show(
+    run: OwnRun, *, table: bool = False, timeline: bool = False
+) -> Shown[OwnRun, StreamEvent]: ...
+
+
+@overload
+def show(
+    run: ForeignRun, *, table: bool = False, timeline: bool = False
+) -> Shown[ForeignRun, Any]: ...
 
 
 def show(
     run: Any, input: Any = None, *, table: bool = False, timeline: bool = False, **options: Any
-) -> Shown[Any]:
+) -> Shown[Any, Any]:
     """Watch a run while it goes on.
 
     Parameters
@@ -143,7 +170,7 @@ def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
     return Runner.run_streamed(run, input, **options)
 
 
-def check_options(callee: str, options: dict[str, Any], *own: str) -> None:
+def check_options(callee: str, options: Mapping[str, Any], *own: str) -> None:
     """Refuse an option that neither `callee` takes nor a run.
 
     Raises
@@ -185,9 +212,9 @@ def result_bundle(result: Any) -> dict[str, str]:
     return snapshot(result.trace)
 
 
-_UNCLOSED: WeakSet[ShownText[Any]] = WeakSet()
+_UNCLOSED: WeakSet[ShownText[Any, Any]] = WeakSet()
 
-_NEWEST: WeakKeyDictionary[Any, ref[ShownText[Any]]] = WeakKeyDictionary()
+_NEWEST: WeakKeyDictionary[Any, ref[ShownText[Any, Any]]] = WeakKeyDictionary()
 """What writes a run, by its result."""
 
 
@@ -198,7 +225,7 @@ def _close_all() -> None:
         shown._close()
 
 
-class ShownText(Shown[Result]):
+class ShownText(Shown[Result, Event]):
     """A run written to the terminal as it goes on."""
 
     def __init__(self, source: Source, *, table: bool = False, timeline: bool = False) -> None:
@@ -232,12 +259,12 @@ class ShownText(Shown[Result]):
             await self.source.ended()
         return self.result
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    async def __aiter__(self) -> AsyncIterator[Event]:
         with self._reading():
             async for event in self.source.events():
                 yield event
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Event]:
         with self._reading():
             yield from self.source.events_now()
 

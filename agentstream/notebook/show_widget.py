@@ -18,17 +18,17 @@ from .live.widget import BLOCKED, UNREAD, AgentView
 from .marimo import MarimoPlace
 from .plain_updates import HtmlUpdates, PlainUpdates, TextUpdates
 from .run_source import Bell, RunInterrupted, Source
-from .shown import Result, Shown
+from .shown import Event, Result, Shown
 from .snapshot.bundle import snapshot_or_text
 
 # ipywidgets keeps what is open for good, and with it the run and all it holds.
 _KEPT_OPEN = 5
-_ENDED: deque[ShownWidget[Any]] = deque()
+_ENDED: deque[ShownWidget[Any, Any]] = deque()
 
 _LAST_RAISED: list[Callable[[], None]] = []
 """Forgets what the end of the cell is to do about the last error; it holds the error's run."""
 
-_OF_CELLS: OfCells[ShownWidget[Any]] = OfCells()
+_OF_CELLS: OfCells[ShownWidget[Any, Any]] = OfCells()
 
 # Seconds that a page has to load the view and to answer. In a document it may have to fetch the
 # code first, and the widget is there already; in a console nothing is seen until then.
@@ -42,7 +42,7 @@ _RUNNING = {
 """What is seen where there are no widgets, until the first snapshot."""
 
 
-class ShownWidget(Shown[Result], AgentView):
+class ShownWidget(Shown[Result, Event], AgentView):
     """A run in the cell: await it, iterate it, or leave it there.
 
     Parameters
@@ -272,7 +272,7 @@ class ShownWidget(Shown[Result], AgentView):
             self._end()
         self._decisions.ring()
 
-    def _give_way(self, newer: ShownWidget[Any]) -> None:
+    def _give_way(self, newer: ShownWidget[Any, Any]) -> None:
         """The cell is executed again: a run that nobody sees or holds any more is stopped."""
         result = self.source.result
         is_over = self.source.is_complete or result is newer.source.result
@@ -295,10 +295,10 @@ class ShownWidget(Shown[Result], AgentView):
             pass
         return self.result
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[Event]:
         return self._guarded(read=True)
 
-    async def _guarded(self, *, read: bool) -> AsyncIterator[Any]:
+    async def _guarded(self, *, read: bool) -> AsyncIterator[Event]:
         """The run's events, none where nobody reads them; its end is shown whatever it is."""
         __tracebackhide__ = True
         self._is_read = True
@@ -324,7 +324,7 @@ class ShownWidget(Shown[Result], AgentView):
                 self._end()
                 self._end_plainly()
 
-    async def _events(self, *, read: bool) -> AsyncIterator[Any]:
+    async def _events(self, *, read: bool) -> AsyncIterator[Event]:
         """The run's events, over the pauses for approvals that a person on the page can give."""
         again = False
         while True:
@@ -356,7 +356,7 @@ class ShownWidget(Shown[Result], AgentView):
         loading = _PATIENCE["html"] if self._front.unanswered == "html" else 2.0
         return await self.somebody_is_there(loading) and self._plain is None
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Event]:
         self._is_read = True
         self.show()
         try:

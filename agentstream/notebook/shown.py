@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from ..trace.timeline.timeline import Timeline
 
 Result = TypeVar("Result", covariant=True)
+Event = TypeVar("Event", covariant=True)
 
 
-class Shown(Generic[Result]):
+class Shown(Generic[Result, Event]):
     """A run that is shown: ``await`` it to watch to the end; it gives the run's result.
 
     Until then, and afterwards, it has what the result has.
@@ -120,10 +121,10 @@ class Shown(Generic[Result]):
     def __await__(self) -> Generator[Any, None, Result]:
         raise NotImplementedError
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[Event]:
         raise NotImplementedError
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Event]:
         raise NotImplementedError
 
     def _ipython_display_(self) -> None:

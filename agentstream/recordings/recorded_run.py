@@ -13,7 +13,7 @@ from typing import Any
 
 from ..agent import Agent
 from ..exceptions import AgentsException, RecordingError
-from ..run.options import RunOptions
+from ..run.options import LoopOptions
 from ..run.result_base import RunResultBase
 from ..run.state.run_state import RunState
 from ..run.streamed_result import RunResultStreaming
@@ -173,7 +173,7 @@ class Playback(RunResultStreaming):
         self._script = script
         self._pace = pace
         self._ending = error
-        super().__init__(_state(script), RunOptions(recording=None))
+        super().__init__(_state(script), LoopOptions(recording=None))
 
     def step(self, count: int = 1) -> None:
         """Let `count` more events pass, with ``speed="step"``; from any thread."""

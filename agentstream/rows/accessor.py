@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -10,8 +11,14 @@ from .estimate import Estimate, estimate
 from .map import map_frame
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..agent import Agent
+    from .compare import Comparison
+    from .estimate import EstimateOptions
     from .frame_run import FrameRun
+    from .options import AgentOrMaker, CompareOptions
+    from .prompt import RowPrompt
 
 __all__ = ["AgentAccessor"]
 
@@ -38,7 +45,12 @@ class AgentAccessor:
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
 
-    def map(self, agent: Agent[Any], prompt: Any, **options: Any) -> FrameRun:
+    def map(
+        self,
+        agent: AgentOrMaker | Mapping[str, AgentOrMaker],
+        prompt: RowPrompt,
+        **options: Unpack[CompareOptions],
+    ) -> FrameRun[pd.DataFrame] | Comparison:
         """Run an agent for each row, in the background.
 
         Parameters
@@ -46,9 +58,12 @@ class AgentAccessor:
         agent, prompt, **options
             As for `map_frame`.
         """
-        return map_frame(agent, self._frame, prompt, **options)
+        ask: Callable[..., FrameRun[pd.DataFrame] | Comparison] = map_frame
+        return ask(agent, self._frame, prompt, **options)
 
-    def estimate(self, agent: Agent[Any], prompt: Any, **options: Any) -> Estimate:
+    def estimate(
+        self, agent: Agent[Any], prompt: RowPrompt, **options: Unpack[EstimateOptions]
+    ) -> Estimate:
         """Say what it will take and cost.
 
         Parameters

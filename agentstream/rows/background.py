@@ -6,22 +6,22 @@ import asyncio
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from .._utils.aio import loop_here
 from ..exceptions import UserError
 from ..run.sync import run_until_done
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
+__all__ = ["Background", "Frame"]
 
-__all__ = ["Background"]
+Frame = TypeVar("Frame")
+"""What a frame of outputs is: of the library whose frame was given."""
 
 _going_on: set[asyncio.Task[None]] = set()
 """Held: an event loop holds its tasks weakly."""
 
 
-class Background(ABC):
+class Background(ABC, Generic[Frame]):
     """Base of `FrameRun` and `Comparison`: how they begin, are awaited, and end."""
 
     _task: asyncio.Task[None] | None = None
@@ -31,7 +31,7 @@ class Background(ABC):
 
     @property
     @abstractmethod
-    def frame(self) -> DataFrame:
+    def frame(self) -> Frame:
         """The frame of what there is."""
 
     @property
@@ -46,10 +46,10 @@ class Background(ABC):
     @abstractmethod
     async def _main(self) -> None: ...
 
-    def __await__(self) -> Generator[object, None, DataFrame]:
+    def __await__(self) -> Generator[object, None, Frame]:
         return self._wait().__await__()
 
-    def wait(self) -> DataFrame:
+    def wait(self) -> Frame:
         """Wait for the end, where nothing can be awaited; the frame of outputs.
 
         Raises
@@ -72,7 +72,7 @@ class Background(ABC):
             _going_on.add(self._task)
             self._task.add_done_callback(_going_on.discard)
 
-    async def _wait(self) -> DataFrame:
+    async def _wait(self) -> Frame:
         self.start()
         assert self._task is not None
         try:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison"]
 
 
-class Comparison(Background):
+class Comparison(Background["DataFrame"]):
     """Agents over the same rows; made by `map_frame` with a dict, ``repeat=`` or ``scorers=``.
 
     ``await`` it, or call its `wait`, for the long frame.
@@ -79,7 +79,7 @@ class Comparison(Background):
 
     def __init__(
         self,
-        agents: Mapping[str, Agent[Any]],
+        agents: Mapping[str, Agent[Any] | Callable[[], Agent[Any]]],
         frame: Any,
         prompt: Any,
         options: Options,
@@ -95,7 +95,7 @@ class Comparison(Background):
         self._rows, _ = options.as_pandas(frame)
         self._prompts = Prompts(self._rows, prompt)
         self._scorers = _unique([Scorer(given) for given in scorers])
-        self.runs: dict[tuple[str, int], FrameRun] = {
+        self.runs: dict[tuple[str, int], FrameRun[Any]] = {
             (name, number): options.over(
                 agent, self._rows.index, self._prompts, label=str(name), repeat=number
             )
@@ -105,7 +105,7 @@ class Comparison(Background):
         self._names = list(agents)
         self._repeat = repeat
         self._scores: dict[tuple[str, int], dict[str, list[float]]] = {}
-        self._judges: list[FrameRun] = []
+        self._judges: list[FrameRun[Any]] = []
         self._watchers: list[Callable[[], None]] = []
         self._error: Exception | None = None
         self._votes: Votes | None = None
@@ -351,7 +351,7 @@ class Comparison(Background):
 
     # -- how it goes on ----------------------------------------------------------------------------
 
-    def _all(self) -> list[FrameRun]:
+    def _all(self) -> list[FrameRun[Any]]:
         return [*self.runs.values(), *self._judges]
 
     async def _main(self) -> None:

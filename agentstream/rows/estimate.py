@@ -6,7 +6,7 @@ import json
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from ..exceptions import UserError
 from ..models.gate.admission import input_tokens
@@ -17,12 +17,12 @@ from .batch.pool import PRICE
 from .frames import as_pandas
 from .key import agent_request, model_name
 from .plan import Plan
-from .prompt import Prompts
+from .prompt import Prompts, RowPrompt
 
 if TYPE_CHECKING:
     from ..agent import Agent
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "EstimateOptions", "estimate"]
 
 _OUTPUT: Final = 200
 
@@ -63,10 +63,20 @@ class Estimate:
         )
 
 
+class EstimateOptions(TypedDict, total=False):
+    """The keyword options of `estimate`."""
+
+    output_tokens: int
+    sample: int
+    context: Any
+    run_config: RunConfig | dict[str, Any] | None
+    mode: Literal["batch"] | None
+
+
 def estimate(
     agent: Agent[Any],
     frame: Any,
-    prompt: Any,
+    prompt: RowPrompt,
     *,
     output_tokens: int = _OUTPUT,
     sample: int = 200,

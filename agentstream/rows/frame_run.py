@@ -15,7 +15,7 @@ from .._utils.aio import call_where_it_runs
 from ..exceptions import UserError
 from ..recordings.request_match import Asked
 from ..run.sync import run_until_done
-from .background import Background
+from .background import Background, Frame
 from .checkpoint import Checkpoint
 from .columns import Columns
 from .frame import output_frame
@@ -63,7 +63,7 @@ class Source:
     back: Callable[[DataFrame], Any] = lambda frame: frame
 
 
-class FrameRun(Background):
+class FrameRun(Background[Frame]):
     """An agent over the rows of a frame; made by `map_frame`.
 
     It goes on in the background. ``await run`` waits for its end and gives the frame of outputs;
@@ -100,12 +100,12 @@ class FrameRun(Background):
     # -- what a user sees --------------------------------------------------------------------------
 
     @property
-    def frame(self) -> DataFrame:
+    def frame(self) -> Frame:
         """The frame of what there is, at any time; rows that wait have the status "waiting"."""
         return self._frame_of(range(len(self._source.index)))
 
     @property
-    def failed(self) -> DataFrame:
+    def failed(self) -> Frame:
         """The rows that failed."""
         results = self._plan.results
         return self._frame_of(
@@ -240,7 +240,7 @@ class FrameRun(Background):
         if self._task is not None:
             call_where_it_runs(self._task.get_loop(), self._pool.cancel)
 
-    def retry(self) -> FrameRun:
+    def retry(self) -> FrameRun[Frame]:
         """Ask again what failed, and what was not asked because it was stopped; in the background.
 
         Raises
@@ -318,7 +318,7 @@ class FrameRun(Background):
         pool.ended.extend(self._plan.results)
         pool.tell()
 
-    def _frame_of(self, positions: Any) -> DataFrame:
+    def _frame_of(self, positions: Any) -> Frame:
         plan, index = self._plan, self._source.index
         results = [
             plan.results.get(plan.keys[position]) if position < len(plan.keys) else None
@@ -326,8 +326,9 @@ class FrameRun(Background):
         ]
         if len(positions) != len(index):
             index = index[list(positions)]
-        frame = output_frame(index, self._source.columns, results, positions)
-        return self._source.back(frame)
+        output = output_frame(index, self._source.columns, results, positions)
+        frame: Frame = self._source.back(output)
+        return frame
 
 
 async def _next(rows: AsyncIterator[RowResult]) -> RowResult:

@@ -8,33 +8,67 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..models.gate.gate import Gate
 from ..run_config import DEFAULT_MAX_TURNS, RunConfig
+from .background import Frame
 from .bar import attach
 from .frame_run import FrameRun
 from .limits import Limits
-from .options import Options, made_agent
+from .options import AgentOrMaker, MapOptions, Options, made_agent
 from .plan import OnChange
+from .prompt import RowPrompt
 
 if TYPE_CHECKING:
-    from ..agent import Agent
+    from typing_extensions import Unpack
+
     from .compare import Comparison
 
 __all__ = ["map_frame"]
 
 
 @overload
-def map_frame(agent: Agent[Any], frame: Any, prompt: Any, **options: Any) -> FrameRun: ...
+def map_frame(
+    agent: AgentOrMaker, frame: Frame, prompt: RowPrompt, **options: Unpack[MapOptions]
+) -> FrameRun[Frame]: ...
 
 
 @overload
 def map_frame(
-    agent: Mapping[str, Agent[Any]], frame: Any, prompt: Any, **options: Any
+    agent: AgentOrMaker,
+    frame: Any,
+    prompt: RowPrompt,
+    *,
+    repeat: int,
+    scorers: Sequence[Any] | None = None,
+    **options: Unpack[MapOptions],
 ) -> Comparison: ...
 
 
-def map_frame(  # type: ignore[misc]  # the options are those below
-    agent: Agent[Any] | Mapping[str, Agent[Any]],
+@overload
+def map_frame(
+    agent: AgentOrMaker,
     frame: Any,
-    prompt: Any,
+    prompt: RowPrompt,
+    *,
+    scorers: Sequence[Any],
+    **options: Unpack[MapOptions],
+) -> Comparison: ...
+
+
+@overload
+def map_frame(
+    agent: Mapping[str, AgentOrMaker],
+    frame: Any,
+    prompt: RowPrompt,
+    *,
+    repeat: int = 1,
+    scorers: Sequence[Any] | None = None,
+    **options: Unpack[MapOptions],
+) -> Comparison: ...
+
+
+def map_frame(
+    agent: AgentOrMaker | Mapping[str, AgentOrMaker],
+    frame: Any,
+    prompt: RowPrompt,
     *,
     limits: Limits | Gate | Literal["auto"] | None = "auto",
     checkpoint: str | os.PathLike[str] | None = None,
@@ -49,9 +83,9 @@ def map_frame(  # type: ignore[misc]  # the options are those below
     mode: Literal["batch"] | None = None,
     client: Any = None,
     progress: bool | None = None,
-    repeat: int = 1,
-    scorers: Sequence[Any] = (),
-) -> FrameRun | Comparison:
+    repeat: int | None = None,
+    scorers: Sequence[Any] | None = None,
+) -> FrameRun[Any] | Comparison:
     """Run an agent for each row of a frame, in the background; no row is lost.
 
     Rows wait for the service's rate limits, equal rows are asked once, and each row is written to
@@ -98,9 +132,9 @@ def map_frame(  # type: ignore[misc]  # the options are those below
         checkpoint, the bar. Agents travel there by cloudpickle, keys never do.
     progress : bool or None
         Whether to show a bar; None: in a notebook, and where standard error is a terminal.
-    repeat : int
-        How often each row is asked; more than once gives a `Comparison`.
-    scorers : sequence
+    repeat : int, optional
+        How often each row is asked; where it is given, also as 1, what comes is a `Comparison`.
+    scorers : sequence, optional
         Judge each output, and give a `Comparison`: functions, output types, or agents.
 
     Returns
@@ -142,11 +176,12 @@ def map_frame(  # type: ignore[misc]  # the options are those below
         client=client,
     )
     run: Any
-    if isinstance(agent, Mapping) or repeat != 1 or scorers:
+    if isinstance(agent, Mapping) or repeat is not None or scorers is not None:
         from .compare import Comparison
 
         agents = agent if isinstance(agent, Mapping) else {made_agent(agent).name: agent}
-        run = Comparison(agents, frame, prompt, options, repeat=repeat, scorers=scorers)
+        times = 1 if repeat is None else repeat
+        run = Comparison(agents, frame, prompt, options, repeat=times, scorers=scorers or ())
     else:
         run = options.make(agent, frame, prompt)
     attach(run, progress)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, get_args
 
 from ..exceptions import UserError
 from ..models.gate.gate import Gate
@@ -28,9 +28,36 @@ from .worker import Asker
 if TYPE_CHECKING:
     from ..agent import Agent
 
-__all__ = ["Options", "made_agent"]
+__all__ = ["AgentOrMaker", "CompareOptions", "MapOptions", "Options", "made_agent"]
+
+AgentOrMaker: TypeAlias = "Agent[Any] | Callable[[], Agent[Any]]"
 
 _ON_ERROR: Final = ("keep", "raise")
+
+
+class MapOptions(TypedDict, total=False):
+    """The keyword options of `map_frame`, but those that give a comparison."""
+
+    limits: Limits | Gate | Literal["auto"] | None
+    checkpoint: str | os.PathLike[str] | None
+    on_error: Literal["keep", "raise"]
+    on_change: OnChange
+    context: Any
+    max_turns: int | None
+    run_config: RunConfig | dict[str, Any] | None
+    concurrency: int
+    tries: int
+    keep: Literal["runs"] | None
+    mode: Literal["batch"] | None
+    client: Any
+    progress: bool | None
+
+
+class CompareOptions(MapOptions, total=False):
+    """All keyword options of `map_frame`."""
+
+    repeat: int | None
+    scorers: Sequence[Any] | None
 
 
 @dataclass
@@ -109,7 +136,7 @@ class Options:
         with nullcontext() if self.client is None else self.client.as_current():
             return as_pandas(frame, prompt)
 
-    def make(self, agent: Agent[Any], frame: Any, prompt: Any) -> FrameRun:
+    def make(self, agent: AgentOrMaker, frame: Any, prompt: Any) -> FrameRun[Any]:
         """The run of one agent over a frame, not begun; parameters as for `map_frame`.
 
         Raises
@@ -122,14 +149,14 @@ class Options:
 
     def over(
         self,
-        agent: Agent[Any],
+        agent: AgentOrMaker,
         index: Any,
         prompts: Prompts,
         *,
         back: Callable[[Any], Any] = lambda frame: frame,
         label: str = "",
         repeat: int = 0,
-    ) -> FrameRun:
+    ) -> FrameRun[Any]:
         """The run of one agent over rows whose prompts are known, not begun.
 
         Parameters

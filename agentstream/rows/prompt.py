@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from string import Formatter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..exceptions import UserError
 from ..recordings.request_match import plain
@@ -16,7 +16,10 @@ from ..recordings.request_match import plain
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Prompts", "needed_columns"]
+__all__ = ["Prompts", "RowPrompt", "needed_columns"]
+
+RowPrompt: TypeAlias = str | Callable[[dict[str, Any]], Any] | Iterable[Any]
+"""A format string or a column's name, a function of the row, or a prompt for each row."""
 
 
 class Prompts:
@@ -48,7 +51,7 @@ class Prompts:
     'Where is Oslo?'
     """
 
-    def __init__(self, frame: DataFrame, prompt: Any) -> None:
+    def __init__(self, frame: DataFrame, prompt: RowPrompt) -> None:
         self._columns: dict[str, Any] = {}
         self._names: list[str] = []
         self._make: Callable[[dict[str, Any]], Any]

@@ -84,7 +84,7 @@ class Votes:
 
     def __init__(
         self,
-        runs: dict[tuple[str, int], FrameRun],
+        runs: dict[tuple[str, int], FrameRun[Any]],
         path: str | os.PathLike[str] | None = None,
         seed: int = 0,
     ) -> None:
@@ -189,7 +189,7 @@ _Side = tuple[str, Any, bytes]
 
 
 def _pairs(
-    runs: dict[tuple[str, int], FrameRun],
+    runs: dict[tuple[str, int], FrameRun[Any]],
 ) -> list[tuple[int, int, _Side, _Side]]:
     """Position, repeat, and the two sides of all pairs; of rows that ask the same, the first."""
     names = list(dict.fromkeys(name for name, _ in runs))

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ..agent import Agent
+    from ..run_context import TContext
+    from .options import RunOptions
     from .result import RunResult
+    from .state.run_state import RunState
     from .streamed_result import RunResultStreaming
 
 ClassT = TypeVar("ClassT", bound=type)
@@ -63,17 +69,32 @@ class AgentRunner:
     ...         return await super().run(starting_agent, input, **options)
     """
 
-    async def run(self, starting_agent: Any, input: Any, **options: Any) -> RunResult:
+    async def run(
+        self,
+        starting_agent: Agent[TContext],
+        input: str | list[Any] | RunState[TContext],
+        **options: Unpack[RunOptions[TContext]],
+    ) -> RunResult:
         """As `Runner.run`."""
         result: RunResult = await _direct["run"](_runner, starting_agent, input, **options)
         return result
 
-    def run_sync(self, starting_agent: Any, input: Any, **options: Any) -> RunResult:
+    def run_sync(
+        self,
+        starting_agent: Agent[TContext],
+        input: str | list[Any] | RunState[TContext],
+        **options: Unpack[RunOptions[TContext]],
+    ) -> RunResult:
         """As `Runner.run_sync`."""
         result: RunResult = _direct["run_sync"](_runner, starting_agent, input, **options)
         return result
 
-    def run_streamed(self, starting_agent: Any, input: Any, **options: Any) -> RunResultStreaming:
+    def run_streamed(
+        self,
+        starting_agent: Agent[TContext],
+        input: str | list[Any] | RunState[TContext],
+        **options: Unpack[RunOptions[TContext]],
+    ) -> RunResultStreaming:
         """As `Runner.run_streamed`."""
         result: RunResultStreaming = _direct["run_streamed"](
             _runner, starting_agent, input, **options

@@ -17,7 +17,7 @@ from ..tools.hosted import (
 from ..trace.lifecycle import ToolWarned
 from .blocking_monitor import Watched
 from .interrupts import ending_alone
-from .options import RunOptions, call, custom_data
+from .options import LoopOptions, call, custom_data
 
 if TYPE_CHECKING:
     from .state.run_state import RunState
@@ -29,7 +29,7 @@ T = TypeVar("T")
 logger = logging.getLogger("agentstream")
 
 
-async def _done(options: RunOptions, call_id: str, name: str, work: Coroutine[Any, Any, T]) -> T:
+async def _done(options: LoopOptions, call_id: str, name: str, work: Coroutine[Any, Any, T]) -> T:
     """Await what the user's computer or shell does, watched like every tool."""
 
     def warn(message: str) -> None:
@@ -42,7 +42,7 @@ async def _done(options: RunOptions, call_id: str, name: str, work: Coroutine[An
 
 async def run_computer_call(
     state: RunState[Any],
-    options: RunOptions,
+    options: LoopOptions,
     toolbox: Toolbox,
     item: RunItem,
     keep: Callable[[ToolCallOutputItem], None],
@@ -158,7 +158,7 @@ def _parameters(method: Callable[..., Any]) -> list[inspect.Parameter]:
 
 async def run_shell_call(
     state: RunState[Any],
-    options: RunOptions,
+    options: LoopOptions,
     toolbox: Toolbox,
     item: RunItem,
     keep: Callable[[ToolCallOutputItem], None],

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..run_config import ToolErrorFormatterArgs
-from .options import RunOptions, call
+from .options import LoopOptions, call
 
 if TYPE_CHECKING:
     from ..run_context import RunContextWrapper
@@ -15,7 +15,7 @@ logger = logging.getLogger("agentstream")
 
 
 async def error_text(
-    options: RunOptions,
+    options: LoopOptions,
     context: RunContextWrapper[Any],
     kind: Literal["approval_rejected", "tool_not_found", "tool_exception"],
     default: str,

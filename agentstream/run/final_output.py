@@ -28,7 +28,7 @@ from ..tools.function_tool import FunctionToolResult
 from .decide import Finish, Judge, Step
 from .guardrails import check_output
 from .model_call import find_settings, output_schema
-from .options import RunOptions, call, hook_context
+from .options import LoopOptions, call, hook_context
 from .session import compact, save
 from .state.run_state import RunState
 from .toolbox import Toolbox
@@ -41,7 +41,7 @@ def ends_with_tools(step: Step) -> bool:
 
 
 async def conclude(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox | None, step: Judge | Finish
+    state: RunState[Any], options: LoopOptions, toolbox: Toolbox | None, step: Judge | Finish
 ) -> tuple[bool, Any]:
     """Whether the run ends with this step, and its final output if it does."""
     if options.recording is not None:
@@ -130,7 +130,7 @@ def out_of_turns(state: RunState[Any]) -> bool:
     return state.max_turns is not None and state.turn > state.max_turns
 
 
-async def give_up_turns(state: RunState[Any], options: RunOptions) -> list[RunItem]:
+async def give_up_turns(state: RunState[Any], options: LoopOptions) -> list[RunItem]:
     """End a run that has no turns left with the final output that its error handler gives.
 
     Returns
@@ -152,7 +152,7 @@ async def give_up_turns(state: RunState[Any], options: RunOptions) -> list[RunIt
 
 
 async def handled(
-    state: RunState[Any], options: RunOptions, kind: str, error: AgentsException
+    state: RunState[Any], options: LoopOptions, kind: str, error: AgentsException
 ) -> Any:
     """The final output that the run's handler for this error gives; without one, the error."""
     handler: Any = options.error_handlers.get(kind)
@@ -222,7 +222,7 @@ def _message(state: RunState[Any], text: str) -> MessageOutputItem:
 
 
 async def finish(
-    state: RunState[Any], options: RunOptions, output: Any, step: Judge | Finish | None = None
+    state: RunState[Any], options: LoopOptions, output: Any, step: Judge | Finish | None = None
 ) -> None:
     """Tell the hooks, check the output, save the session: the run is over.
 
@@ -233,7 +233,7 @@ async def finish(
     ----------
     state : RunState
         The run.
-    options : RunOptions
+    options : LoopOptions
         How it is done.
     output : object
         What it ends with.

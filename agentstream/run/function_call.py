@@ -51,7 +51,7 @@ from ..trace.lifecycle import (
 from .blocking_monitor import Watched
 from .error_text import error_text
 from .interrupts import ending_alone, failed
-from .options import RunOptions, call, custom_data
+from .options import LoopOptions, call, custom_data
 from .state.run_state import RunState
 from .withheld import found_again
 
@@ -94,7 +94,7 @@ class FunctionCall:
     ----------
     state : RunState
         The run.
-    options : RunOptions
+    options : LoopOptions
         How it is done.
     tool : FunctionTool
         The tool that is called.
@@ -103,7 +103,7 @@ class FunctionCall:
     """
 
     def __init__(
-        self, state: RunState[Any], options: RunOptions, tool: FunctionTool, item: RunItem
+        self, state: RunState[Any], options: LoopOptions, tool: FunctionTool, item: RunItem
     ) -> None:
         self.state = state
         self.options = options

@@ -26,7 +26,7 @@ from ..guardrails import (
 )
 from ..items import ItemHelpers
 from ..trace.lifecycle import GuardrailFinished, GuardrailStage, GuardrailStarted
-from .options import RunOptions
+from .options import LoopOptions
 from .state.run_state import RunState
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 async def marked(
-    options: RunOptions,
+    options: LoopOptions,
     stage: GuardrailStage,
     guard: InputGuardrail[Any] | OutputGuardrail[Any],
     agent: Agent[Any],
@@ -92,7 +92,7 @@ class InputGuards:
     Use as an async context manager around the loop: leaving it ends what still runs.
     """
 
-    def __init__(self, state: RunState[Any], options: RunOptions) -> None:
+    def __init__(self, state: RunState[Any], options: LoopOptions) -> None:
         self._state = state
         self._options = options
         guards = _checked(
@@ -187,7 +187,7 @@ def _raise_if_tripped(result: InputGuardrailResult | None) -> None:
 
 
 async def check_output(
-    state: RunState[Any], options: RunOptions, agent: Agent[Any], output: Any
+    state: RunState[Any], options: LoopOptions, agent: Agent[Any], output: Any
 ) -> None:
     """Run the output guardrails on the final output.
 

@@ -10,14 +10,14 @@ from ..extensions.handoff_history import nest_handoff_history
 from ..handoffs import Handoff, HandoffInputData
 from ..items import ItemHelpers
 from .decide import last_turn
-from .options import RunOptions, call
+from .options import LoopOptions, call
 from .state.run_state import RunState, told_to_model
 
 logger = logging.getLogger("agentstream")
 
 
 async def transfer(
-    state: RunState[Any], options: RunOptions, handoff: Handoff[Any, Any], target: Any
+    state: RunState[Any], options: LoopOptions, handoff: Handoff[Any, Any], target: Any
 ) -> None:
     """Hand the run's conversation to `target`; where that fails, the agent at work stays.
 
@@ -35,7 +35,7 @@ async def transfer(
 
 
 async def _filtered(
-    state: RunState[Any], options: RunOptions, handoff: Handoff[Any, Any], target: Any
+    state: RunState[Any], options: LoopOptions, handoff: Handoff[Any, Any], target: Any
 ) -> HandoffInputData | None:
     """What the filter of the handoff leaves of the conversation; None where nothing changes it."""
     config = options.config

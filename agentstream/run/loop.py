@@ -32,7 +32,7 @@ from .final_output import conclude, ends_with_tools, finish, give_up_turns, out_
 from .guardrails import InputGuards
 from .interrupts import Halted, awake_in_a_notebook
 from .model_call import ask, prepare, told
-from .options import RunOptions, hook_context
+from .options import LoopOptions, hook_context
 from .session import load, save
 from .state.run_state import RunState
 from .tool_calls import Outcome, act, go_on_as
@@ -41,7 +41,7 @@ from .withheld import may_withhold
 
 
 async def run_loop(
-    state: RunState[Any], options: RunOptions, guards: InputGuards
+    state: RunState[Any], options: LoopOptions, guards: InputGuards
 ) -> AsyncGenerator[list[StreamEvent], None]:
     """Run `state` to its end and yield what happens; `drive` drains it in a task of its own."""
     may_stop = options.stop_after_turn  # told so before it began, it asks nothing
@@ -104,7 +104,7 @@ async def run_loop(
 
 
 async def _act_and_save(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox, step: Act
+    state: RunState[Any], options: LoopOptions, toolbox: Toolbox, step: Act
 ) -> Outcome:
     """Run the calls and store what came of them, also where one fails or the run is stopped."""
     _hold(state, options, toolbox)  # a run that goes on after an approval begins here
@@ -118,7 +118,7 @@ async def _act_and_save(
     return outcome
 
 
-def _mark_requests(state: RunState[Any], options: RunOptions) -> None:
+def _mark_requests(state: RunState[Any], options: LoopOptions) -> None:
     """Tell which calls wait.
 
     The run of an agent as a tool tells that its calls wait; by which id they are decided on, the
@@ -149,12 +149,12 @@ def _check_answered(state: RunState[Any], step: Act) -> None:
         )
 
 
-async def _toolbox(state: RunState[Any], options: RunOptions) -> Toolbox:
+async def _toolbox(state: RunState[Any], options: LoopOptions) -> Toolbox:
     policy = options.config.tool_name_collision_policy
     return await Toolbox.of(state.agent, state.context, policy)
 
 
-async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGuards) -> Toolbox:
+async def _begin_turn(state: RunState[Any], options: LoopOptions, guards: InputGuards) -> Toolbox:
     """Admit input that waits, check the run's input, tell the agent's start; the turn's tools."""
     if options.recording is not None:
         options.recording.release(state)
@@ -173,7 +173,7 @@ async def _begin_turn(state: RunState[Any], options: RunOptions, guards: InputGu
     return toolbox
 
 
-def _hold(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -> None:
+def _hold(state: RunState[Any], options: LoopOptions, toolbox: Toolbox) -> None:
     """Let the lines of a recording wait for guardrails that may refuse what they tell."""
     if options.recording is not None and may_withhold(state, options, toolbox):
         options.recording.hold(state)
@@ -197,7 +197,7 @@ def _mark_start(state: RunState[Any]) -> None:
 
 
 async def drive(
-    state: RunState[Any], options: RunOptions, observe: Callable[[list[StreamEvent]], None]
+    state: RunState[Any], options: LoopOptions, observe: Callable[[list[StreamEvent]], None]
 ) -> None:
     """Run `state` to its end in the current task; `observe` is called with the events as they come.
 
@@ -244,7 +244,7 @@ async def drive(
 
 
 async def _drain_in_time(
-    state: RunState[Any], options: RunOptions, observe: Callable[[list[StreamEvent]], None]
+    state: RunState[Any], options: LoopOptions, observe: Callable[[list[StreamEvent]], None]
 ) -> None:
     seconds = options.config.limits.run
     try:
@@ -263,7 +263,7 @@ _EVENTS_A_TURN = 32
 
 
 async def _drain(
-    state: RunState[Any], options: RunOptions, observe: Callable[[list[StreamEvent]], None]
+    state: RunState[Any], options: LoopOptions, observe: Callable[[list[StreamEvent]], None]
 ) -> None:
     rounds, unread = Rounds.here(), 0
     async with InputGuards(state, options) as guards:

@@ -20,7 +20,7 @@ from ..trace.fold.partial_items import open_items, streamed_items
 from ..trace.lifecycle import ModelAnswered, ModelHeard, ModelRetried, ModelSilent
 from ..usage import Usage, usage_of
 from .call_ids import with_call_ids
-from .options import RunOptions, call
+from .options import LoopOptions, call
 from .parse_output import EVENT_NAMES, read_output
 from .state.run_state import RunState
 from .toolbox import Toolbox
@@ -121,7 +121,7 @@ def find_settings(agent: Agent[Any], config: RunConfig, state: RunState[Any]) ->
     return settings
 
 
-async def prepare(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -> Request:
+async def prepare(state: RunState[Any], options: LoopOptions, toolbox: Toolbox) -> Request:
     """Everything the next model call is sent."""
     agent, config = state.agent, options.config
     model = find_model(agent, config, options.recording)
@@ -165,7 +165,7 @@ async def _instructions(agent: Agent[Any], context: Any) -> tuple[Any, Any]:
 
 
 async def ask(
-    state: RunState[Any], options: RunOptions, request: Request
+    state: RunState[Any], options: LoopOptions, request: Request
 ) -> AsyncGenerator[list[StreamEvent], None]:
     """Call the model, pass its events on, and add its answer to the state."""
     agent, context = state.agent, state.context
@@ -205,7 +205,7 @@ def told(items: list[RunItem]) -> list[StreamEvent]:
 
 
 def take(
-    state: RunState[Any], options: RunOptions, answer: ModelResponse, request: Request
+    state: RunState[Any], options: LoopOptions, answer: ModelResponse, request: Request
 ) -> list[RunItem]:
     """Add the model's answer to the state; its items."""
     state.context.usage.add(answer.usage)
@@ -266,7 +266,7 @@ def _stream(
 class ModelMarks:
     """Marks in the run what a model call tells beside its events."""
 
-    def __init__(self, options: RunOptions, ending: Ending) -> None:
+    def __init__(self, options: LoopOptions, ending: Ending) -> None:
         self.limits = options.config.limits
         self.gate: Any = options.config.gate
         self._options = options

@@ -1,17 +1,17 @@
-"""How one run is done: what does not change while it goes on."""
+"""How one run is done: what a program gives, and what of it the loop is handed."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypedDict
 
 from .._utils.aio import together
 from ..exceptions import UserError
 from ..lifecycle import AgentHooksBase, RunHooksBase
 from ..run_config import RunConfig, RunErrorHandlers
-from ..run_context import AgentHookContext, RunContextWrapper
+from ..run_context import AgentHookContext, RunContextWrapper, TContext
 from .active_recording import ActiveRecording, active
 
 if TYPE_CHECKING:
@@ -19,12 +19,41 @@ if TYPE_CHECKING:
     from ..sessions.base import Session
 
 
+class TurnOptions(TypedDict, Generic[TContext], total=False):
+    """The keyword options of each turn of a conversation: those of `Runner.run` but the session."""
+
+    context: TContext | None
+    max_turns: int | None
+    hooks: RunHooksBase[TContext, Any] | None
+    run_config: RunConfig | dict[str, Any] | None
+    error_handlers: RunErrorHandlers | None
+    previous_response_id: str | None
+    auto_previous_response_id: bool
+    conversation_id: str | None
+
+
+class RunOptions(TurnOptions[TContext], total=False):
+    """The keyword options of `Runner.run`, for functions that pass them on.
+
+    Examples
+    --------
+    >>> from agentstream import Agent, Runner
+    >>> from agentstream.testing import ScriptedModel
+    >>> options: RunOptions = {"max_turns": 3}
+    >>> agent = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
+    >>> Runner.run_sync(agent, "A line, please", **options).final_output
+    'Rain on the roof.'
+    """
+
+    session: Session | None
+
+
 def _unmarked(mark: Any) -> None:
     """Nobody listens."""
 
 
 @dataclass
-class RunOptions:
+class LoopOptions:
     """What `Runner.run` was given beside agent and input.
 
     Attributes

@@ -20,7 +20,7 @@ from .input_parts import as_input
 from .interrupts import Halted
 from .loop import drive
 from .model_call import output_schema
-from .options import RunOptions
+from .options import LoopOptions
 from .result import RunResult
 from .state.run_state import RunState
 from .streamed_result import RunResultStreaming
@@ -222,7 +222,7 @@ class Runner:
         return RunResultStreaming(state, options)
 
 
-async def completed(state: RunState[Any], options: RunOptions) -> RunResult:
+async def completed(state: RunState[Any], options: LoopOptions) -> RunResult:
     """Drive a prepared run to its end; raises what `Runner.run` raises."""
     # A task of its own, for a guardrail to cancel without touching the caller's.
     task = running_loop().create_task(
@@ -270,7 +270,7 @@ def prepared(
     auto_previous_response_id: bool = False,
     conversation_id: str | None = None,
     session: Session | None = None,
-) -> tuple[RunState[Any], RunOptions]:
+) -> tuple[RunState[Any], LoopOptions]:
     """State and options of a run, with everything wrong about them told now."""
     _check(agent, input, hooks)
     _check_memory(
@@ -281,7 +281,7 @@ def prepared(
     )
     _check_limits(max_turns, error_handlers)
     config = RunConfig.of(run_config)
-    options = RunOptions(
+    options = LoopOptions(
         config=config,
         hooks=hooks or RunHooksBase(),
         session=session,

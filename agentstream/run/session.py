@@ -10,7 +10,7 @@ from .._utils.aio import uninterrupted
 from .._utils.keywords import with_wrapper
 from ..exceptions import UserError
 from ..items import ItemHelpers, RunItem
-from .options import RunOptions, call
+from .options import LoopOptions, call
 from .state.run_state import RunState, told_to_model
 
 # By type of item: the kind of pair it is half of. What names the pair is its call_id, if not below.
@@ -28,7 +28,7 @@ _NAMED_BY: Final[dict[Any, tuple[str, ...]]] = {
 }
 
 
-async def load(state: RunState[Any], options: RunOptions) -> None:
+async def load(state: RunState[Any], options: LoopOptions) -> None:
     """Set what the model sees before the run's own items: the session's items and the input.
 
     Raises
@@ -86,7 +86,7 @@ async def _stored(session: Any, limit: int | None, named: dict[str, Any]) -> lis
     return items[max(len(items) - limit, 0) :]
 
 
-def _limit(options: RunOptions) -> int | None:
+def _limit(options: LoopOptions) -> int | None:
     settings = getattr(options.session, "session_settings", None)
     override = options.config.session_settings
     if settings is not None and override is not None:
@@ -188,14 +188,14 @@ def _of_the_model(item: Any) -> bool:
     return item.get("role") == "assistant" or str(item.get("type")).endswith("_call")
 
 
-async def save(state: RunState[Any], options: RunOptions, *, stopped: bool = False) -> None:
+async def save(state: RunState[Any], options: LoopOptions, *, stopped: bool = False) -> None:
     """Append the items that the session does not have yet.
 
     Parameters
     ----------
     state : RunState
         The run.
-    options : RunOptions
+    options : LoopOptions
         How it is done.
     stopped : bool
         Whether a step has failed or been stopped, so that it is not known if its open calls will
@@ -226,7 +226,7 @@ def _move_to_end(state: RunState[Any], items: list[RunItem]) -> None:
     state.rebuild_history()
 
 
-async def compact(state: RunState[Any], options: RunOptions, store: bool | None) -> None:
+async def compact(state: RunState[Any], options: LoopOptions, store: bool | None) -> None:
     """Let the session compact its history, if it is one that does.
 
     That waits for another run where this one does not end with the model's own answer: what came
@@ -236,7 +236,7 @@ async def compact(state: RunState[Any], options: RunOptions, store: bool | None)
     ----------
     state : RunState
         The run, whose items are in the session.
-    options : RunOptions
+    options : LoopOptions
         How it is done.
     store : bool or None
         Whether the API keeps the responses.

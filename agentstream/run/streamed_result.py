@@ -19,7 +19,7 @@ from ..trace.lifecycle import RunCancelled
 from .event_stream import EventStream
 from .interrupts import Halted
 from .loop import drive
-from .options import RunOptions
+from .options import LoopOptions
 from .result_base import RunResultBase, described
 from .state.run_state import RunState
 from .sync import run_until_done, running_loop
@@ -72,7 +72,7 @@ class RunResultStreaming(RunResultBase):
     'Good morning.'
     """
 
-    def __init__(self, state: RunState[Any], options: RunOptions) -> None:
+    def __init__(self, state: RunState[Any], options: LoopOptions) -> None:
         super().__init__(state)
         self._options = options
         self._events: deque[StreamEvent] = deque()

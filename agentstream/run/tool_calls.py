@@ -30,7 +30,7 @@ from .decide import answered_id, call_id, last_turn
 from .error_text import error_text
 from .function_call import FunctionCall
 from .handoff import transfer
-from .options import RunOptions, call
+from .options import LoopOptions, call
 from .parse_output import not_found
 from .state.run_state import RunState
 from .toolbox import Toolbox
@@ -60,7 +60,7 @@ class Outcome:
 
 
 async def act(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox, calls: Sequence[RunItem]
+    state: RunState[Any], options: LoopOptions, toolbox: Toolbox, calls: Sequence[RunItem]
 ) -> Outcome:
     """Run the open calls of the last turn and add their outputs to the state.
 
@@ -109,7 +109,7 @@ async def act(
 
 
 def _worker(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
+    state: RunState[Any], options: LoopOptions, toolbox: Toolbox, item: RunItem
 ) -> Worker | None:
     """What answers the call `item`; None for a handoff, which comes after the tools."""
     if isinstance(item, HandoffCallItem):
@@ -134,7 +134,7 @@ def _is_another(tool: Any, item: RunItem) -> bool:
 
 
 async def _unknown_tool(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox, item: RunItem
+    state: RunState[Any], options: LoopOptions, toolbox: Toolbox, item: RunItem
 ) -> ToolCallOutputItem:
     raw_call: Any = item.raw_item
     name = raw_field(raw_call, "name") or ""
@@ -195,7 +195,7 @@ async def _mcp_approval(
 
 
 async def hand_off(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox, calls: Sequence[HandoffCallItem]
+    state: RunState[Any], options: LoopOptions, toolbox: Toolbox, calls: Sequence[HandoffCallItem]
 ) -> list[RunItem]:
     """Hand off as the first of `calls` says; the others are answered that they are ignored."""
     first, *ignored = calls
@@ -230,7 +230,7 @@ async def hand_off(
 
 
 async def go_on_as(
-    state: RunState[Any], options: RunOptions, toolbox: Toolbox, output: HandoffOutputItem
+    state: RunState[Any], options: LoopOptions, toolbox: Toolbox, output: HandoffOutputItem
 ) -> None:
     """Do what is left of a handoff that is on record: its hooks, or its filter, had failed."""
     _, said = last_turn(state.new_items)
@@ -242,7 +242,7 @@ async def go_on_as(
     await _move(state, options, handoff, output.target_agent)
 
 
-async def _move(state: RunState[Any], options: RunOptions, handoff: Any, target: Any) -> None:
+async def _move(state: RunState[Any], options: LoopOptions, handoff: Any, target: Any) -> None:
     """Tell the run's hooks and those of the agent that hands off, and hand off."""
     context, source = state.context, state.agent
     told = [call(options.hooks.on_handoff, context=context, from_agent=source, to_agent=target)]

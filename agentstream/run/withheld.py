@@ -12,7 +12,7 @@ from ..items import MessageOutputItem, ToolCallItem, ToolCallOutputItem, raw_fie
 from ..run_config import OutputGuardrailBlockedMessageArgs
 from ..tool_guardrails import ToolGuardrailFunctionOutput
 from ..trace.lifecycle import OutputWithheld
-from .options import RunOptions
+from .options import LoopOptions
 from .refusals import Withheld
 from .state.run_state import RunState
 from .toolbox import Toolbox
@@ -26,7 +26,7 @@ _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 
 def withhold(
     state: RunState[Any],
-    options: RunOptions,
+    options: LoopOptions,
     error: OutputGuardrailTripwireTriggered,
     results_before: int,
 ) -> None:
@@ -60,7 +60,7 @@ def withhold(
 
 
 def withhold_answer(
-    state: RunState[Any], options: RunOptions, error: OutputGuardrailTripwireTriggered
+    state: RunState[Any], options: LoopOptions, error: OutputGuardrailTripwireTriggered
 ) -> None:
     """Withhold the model's own answer from trace and recording.
 
@@ -79,7 +79,7 @@ async def found_again(withheld: Withheld) -> ToolGuardrailFunctionOutput:
     return ToolGuardrailFunctionOutput.reject_content(withheld.message)
 
 
-def may_withhold(state: RunState[Any], options: RunOptions, toolbox: Toolbox) -> bool:
+def may_withhold(state: RunState[Any], options: LoopOptions, toolbox: Toolbox) -> bool:
     """Whether a guardrail may refuse what the model says, or what the agent's tools return."""
     if state.agent.output_guardrails or options.config.output_guardrails:
         return True
@@ -98,7 +98,7 @@ def _result(result: OutputGuardrailResult, message: str) -> OutputGuardrailResul
 
 
 def _message(
-    state: RunState[Any], options: RunOptions, error: OutputGuardrailTripwireTriggered
+    state: RunState[Any], options: LoopOptions, error: OutputGuardrailTripwireTriggered
 ) -> str:
     """The text to keep: `RunConfig.output_guardrail_blocked_message`, or the usual one."""
     wanted: Any = options.config.output_guardrail_blocked_message

@@ -138,6 +138,18 @@ class Session(Protocol):
         ...
 
 
+def settings_of_underlying() -> Any:
+    """A property for sessions that wrap another: its settings, which may be set."""
+
+    def get(session: Any) -> SessionSettings | None:
+        return getattr(session.underlying_session, "session_settings", None)
+
+    def set(session: Any, settings: SessionSettings | None) -> None:
+        session.underlying_session.session_settings = settings
+
+    return property(get, set, doc="The settings of the underlying session.")
+
+
 class SessionABC(ABC):
     """Base of the sessions that come with agentstream; your own need only be a `Session`.
 

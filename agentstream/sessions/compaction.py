@@ -29,6 +29,7 @@ from .base import (
     SessionSettings,
     everything_in,
     read_limit,
+    settings_of_underlying,
 )
 from .conversations import OpenAIConversationsSession
 from .loop_lock import LoopLock
@@ -184,6 +185,8 @@ class OpenAIResponsesCompactionSession(SessionABC):
     [{'role': 'user', 'content': 'Hello'}]
     """
 
+    session_settings: SessionSettings | None = settings_of_underlying()
+
     def __init__(
         self,
         session_id: str,
@@ -228,11 +231,6 @@ class OpenAIResponsesCompactionSession(SessionABC):
         from ..models.provider import default_openai_client
 
         return default_openai_client() if self._client is None else self._client
-
-    @property
-    def session_settings(self) -> SessionSettings | None:  # type: ignore[override]
-        """The settings of the underlying session."""
-        return getattr(self.underlying_session, "session_settings", None)
 
     def remember_response(self, response_id: str, history: list[Any]) -> None:
         """Take note of what a response has seen; a run calls this before `run_compaction`.

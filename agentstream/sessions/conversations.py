@@ -64,7 +64,7 @@ class OpenAIConversationsSession(SessionABC):
         session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         self._session_id = conversation_id
-        self.session_settings = settings_from(session_settings)
+        self.session_settings: SessionSettings | None = settings_from(session_settings)
         self._own_client = openai_client
         _ = self._openai_client  # Without a key, say so now rather than in the middle of a run.
         self._lock = LoopLock()

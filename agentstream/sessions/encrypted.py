@@ -14,7 +14,7 @@ from .._extras import install_command
 from .._utils.json import read_json
 from .._utils.keywords import HISTORY_METHODS, letting_go, with_wrapper
 from ..exceptions import UserError
-from .base import Session, SessionABC, SessionSettings, everything_in
+from .base import Session, SessionABC, SessionSettings, everything_in, settings_of_underlying
 
 try:
     from cryptography.fernet import Fernet, InvalidToken
@@ -83,6 +83,8 @@ class EncryptedSession(SessionABC):
     False
     """
 
+    session_settings: SessionSettings | None = settings_of_underlying()
+
     @letting_go
     def __init__(
         self,
@@ -115,15 +117,6 @@ class EncryptedSession(SessionABC):
             )
             for name in (*HISTORY_METHODS, "run_compaction", "remember_response"):
                 setattr(self, name, getattr(inner, name))
-
-    @property
-    def session_settings(self) -> SessionSettings | None:
-        """The settings of the underlying session."""
-        return getattr(self.underlying_session, "session_settings", None)
-
-    @session_settings.setter
-    def session_settings(self, settings: SessionSettings | None) -> None:
-        self.underlying_session.session_settings = settings
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name in ("underlying_session", "run_compaction"):

@@ -71,7 +71,7 @@ class SQLAlchemySession(SessionABC):
     ) -> None:
         _require_sqlalchemy()
         self.session_id = session_id
-        self.session_settings = settings_from(session_settings)
+        self.session_settings: SessionSettings | None = settings_from(session_settings)
         self.engine = engine
         self._create_tables, self._ensure_ascii = create_tables, ensure_ascii
         self._made = LoopLock()

@@ -67,7 +67,7 @@ class SQLiteSession(SessionABC):
         session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         self.session_id = session_id
-        self.session_settings = settings_from(session_settings)
+        self.session_settings: SessionSettings | None = settings_from(session_settings)
         self.db_path = db_path
         self.sessions_table = sessions_table
         self.messages_table = messages_table

@@ -11,7 +11,16 @@ import functools
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypedDict,
+    overload,
+)
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
@@ -42,6 +51,8 @@ from .output import (
 )
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..agent import AgentBase
     from ..items import RunItem, ToolApprovalItem
     from ..tool_guardrails import ToolInputGuardrail, ToolOutputGuardrail
@@ -290,32 +301,36 @@ def _output_schema(schema: Any) -> dict[str, Any]:
     return ensure_strict_json_schema(schema)
 
 
+class ToolOptions(TypedDict, total=False):
+    """The keyword options of `function_tool`."""
+
+    name_override: str | None
+    description_override: str | None
+    docstring_style: DocstringStyle | None
+    use_docstring_info: bool
+    failure_error_function: ToolErrorFunction | None
+    strict_mode: bool
+    is_enabled: IsEnabled
+    needs_approval: NeedsApproval
+    tool_input_guardrails: list[ToolInputGuardrail[Any]] | None
+    tool_output_guardrails: list[ToolOutputGuardrail[Any]] | None
+    timeout: float | None
+    timeout_behavior: ToolTimeoutBehavior
+    timeout_error_function: ToolErrorFunction | None
+    defer_loading: bool
+    custom_data_extractor: FunctionToolCustomDataExtractor | None
+    allowed_callers: list[ToolCaller] | None
+    output_type: Any | None
+    output_json_schema: dict[str, Any] | None
+
+
 @overload
-def function_tool(func: ToolFunction[...]) -> FunctionTool: ...
+def function_tool(func: ToolFunction[...], **options: Unpack[ToolOptions]) -> FunctionTool: ...
 
 
 @overload
 def function_tool(
-    func: None = None,
-    *,
-    name_override: str | None = None,
-    description_override: str | None = None,
-    docstring_style: DocstringStyle | None = None,
-    use_docstring_info: bool = True,
-    failure_error_function: ToolErrorFunction | None = ...,
-    strict_mode: bool = True,
-    is_enabled: IsEnabled = True,
-    needs_approval: NeedsApproval = False,
-    tool_input_guardrails: list[ToolInputGuardrail[Any]] | None = None,
-    tool_output_guardrails: list[ToolOutputGuardrail[Any]] | None = None,
-    timeout: float | None = None,
-    timeout_behavior: ToolTimeoutBehavior = "error_as_result",
-    timeout_error_function: ToolErrorFunction | None = None,
-    defer_loading: bool = False,
-    custom_data_extractor: FunctionToolCustomDataExtractor | None = None,
-    allowed_callers: list[ToolCaller] | None = None,
-    output_type: Any | None = None,
-    output_json_schema: dict[str, Any] | None = None,
+    func: None = None, **options: Unpack[ToolOptions]
 ) -> Callable[[ToolFunction[...]], FunctionTool]: ...
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from ..._approvals import approval_id
 from ..._utils.aio import loop_here
 from ..._utils.watchers import FailureLog, log_failure
 from ...exceptions import UserError
 from ...items import ToolApprovalItem
+from ...run_context import TContext
 from ...sessions import SQLiteSession
 from ..front_end import front_end
 from ..run_source import Bell, Source
@@ -24,11 +25,21 @@ from .terminal import ChatTerminal
 from .turn import ChatTurn, PastTurn
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ...agent import Agent
+    from ...run.options import TurnOptions
     from ...run.streamed_result import RunResultStreaming
+    from ...sessions import Session
     from .widget import ChatView
 
 
-def chat(agent: Any, *, session: Any = None, **options: Any) -> Chat:
+def chat(
+    agent: Agent[TContext],
+    *,
+    session: Session | None = None,
+    **options: Unpack[TurnOptions[TContext]],
+) -> Chat[TContext]:
     """Talk with an agent: a box to write in, and the conversation above it.
 
     In a notebook it shows itself in its cell; run the cell again, and the old conversation is
@@ -74,7 +85,7 @@ def chat(agent: Any, *, session: Any = None, **options: Any) -> Chat:
     return Chat(agent, session=session, **options)
 
 
-class Chat:
+class Chat(Generic[TContext]):
     """A conversation with an agent; made by `chat`, parameters are as for `chat`.
 
     Attributes
@@ -104,7 +115,13 @@ class Chat:
     ['It is 42.']
     """
 
-    def __init__(self, agent: Any, *, session: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        agent: Agent[TContext],
+        *,
+        session: Session | None = None,
+        **options: Unpack[TurnOptions[TContext]],
+    ) -> None:
         if not hasattr(agent, "get_system_prompt"):
             raise UserError(
                 f"chat() talks with an agent, not {type(agent).__name__}: write "
@@ -120,11 +137,11 @@ class Chat:
         self._has_past = session is not None
         if session is None and not kept_there:
             session = SQLiteSession("chat")
-        self.agent = agent
-        self.session = session
+        self.agent: Agent[TContext] = agent
+        self.session: Session | None = session
         self.turns: list[ChatTurn] = []
         self.past: list[PastTurn] = []
-        self._options = options
+        self._options: dict[str, Any] = dict(options)
         self._closed = False
         self._view_failures = FailureLog()
         self._decisions = Bell()
@@ -198,8 +215,7 @@ class Chat:
         await self._remember()
         turn = self._begin(text)
         await self._watched(turn)
-        result: RunResultStreaming = turn.result
-        return result
+        return turn.result
 
     async def approve(
         self, call: str | ToolApprovalItem | None = None, *, always_approve: bool = False
@@ -288,6 +304,7 @@ class Chat:
     async def _read_past(self) -> None:
         from .history import past_turns
 
+        assert self.session is not None  # what has a past
         self.past = past_turns(await self.session.get_items(), self.agent.name)
         self._tell_view(lambda: self._view.remember(self.past))
 
@@ -374,7 +391,7 @@ class Chat:
 
     async def _decide(
         self, call: str | ToolApprovalItem | None, *, approve: bool, **how: Any
-    ) -> Any:
+    ) -> RunResultStreaming:
         if self.state != "waiting":
             raise UserError("No call waits for a decision.")
         turn = self.turns[-1]

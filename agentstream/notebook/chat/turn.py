@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..run_source import Source
 
 if TYPE_CHECKING:
+    from ...run.streamed_result import RunResultStreaming
     from ...trace import Trace
 
 
@@ -55,9 +56,10 @@ class ChatTurn:
     question: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def result(self) -> Any:
+    def result(self) -> RunResultStreaming:
         """The run."""
-        return self.source.result
+        result: RunResultStreaming = self.source.result
+        return result
 
     @property
     def trace(self) -> Trace:
