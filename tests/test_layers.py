@@ -27,7 +27,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("extensions",),
     ("models",),
     ("run_config", "lifecycle", "run"),
-    ("repl", "sessions", "mcp", "extensions.tool_output_trimmer"),
+    ("repl", "sessions", "mcp", "extensions.memory", "extensions.tool_output_trimmer"),
     ("notebook",),
     ("recordings",),
     ("rows", "pandas"),
