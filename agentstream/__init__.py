@@ -259,10 +259,10 @@ if TYPE_CHECKING:
         FunctionToolCustomDataContext,
         FunctionToolCustomDataExtractor,
         FunctionToolResult,
+        Tool,
         ToolCaller,
         default_tool_error_function,
         function_tool,
-        tool_namespace,
     )
     from .tools.hosted import (
         AsyncComputer,
@@ -285,11 +285,11 @@ if TYPE_CHECKING:
         MCPToolApprovalFunction,
         MCPToolApprovalFunctionResult,
         MCPToolApprovalRequest,
-        Tool,
         ToolSearchTool,
         WebSearchTool,
         WebSearchToolImageSettings,
     )
+    from .tools.namespace import tool_namespace
     from .tools.origin import (
         ToolOrigin,
         ToolOriginType,

@@ -102,7 +102,7 @@ _NAMES: Final = {
     "tools.computers": "dispose_resolved_computers resolve_computer",
     "tools.function_tool": (
         "FunctionTool FunctionToolCustomDataContext FunctionToolCustomDataExtractor "
-        "FunctionToolResult ToolCaller default_tool_error_function function_tool tool_namespace"
+        "FunctionToolResult Tool ToolCaller default_tool_error_function function_tool"
     ),
     "tools.hosted": (
         "AsyncComputer Button CodeInterpreterTool Computer ComputerProvider ComputerTool "
@@ -110,9 +110,10 @@ _NAMES: Final = {
         "ComputerToolSafetyCheckData Environment FileSearchTool HostedMCPTool "
         "ImageGenerationTool ImageGenerationToolConfig LocalShellCommandRequest "
         "LocalShellExecutor LocalShellTool MCPToolApprovalFunction "
-        "MCPToolApprovalFunctionResult MCPToolApprovalRequest Tool ToolSearchTool WebSearchTool "
+        "MCPToolApprovalFunctionResult MCPToolApprovalRequest ToolSearchTool WebSearchTool "
         "WebSearchToolImageSettings"
     ),
+    "tools.namespace": "tool_namespace",
     "tools.origin": "ToolOrigin ToolOriginType",
     "tools.output": (
         "ToolOutputFileContent ToolOutputFileContentDict ToolOutputImage ToolOutputImageDict "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, Protocol, TypeAlias, TypeVar
 
 # Before any module that takes types of it: from further inside, its import takes a tenth more.
 import openai  # noqa: F401
@@ -28,16 +28,13 @@ from .tools.function_tool import FunctionTool, FunctionToolResult, default_tool_
 if TYPE_CHECKING:
     from openai.types.responses import ResponseFunctionToolCall
 
+    from .items import ModelResponse, RunItem, TResponseInputItem, TResponseStreamEvent
     from .lifecycle import AgentHooksBase, RunHooksBase
-    from .mcp import MCPServer
-    from .models.base import Model
-    from .run.result import RunResult
-    from .run.streamed_result import RunResultStreaming
-    from .run_config import RunConfig
+    from .mcp.server import MCPServer
     from .sessions.base import Session
     from .stream_events import StreamEvent
-    from .tools.function_tool import ToolErrorFunction
-    from .tools.hosted import Tool
+    from .tool_context import RunConfigInfo
+    from .tools.function_tool import Tool, ToolErrorFunction
     from .trace.graph import Graph
 
 
@@ -125,6 +122,75 @@ class AgentToolStreamEvent(TypedDict):
     event: StreamEvent
     agent: Agent[Any]
     tool_call: ResponseFunctionToolCall | None
+
+
+class AgentModel(Protocol):
+    """What answers an agent: a `Model`, or an object of its shape."""
+
+    def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: Any,
+        *,
+        previous_response_id: str | None,
+        conversation_id: str | None,
+        prompt: Any | None,
+    ) -> Awaitable[ModelResponse]:
+        """Answer in one piece; see `Model.get_response`."""
+        ...
+
+    def stream_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: Any,
+        *,
+        previous_response_id: str | None,
+        conversation_id: str | None,
+        prompt: Any | None,
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        """Answer as a stream; see `Model.stream_response`."""
+        ...
+
+
+class AgentResult(Protocol):
+    """What the run of an agent used as a tool has come to: a `RunResult`, by what it has."""
+
+    @property
+    def final_output(self) -> Any:
+        """The last agent's output."""
+        ...
+
+    @property
+    def new_items(self) -> list[RunItem]:
+        """What the run produced, in order."""
+        ...
+
+    @property
+    def raw_responses(self) -> list[ModelResponse]:
+        """The model's answers."""
+        ...
+
+    @property
+    def last_agent(self) -> Agent[Any]:
+        """Who was at work last."""
+        ...
+
+    def to_input_list(self) -> list[TResponseInputItem]:
+        """The conversation, as input for another run."""
+        ...
+
+
+TResult = TypeVar("TResult", bound=AgentResult)
 
 
 @dataclass
@@ -262,7 +328,7 @@ class Agent(AgentBase[TContext]):
     instructions: str | Callable[[RunContextWrapper[TContext], Agent[TContext]], Any] | None = None
     prompt: Prompt | DynamicPromptFunction | None = None
     handoffs: list[Agent[Any] | Handoff[TContext, Any]] = field(default_factory=list)
-    model: str | Model | None = None
+    model: str | AgentModel | None = None
     model_settings: ModelSettings = field(default_factory=default_model_settings)
     input_guardrails: list[InputGuardrail[TContext]] = field(default_factory=list)
     output_guardrails: list[OutputGuardrail[TContext]] = field(default_factory=list)
@@ -344,10 +410,10 @@ class Agent(AgentBase[TContext]):
         self,
         tool_name: str | None,
         tool_description: str | None,
-        custom_output_extractor: Callable[[RunResult | RunResultStreaming], Any] | None = None,
+        custom_output_extractor: Callable[[TResult], Any] | None = None,
         is_enabled: bool | Callable[[RunContextWrapper[Any], AgentBase[Any]], Any] = True,
         on_stream: Callable[[AgentToolStreamEvent], Any] | None = None,
-        run_config: RunConfig | dict[str, Any] | None = None,
+        run_config: RunConfigInfo | dict[str, Any] | None = None,
         max_turns: int | None = None,
         hooks: RunHooksBase[TContext, Any] | None = None,
         previous_response_id: str | None = None,

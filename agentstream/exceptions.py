@@ -27,24 +27,78 @@ Errors of the HTTP client (``openai.APIError`` and its kind) are passed on as th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._utils.printable import printable
 from ._utils.tracebacks import render
 
 if TYPE_CHECKING:
-    from .agent import Agent
-    from .guardrails import InputGuardrailResult, OutputGuardrailResult
+    from ._agent_info import AgentInfo
+    from ._guardrails import GuardrailFunctionOutput, ToolGuardrailFunctionOutput
     from .items import ModelResponse, RunItem, TResponseInputItem
     from .run_context import RunContextWrapper
-    from .tool_guardrails import (
-        ToolGuardrailFunctionOutput,
-        ToolInputGuardrail,
-        ToolInputGuardrailResult,
-        ToolOutputGuardrail,
-        ToolOutputGuardrailResult,
-    )
+
+
+class GuardrailInfo(Protocol):
+    """A guardrail of any kind, as errors have it."""
+
+    @property
+    def guardrail_function(self) -> Callable[..., Any]:
+        """The check."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """The name it was given."""
+        ...
+
+    def get_name(self) -> str:
+        """The guardrail's name, for messages."""
+        ...
+
+
+class InputGuardrailResultInfo(Protocol):
+    """An `InputGuardrailResult`, as errors have it."""
+
+    @property
+    def guardrail(self) -> GuardrailInfo:
+        """Which one."""
+        ...
+
+    @property
+    def output(self) -> GuardrailFunctionOutput:
+        """What its function returned."""
+        ...
+
+
+class OutputGuardrailResultInfo(InputGuardrailResultInfo, Protocol):
+    """An `OutputGuardrailResult`, as errors have it."""
+
+    @property
+    def agent_output(self) -> Any:
+        """What was checked: the final output."""
+        ...
+
+    @property
+    def agent(self) -> AgentInfo:
+        """Whose output it is."""
+        ...
+
+
+class ToolGuardrailResultInfo(Protocol):
+    """A `ToolInputGuardrailResult` or `ToolOutputGuardrailResult`, as errors have it."""
+
+    @property
+    def guardrail(self) -> GuardrailInfo:
+        """Which one."""
+        ...
+
+    @property
+    def output(self) -> ToolGuardrailFunctionOutput:
+        """What its function returned."""
+        ...
 
 
 @dataclass
@@ -72,12 +126,12 @@ class RunErrorDetails:
     input: str | list[TResponseInputItem]
     new_items: list[RunItem]
     raw_responses: list[ModelResponse]
-    last_agent: Agent[Any]
+    last_agent: AgentInfo
     context_wrapper: RunContextWrapper[Any]
-    input_guardrail_results: list[InputGuardrailResult]
-    output_guardrail_results: list[OutputGuardrailResult]
-    tool_input_guardrail_results: list[ToolInputGuardrailResult] = field(default_factory=list)
-    tool_output_guardrail_results: list[ToolOutputGuardrailResult] = field(default_factory=list)
+    input_guardrail_results: Sequence[InputGuardrailResultInfo]
+    output_guardrail_results: Sequence[OutputGuardrailResultInfo]
+    tool_input_guardrail_results: Sequence[ToolGuardrailResultInfo] = field(default_factory=list)
+    tool_output_guardrail_results: Sequence[ToolGuardrailResultInfo] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
@@ -331,9 +385,9 @@ class InputGuardrailTripwireTriggered(AgentsException):
         Which guardrail, and what it found.
     """
 
-    guardrail_result: InputGuardrailResult
+    guardrail_result: InputGuardrailResultInfo
 
-    def __init__(self, guardrail_result: InputGuardrailResult) -> None:
+    def __init__(self, guardrail_result: InputGuardrailResultInfo) -> None:
         self.guardrail_result = guardrail_result
         kind = type(guardrail_result.guardrail).__name__
         super().__init__(f"Guardrail {kind} triggered tripwire")
@@ -348,9 +402,9 @@ class OutputGuardrailTripwireTriggered(AgentsException):
         Which guardrail, and what it found.
     """
 
-    guardrail_result: OutputGuardrailResult
+    guardrail_result: OutputGuardrailResultInfo
 
-    def __init__(self, guardrail_result: OutputGuardrailResult) -> None:
+    def __init__(self, guardrail_result: OutputGuardrailResultInfo) -> None:
         self.guardrail_result = guardrail_result
         kind = type(guardrail_result.guardrail).__name__
         super().__init__(f"Guardrail {kind} triggered tripwire")
@@ -367,9 +421,7 @@ class ToolInputGuardrailTripwireTriggered(AgentsException):
         What it found.
     """
 
-    def __init__(
-        self, guardrail: ToolInputGuardrail[Any], output: ToolGuardrailFunctionOutput
-    ) -> None:
+    def __init__(self, guardrail: GuardrailInfo, output: ToolGuardrailFunctionOutput) -> None:
         self.guardrail = guardrail
         self.output = output
         super().__init__(f"Tool input guardrail {type(guardrail).__name__} triggered tripwire")
@@ -386,9 +438,7 @@ class ToolOutputGuardrailTripwireTriggered(AgentsException):
         What it found.
     """
 
-    def __init__(
-        self, guardrail: ToolOutputGuardrail[Any], output: ToolGuardrailFunctionOutput
-    ) -> None:
+    def __init__(self, guardrail: GuardrailInfo, output: ToolGuardrailFunctionOutput) -> None:
         self.guardrail = guardrail
         self.output = output
         super().__init__(f"Tool output guardrail {type(guardrail).__name__} triggered tripwire")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
+from ._guardrails import GuardrailFunctionOutput as GuardrailFunctionOutput
+from ._guardrails import MaybeAwaitable, call_guardrail, guardrail_name
 from .exceptions import UserError
 from .run_context import RunContextWrapper, TContext
 
@@ -14,26 +15,13 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .items import TResponseInputItem
 
-T = TypeVar("T")
-MaybeAwaitable: TypeAlias = Awaitable[T] | T
 InputGuardrailFunction: TypeAlias = Callable[
     [RunContextWrapper[TContext], "Agent[Any]", "str | list[TResponseInputItem]"],
-    MaybeAwaitable["GuardrailFunctionOutput"],
+    MaybeAwaitable[GuardrailFunctionOutput],
 ]
 OutputGuardrailFunction: TypeAlias = Callable[
-    [RunContextWrapper[TContext], "Agent[Any]", Any], MaybeAwaitable["GuardrailFunctionOutput"]
+    [RunContextWrapper[TContext], "Agent[Any]", Any], MaybeAwaitable[GuardrailFunctionOutput]
 ]
-
-
-async def call_guardrail(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a guardrail's function, async or not."""
-    if not callable(function):
-        raise UserError(
-            f"A guardrail needs a function, got {type(function).__name__}; "
-            "give one that returns GuardrailFunctionOutput."
-        )
-    result = function(*args)
-    return await result if inspect.isawaitable(result) else result
 
 
 async def _found(guardrail: Any, *args: Any) -> GuardrailFunctionOutput:
@@ -46,34 +34,6 @@ async def _found(guardrail: Any, *args: Any) -> GuardrailFunctionOutput:
         )
     output: GuardrailFunctionOutput = found
     return output
-
-
-def guardrail_name(guardrail: Any) -> str:
-    """The name of any guardrail: its own, or that of its function."""
-    return guardrail.name or getattr(
-        guardrail.guardrail_function, "__name__", type(guardrail.guardrail_function).__name__
-    )
-
-
-@dataclass
-class GuardrailFunctionOutput:
-    """What a guardrail found.
-
-    Attributes
-    ----------
-    output_info
-        Anything worth knowing about the check.
-    tripwire_triggered : bool
-        True stops the run.
-
-    Examples
-    --------
-    >>> GuardrailFunctionOutput({"words": 3}, tripwire_triggered=False).tripwire_triggered
-    False
-    """
-
-    output_info: Any
-    tripwire_triggered: bool
 
 
 @dataclass

@@ -41,7 +41,7 @@ from .tools.output import tool_output_param
 from .usage import Usage
 
 if TYPE_CHECKING:
-    from .agent import Agent
+    from ._agent_info import AgentInfo
 
 TResponse = Response
 TResponseInputItem = ResponseInputItemParam
@@ -99,7 +99,7 @@ class RunItemBase(Generic[T]):
     """
 
     # An agent shows itself over half a page, and an item is seen in lists.
-    agent: Agent[Any] = field(repr=False)
+    agent: AgentInfo = field(repr=False)
     raw_item: T
 
     def to_input_item(self) -> TResponseInputItem:
@@ -145,8 +145,8 @@ class HandoffOutputItem(RunItemBase[Any]):
     """
 
     raw_item: Any
-    source_agent: Agent[Any] = field(repr=False)
-    target_agent: Agent[Any] = field(repr=False)
+    source_agent: AgentInfo = field(repr=False)
+    target_agent: AgentInfo = field(repr=False)
     type: Literal["handoff_output_item"] = "handoff_output_item"
 
 

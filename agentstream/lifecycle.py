@@ -11,7 +11,7 @@ from .run_context import AgentHookContext, RunContextWrapper, TContext
 if TYPE_CHECKING:
     from .agent import Agent
     from .items import ModelResponse, TResponseInputItem
-    from .tools.hosted import Tool
+    from .tools.function_tool import Tool
 
 TAgent = TypeVar("TAgent", default=Any)
 

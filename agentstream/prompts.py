@@ -13,7 +13,7 @@ from .exceptions import UserError
 from .run_context import RunContextWrapper
 
 if TYPE_CHECKING:
-    from .agent import Agent
+    from ._agent_info import AgentInfo
 
 
 class Prompt(TypedDict):
@@ -52,7 +52,7 @@ class GenerateDynamicPromptData:
     """
 
     context: RunContextWrapper[Any]
-    agent: Agent[Any]
+    agent: AgentInfo
 
 
 DynamicPromptFunction: TypeAlias = Callable[[GenerateDynamicPromptData], Any]
@@ -61,7 +61,7 @@ DynamicPromptFunction: TypeAlias = Callable[[GenerateDynamicPromptData], Any]
 async def resolve_prompt(
     prompt: Prompt | DynamicPromptFunction | None,
     context: RunContextWrapper[Any],
-    agent: Agent[Any],
+    agent: AgentInfo,
 ) -> Any:
     """The prompt as the API takes it, from a dict or a function that makes one."""
     if prompt is None:

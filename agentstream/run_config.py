@@ -22,7 +22,7 @@ from .run_context import RunContextWrapper, TContext
 from .tools.output import MAX_CHARACTERS
 
 if TYPE_CHECKING:
-    from .agent import Agent
+    from .agent import Agent, AgentModel
     from .guardrails import InputGuardrail, OutputGuardrail
     from .handoffs import HandoffHistoryMapper, HandoffInputFilter
     from .items import ModelResponse, RunItem, TResponseInputItem
@@ -361,7 +361,7 @@ class RunConfig:
     'Hello.'
     """
 
-    model: str | Model | None = None
+    model: str | Model | AgentModel | None = None
     model_provider: ModelProvider = field(default_factory=MultiProvider)
     model_settings: ModelSettings | None = None
     handoff_input_filter: HandoffInputFilter | None = None

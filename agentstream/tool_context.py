@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._approvals import Approvals
 from .run_context import RunContextWrapper, TContext
@@ -13,9 +13,9 @@ from .usage import Usage
 if TYPE_CHECKING:
     from openai.types.responses import ResponseFunctionToolCall
 
-    from .agent import AgentBase
+    from ._agent_info import AgentBaseInfo
     from .items import TResponseInputItem
-    from .run_config import RunConfig
+    from .model_settings import ModelSettings, TimeLimits
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,19 @@ class AgentToolInvocation:
     tool_name: str
     tool_call_id: str
     tool_arguments: str
+
+
+class RunConfigInfo(Protocol):
+    """A `RunConfig`, as a tool may read it; the other settings are there as well."""
+
+    model: Any
+    model_provider: Any
+    model_settings: ModelSettings | None
+    workflow_name: str
+    trace_id: str | None
+    group_id: str | None
+    trace_metadata: dict[str, Any] | None
+    limits: TimeLimits
 
 
 class ToolContext(RunContextWrapper[TContext]):
@@ -60,8 +73,8 @@ class ToolContext(RunContextWrapper[TContext]):
     tool_arguments: str
     tool_call: ResponseFunctionToolCall | None
     tool_namespace: str | None
-    agent: AgentBase[Any] | None
-    run_config: RunConfig | None
+    agent: AgentBaseInfo | None
+    run_config: RunConfigInfo | None
 
     def __init__(
         self,
@@ -73,8 +86,8 @@ class ToolContext(RunContextWrapper[TContext]):
         tool_call: ResponseFunctionToolCall | None = None,
         *,
         tool_namespace: str | None = None,
-        agent: AgentBase[Any] | None = None,
-        run_config: RunConfig | None = None,
+        agent: AgentBaseInfo | None = None,
+        run_config: RunConfigInfo | None = None,
         turn_input: list[TResponseInputItem] | None = None,
         _approvals: Approvals | None = None,
         tool_input: Any | None = None,
@@ -146,12 +159,12 @@ class ToolContext(RunContextWrapper[TContext]):
         context: RunContextWrapper[TContext],
         tool_call_id: str,
         tool_call: ResponseFunctionToolCall | None = None,
-        agent: AgentBase[Any] | None = None,
+        agent: AgentBaseInfo | None = None,
         *,
         tool_name: str | None = None,
         tool_arguments: str | None = None,
         tool_namespace: str | None = None,
-        run_config: RunConfig | None = None,
+        run_config: RunConfigInfo | None = None,
     ) -> ToolContext[TContext]:
         """The context of a call, sharing usage and approvals with the run's `context`.
 

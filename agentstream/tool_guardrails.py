@@ -3,86 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, overload
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
+from ._guardrails import MaybeAwaitable, call_guardrail, guardrail_name
+from ._guardrails import ToolGuardrailFunctionOutput as ToolGuardrailFunctionOutput
 from .exceptions import UserError
 from .run_context import TContext
 
 if TYPE_CHECKING:
-    from .agent import Agent
+    from ._agent_info import AgentInfo
     from .tool_context import ToolContext
 
-from .guardrails import MaybeAwaitable, call_guardrail, guardrail_name
-
-
-class AllowBehavior(TypedDict):
-    """The call goes on."""
-
-    type: Literal["allow"]
-
-
-class RejectContentBehavior(TypedDict):
-    """The model is given `message` in place of the tool's output."""
-
-    type: Literal["reject_content"]
-    message: str
-
-
-class RaiseExceptionBehavior(TypedDict):
-    """The run ends with a tripwire error."""
-
-    type: Literal["raise_exception"]
-
-
 ToolInputGuardrailFunction: TypeAlias = Callable[
-    ["ToolInputGuardrailData"], MaybeAwaitable["ToolGuardrailFunctionOutput"]
+    ["ToolInputGuardrailData"], MaybeAwaitable[ToolGuardrailFunctionOutput]
 ]
 ToolOutputGuardrailFunction: TypeAlias = Callable[
-    ["ToolOutputGuardrailData"], MaybeAwaitable["ToolGuardrailFunctionOutput"]
+    ["ToolOutputGuardrailData"], MaybeAwaitable[ToolGuardrailFunctionOutput]
 ]
-
-
-def _allow() -> AllowBehavior:
-    return {"type": "allow"}
-
-
-@dataclass
-class ToolGuardrailFunctionOutput:
-    """What a tool guardrail found, and what is to happen.
-
-    Attributes
-    ----------
-    output_info
-        Anything worth knowing about the check.
-    behavior : dict
-        Made by `allow`, `reject_content` or `raise_exception`.
-
-    Examples
-    --------
-    >>> ToolGuardrailFunctionOutput.reject_content("Ask for fewer rows.").behavior
-    {'type': 'reject_content', 'message': 'Ask for fewer rows.'}
-    """
-
-    output_info: Any
-    behavior: RejectContentBehavior | RaiseExceptionBehavior | AllowBehavior = field(
-        default_factory=_allow
-    )
-
-    @classmethod
-    def allow(cls, output_info: Any = None) -> ToolGuardrailFunctionOutput:
-        """Let the call go on; `output_info` is kept with the result."""
-        return cls(output_info=output_info, behavior={"type": "allow"})
-
-    @classmethod
-    def reject_content(cls, message: str, output_info: Any = None) -> ToolGuardrailFunctionOutput:
-        """Give the model `message` in place of the tool's output; `output_info` is kept."""
-        return cls(output_info=output_info, behavior={"type": "reject_content", "message": message})
-
-    @classmethod
-    def raise_exception(cls, output_info: Any = None) -> ToolGuardrailFunctionOutput:
-        """End the run with a tripwire error; `output_info` is kept."""
-        return cls(output_info=output_info, behavior={"type": "raise_exception"})
 
 
 @dataclass
@@ -98,7 +36,7 @@ class ToolInputGuardrailData:
     """
 
     context: ToolContext[Any]
-    agent: Agent[Any]
+    agent: AgentInfo
 
 
 @dataclass

@@ -30,7 +30,7 @@ GROUPS = {
     "Agents and handoffs": ("agent", "agent_output", "prompts", "handoffs", "extensions"),
     "Tools": ("tools", "tool_context", "decorators"),
     "Hosted tools": ("tools.hosted", "tools.computers"),
-    "Guardrails": ("guardrails", "tool_guardrails"),
+    "Guardrails": ("_guardrails", "guardrails", "tool_guardrails"),
     "Items, events, usage": ("items", "stream_events", "usage", "trace"),
     "Models": ("models", "model_settings"),
     "Sessions": ("sessions",),

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from ..items import TResponseInputItem, TResponseOutputItem, TResponseStreamEvent
     from ..model_settings import ModelSettings
     from ..models.retry.attempts import ModelRetryAdviceRequest
-    from ..tools.hosted import Tool
+    from ..tools.function_tool import Tool
 
 __all__ = [
     "InvalidModelStep",

@@ -13,7 +13,7 @@ from ..exceptions import UserError
 if TYPE_CHECKING:
     from mcp.types import Tool as MCPTool
 
-    from ..agent import AgentBase
+    from .._agent_info import AgentBaseInfo
     from ..run_context import RunContextWrapper
 
 
@@ -105,7 +105,7 @@ def _needed(value: Any, where: str) -> bool:
     )
 
 
-def needs_approval(policy: ApprovalPolicy, tool: MCPTool, agent: AgentBase[Any] | None) -> Any:
+def needs_approval(policy: ApprovalPolicy, tool: MCPTool, agent: AgentBaseInfo | None) -> Any:
     """Apply `policy` to one tool: what `FunctionTool.needs_approval` takes.
 
     Without an agent to ask it about, a function's answer counts as yes.

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from ..agent import AgentBase
     from ..run_context import RunContextWrapper
-    from ..tools.function_tool import FunctionTool, ToolErrorFunction
-    from ..tools.hosted import Tool
+    from ..tools.function_tool import FunctionTool, Tool, ToolErrorFunction
 
 
 class MCPUtil:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..handoffs import Handoff
     from ..items import TResponseInputItem
     from ..model_settings import ModelSettings
-    from ..tools.hosted import Tool
+    from ..tools.function_tool import Tool
 
 __all__ = ["ModelRequest", "responses_arguments"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..handoffs import Handoff
     from ..items import ModelResponse, TResponseInputItem, TResponseStreamEvent
     from ..model_settings import ModelSettings
-    from ..tools.hosted import Tool
+    from ..tools.function_tool import Tool
 
 __all__ = ["RequestModel"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from .._utils.aio import together
 from ..agent_output import AgentOutputSchemaBase, schema_of
@@ -107,7 +107,7 @@ def find_model(
 
     def find() -> Model:
         if chosen is not None and not isinstance(chosen, str):
-            return chosen
+            return cast(Model, chosen)  # or an object of its shape
         return config.model_provider.get_model(chosen)
 
     return find() if recording is None else recording.wrap(chosen, find)

@@ -20,7 +20,7 @@ from ..tools.hosted import ComputerTool, HostedMCPTool, LocalShellTool
 
 if TYPE_CHECKING:
     from ..run_context import RunContextWrapper
-    from ..tools.hosted import Tool
+    from ..tools.function_tool import Tool
 
 logger = logging.getLogger("agentstream")
 

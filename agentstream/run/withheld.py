@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ..exceptions import OutputGuardrailTripwireTriggered
 from ..guardrails import GuardrailFunctionOutput, OutputGuardrailResult
@@ -56,7 +56,8 @@ def withhold(
         options.mark(OutputWithheld(message, call_id, name))
     checked = state.output_guardrail_results
     checked[results_before:] = [_result(one, message) for one in checked[results_before:]]
-    error.guardrail_result = _result(error.guardrail_result, message)
+    refused = cast(OutputGuardrailResult, error.guardrail_result)
+    error.guardrail_result = _result(refused, message)
 
 
 def withhold_answer(

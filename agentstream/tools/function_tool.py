@@ -30,6 +30,7 @@ from ..exceptions import UserError
 from ..run_context import RunContextWrapper
 from ..strict_schema import ensure_strict_json_schema
 from ..tool_context import ToolContext
+from . import hosted
 from .docstrings import DocstringStyle
 from .function_schema import function_schema
 from .invoke import (
@@ -62,6 +63,7 @@ __all__ = [
     "FunctionToolCustomDataContext",
     "FunctionToolCustomDataExtractor",
     "FunctionToolResult",
+    "Tool",
     "ToolCaller",
     "ToolErrorFunction",
     "ToolFunction",
@@ -76,7 +78,6 @@ __all__ = [
     "default_tool_timeout_error_message",
     "function_tool",
     "invoke_function_tool",
-    "tool_namespace",
 ]
 
 ToolParams = ParamSpec("ToolParams")
@@ -295,6 +296,20 @@ class FunctionTool:
                 )
 
 
+Tool: TypeAlias = (
+    FunctionTool
+    | hosted.FileSearchTool
+    | hosted.WebSearchTool
+    | hosted.ComputerTool[Any]
+    | hosted.HostedMCPTool
+    | hosted.LocalShellTool
+    | hosted.ImageGenerationTool
+    | hosted.CodeInterpreterTool
+    | hosted.ToolSearchTool
+)
+"""Whatever `Agent.tools` may hold."""
+
+
 def _output_schema(schema: Any) -> dict[str, Any]:
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise UserError("Function tool output_json_schema must define a JSON object schema.")
@@ -506,57 +521,3 @@ def _declared_output(output_type: Any, output_json_schema: dict[str, Any] | None
             "model, TypedDict, or dataclass, or provide output_json_schema directly."
         ) from error
     return {"output_json_schema": schema, "_output_type_adapter": adapter}
-
-
-def tool_namespace(
-    *, name: str, description: str | None, tools: list[FunctionTool]
-) -> list[FunctionTool]:
-    """Group tools under a name that the model sees, for tool search.
-
-    Parameters
-    ----------
-    name, description : str
-        What the model sees of the group.
-    tools : list of FunctionTool
-        The tools. They are copied.
-
-    Returns
-    -------
-    list of FunctionTool
-
-    Raises
-    ------
-    UserError
-        Name or description is empty, or one of the tools is no function tool.
-
-    Examples
-    --------
-    >>> from agentstream import Agent, ToolSearchTool, function_tool
-    >>> @function_tool(defer_loading=True)
-    ... def find_customer(name: str) -> str:
-    ...     "Find a customer."
-    ...     return name
-    >>> crm = tool_namespace(name="crm", description="Customers.", tools=[find_customer])
-    >>> agent = Agent(name="Sales", tools=[*crm, ToolSearchTool()])
-    """
-    name = (name or "").strip()
-    description = (description or "").strip()
-    if not name:
-        raise UserError("tool_namespace() requires a non-empty namespace name.")
-    if not description:
-        raise UserError("tool_namespace() requires a non-empty description.")
-    grouped = []
-    for tool in tools:
-        if not isinstance(tool, FunctionTool):
-            raise UserError("tool_namespace() only supports FunctionTool instances.")
-        if tool.name == name:
-            raise UserError(
-                f"Responses tool-search reserves the synthetic namespace `{name}.{name}` for "
-                "deferred top-level function tools. Rename the namespace or tool name to avoid "
-                "ambiguous dispatch."
-            )
-        member = copy.copy(tool)
-        member._tool_namespace = name
-        member._tool_namespace_description = description
-        grouped.append(member)
-    return grouped

@@ -25,7 +25,6 @@ from typing_extensions import TypedDict
 from .._utils.redaction import remember
 from .._utils.secrets import unprinted
 from .._utils.short_repr import short_repr
-from .function_tool import FunctionTool
 
 if TYPE_CHECKING:
     from openai.types.responses.file_search_tool_param import Filters, RankingOptions
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from openai.types.responses.web_search_tool_param import Filters as WebSearchToolFilters
     from openai.types.responses.web_search_tool_param import UserLocation
 
-    from ..agent import Agent
+    from .._agent_info import AgentInfo
     from ..run_context import RunContextWrapper
 
 Environment: TypeAlias = Literal["mac", "windows", "ubuntu", "browser"]
@@ -520,7 +519,7 @@ class ComputerToolSafetyCheckData:
     """
 
     ctx_wrapper: RunContextWrapper[Any]
-    agent: Agent[Any]
+    agent: AgentInfo
     tool_call: ResponseComputerToolCall
     safety_check: PendingSafetyCheck
 
@@ -599,17 +598,3 @@ class ComputerTool(Generic[ComputerT]):
     def trace_name(self) -> str:
         """The tool's name in a trace."""
         return "computer"
-
-
-Tool: TypeAlias = (
-    FunctionTool
-    | FileSearchTool
-    | WebSearchTool
-    | ComputerTool[Any]
-    | HostedMCPTool
-    | LocalShellTool
-    | ImageGenerationTool
-    | CodeInterpreterTool
-    | ToolSearchTool
-)
-"""Whatever `Agent.tools` may hold."""

@@ -7,7 +7,7 @@ import inspect
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,7 +22,6 @@ from .worker_thread import Collected, drained, in_thread
 
 if TYPE_CHECKING:
     from ..tool_context import ToolContext
-    from .function_tool import FunctionTool
 
 ToolErrorFunction: TypeAlias = Callable[[RunContextWrapper[Any], Exception], Awaitable[str] | str]
 """Makes the model's answer from a tool's error."""
@@ -225,14 +224,37 @@ async def _answer(
     return await answer if inspect.isawaitable(answer) else answer
 
 
-async def _invoke(tool: FunctionTool, context: ToolContext[Any], arguments: str) -> Any:
+class Callee(Protocol):
+    """What of a `FunctionTool` a call of it needs."""
+
+    name: str
+    timeout_seconds: float | None
+    _is_agent_tool: bool
+
+    @property
+    def on_invoke_tool(self) -> Callable[[ToolContext[Any], str], Awaitable[Any]]:
+        """Takes the context and the arguments as JSON text."""
+        ...
+
+    @property
+    def timeout_error_function(self) -> ToolErrorFunction | None:
+        """Makes what the model is told when the call takes too long."""
+        ...
+
+    @property
+    def timeout_behavior(self) -> str:
+        """What a call that takes too long does."""
+        ...
+
+
+async def _invoke(tool: Callee, context: ToolContext[Any], arguments: str) -> Any:
     try:
         return await _not_ended(tool.on_invoke_tool(context, arguments))
     except _EndedInside as error:
         return await failure_answer(tool, context, error)
 
 
-async def failure_answer(tool: FunctionTool, context: ToolContext[Any], error: Exception) -> Any:
+async def failure_answer(tool: Callee, context: ToolContext[Any], error: Exception) -> Any:
     """What the model is told of an error of a tool, as its author chose; or that error, raised."""
     invoker = tool.on_invoke_tool
     if isinstance(invoker, FunctionInvoker):
@@ -240,7 +262,7 @@ async def failure_answer(tool: FunctionTool, context: ToolContext[Any], error: E
     return ToolFailure.of(default_tool_error_function(context, error), error)
 
 
-def _run_limit(tool: FunctionTool, context: Any) -> float | None:
+def _run_limit(tool: Callee, context: Any) -> float | None:
     """The time that the run allows a tool which has no timeout of its own, in seconds."""
     if tool._is_agent_tool:
         return None  # its run has limits of its own
@@ -249,7 +271,7 @@ def _run_limit(tool: FunctionTool, context: Any) -> float | None:
     return seconds
 
 
-def checked_arguments(tool: FunctionTool, context: ToolContext[Any]) -> dict[str, Any]:
+def checked_arguments(tool: Callee, context: ToolContext[Any]) -> dict[str, Any]:
     """The arguments of a call as its tool gets them.
 
     Raises
@@ -272,7 +294,7 @@ def checked_arguments(tool: FunctionTool, context: ToolContext[Any]) -> dict[str
 
 
 async def invoke_function_tool(
-    function_tool: FunctionTool, context: ToolContext[Any], arguments: str
+    function_tool: Callee, context: ToolContext[Any], arguments: str
 ) -> Any:
     """Call a tool, within its timeout.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ...handoffs import Handoff
     from ...model_settings import ModelSettings
-    from ...tools.hosted import Tool
+    from ...tools.function_tool import Tool
     from ..request import ModelRequest
     from ..tool_names import ToolNames
 

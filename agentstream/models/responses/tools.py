@@ -24,7 +24,7 @@ from ...tools.hosted import (
 
 if TYPE_CHECKING:
     from ...handoffs import Handoff
-    from ...tools.hosted import Tool
+    from ...tools.function_tool import Tool
 
 __all__ = ["choice_param", "tool_includes", "tool_params", "uses_preview_computer"]
 

@@ -38,6 +38,7 @@ from ...run_context import RunContextWrapper, TContext
 from ...trace import Trace
 
 if TYPE_CHECKING:
+    from ..._agent_info import AgentInfo
     from ...agent import Agent
     from ...guardrails import InputGuardrailResult, OutputGuardrailResult
     from ...tool_context import AgentToolInvocation
@@ -91,7 +92,7 @@ class RunState(Generic[TContext, TAgent]):
     """What the run fails with, while that is told."""
     waiting_ids: frozenset[str] = frozenset()
     """Ids of calls of earlier runs that wait for their outputs in the session."""
-    _agent_keys: dict[int, tuple[Agent[Any], str]] = {}  # noqa: RUF012 - never changed in place
+    _agent_keys: dict[int, tuple[AgentInfo, str]] = {}  # noqa: RUF012 - never changed in place
     _positions: Mapping[int, tuple[RunItem, int]] = MappingProxyType({})
 
     carried: Sequence[TResponseInputItem] = ()
@@ -277,7 +278,7 @@ class RunState(Generic[TContext, TAgent]):
             agent_key=self._agent_key(call.agent),
         )
 
-    def _agent_key(self, agent: Agent[Any]) -> str:
+    def _agent_key(self, agent: AgentInfo) -> str:
         """The name of an agent; of a second one of that name, one that no other has."""
         if id(agent) not in self._agent_keys:
             from .serialize import reachable_agents

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ... import items as item_kinds
+from ..._agent_info import AgentInfo
 from ..._approvals import Approvals
 from ..._utils.json import read_json
 from ...agent import Agent
@@ -97,7 +98,7 @@ class _Names:
     def __init__(self, agent: Agent[Any]) -> None:
         self._names = {id(found): name for name, found in reachable_agents(agent).items()}
 
-    def __getitem__(self, agent: Agent[Any]) -> str:
+    def __getitem__(self, agent: AgentInfo) -> str:
         return self._names.get(id(agent), agent.name)
 
 
