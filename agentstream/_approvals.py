@@ -94,12 +94,12 @@ class Approvals:
 
     def named(self, tool_name: str, call_id: str) -> Decision | None:
         """What was decided about calls with this name and id; None where decisions differ."""
-        found = [
+        matches = [
             each
             for each in self.calls.values()
             if each.tool_name == tool_name and each.call_id == call_id
         ] or [each for each in self.tools.values() if each.tool_name == tool_name]
-        return found[0] if len({each.approved for each in found}) == 1 else None
+        return matches[0] if len({each.approved for each in matches}) == 1 else None
 
 
 def call_key(item: ToolApprovalItem) -> str:

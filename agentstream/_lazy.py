@@ -132,7 +132,7 @@ _NAMES: Final = {
     "usage": "Usage",
 }
 
-HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
+LAZY_IMPORTS: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 """The module of each public name."""
 
 
@@ -149,9 +149,9 @@ class Package(ModuleType):
         ImportError
             The name is one of the SDK's that is left to the SDK.
         """
-        home = HOMES.get(name)
-        if home is not None:
-            value = getattr(importlib.import_module(f"{self.__name__}.{home}"), name)
+        module_path = LAZY_IMPORTS.get(name)
+        if module_path is not None:
+            value = getattr(importlib.import_module(f"{self.__name__}.{module_path}"), name)
             setattr(self, name, value)
             return value
         module = f"{self.__name__}.{name}"
@@ -164,8 +164,8 @@ class Package(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         # `trace` and `recording` are functions and modules: to import the module would otherwise
         # put it in the function's place.
-        if name not in HOMES or not isinstance(value, ModuleType):
+        if name not in LAZY_IMPORTS or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *HOMES})
+        return sorted({*super().__dir__(), *LAZY_IMPORTS})

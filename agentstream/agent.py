@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, Protocol, 
 import openai  # noqa: F401
 from typing_extensions import TypedDict
 
-from ._utils.aio import together
+from ._utils.aio import gather_or_cancel
 from ._utils.keywords import suggesting_init
 from ._utils.settings_dict import as_settings
 from ._utils.short_repr import short_repr
@@ -274,7 +274,7 @@ async def enabled_among(
 
     if all(getattr(c, "is_enabled", True) is True for c in candidates):
         return list(candidates)
-    answers = await together([enabled(c) for c in candidates])
+    answers = await gather_or_cancel([enabled(c) for c in candidates])
     return [c for c, yes in zip(candidates, answers, strict=True) if yes]
 
 

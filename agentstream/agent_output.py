@@ -164,11 +164,11 @@ class AgentOutputSchema(AgentOutputSchemaBase):
                 f"{'.'.join(str(part) for part in e['loc']) or 'the answer'}: {e['msg']}"
                 for e in error.errors(include_url=False, include_input=False)[:5]
             )
-            shown = json_str[:_SHOWN_CHARACTERS]
+            excerpt = json_str[:_SHOWN_CHARACTERS]
             more = "..." if len(json_str) > _SHOWN_CHARACTERS else ""
             raise ModelBehaviorError(
                 f"Invalid JSON when parsing model output for {self.name()}: {what}. The answer was "
-                f"{shown!r}{more}"
+                f"{excerpt!r}{more}"
             ) from error
         return value[WRAPPER_KEY] if self._is_wrapped else value
 

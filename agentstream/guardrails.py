@@ -25,14 +25,14 @@ OutputGuardrailFunction: TypeAlias = Callable[
 
 
 async def _found(guardrail: Any, *args: Any) -> GuardrailFunctionOutput:
-    found: Any = await call_guardrail(guardrail.guardrail_function, *args)
+    outcome: Any = await call_guardrail(guardrail.guardrail_function, *args)
     # By its shape, so that an output made with the SDK's class serves, too.
-    if not hasattr(found, "tripwire_triggered"):
+    if not hasattr(outcome, "tripwire_triggered"):
         raise UserError(
-            f"Guardrail {guardrail.get_name()!r} returned {type(found).__name__}; return "
+            f"Guardrail {guardrail.get_name()!r} returned {type(outcome).__name__}; return "
             "GuardrailFunctionOutput(output_info=..., tripwire_triggered=...)."
         )
-    output: GuardrailFunctionOutput = found
+    output: GuardrailFunctionOutput = outcome
     return output
 
 

@@ -231,8 +231,8 @@ def handoff(
 
     async def invoke(context: RunContextWrapper[Any], arguments: str | None = None) -> Agent[Any]:
         if on_handoff is not None:
-            given = [_parsed(adapter, arguments)] if adapter is not None else []
-            called = on_handoff(context, *given)
+            parsed = [_parsed(adapter, arguments)] if adapter is not None else []
+            called = on_handoff(context, *parsed)
             if inspect.isawaitable(called):
                 await called
         return agent

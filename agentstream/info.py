@@ -66,8 +66,8 @@ def info_lines() -> list[str]:
         extra: [name for name in names if util.find_spec(name) is None]
         for extra, names in _USED_BY.items()
     }
-    front_ends = [told for name, told in _FRONT_ENDS.items() if name in os.environ]
-    given = [name for name in _SET if os.environ.get(name)]
+    front_ends = [label for name, label in _FRONT_ENDS.items() if name in os.environ]
+    configured = [name for name in _SET if os.environ.get(name)]
     return [
         f"{DISTRIBUTION} {_version(DISTRIBUTION) or _own_version()}",
         f"Python {platform.python_version()} ({platform.python_implementation()}), "
@@ -76,7 +76,7 @@ def info_lines() -> list[str]:
         f"packages: {', '.join(there)}",
         f"extras: {', '.join(extra for extra, missing in extras.items() if not missing) or 'none'}",
         *(f"  {extra} lacks {', '.join(missing)}" for extra, missing in extras.items() if missing),
-        f"set in the environment: {', '.join(given) or 'nothing of interest'}",
+        f"set in the environment: {', '.join(configured) or 'nothing of interest'}",
     ]
 
 

@@ -394,10 +394,10 @@ class ItemHelpers:
         """Text or refusal of the last part of `message`; empty for anything else."""
         if not isinstance(message, ResponseOutputMessage) or not message.content:
             return ""
-        given: Any = message.content
-        if isinstance(given, str):  # as some servers send it
-            return given
-        last = given[-1]
+        content: Any = message.content
+        if isinstance(content, str):  # as some servers send it
+            return content
+        last = content[-1]
         if isinstance(last, ResponseOutputText):
             return last.text
         return getattr(last, "refusal", "") or ""
@@ -406,10 +406,10 @@ class ItemHelpers:
     def extract_last_text(cls, message: TResponseOutputItem) -> str | None:
         """Text of the last part of `message`; None where that is no text."""
         if isinstance(message, ResponseOutputMessage) and message.content:
-            given: Any = message.content
-            if isinstance(given, str):
-                return given
-            last = given[-1]
+            content: Any = message.content
+            if isinstance(content, str):
+                return content
+            last = content[-1]
             if isinstance(last, ResponseOutputText):
                 return last.text
         return None
@@ -419,10 +419,10 @@ class ItemHelpers:
         """All text of `message`; None where it has none."""
         if not isinstance(message, ResponseOutputMessage):
             return None
-        given: Any = message.content
-        if given is None or isinstance(given, str):  # as some servers send it
-            return given or None
-        parts = [part.text for part in given if isinstance(part, ResponseOutputText)]
+        content: Any = message.content
+        if content is None or isinstance(content, str):  # as some servers send it
+            return content or None
+        parts = [part.text for part in content if isinstance(part, ResponseOutputText)]
         return "".join(text for text in parts if text) or None
 
     @classmethod
@@ -430,8 +430,8 @@ class ItemHelpers:
         """The refusal in `message`; None where the model did not refuse."""
         if not isinstance(message, ResponseOutputMessage):
             return None
-        given: Any = message.content or ()
-        parts = [p.refusal for p in given if isinstance(p, ResponseOutputRefusal)]
+        content: Any = message.content or ()
+        parts = [p.refusal for p in content if isinstance(p, ResponseOutputRefusal)]
         return "".join(refusal for refusal in parts if refusal) or None
 
     @classmethod

@@ -21,7 +21,7 @@ from pydantic_core import core_schema, to_jsonable_python
 
 from ._utils.keywords import suggesting_init
 from ._utils.redaction import remember
-from ._utils.secrets import unprinted
+from ._utils.secrets import wrap_secrets
 from ._utils.settings_dict import as_settings
 from ._utils.short_repr import short_repr
 from .exceptions import UserError
@@ -29,7 +29,7 @@ from .exceptions import UserError
 # A setting, and the name under which its texts count: all of a header, in a body only keys.
 _MAY_HOLD_KEYS = ("extra_headers", "extra_query", "extra_body", "extra_args", "metadata")
 # An error of pydantic's prints what it does not take.
-_HIDDEN = BeforeValidator(lambda value: unprinted(value, under="headers"))
+_HIDDEN = BeforeValidator(lambda value: wrap_secrets(value, under="headers"))
 _CONFIG = ConfigDict(arbitrary_types_allowed=True)
 
 
@@ -211,7 +211,7 @@ class ModelSettings:
         self.remember_secrets()
         for name in _MAY_HOLD_KEYS:
             if isinstance(value := getattr(self, name), dict):
-                setattr(self, name, unprinted(value, under=name))
+                setattr(self, name, wrap_secrets(value, under=name))
 
     def remember_secrets(self) -> None:
         """Have the secrets in these settings masked wherever a server repeats them."""
@@ -419,13 +419,15 @@ class TimeLimits:
                 )
 
 
-def _origins(given: Any) -> frozenset[str]:
-    listed = [] if isinstance(given, str) or not isinstance(given, Collection) else list(given)
+def _origins(settings: Any) -> frozenset[str]:
+    listed = (
+        [] if isinstance(settings, str) or not isinstance(settings, Collection) else list(settings)
+    )
     origins = [origin_of(each) if isinstance(each, str) else None for each in listed]
-    if None in origins or (not listed and given != () and given != frozenset()):
+    if None in origins or (not listed and settings != () and settings != frozenset()):
         raise UserError(
             "TimeLimits.redirect_origins must be a list of origins such as "
-            f"'https://eu.example.org', got {given!r}"
+            f"'https://eu.example.org', got {settings!r}"
         )
     return frozenset(origin for origin in origins if origin is not None)
 

@@ -46,15 +46,15 @@ async def run_demo_loop(
     current = agent
     while True:
         try:
-            said = await asyncio.to_thread(input, " > ")
+            text = await asyncio.to_thread(input, " > ")
         except (EOFError, KeyboardInterrupt):
             _write("\n")
             return
-        if said.strip().lower() in {"exit", "quit"}:
+        if text.strip().lower() in {"exit", "quit"}:
             return
-        if not said.strip():
+        if not text.strip():
             continue
-        conversation.append({"role": "user", "content": said})
+        conversation.append({"role": "user", "content": text})
         result: Any
         if stream:
             result = Runner.run_streamed(

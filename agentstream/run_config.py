@@ -404,8 +404,8 @@ class RunConfig:
             ToolExecutionConfig, self.tool_execution, "run_config.tool_execution"
         )
         limits: Any = self.limits
-        given = {} if limits is None else limits
-        self.limits = as_settings(TimeLimits, given, "run_config.limits")
+        value = {} if limits is None else limits
+        self.limits = as_settings(TimeLimits, value, "run_config.limits")
         session: Any = self.session_settings
         if isinstance(session, dict):
             from .sessions.base import settings_from
@@ -435,9 +435,9 @@ class RunConfig:
             )
 
         def expect(name: str, fits: Callable[[Any], bool], wanted: str) -> None:
-            given = getattr(self, name)
-            if given is not None and not fits(given):
-                raise UserError(f"RunConfig.{name} must be {wanted}, got {type(given).__name__}")
+            value = getattr(self, name)
+            if value is not None and not fits(value):
+                raise UserError(f"RunConfig.{name} must be {wanted}, got {type(value).__name__}")
 
         for name in _FUNCTIONS:
             expect(name, callable, "a function or None")

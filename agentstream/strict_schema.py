@@ -221,27 +221,27 @@ class _Strict:
                 )
             seen.append(ref)
             self.nodes += 1
-            found = self.target(ref, path)
-            if "$ref" not in found or set(found) - {"$ref"} - ANNOTATIONS:
-                return {**found, **described}
-            described = {**_without(found, "$ref"), **described}
-            ref = found["$ref"]
+            schema = self.target(ref, path)
+            if "$ref" not in schema or set(schema) - {"$ref"} - ANNOTATIONS:
+                return {**schema, **described}
+            described = {**_without(schema, "$ref"), **described}
+            ref = schema["$ref"]
 
     def target(self, ref: Any, path: tuple[str, ...]) -> dict[str, Any]:
         """The schema at a local reference (``#/$defs/Name``)."""
         if not isinstance(ref, str) or not ref.startswith("#/"):
             raise _impossible(path, f"$ref {ref!r} does not point into this schema (#/...)")
-        found: Any = self.root
+        schema: Any = self.root
         # RFC 6901, section 4 and 6: a JSON pointer in a URI fragment.
         for key in unquote(ref[2:]).split("/"):
             key = key.replace("~1", "/").replace("~0", "~")
-            if not isinstance(found, dict) or key not in found:
+            if not isinstance(schema, dict) or key not in schema:
                 raise _impossible(path, f"$ref {ref!r} points to nothing")
-            found = found[key]
-            self.check_resource(found, path)
-        if not isinstance(found, dict):
+            schema = schema[key]
+            self.check_resource(schema, path)
+        if not isinstance(schema, dict):
             raise _impossible(path, f"$ref {ref!r} points to no schema")
-        return found
+        return schema
 
 
 def _list(schema: dict[str, Any], key: str, path: tuple[str, ...]) -> list[Any]:

@@ -22,11 +22,11 @@ def imports_for_type_checkers() -> dict[str, str]:
 
 
 def test_what_type_checkers_see_is_what_is_imported_at_first_use() -> None:
-    assert imports_for_type_checkers() == _lazy.HOMES
+    assert imports_for_type_checkers() == _lazy.LAZY_IMPORTS
 
 
 def test_all_is_sorted_and_holds_every_public_name_of_the_package() -> None:
-    assert sorted(_lazy.HOMES) == sorted(set(agentstream.__all__) - {"__version__"})
+    assert sorted(_lazy.LAZY_IMPORTS) == sorted(set(agentstream.__all__) - {"__version__"})
     assert agentstream.__all__ == sorted(agentstream.__all__)
 
 

@@ -149,7 +149,7 @@ def test_the_short_path_of_chat_chunks_comes_to_the_same_for_every_recording() -
         for chunk in chunks:
             if isinstance(chunk, dict) and chunk.get("error"):
                 break
-            event = one.short_path(chunk)
+            event = one.feed_text_fast(chunk)
             events = list(one.feed(chunk)) if event is None else [event]
             assert events == list(other.feed(chunk))
             short += event is not None

@@ -33,7 +33,7 @@ from agentstream import (
 )
 from agentstream.models.base import Model
 from agentstream.models.http import credentials
-from agentstream.recordings.file_format import read_tape
+from agentstream.recordings.file_format import read_recording
 from agentstream.run.active_recording import active
 from agentstream.testing import (
     ScriptedModel,
@@ -139,8 +139,8 @@ async def streamed(agent: Agent[Any], text: str = "Go", **options: Any) -> Any:
 
 async def test_without_a_key_the_same_cells_replay_and_tools_run_for_real(path: Path) -> None:
     for guides in (Guides(*scripts()), Guides()):
-        with recording(path, speed=None) as tape:
-            assert tape.is_replaying == path.exists()
+        with recording(path, speed=None) as file:
+            assert file.is_replaying == path.exists()
             result = await streamed(guides.guide)
         assert result.final_output == "Booked a blue tram."
         assert result.last_agent is guides.booking
@@ -178,13 +178,13 @@ async def test_every_way_to_run_replays_the_same_recording(path: Path) -> None:
 
 
 async def test_called_at_the_top_it_holds_from_then_on(path: Path) -> None:
-    tape = recording(path)
+    file = recording(path)
     await streamed(Guides(*scripts()).guide)
-    tape.close()
-    assert len(read_tape(path).calls) == 3
-    tape = recording(path, speed=None)
+    file.close()
+    assert len(read_recording(path).calls) == 3
+    file = recording(path, speed=None)
     assert (await streamed(Guides().guide)).final_output == "Booked a blue tram."
-    tape.close()
+    file.close()
 
 
 async def test_a_block_comes_before_what_is_on_for_all(path: Path) -> None:
@@ -205,8 +205,8 @@ async def test_recordings_side_by_side_do_not_meet(tmp_path: Path) -> None:
 
     await asyncio.gather(*(record(name) for name in "abc"))
     for name in "abc":
-        tape = read_tape(tmp_path / name)
-        assert len(tape.calls) == len(tape.runs) == 1
+        file = read_recording(tmp_path / name)
+        assert len(file.calls) == len(file.runs) == 1
         assert f"I am {name}." in (tmp_path / name).read_text()
 
 
@@ -234,7 +234,7 @@ async def test_a_model_with_a_recording_of_its_own_keeps_it(path: Path) -> None:
     own = path.with_name("own.jsonl")
     with recording(path):
         await streamed(Agent(name="A", model=RecordedModel(ScriptedModel(["Own."]), own)))
-    assert len(read_tape(own).calls) == 1
+    assert len(read_recording(own).calls) == 1
     assert not path.exists()
 
 
@@ -341,7 +341,7 @@ async def test_an_agent_as_a_tool_is_part_of_the_run_that_called_it(
     )
     with recording(path):
         live = await streamed(outer)
-    assert len(read_tape(path).runs) == 1
+    assert len(read_recording(path).runs) == 1
     loaded = load_run(path)
     same(live, loaded)
     assert "Forty-two." in loaded.to_frame()["text"].dropna().to_list()
@@ -388,7 +388,7 @@ async def test_a_run_that_waited_for_approval_is_one_run(path: Path) -> None:
         state = result.to_state()
         state.approve(result.interruptions[0])
         assert (await streamed(agent, state)).final_output == "Done."
-    assert len(read_tape(path).runs) == 1
+    assert len(read_recording(path).runs) == 1
     loaded = load_run(path)
     assert loaded.trace.status == "completed"
     assert [approval.approved for _, approval in loaded.trace.approvals] == [True]
@@ -522,7 +522,7 @@ async def test_a_run_partly_replayed_is_recorded_whole(path: Path) -> None:
     guides = Guides(None, ScriptedModel(["Another answer."], model="new"))
     with recording(path, mode="record", speed=None):
         await streamed(guides.guide)
-    assert len(read_tape(path).runs) == 2
+    assert len(read_recording(path).runs) == 2
     loaded = load_run(path)
     assert [turn_.model for turn_ in loaded.trace.turns] == ["scripted", "scripted", "new"]
     assert loaded.final_output == "Another answer."

@@ -52,8 +52,8 @@ from agentstream._utils import redaction
 from agentstream.mcp import MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
 from agentstream.models.http import credentials
 from agentstream.models.http.server_error import api_error, no_answer
-from agentstream.notebook.live.dom import Board
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.dom import VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.recordings.masking import Secrets
 from agentstream.testing import (
@@ -272,8 +272,8 @@ async def run_to_its_end(
 
 
 def look_through(left: Leavings, agent: Agent[Any], result: Any, path: Path) -> None:
-    board = Board()
-    Scene(result.trace, board).update()
+    board = VirtualDom()
+    TraceRenderer(result.trace, board).update()
     left.add("live view", lambda: json.dumps(board.frame()))
     for kind, text in snapshot(result.trace, table=True, timeline=True).items():
         left.add(f"picture {kind}", lambda text=text: text)
@@ -709,8 +709,8 @@ async def test_what_a_tool_context_holds_is_in_nothing_that_shows_a_run(tmp_path
         async for _ in result.stream_events():
             pass
     assert seen == [SECRET]
-    board = Board()
-    Scene(result.trace, board).update()
+    board = VirtualDom()
+    TraceRenderer(result.trace, board).update()
     left.add("live view", lambda: json.dumps(board.frame()))
     for kind, text in snapshot(result.trace, table=True, timeline=True).items():
         left.add(f"picture {kind}", lambda text=text: text)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 _GRACE: Final = 10.0  # seconds; a SQLite file that another process holds is waited for as long
 
 
-def loop_here() -> asyncio.AbstractEventLoop | None:
+def running_loop_or_none() -> asyncio.AbstractEventLoop | None:
     """The event loop that runs in this thread; None where none does."""
     try:
         return asyncio.get_running_loop()
@@ -21,16 +21,16 @@ def loop_here() -> asyncio.AbstractEventLoop | None:
 
 
 def call_where_it_runs(
-    loop: asyncio.AbstractEventLoop, function: Callable[..., None], *given: object
+    loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: object
 ) -> None:
     """Call `function` on `loop`: now if it is the one that runs here, never if it is closed."""
-    if loop is loop_here():
-        function(*given)
+    if loop is running_loop_or_none():
+        function(*args)
     elif not loop.is_closed():
-        loop.call_soon_threadsafe(function, *given)
+        loop.call_soon_threadsafe(function, *args)
 
 
-async def together(work: Sequence[Awaitable[Any]]) -> list[Any]:
+async def gather_or_cancel(work: Sequence[Awaitable[Any]]) -> list[Any]:
     """The results of `work`, in order.
 
     At the first error, or when the caller is cancelled, the rest is cancelled and awaited before
@@ -43,7 +43,7 @@ async def together(work: Sequence[Awaitable[Any]]) -> list[Any]:
 
     Examples
     --------
-    >>> asyncio.run(together([asyncio.sleep(0, "a"), asyncio.sleep(0, "b")]))
+    >>> asyncio.run(gather_or_cancel([asyncio.sleep(0, "a"), asyncio.sleep(0, "b")]))
     ['a', 'b']
     """
     if len(work) == 1:

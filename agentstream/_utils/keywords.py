@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
-from .tracebacks import mark
+from .tracebacks import attach_short_traceback
 
 __all__ = [
     "HISTORY_METHODS",
@@ -68,7 +68,7 @@ def named_keywords(function: Callable[..., Any]) -> tuple[str, ...]:
     )
 
 
-def check_keywords(callee: str, given: Iterable[str], known: Collection[str]) -> None:
+def check_keywords(callee: str, names: Iterable[str], known: Collection[str]) -> None:
     """Refuse a keyword argument that is not known.
 
     Raises
@@ -83,7 +83,7 @@ def check_keywords(callee: str, given: Iterable[str], known: Collection[str]) ->
     ...
     TypeError: show() got an unexpected keyword argument 'timelin'. Did you mean 'timeline'?
     """
-    for name in given:
+    for name in names:
         if name not in known:
             text = f"{callee}() got an unexpected keyword argument {name!r}."
             meant = [one for one, others in _ELSEWHERE.items() if name in others.split()]
@@ -119,7 +119,7 @@ def _checked(function: F, callee: str, known: Collection[str] | None) -> F:
                 return await function(*args, **kwargs)
             except Exception as error:
                 del args, kwargs  # a traceback that prints locals would show them
-                mark(error)
+                attach_short_traceback(error)
                 raise
 
         return checked_async  # type: ignore[return-value]
@@ -132,7 +132,7 @@ def _checked(function: F, callee: str, known: Collection[str] | None) -> F:
             return function(*args, **kwargs)
         except Exception as error:
             del args, kwargs
-            mark(error)
+            attach_short_traceback(error)
             raise
 
     return checked  # type: ignore[return-value]

@@ -330,11 +330,11 @@ def _decoded(text: str) -> str:
         return ""
 
 
-def _add(found: Iterable[str]) -> None:
+def _add(secrets: Iterable[str]) -> None:
     global _longest_first
     new = {
         form
-        for value in found
+        for value in secrets
         for form in (value, unquote(value), quote(value, safe=""), quote(value))
         if len(form) >= _SHORTEST
         and not is_ordinary(value)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from .redaction import is_token, names_secret, names_sent
 
-__all__ = ["Unprinted", "unprinted", "without_credentials"]
+__all__ = ["SecretStr", "without_credentials", "wrap_secrets"]
 
 _USER: Final = re.compile(r"(\w+://)[^\s/@'\"]+@")
 _URL: Final = re.compile(r"\w+://[^\s'\"?#]+")
@@ -21,14 +21,14 @@ _QUERY: Final = re.compile(r"([?&][^\s=&'\"]+=)[^\s&#'\"]+")
 _FRAGMENT: Final = re.compile(r"(\w+://[^\s#'\"]+#)[^\s'\"]+")
 
 
-class Unprinted(str):
+class SecretStr(str):
     """A text as any other, but for its ``repr``.
 
     Examples
     --------
-    >>> {"x-api-key": Unprinted("sk-1")}
+    >>> {"x-api-key": SecretStr("sk-1")}
     {'x-api-key': '***'}
-    >>> f"Bearer {Unprinted('sk-1')}"
+    >>> f"Bearer {SecretStr('sk-1')}"
     'Bearer sk-1'
     """
 
@@ -38,7 +38,7 @@ class Unprinted(str):
         return "'***'"
 
 
-def unprinted(value: Any, *, under: str = "") -> Any:
+def wrap_secrets(value: Any, *, under: str = "") -> Any:
     """A copy of `value` whose texts under names such as ``api_key`` do not print.
 
     Parameters
@@ -50,7 +50,7 @@ def unprinted(value: Any, *, under: str = "") -> Any:
 
     Examples
     --------
-    >>> unprinted({"type": "mcp", "authorization": "sk-1", "headers": {"a": ["b"]}})
+    >>> wrap_secrets({"type": "mcp", "authorization": "sk-1", "headers": {"a": ["b"]}})
     {'type': 'mcp', 'authorization': '***', 'headers': {'a': ['***']}}
     """
     hidden = names_secret(under) or (names_sent(under) and not isinstance(value, str))
@@ -58,14 +58,14 @@ def unprinted(value: Any, *, under: str = "") -> Any:
         under = "headers"  # all that stands below
     if isinstance(value, dict):
         return {
-            name: unprinted(entry, under=under if hidden else str(name))
+            name: wrap_secrets(entry, under=under if hidden else str(name))
             for name, entry in value.items()
         }
     if isinstance(value, (list, tuple)):
-        hidden_too = [unprinted(entry, under=under) for entry in value]
+        hidden_too = [wrap_secrets(entry, under=under) for entry in value]
         return hidden_too if isinstance(value, list) else tuple(hidden_too)
     if type(value) is str and (hidden or without_credentials(value) != value):
-        return Unprinted(value)
+        return SecretStr(value)
     return value
 
 

@@ -11,14 +11,14 @@ from .keywords import nearest
 T = TypeVar("T")
 
 
-def as_settings(kind: type[T], given: Any, what: str) -> T:
-    """`given`, if it is a dict as an object of `kind`; anything else as it is.
+def as_settings(kind: type[T], value: Any, what: str) -> T:
+    """`value`, if it is a dict as an object of `kind`; anything else as it is.
 
     Parameters
     ----------
     kind : type
         A dataclass.
-    given : object
+    value : object
         What a program gave.
     what : str
         How the error names the settings.
@@ -35,15 +35,15 @@ def as_settings(kind: type[T], given: Any, what: str) -> T:
     Traceback (most recent call last):
     TypeError: Unknown model settings: temperatur (did you mean 'temperature'?)
     """
-    if not isinstance(given, Mapping):
-        settings: T = given
+    if not isinstance(value, Mapping):
+        settings: T = value
         return settings
     known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]
-    unknown = sorted(str(name) for name in given if name not in known)
+    unknown = sorted(str(name) for name in value if name not in known)
     if unknown:
         listed = ", ".join(_with_near_miss(name, known) for name in unknown)
         raise TypeError(f"Unknown {what} settings: {listed}")
-    return kind(**given)
+    return kind(**value)
 
 
 def _with_near_miss(name: str, known: list[str]) -> str:

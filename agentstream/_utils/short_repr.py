@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_origin
 
-from .secrets import unprinted
+from .secrets import wrap_secrets
 
 __all__ = ["chosen_fields", "name_of", "short_repr", "signature_of"]
 
@@ -27,7 +27,7 @@ def short_repr(value: Any, *, leave_out: tuple[str, ...] = ()) -> str:
     """
     # Masked here, too: what it holds may have been set or changed since it was made.
     chosen = [
-        (name, unprinted(own, under=name) if isinstance(own, (dict, list, tuple)) else own)
+        (name, wrap_secrets(own, under=name) if isinstance(own, (dict, list, tuple)) else own)
         for name, own in chosen_fields(value, leave_out=leave_out)
     ]
     return f"{type(value).__qualname__}({', '.join(f'{k}={_brief(v)}' for k, v in chosen)})"
@@ -100,9 +100,9 @@ def signature_of(tool: Any) -> str:
 
 def _of_function(schema: Any, signature: inspect.Signature) -> str:
     parameters = list(signature.parameters.values())[1 if schema.takes_context else 0 :]
-    given = [one.replace(annotation=_Plain.of(one.annotation)) for one in parameters]
+    plain_parameters = [one.replace(annotation=_Plain.of(one.annotation)) for one in parameters]
     returned = _Plain.of(schema.return_annotation)
-    return str(signature.replace(parameters=given, return_annotation=returned))
+    return str(signature.replace(parameters=plain_parameters, return_annotation=returned))
 
 
 class _Plain:
@@ -127,17 +127,17 @@ def _of_schema(schema: Any) -> str:
     if not isinstance(properties, Mapping):
         return "(...)"
     required = schema.get("required") or ()
-    shown = [_parameter(name, one, name in required) for name, one in properties.items()]
-    return f"({', '.join(shown)})"
+    rendered = [_parameter(name, one, name in required) for name, one in properties.items()]
+    return f"({', '.join(rendered)})"
 
 
 def _parameter(name: str, schema: Any, is_required: bool) -> str:
     kind = schema.get("type") if isinstance(schema, Mapping) else None
     kinds = kind if isinstance(kind, list) else [kind]
-    shown = " | ".join(str(one) for one in kinds if one is not None)
+    annotation = " | ".join(str(one) for one in kinds if one is not None)
     default = ""
     if isinstance(schema, Mapping) and "default" in schema:
         default = f" = {schema['default']!r}"
     elif not is_required:
         default = " = ..."
-    return f"{name}: {shown}{default}" if shown else f"{name}{default}"
+    return f"{name}: {annotation}{default}" if annotation else f"{name}{default}"

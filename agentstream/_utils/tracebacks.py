@@ -16,7 +16,14 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Literal
 
-__all__ = ["LONGEST_LINE", "is_shown_in_full", "mark", "render", "shorten", "user_frames"]
+__all__ = [
+    "LONGEST_LINE",
+    "attach_short_traceback",
+    "is_shown_in_full",
+    "render",
+    "shorten",
+    "user_frames",
+]
 
 Origin = Literal["user", "library", "package"]
 
@@ -35,7 +42,7 @@ _LONGEST_FRAMES: Final = 8_000
 """Characters of a failed tool's frames; the last are nearest to the failure."""
 
 
-def mark(error: BaseException) -> None:
+def attach_short_traceback(error: BaseException) -> None:
     """Have IPython show `error` as our own errors are shown; done where it leaves a run.
 
     What the frames beneath the user's own hold is let go: a traceback that prints locals would show
@@ -134,7 +141,7 @@ def _shortened(error: BaseException) -> Iterator[tuple[int, list[BaseException]]
         for each in chain
     ]
     try:
-        left_out, shown, causes = 0, [error], []
+        left_out, visible, causes = 0, [error], []
         for each in chain:
             short, count = shorten(each.__traceback__)
             left_out += count
@@ -142,12 +149,12 @@ def _shortened(error: BaseException) -> Iterator[tuple[int, list[BaseException]]
             if each is not error and short is None:
                 causes.append(each)
             elif each is not error:
-                shown.append(each)
-        for each, following in zip(shown, [*shown[1:], None], strict=True):
+                visible.append(each)
+        for each, following in zip(visible, [*visible[1:], None], strict=True):
             each.__cause__ = following
-        told = str(error)
+        message = str(error)
         # Libraries wrap an error in one of their own that says the same.
-        new = {str(each): each for each in reversed(causes) if str(each) not in told}
+        new = {str(each): each for each in reversed(causes) if str(each) not in message}
         yield left_out, list(reversed(new.values()))
     finally:
         for each, trace, cause, context, suppressed in before:

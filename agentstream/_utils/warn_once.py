@@ -26,18 +26,18 @@ def warn_once(text: str) -> None:
     logger.warning("%s", text)
 
 
-def warn_without_effect(owner: str, given: dict[str, Any], instead: str) -> None:
+def warn_without_effect(owner: str, values: dict[str, Any], instead: str) -> None:
     """Warn about settings that are taken and have no effect, each once.
 
     Parameters
     ----------
     owner : str
         What they were given to.
-    given : dict
+    values : dict
         The settings by their names; those that are None or False ask for nothing.
     instead : str
         Why, and what to use.
     """
-    for name, value in given.items():
+    for name, value in values.items():
         if value is not None and value is not False:
             warn_once(f"{owner}({name}=...) has no effect: {instead}")

@@ -21,7 +21,7 @@ class Watchers(list[Callable[..., None]]):
     --------
     >>> seen = []
     >>> watchers = Watchers([seen.append])
-    >>> watchers.tell_all(["an event", "another"])
+    >>> watchers.notify_all(["an event", "another"])
     >>> seen
     ['an event', 'another']
     """
@@ -30,7 +30,7 @@ class Watchers(list[Callable[..., None]]):
         super().__init__(watchers)
         self._failed: set[int] = set()
 
-    def tell_all(self, events: Iterable[Any]) -> None:
+    def notify_all(self, events: Iterable[Any]) -> None:
         """Call each watcher with each of the events."""
         for watcher in self:
             for event in events:
@@ -39,7 +39,7 @@ class Watchers(list[Callable[..., None]]):
                 except Exception:  # noqa: BLE001 - it is logged
                     self._note(watcher)
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Call each watcher."""
         for watcher in self:
             try:

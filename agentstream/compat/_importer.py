@@ -38,7 +38,7 @@ class _Twin(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         inner = f"{self.__name__}.{name}".partition(".")[2]
         package = importlib.import_module("agentstream")
-        if name in _lazy.HOMES:
+        if name in _lazy.LAZY_IMPORTS:
             value = getattr(package, name)
         elif inner in TWINS:
             return importlib.import_module(f"{SDK}.{inner}")
@@ -69,12 +69,12 @@ class _Twin(ModuleType):
     @property
     def __all__(self) -> list[str]:
         if self.__name__ == SDK:
-            return sorted(_lazy.HOMES)
-        found: set[str] = set()
+            return sorted(_lazy.LAZY_IMPORTS)
+        names: set[str] = set()
         for module in self._twins():
             public = getattr(module, "__all__", None) or vars(module)
-            found |= {name for name in public if not name.startswith("_")}
-        return sorted(found)
+            names |= {name for name in public if not name.startswith("_")}
+        return sorted(names)
 
 
 class _Loader(Loader):

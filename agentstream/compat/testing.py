@@ -176,9 +176,9 @@ def assistant_message(text: str, *, item_id: str = "scripted-message") -> TRespo
     >>> assistant_message("Hello.").role
     'assistant'
     """
-    said = ResponseOutputText(annotations=[], text=text, type="output_text", logprobs=[])
+    content = ResponseOutputText(annotations=[], text=text, type="output_text", logprobs=[])
     return ResponseOutputMessage(
-        id=item_id, content=[said], role="assistant", status="completed", type="message"
+        id=item_id, content=[content], role="assistant", status="completed", type="message"
     )
 
 
@@ -398,9 +398,9 @@ class ScriptedModel(Model):
             for number, data in enumerate(step_events(step)):
                 yield responses_event({**data, "sequence_number": number})
 
-    def _record(self, *asked: Any) -> ModelCall:
-        """Keep a call; `asked` are the fields of `ModelCall`, in order."""
-        call = _detached(ModelCall(*asked))
+    def _record(self, *arguments: Any) -> ModelCall:
+        """Keep a call; `arguments` are the fields of `ModelCall`, in order."""
+        call = _detached(ModelCall(*arguments))
         self._calls.append(call)
         return _detached(call)
 

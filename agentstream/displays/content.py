@@ -41,10 +41,10 @@ class Content:
     @property
     def parts(self) -> list[dict[str, Any]]:
         """The content parts of the Responses API."""
-        found: list[dict[str, Any]] = [{"type": "input_text", "text": self.text}]
+        parts: list[dict[str, Any]] = [{"type": "input_text", "text": self.text}]
         if self.picture is not None:
-            found.append({"type": "input_image", "image_url": self.picture.url, "detail": "auto"})
-        return found
+            parts.append({"type": "input_image", "image_url": self.picture.url, "detail": "auto"})
+        return parts
 
 
 def library_of(value: Any) -> str | None:

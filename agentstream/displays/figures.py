@@ -28,14 +28,14 @@ _drawing: Final = threading.Lock()
 
 
 def content_with_picture(
-    name: str, said: list[str], picture: Picture | None, instead: list[Block], why: str = ""
+    name: str, description: list[str], picture: Picture | None, instead: list[Block], why: str = ""
 ) -> Content:
     """The content of a figure: its picture if it could be drawn, else what stands for it."""
     if picture is None:
-        text = ". ".join([name, *said, f"It could not be drawn{why}"])
+        text = ". ".join([name, *description, f"It could not be drawn{why}"])
         return Content(name, text, None, [{"type": "text", "text": text}, *instead])
     measure = f", {picture.measure} pixels" if picture.measure else ""
-    text = ". ".join([f"{name}{measure}", *said])
+    text = ". ".join([f"{name}{measure}", *description])
     block = {"type": "image", "url": picture.url, "text": f"{name}{measure}"}
     return Content(f"{name}{measure}", text, picture, [block])
 
@@ -73,8 +73,8 @@ def matplotlib_content(value: Any, budget: int) -> Content:
             picture = _drawn(figure)
     except Exception as error:  # noqa: BLE001 - whatever the author's artists and labels raise
         why = f": {type(error).__name__}: {error}"
-    said = list(_axes_in_words(figure))
-    return content_with_picture("Figure", _within(said, budget), picture, [], why)
+    description = list(_axes_in_words(figure))
+    return content_with_picture("Figure", _within(description, budget), picture, [], why)
 
 
 def _drawn(figure: Any) -> Picture | None:
@@ -90,10 +90,10 @@ def _drawn(figure: Any) -> Picture | None:
                 if not how:
                     raise
                 break  # Tight around something far away: larger than any picture.
-            found = picture_within(buffer.getvalue())
-            drawn = found.size if found is not None else None
+            image = picture_within(buffer.getvalue())
+            drawn = image.size if image is not None else None
             if drawn is not None and buffer.tell() <= MOST_BYTES and max(drawn) <= LONGEST_SIDE:
-                return found
+                return image
             dots /= 2
     return None
 
@@ -113,7 +113,7 @@ def _axes_in_words(figure: Any) -> Iterator[str]:
             named += [f"series {', '.join(labels[:_MOST_TRACES])[:_LONGEST_TITLE]}"] * bool(labels)
             counts = [("line", one.lines), ("image", one.images), ("patch", one.patches)]
             counts += [("collection", one.collections)]
-            drawn = [_counted(len(found), what) for what, found in counts if found]
+            drawn = [_counted(len(number), what) for what, number in counts if number]
             yield "Axes: " + ", ".join([*named, *drawn]) if named or drawn else "Empty axes"
     except Exception as error:  # noqa: BLE001 - axes may be of a class of the author's
         yield f"Its axes cannot be described ({type(error).__name__})"
@@ -144,11 +144,11 @@ def pillow_content(image: Any, budget: int) -> Content:
     """An image, made smaller if it is large."""
     width, height = image.size
     name = f"Image ({image.mode})"
-    said = []
+    description = []
     picture = encoded(image)
     if picture is not None and picture.size != (width, height):
-        said = [f"Made smaller, from {width} \N{MULTIPLICATION SIGN} {height}"]
-    return content_with_picture(name, said, picture, [])
+        description = [f"Made smaller, from {width} \N{MULTIPLICATION SIGN} {height}"]
+    return content_with_picture(name, description, picture, [])
 
 
 # -- plotly --
@@ -165,9 +165,9 @@ def plotly_content(figure: Any, budget: int) -> Content:
     rows = [_trace_row(trace) for trace in list(figure.data)[:_MOST_TRACES]]
     title = _title(getattr(figure.layout, "title", None))
     axes = [_title(getattr(getattr(figure.layout, f"{x}axis", None), "title", None)) for x in "xy"]
-    said = [f"Title: {title}"] if title else []
-    said += [f"{name} axis: {text}" for name, text in zip("xy", axes, strict=True) if text]
-    said += [
+    description = [f"Title: {title}"] if title else []
+    description += [f"{name} axis: {text}" for name, text in zip("xy", axes, strict=True) if text]
+    description += [
         f"{kind} {name!r}: {points} points, x {x}, y {y}" for name, kind, points, x, y in rows
     ] or ["No data"]
     columns = ["trace", "type", "points", "x", "y"]
@@ -179,7 +179,9 @@ def plotly_content(figure: Any, budget: int) -> Content:
         "columns_in_all": len(columns),
     }
     name = "Plotly figure"
-    return content_with_picture(name, _within(said, budget), picture, [table] if rows else [], why)
+    return content_with_picture(
+        name, _within(description, budget), picture, [table] if rows else [], why
+    )
 
 
 def _title(title: Any) -> str:
@@ -217,21 +219,21 @@ def altair_content(chart: Any, budget: int) -> Content:
         picture = picture_within(buffer.getvalue())
     except Exception as error:  # noqa: BLE001 - without vl-convert ImportError or ValueError
         why += f" ({type(error).__name__})"
-    said = []
+    description = []
     try:
         whole = chart.to_dict()
         dropped = ("$schema", "config", "data", "datasets")
         spec = {key: value for key, value in whole.items() if key not in dropped}
-        said = [json.dumps(spec, ensure_ascii=False, default=str)[:_SPEC_CHARACTERS]]
+        description = [json.dumps(spec, ensure_ascii=False, default=str)[:_SPEC_CHARACTERS]]
     except Exception as error:  # noqa: BLE001 - a chart that is not valid raises in many ways
         why = f": {type(error).__name__}: {str(error)[:300]}"
-    return content_with_picture("Altair chart", _within(said, budget), picture, [], why)
+    return content_with_picture("Altair chart", _within(description, budget), picture, [], why)
 
 
-def _within(said: list[str], budget: int) -> list[str]:
+def _within(lines: list[str], budget: int) -> list[str]:
     """Sentences as far as the budget goes."""
     kept: list[str] = []
-    for sentence in said:
+    for sentence in lines:
         budget -= len(sentence) + 2
         if budget < 0:
             break

@@ -67,7 +67,7 @@ def _is_registered(formatter: Any, kind: type) -> bool:
 
 def bundle_of(value: Any) -> dict[str, Any]:
     """The still forms of `value` by their MIME types, and its text; what fails is left out."""
-    found: dict[str, Any] = {}
+    forms: dict[str, Any] = {}
     kind = type(value)
     whole = getattr(kind, "_repr_mimebundle_", None)
     if callable(whole):
@@ -77,15 +77,15 @@ def bundle_of(value: Any) -> dict[str, Any]:
             bundle = None
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if isinstance(data, dict):
-            found.update((mime, form) for mime, form in data.items() if form is not None)
+            forms.update((mime, form) for mime, form in data.items() if form is not None)
     formatters = _formatters()
     for mime, name in _METHODS.items():
-        if mime in found:
+        if mime in forms:
             continue
         form = _form(value, formatters.get(mime), getattr(kind, name, None))
         if form is not None:
-            found[mime] = form
-    return found
+            forms[mime] = form
+    return forms
 
 
 def _form(value: Any, formatter: Any, method: Any) -> Any:
@@ -133,9 +133,9 @@ def content_of_bundle(bundle: dict[str, Any], name: str, text: str, budget: int)
         if mime in _PICTURES:
             picture = _picture(form)
             if picture is not None:
-                said = f"{name}, {picture.measure} pixels" if picture.measure else name
-                block: Block = {"type": "image", "url": picture.url, "text": said}
-                return Content(said, text, picture, [block])
+                description = f"{name}, {picture.measure} pixels" if picture.measure else name
+                block: Block = {"type": "image", "url": picture.url, "text": description}
+                return Content(description, text, picture, [block])
         elif isinstance(form, (str, list)):
             source = "".join(form) if isinstance(form, list) else form
             return Content(name, text, None, [_block(mime, source, name)])

@@ -61,11 +61,11 @@ class _Pandas(_Frame):
         self.index_names = names
 
     def head(self, count: int, columns: int) -> list[list[Any]]:
-        shown = self.frame.iloc[:count, :columns]
-        rows = [list(row) for row in shown.itertuples(index=False, name=None)]
+        part = self.frame.iloc[:count, :columns]
+        rows = [list(row) for row in part.itertuples(index=False, name=None)]
         if not self.index_names:
             return rows
-        labels = shown.index
+        labels = part.index
         keys = [list(key) if len(self.index_names) > 1 else [key] for key in labels]
         return [key + row for key, row in zip(keys, rows, strict=True)]
 
@@ -171,13 +171,13 @@ def frame_text(frame: _Frame, kind: str, budget: int) -> str:
 
 def _listed(entries: Iterator[str], count: int, room: int) -> str:
     """Entries as far as there is room, and how many more there are."""
-    shown: list[str] = []
+    lines: list[str] = []
     for entry in entries:
         room -= len(entry) + 2
-        if shown and room < 24:
-            return ", ".join(shown) + f", and {count - len(shown):,} more"
-        shown.append(entry)
-    return ", ".join(shown)
+        if lines and room < 24:
+            return ", ".join(lines) + f", and {count - len(lines):,} more"
+        lines.append(entry)
+    return ", ".join(lines)
 
 
 def _head(frame: _Frame, count: int, room: int) -> list[str]:
@@ -278,15 +278,15 @@ def array_content(array: Any, budget: int) -> Content:
         # Not a number is the only one that is not itself.
         missing = int((array != array).sum())
         facts += [f"{missing:,} NaN"] * bool(missing)
-    shown = _text(array)
+    text = _text(array)
     room = budget - sum(map(len, facts)) - len(facts)
-    facts.append(shown if len(shown) <= room else shown[: max(room - 2, 0)] + " …")
-    return Content(name, "\n".join(facts), None, [_array_block(array, shown)])
+    facts.append(text if len(text) <= room else text[: max(room - 2, 0)] + " …")
+    return Content(name, "\n".join(facts), None, [_array_block(array, text)])
 
 
-def _array_block(array: Any, shown: str) -> Block:
+def _array_block(array: Any, text: str) -> Block:
     if array.ndim not in (1, 2) or array.dtype.names is not None or not array.size:
-        return {"type": "text", "text": shown}
+        return {"type": "text", "text": text}
     grid = array.reshape(-1, 1) if array.ndim == 1 else array
     rows = grid[:_ROWS, :_COLUMNS].tolist()
     width = grid.shape[1]

@@ -114,8 +114,8 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 9 < len(data) and data[at] == 0xFF:
         if data[at + 1] in range(0xC0, 0xD0) and data[at + 1] not in (0xC4, 0xC8, 0xCC):
-            found = _pair(">HH", data, at + 5)
-            return None if found is None else (found[1], found[0])
+            size = _pair(">HH", data, at + 5)
+            return None if size is None else (size[1], size[0])
         (length,) = struct.unpack_from(">H", data, at + 2)
         at += 2 + length
     return None
@@ -126,22 +126,22 @@ def picture_within(data: bytes) -> Picture | None:
 
     Pillow makes it smaller where it is loaded: matplotlib loads it.
     """
-    found = picture_of(data)
-    if found is None or not (found.size is None or _is_too_large(found, LONGEST_SIDE, MOST_BYTES)):
-        return found
-    if found.size is None and len(data) <= MOST_BYTES:
-        return found
+    image = picture_of(data)
+    if image is None or not (image.size is None or _is_too_large(image, LONGEST_SIDE, MOST_BYTES)):
+        return image
+    if image.size is None and len(data) <= MOST_BYTES:
+        return image
     smaller = _shrunk(data, LONGEST_SIDE, MOST_BYTES)
     if smaller is not None:
         return smaller
-    return found if len(data) <= max(MOST_BYTES, _LARGEST_LEFT) else None
+    return image if len(data) <= max(MOST_BYTES, _LARGEST_LEFT) else None
 
 
 def thumbnail(data: bytes, longest: int, most: int) -> Picture | None:
     """Return a small likeness, the picture itself if it is small; None where none can be made."""
-    found = picture_of(data)
-    if found is None or len(data) <= most:
-        return found
+    image = picture_of(data)
+    if image is None or len(data) <= most:
+        return image
     return _shrunk(data, longest, most)
 
 

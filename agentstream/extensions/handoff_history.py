@@ -105,10 +105,10 @@ def nest_handoff_history(
     'assistant'
     """
     history = handoff_input_data.input_history
-    given = ItemHelpers.input_to_new_input_list(
+    items = ItemHelpers.input_to_new_input_list(
         history if isinstance(history, str) else list(history)
     )
-    earlier = [_plain(item) for item in _flattened(given)]
+    earlier = [_plain(item) for item in _flattened(items)]
     before = [_plain(item) for item in _inputs(handoff_input_data.pre_handoff_items)]
     new = [_plain(item) for item in _inputs(handoff_input_data.new_items)]
     if history_mapper is not None:
@@ -140,17 +140,17 @@ def _is_told(item: Any) -> bool:
 def _in_order(items: list[tuple[Any, bool]]) -> list[TResponseInputItem]:
     """Messages that tell of the items marked True, and between them the others as they are."""
     nested: list[Any] = []
-    told: list[Any] = []
+    pending: list[Any] = []
     for item, is_told in items:
         if is_told:
-            told.append(item)
+            pending.append(item)
             continue
-        if told or not nested:
-            nested += default_handoff_history_mapper(told)
-            told = []
+        if pending or not nested:
+            nested += default_handoff_history_mapper(pending)
+            pending = []
         nested.append(item)
-    if told or not nested:
-        nested += default_handoff_history_mapper(told)
+    if pending or not nested:
+        nested += default_handoff_history_mapper(pending)
     return nested
 
 
@@ -197,8 +197,8 @@ def _flattened(items: list[TResponseInputItem]) -> list[Any]:
     """`items`, with those that an earlier message tells of in the place of that message."""
     flat: list[Any] = []
     for item in items:
-        told = _told_in(item)
-        flat += [item] if told is None else told
+        nested = _told_in(item)
+        flat += [item] if nested is None else nested
     return flat
 
 
@@ -217,10 +217,10 @@ def _told_in(item: Any) -> list[Any] | None:
     items = []
     for number, line in enumerate(body.split("\n"), 1):
         record = _RECORD.fullmatch(line)
-        told = _item(record[2]) if record and int(record[1]) == number else None
-        if told is None:
+        parsed = _item(record[2]) if record and int(record[1]) == number else None
+        if parsed is None:
             return None  # Somebody else wrote it, or changed it: it stays the text that it is.
-        items.append(told)
+        items.append(parsed)
     return items
 
 
@@ -235,8 +235,8 @@ def _item(line: str) -> dict[str, Any] | None:
 
 
 def _spoken(line: str) -> dict[str, Any] | None:
-    found = _SPOKEN.fullmatch(line)
-    if found is None:
+    match = _SPOKEN.fullmatch(line)
+    if match is None:
         return None
-    role, name, content = found.groups()
+    role, name, content = match.groups()
     return {"role": role, **({"name": name} if name else {}), "content": content}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..sessions.encrypted import EncryptedSession
     from ..sessions.sql import SQLAlchemySession
 
-_HOMES: Final = {"EncryptedSession": "encrypted", "SQLAlchemySession": "sql"}
+_LAZY_IMPORTS: Final = {"EncryptedSession": "encrypted", "SQLAlchemySession": "sql"}
 _LEFT_OUT: Final = frozenset(
     "AdvancedSQLiteSession AsyncSQLiteSession DAPR_CONSISTENCY_EVENTUAL DAPR_CONSISTENCY_STRONG "
     "DaprSession MongoDBSession RedisSession".split()
@@ -28,8 +28,10 @@ def __getattr__(name: str) -> Any:
     ImportError
         The session is left to the SDK.
     """
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"..sessions.{_HOMES[name]}", __package__), name)
+    if name in _LAZY_IMPORTS:
+        return getattr(
+            importlib.import_module(f"..sessions.{_LAZY_IMPORTS[name]}", __package__), name
+        )
     if name in _LEFT_OUT:
         raise ImportError(
             f"agentstream has no {name!r}: it is left to the OpenAI Agents SDK. Any object with "

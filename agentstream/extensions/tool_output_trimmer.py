@@ -71,12 +71,12 @@ class ToolOutputTrimmer:
         TypeError
             `data` is not that of a ``call_model_input_filter``.
         """
-        given = data.model_data
-        items = given.input
+        model_data = data.model_data
+        items = model_data.input
         recent = self._recent_from(items)
         names = _names(items[:recent])
         old = [self._trimmed(item, names) for item in items[:recent]]
-        return type(given)(input=[*old, *items[recent:]], instructions=given.instructions)
+        return type(model_data)(input=[*old, *items[recent:]], instructions=model_data.instructions)
 
     def _recent_from(self, items: list[Any]) -> int:
         left = self.recent_turns

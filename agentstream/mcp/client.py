@@ -212,14 +212,16 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
                 pause = min(pause, self.retry_backoff_seconds_max)
             await asyncio.sleep(pause)
 
-    async def _pages(self, kind: str, ask: Callable[[Client, str | None], Awaitable[Any]]) -> Any:
+    async def _pages(
+        self, kind: str, request: Callable[[Client, str | None], Awaitable[Any]]
+    ) -> Any:
         """Ask for all pages; the last one, holding the items of all."""
         items: list[Any] = []
         seen: set[str | None] = set()
         cursor = None
         while True:
             seen.add(cursor)
-            page = await self._with_retries(lambda client, at=cursor: ask(client, at))  # type: ignore[misc]
+            page = await self._with_retries(lambda client, at=cursor: request(client, at))  # type: ignore[misc]
             items += getattr(page, kind)
             cursor = page.next_cursor
             if cursor is None:

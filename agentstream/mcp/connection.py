@@ -265,8 +265,8 @@ class Connection:
 @asynccontextmanager
 async def _two(streams: AbstractAsyncContextManager[Any]) -> AsyncIterator[tuple[Any, Any]]:
     # A create_streams() written for mcp 1 gives a third thing; mcp 2 takes two.
-    async with streams as given:
-        yield given[0], given[1]
+    async with streams as pair:
+        yield pair[0], pair[1]
 
 
 def root_of(error: BaseException) -> BaseException:

@@ -321,10 +321,10 @@ class _Call:
 
     async def custom_data(self, about: FunctionToolCustomDataContext) -> Any:
         """Ask the server's `custom_data_extractor` about a finished call."""
-        found = self._results.pop(about.tool_context.tool_call_id, None)
-        if found is None or self._server.custom_data_extractor is None:
+        call_result = self._results.pop(about.tool_context.tool_call_id, None)
+        if call_result is None or self._server.custom_data_extractor is None:
             return None  # The call failed, or a guardrail took its place.
-        arguments, result = found
+        arguments, result = call_result
         data = self._server.custom_data_extractor(
             MCPToolCustomDataContext(
                 run_context=about.tool_context,

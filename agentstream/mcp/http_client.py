@@ -64,8 +64,8 @@ async def sse_streams(
     most = message_bytes(params)
     make = params.get("httpx_client_factory") or create_mcp_http_client
 
-    def factory(**given: Any) -> Any:
-        return _guarded(make(**given), most, seen)
+    def factory(**options: Any) -> Any:
+        return _guarded(make(**options), most, seen)
 
     async with AsyncExitStack() as stack:
         try:

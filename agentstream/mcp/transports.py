@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from .._utils.printable import printable
 from .._utils.redaction import redact
-from .._utils.secrets import unprinted, without_credentials
+from .._utils.secrets import without_credentials, wrap_secrets
 from ..exceptions import UserError
 from .client import MCPClientServer
 from .http_client import Seen, http_streams, message_bytes, sse_streams
@@ -156,7 +156,7 @@ class MCPServerStdio(MCPClientServer):
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection: starts the process when entered."""
         self._stderr, self._seen = _Stderr(), SeenLines()
-        params = unprinted(dict(self.params), under=_SECRET)
+        params = wrap_secrets(dict(self.params), under=_SECRET)
         return _stdio_streams(params, self._stderr, self._seen)
 
     async def _request(self, request: Callable[[Client], Awaitable[T]]) -> T:
@@ -176,9 +176,13 @@ class MCPServerStdio(MCPClientServer):
                 )
             if seen is not None and seen.refusal:
                 return seen.refusal
-            said = redact(printable(stderr.tail())) if stderr is not None else ""
-            words = f" It said on stderr:\n{said}" if said else " It said nothing on stderr."
-            return _reason(error, timeout, "its process has ended.") + words
+            stderr_text = redact(printable(stderr.tail())) if stderr is not None else ""
+            detail = (
+                f" It said on stderr:\n{stderr_text}"
+                if stderr_text
+                else " It said nothing on stderr."
+            )
+            return _reason(error, timeout, "its process has ended.") + detail
 
         return explain
 
@@ -203,7 +207,7 @@ class MCPServerSse(MCPClientServer):
         """Make the streams of one connection: sends the first request when entered."""
         self._seen = Seen()
         return sse_streams(
-            unprinted(dict(self.params), under=_SECRET),
+            wrap_secrets(dict(self.params), under=_SECRET),
             self._seen,
             self.client_session_timeout_seconds,
         )
@@ -231,7 +235,7 @@ class MCPServerStreamableHttp(MCPClientServer):
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection."""
         self._seen = Seen()
-        return http_streams(unprinted(dict(self.params), under=_SECRET), self._seen)
+        return http_streams(wrap_secrets(dict(self.params), under=_SECRET), self._seen)
 
     @property
     def session_id(self) -> str | None:

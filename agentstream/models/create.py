@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from .._utils.json import encodable
 from .http import warm_up
-from .http.raw_body import is_json, past_the_transformation
+from .http.raw_body import bypass_request_transform, is_json
 from .responses.events import loosely
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def sent_by(
     if is_wrapped(create):
         return encodable(arguments)  # the client encodes the body strictly
     names = (_fields(_function(create)) - _STAY) & arguments.keys()
-    return {**(keep or {}), **past_the_transformation(arguments, names)}
+    return {**(keep or {}), **bypass_request_transform(arguments, names)}
 
 
 async def create_response(client: AsyncOpenAI, arguments: dict[str, Any]) -> Any:
@@ -123,21 +123,21 @@ async def create_response(client: AsyncOpenAI, arguments: dict[str, Any]) -> Any
         Or what the client makes of a body that is none.
     """
     create = client.responses.create
-    given = encodable(arguments)  # its options as well: extra_body is encoded strictly, too
-    body = {name: value for name, value in given.items() if name not in _OPTIONS}
-    extra = given.get("extra_body")
+    encoded = encodable(arguments)  # its options as well: extra_body is encoded strictly, too
+    body = {name: value for name, value in encoded.items() if name not in _OPTIONS}
+    extra = encoded.get("extra_body")
     is_known = not is_wrapped(create) and body.keys() <= _fields(_function(create))
     if not is_known or not is_json([body, extra]):
         return await create(**sent_by(create, arguments))
     options: dict[str, Any] = {"security": {"bearer_auth": True}}  # as `create()` has it
     for name, option in _OPTIONS.items():
-        if given.get(name) is not None:
-            options[option] = given[name]
-    warm_up.begin()
+        if encoded.get(name) is not None:
+            options[option] = encoded[name]
+    warm_up.prebuild()
     response = await client.post(
         "/responses", cast_to=httpx2.Response, body=body, options=cast(Any, options)
     )
-    await warm_up.built()
+    await warm_up.wait_until_built()
     return _read(response)
 
 

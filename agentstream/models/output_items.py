@@ -69,9 +69,9 @@ def readable_call(item: Any, *, begins: bool = False) -> Any:
     """
     if raw_field(item, "type") != "function_call":
         return item
-    given = raw_field(item, "arguments")
-    if not isinstance(given, str):
-        text = _arguments(given, begins)
+    arguments = raw_field(item, "arguments")
+    if not isinstance(arguments, str):
+        text = _arguments(arguments, begins)
         if isinstance(item, dict):
             item["arguments"] = text
         else:
@@ -79,10 +79,10 @@ def readable_call(item: Any, *, begins: bool = False) -> Any:
     return item
 
 
-def _arguments(given: Any, begins: bool) -> str:
-    if given is None or given == []:  # an empty object is an empty list in some languages
+def _arguments(arguments: Any, begins: bool) -> str:
+    if arguments is None or arguments == []:  # an empty object is an empty list in some languages
         return "" if begins else "{}"
-    return json.dumps(given, ensure_ascii=False, default=str)
+    return json.dumps(arguments, ensure_ascii=False, default=str)
 
 
 def read_calls(event: BaseModel) -> None:
@@ -93,6 +93,6 @@ def read_calls(event: BaseModel) -> None:
     for item in output if isinstance(output, list) else ():
         readable_call(item)
     if kind == "response.function_call_arguments.done":
-        given = getattr(event, "arguments", None)
-        if isinstance(given, (dict, list)):
-            object.__setattr__(event, "arguments", _arguments(given, begins=False))
+        arguments = getattr(event, "arguments", None)
+        if isinstance(arguments, (dict, list)):
+            object.__setattr__(event, "arguments", _arguments(arguments, begins=False))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .._utils.keywords import letting_go
-from .._utils.secrets import Unprinted, unprinted
+from .._utils.secrets import SecretStr, wrap_secrets
 from .._utils.warn_once import warn_without_effect
 from ..exceptions import UserError
 from ..model_settings import default_model_name
@@ -98,21 +98,21 @@ class OpenAIProvider(ModelProvider):
         buffer_streamed_tool_calls: bool = False,
     ) -> None:
         # Under the same name: a traceback that prints locals shows no key.
-        api_key = api_key and Unprinted(api_key)
-        base_url = unprinted(base_url)
+        api_key = api_key and SecretStr(api_key)
+        base_url = wrap_secrets(base_url)
         self._account = Account(api_key, base_url, organization, project)
         if openai_client is not None and (self._account != Account() or websocket_base_url):
             raise UserError(
                 "Don't provide api_key, base_url, websocket_base_url, organization, or project if "
                 "you provide openai_client"
             )
-        given = {
+        options = {
             "websocket_base_url": websocket_base_url and "...",
             "use_responses_websocket": use_responses_websocket,
             "agent_registration": agent_registration,
             "responses_websocket_options": responses_websocket_options,
         }
-        warn_without_effect("OpenAIProvider", given, "requests go by HTTP, to base_url.")
+        warn_without_effect("OpenAIProvider", options, "requests go by HTTP, to base_url.")
         self._client = openai_client
         self._responses = default_api() == "responses" if use_responses is None else use_responses
         self._strict = strict_feature_validation
@@ -240,8 +240,8 @@ class MultiProvider(ModelProvider):
         openai_responses_websocket_options: Any = None,
         openai_buffer_streamed_tool_calls: bool = False,
     ) -> None:
-        openai_api_key = openai_api_key and Unprinted(openai_api_key)
-        openai_base_url = unprinted(openai_base_url)
+        openai_api_key = openai_api_key and SecretStr(openai_api_key)
+        openai_base_url = wrap_secrets(openai_base_url)
         prefix_modes, unknown_modes = get_args(PrefixMode), get_args(UnknownPrefixMode)
         check_choice("MultiProvider openai_prefix_mode", openai_prefix_mode, prefix_modes)
         check_choice("MultiProvider unknown_prefix_mode", unknown_prefix_mode, unknown_modes)

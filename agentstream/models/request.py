@@ -108,7 +108,7 @@ def responses_arguments(
     """
     settings = request.settings
     sent_model = None if request.prompt is not None and not model_is_explicit else model
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "model": sent_model,
         "instructions": request.system_instructions,
         "previous_response_id": request.previous_response_id,
@@ -119,7 +119,7 @@ def responses_arguments(
         **{name: getattr(settings, name) for name in _SETTINGS},
         **_tools(request, sent_model),
     }
-    arguments = {name: value for name, value in given.items() if value is not None}
+    arguments = {name: value for name, value in options.items() if value is not None}
     arguments["input"] = request.names.input(_input(request.input, sent_model))
     arguments["include"] = _include(request)
     extra = settings.extra_args or {}
@@ -137,17 +137,17 @@ def _tools(request: ModelRequest, model: str | None) -> dict[str, Any]:
     choice = request.settings.tool_choice
     preview = uses_preview_computer(model, choice)
     tools = tool_params(request.tools, request.handoffs, preview_computer=preview, prompt=prompt)
-    given: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     if tools or not prompt:
-        given["tools"] = request.names.tools(tools)
+        arguments["tools"] = request.names.tools(tools)
     if tools or not prompt or is_plain_choice(choice):
         chosen = choice_param(choice, request.tools, request.handoffs, preview_computer=preview)
         if isinstance(chosen, dict) and chosen["type"] == "function":
             chosen["name"] = request.names.choice(chosen["name"])
-        given["tool_choice"] = chosen
+        arguments["tool_choice"] = chosen
     if tools or prompt:
-        given["parallel_tool_calls"] = request.settings.parallel_tool_calls
-    return given
+        arguments["parallel_tool_calls"] = request.settings.parallel_tool_calls
+    return arguments
 
 
 def _text(request: ModelRequest) -> dict[str, Any] | None:
@@ -172,14 +172,14 @@ def _include(request: ModelRequest) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _input(given: str | list[TResponseInputItem], model: str | None) -> list[Any]:
+def _input(input_items: str | list[TResponseInputItem], model: str | None) -> list[Any]:
     """Leave out what Chat Completions models added to items for their own later use.
 
     A model that reads text alone gets no image of a tool's.
     """
-    if isinstance(given, str):
-        return [{"role": "user", "content": given}]
-    items = [_clean(item) for item in given if not _is_foreign_reasoning(item)]
+    if isinstance(input_items, str):
+        return [{"role": "user", "content": input_items}]
+    items = [_clean(item) for item in input_items if not _is_foreign_reasoning(item)]
     return list(map(without_output_images, items)) if reads_text_only(model) else items
 
 

@@ -84,8 +84,10 @@ class ToolNames:
 
     def function(self, param: dict[str, Any]) -> dict[str, Any]:
         """A function, or the call of one, with the names as they are sent."""
-        news = {key: self.sent(param[key]) for key in _FIELDS if key in param}
-        return param if all(param[key] == name for key, name in news.items()) else param | news
+        changes = {key: self.sent(param[key]) for key in _FIELDS if key in param}
+        return (
+            param if all(param[key] == name for key, name in changes.items()) else param | changes
+        )
 
     def input(self, items: list[Any]) -> list[Any]:
         """The input of a request of the Responses API with the names as they are sent."""
@@ -114,8 +116,8 @@ class ToolNames:
     def _item(self, item: Any) -> Any:
         if raw_field(item, "type") != "function_call":
             return item
-        found = {key: raw_field(item, key) for key in _FIELDS}
-        own = {key: self._own[name] for key, name in found.items() if name in self._own}
+        fields = {key: raw_field(item, key) for key in _FIELDS}
+        own = {key: self._own[name] for key, name in fields.items() if name in self._own}
         return _changed(item, own)
 
     def batches(self, batches: AsyncGenerator[list[Any], None]) -> AsyncGenerator[list[Any], None]:
@@ -143,13 +145,13 @@ class ToolNames:
         return _changed(event, {"name": self._own[name]}) if name in self._own else event
 
 
-def _changed(value: Any, news: dict[str, Any]) -> Any:
+def _changed(value: Any, changes: dict[str, Any]) -> Any:
     # Not in place: a reader of the stream compares events with those that it has passed on.
-    if not news:
+    if not changes:
         return value
     if isinstance(value, BaseModel):
-        return value.model_copy(update=news)
-    return {**value, **news} if isinstance(value, dict) else value
+        return value.model_copy(update=changes)
+    return {**value, **changes} if isinstance(value, dict) else value
 
 
 @lru_cache(maxsize=1024)

@@ -36,8 +36,8 @@ def unsent_in_chat(settings: ModelSettings) -> Iterator[tuple[str, str]]:
 def _beside_effort(reasoning: Any) -> list[str]:
     if reasoning is None:
         return []
-    given = dict(reasoning)  # a pydantic model iterates over its fields
-    return [name for name, value in given.items() if value is not None and name != "effort"]
+    fields = dict(reasoning)  # a pydantic model iterates over its fields
+    return [name for name, value in fields.items() if value is not None and name != "effort"]
 
 
 def unsent_in_responses(settings: ModelSettings) -> Iterator[tuple[str, str]]:

@@ -43,9 +43,9 @@ def agent_bundle(agent: Agent[Any]) -> dict[str, str]:
 
 
 def _item(label: str, code: str, about: str) -> str:
-    shown = f" <code>{escape(code)}</code>" if code else ""
-    said = f" <bdi>{escape(about)}</bdi>" if about else ""
-    return f"<li>{escape(label)}:{shown}{said}</li>"
+    code_html = f" <code>{escape(code)}</code>" if code else ""
+    about_html = f" <bdi>{escape(about)}</bdi>" if about else ""
+    return f"<li>{escape(label)}:{code_html}{about_html}</li>"
 
 
 def _graph(agent: Agent[Any]) -> str:

@@ -98,7 +98,7 @@ def is_held(thing: object) -> bool:
     return any(value is thing for name, value in names.items() if not name.startswith("_"))
 
 
-def at_the_end_of_a_cell(function: Callable[[], None]) -> Callable[[], None]:
+def once_post_execute(function: Callable[[], None]) -> Callable[[], None]:
     """Have `function` called once when a cell ends, this one or the next; returns how to forget it.
 
     Outside IPython there are no cells, and nothing is called.

@@ -78,11 +78,11 @@ def front_end() -> FrontEnd:
 
 
 def _wanted() -> Kind | None:
-    given = os.environ.get(VARIABLE, "").strip().lower()
-    if given in ("widget", "html", "text"):
-        return given  # type: ignore[return-value] # it is one of them
-    if given:
-        warn_once(f"{VARIABLE}={given!r} has no effect: it is text, html or widget.")
+    value = os.environ.get(VARIABLE, "").strip().lower()
+    if value in ("widget", "html", "text"):
+        return value  # type: ignore[return-value] # it is one of them
+    if value:
+        warn_once(f"{VARIABLE}={value!r} has no effect: it is text, html or widget.")
     return None
 
 

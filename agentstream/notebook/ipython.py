@@ -15,8 +15,8 @@ from typing import Any
 from IPython import display as ipython
 from ipywidgets import Widget
 
-from .._utils.aio import loop_here
-from .cells import at_the_end_of_a_cell, count
+from .._utils.aio import running_loop_or_none
+from .cells import count, once_post_execute
 
 
 def publish(
@@ -30,7 +30,7 @@ def publish(
     show_it(data, metadata or {}, transient={"display_id": display_id}, **how)
 
 
-class Place:
+class CellOutput:
     """The output of the cell at work, where a bundle is shown and replaced later.
 
     A run changes in the context of the cell that started it, and a kernel sends outputs for the
@@ -82,7 +82,7 @@ class Place:
 
         self._context.copy().run(again)
         if not self.is_of_this_cell:
-            at_the_end_of_a_cell(again)
+            once_post_execute(again)
 
 
 def show_in_time(show: Callable[[], None], loop: asyncio.AbstractEventLoop | None) -> None:
@@ -97,14 +97,14 @@ def show_in_time(show: Callable[[], None], loop: asyncio.AbstractEventLoop | Non
         forget()
         show()
 
-    forget = at_the_end_of_a_cell(first)
+    forget = once_post_execute(first)
     if loop is not None:
         loop.call_soon(first)
 
 
 def call_on(loop: asyncio.AbstractEventLoop | None, function: Callable[[], object]) -> None:
     """Call `function` on its loop, at once if that is the one that runs here."""
-    if loop is None or loop is loop_here() or loop.is_closed():
+    if loop is None or loop is running_loop_or_none() or loop.is_closed():
         function()
     else:
         loop.call_soon_threadsafe(function)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["MarimoPlace"]
+__all__ = ["MarimoOutput"]
 
 
-class MarimoPlace:
+class MarimoOutput:
     """The output of the marimo cell at work, where a widget is shown and replaced later."""
 
     def __init__(self) -> None:

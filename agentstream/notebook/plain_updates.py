@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
-from .._utils.aio import loop_here
+from .._utils.aio import running_loop_or_none
 from .._utils.watchers import FailureLog
 from ..trace import Trace
 from .live.panels import panels_text
@@ -42,7 +42,7 @@ class PlainUpdates(ABC):
 
     def nudge(self) -> None:
         """Say that the run has changed."""
-        loop = loop_here()
+        loop = running_loop_or_none()
         if self._timer is None and loop is not None:
             wait = max(self._seconds, self._cost / _SHARE)
             self._timer = loop.call_later(wait, self._update)

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from .._approvals import approval_id
-from .._utils.tracebacks import mark
+from .._utils.tracebacks import attach_short_traceback
 from .._utils.watchers import Watchers
 from ..exceptions import UserError
 from ..items import ToolApprovalItem
@@ -33,37 +33,37 @@ class RunInterrupted(Exception):
         return [str(self)]
 
 
-class Bell:
+class Signal:
     """Rung when somebody has decided. Whoever listens hears it, also before they wait for it."""
 
     def __init__(self) -> None:
-        self._rung: asyncio.Event | None = None
+        self._event: asyncio.Event | None = None
 
     def listen(self) -> asyncio.Event:
         """What is set when the bell is rung next."""
-        if self._rung is None:
-            self._rung = asyncio.Event()
-        return self._rung
+        if self._event is None:
+            self._event = asyncio.Event()
+        return self._event
 
     @staticmethod
-    async def wait(rung: asyncio.Event) -> None:
+    async def wait(event: asyncio.Event) -> None:
         """Wait until what `listen` gave is set; a kernel's interrupt cancels the wait.
 
         An interrupt is a signal, and an event loop that sleeps notices it when it wakes.
         """
-        while not rung.is_set():
+        while not event.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(rung.wait(), _TICK)
+                await asyncio.wait_for(event.wait(), _TICK)
 
-    def ring(self) -> bool:
+    def set(self) -> bool:
         """Tell all who listen; whether there was anybody."""
-        rung, self._rung = self._rung, None
-        if rung is not None:
-            rung.set()
-        return rung is not None
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
+        return event is not None
 
 
-class Source:
+class RunAdapter:
     """A run that is watched.
 
     Runs of agentstream fold their own trace and tell their watchers; of others the events are read
@@ -179,7 +179,7 @@ class Source:
             self.cancel()
             raise
         if self._error is not None:
-            mark(self._error)
+            attach_short_traceback(self._error)
             raise self._error
 
     async def ended(self) -> None:
@@ -196,7 +196,7 @@ class Source:
 
     def _tell(self) -> None:
         self._news.set()
-        self._watchers.tell()
+        self._watchers.notify()
 
     def events_now(self) -> Iterator[Any]:
         """The run's events without async.
@@ -261,7 +261,7 @@ class Source:
         self.result.resume()
         return True
 
-    def press(self, kind: str, id: str | None, reason: str | None = None) -> bool:
+    def handle_click(self, kind: str, id: str | None, reason: str | None = None) -> bool:
         """Decide on the call that a button stands at; whether the run goes on.
 
         Parameters

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from .._utils.keywords import check_keywords, named_keywords
-from .._utils.tracebacks import mark
+from .._utils.tracebacks import attach_short_traceback
 from .._utils.watchers import log_failure
 from ..exceptions import UserError
 from .cells import is_shown_here as is_shown_here
 from .cells import remember_shown
 from .front_end import front_end
 from .front_end import in_a_notebook as in_a_notebook
-from .run_source import Source
-from .shown import Event, Result, Shown
+from .run_source import RunAdapter
+from .shown import DisplayedRun, Event, Result
 from .terminal import TerminalView
 
 if TYPE_CHECKING:
@@ -67,30 +67,30 @@ def show(
     table: bool = False,
     timeline: bool = False,
     **options: Unpack[RunOptions[TContext]],
-) -> Shown[RunResultStreaming, StreamEvent]: ...
+) -> DisplayedRun[RunResultStreaming, StreamEvent]: ...
 
 
 @overload
 def show(
     run: Recorded, *, table: bool = False, timeline: bool = False
-) -> Shown[RunResultStreaming, StreamEvent]: ...
+) -> DisplayedRun[RunResultStreaming, StreamEvent]: ...
 
 
 @overload
 def show(
     run: OwnRun, *, table: bool = False, timeline: bool = False
-) -> Shown[OwnRun, StreamEvent]: ...
+) -> DisplayedRun[OwnRun, StreamEvent]: ...
 
 
 @overload
 def show(
     run: ForeignRun, *, table: bool = False, timeline: bool = False
-) -> Shown[ForeignRun, Any]: ...
+) -> DisplayedRun[ForeignRun, Any]: ...
 
 
 def show(
     run: Any, input: Any = None, *, table: bool = False, timeline: bool = False, **options: Any
-) -> Shown[Any, Any]:
+) -> DisplayedRun[Any, Any]:
     """Watch a run while it goes on.
 
     Parameters
@@ -132,17 +132,17 @@ def show(
     Rain on the roof.
     """
     started = _started(run, input, options)
-    source: Source = Source(started)
+    source: RunAdapter = RunAdapter(started)
     front = front_end()
     if in_a_notebook() or front.kind != "text":
         try:
-            from .show_widget import ShownWidget
+            from .show_widget import RunWidget
 
             starts = started is not run
-            return ShownWidget(source, table=table, timeline=timeline, starts=starts, front=front)
+            return RunWidget(source, table=table, timeline=timeline, starts=starts, front=front)
         except Exception:  # noqa: BLE001 - it is logged: the run has begun, and is shown as text
             log_failure(show)
-    return ShownText(source, table=table, timeline=timeline)
+    return TerminalRun(source, table=table, timeline=timeline)
 
 
 def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
@@ -184,7 +184,7 @@ def check_options(callee: str, options: Mapping[str, Any], *own: str) -> None:
         try:
             check_keywords(callee, options, [*own, *named_keywords(Runner.run_streamed)])
         except TypeError as error:
-            mark(error)
+            attach_short_traceback(error)
             raise
 
 
@@ -196,13 +196,13 @@ def show_result(result: Any) -> None:
 
 def marimo_display(run: Any) -> Any:
     """What marimo shows of a run, or of a recording, that is a cell's last expression."""
-    shown = show(run)
-    if isinstance(shown, ShownText):
+    view = show(run)
+    if isinstance(view, TerminalRun):
         return repr(run)
     from .snapshot.bundle import Snapshot  # it loads what Markdown needs
 
     # What stays as it is needs no widget, and is there without a kernel.
-    return shown if not shown.source.is_complete else Snapshot(shown.trace)
+    return view if not view.source.is_complete else Snapshot(view.trace)
 
 
 def result_bundle(result: Any) -> dict[str, str]:
@@ -212,23 +212,23 @@ def result_bundle(result: Any) -> dict[str, str]:
     return snapshot(result.trace)
 
 
-_UNCLOSED: WeakSet[ShownText[Any, Any]] = WeakSet()
+_UNCLOSED: WeakSet[TerminalRun[Any, Any]] = WeakSet()
 
-_NEWEST: WeakKeyDictionary[Any, ref[ShownText[Any, Any]]] = WeakKeyDictionary()
+_NEWEST: WeakKeyDictionary[Any, ref[TerminalRun[Any, Any]]] = WeakKeyDictionary()
 """What writes a run, by its result."""
 
 
 @atexit.register
 def _close_all() -> None:
     """End the line that a run was writing when the program ended."""
-    for shown in list(_UNCLOSED):
-        shown._close()
+    for view in list(_UNCLOSED):
+        view._close()
 
 
-class ShownText(Shown[Result, Event]):
+class TerminalRun(DisplayedRun[Result, Event]):
     """A run written to the terminal as it goes on."""
 
-    def __init__(self, source: Source, *, table: bool = False, timeline: bool = False) -> None:
+    def __init__(self, source: RunAdapter, *, table: bool = False, timeline: bool = False) -> None:
         self.source = source
         self._extras = {"table": table, "timeline": timeline}
         self._view = TerminalView(source.trace, whole_lines=True)  # until it is read

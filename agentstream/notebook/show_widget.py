@@ -9,26 +9,26 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
-from .._utils.aio import loop_here
+from .._utils.aio import running_loop_or_none
 from .._utils.tracebacks import is_shown_in_full
 from . import ipython
-from .cells import OfCells, at_the_end_of_a_cell, is_held, remember_shown
+from .cells import OfCells, is_held, once_post_execute, remember_shown
 from .front_end import FrontEnd, in_marimo, messages_arrive
 from .live.widget import BLOCKED, UNREAD, AgentView
-from .marimo import MarimoPlace
+from .marimo import MarimoOutput
 from .plain_updates import HtmlUpdates, PlainUpdates, TextUpdates
-from .run_source import Bell, RunInterrupted, Source
-from .shown import Event, Result, Shown
+from .run_source import RunAdapter, RunInterrupted, Signal
+from .shown import DisplayedRun, Event, Result
 from .snapshot.bundle import snapshot_or_text
 
 # ipywidgets keeps what is open for good, and with it the run and all it holds.
 _KEPT_OPEN = 5
-_ENDED: deque[ShownWidget[Any, Any]] = deque()
+_ENDED: deque[RunWidget[Any, Any]] = deque()
 
 _LAST_RAISED: list[Callable[[], None]] = []
 """Forgets what the end of the cell is to do about the last error; it holds the error's run."""
 
-_OF_CELLS: OfCells[ShownWidget[Any, Any]] = OfCells()
+_OF_CELLS: OfCells[RunWidget[Any, Any]] = OfCells()
 
 # Seconds that a page has to load the view and to answer. In a document it may have to fetch the
 # code first, and the widget is there already; in a console nothing is seen until then.
@@ -42,12 +42,12 @@ _RUNNING = {
 """What is seen where there are no widgets, until the first snapshot."""
 
 
-class ShownWidget(Shown[Result, Event], AgentView):
+class RunWidget(DisplayedRun[Result, Event], AgentView):
     """A run in the cell: await it, iterate it, or leave it there.
 
     Parameters
     ----------
-    source : Source
+    source : RunAdapter
         The run.
     table, timeline : bool
         Whether the run's items and its timeline are shown under the answer.
@@ -59,7 +59,7 @@ class ShownWidget(Shown[Result, Event], AgentView):
 
     def __init__(
         self,
-        source: Source,
+        source: RunAdapter,
         *,
         table: bool = False,
         timeline: bool = False,
@@ -72,12 +72,12 @@ class ShownWidget(Shown[Result, Event], AgentView):
         self._is_read = self._is_raised = False
         self._starts = starts
         self._extras = {"table": table, "timeline": timeline}
-        self._place: ipython.Place | MarimoPlace | None = None
+        self._cell_output: ipython.CellOutput | MarimoOutput | None = None
         self._ended = False
-        self._decisions = Bell()
+        self._decisions = Signal()
         source.trace.shown = True  # what its tools print goes into their cards
-        super().__init__(source.trace, on_press=self._press, **self._extras)
-        self._home = loop_here()
+        super().__init__(source.trace, on_click=self._on_click, **self._extras)
+        self._home = running_loop_or_none()
         if source.is_complete and not source.waits:
             # Nobody will tell of it any more.
             self._ended = True
@@ -102,7 +102,7 @@ class ShownWidget(Shown[Result, Event], AgentView):
 
         That it cannot be displayed is logged, and does not fail the run.
         """
-        if self._place is not None:
+        if self._cell_output is not None:
             return
         if not self.source.foreign:
             remember_shown(self.source.result)
@@ -115,16 +115,18 @@ class ShownWidget(Shown[Result, Event], AgentView):
             self._failures.note(type(self))
 
     def _display(self) -> None:
-        self._place = MarimoPlace() if in_marimo() else ipython.Place(uuid.uuid4().hex)
+        self._cell_output = MarimoOutput() if in_marimo() else ipython.CellOutput(uuid.uuid4().hex)
         if self._front.kind != "widget":
             self._show_plainly(self._front.kind)
         elif self._ended and self._front.unanswered != "text":
-            self._place.show(self._still())
+            self._cell_output.show(self._still())
             self._retire()
         else:
             self.flush()
             # Where text would follow, it is to be all that is seen.
-            self._place.show_widget(self, {} if self._front.unanswered == "text" else _RUNNING)
+            self._cell_output.show_widget(
+                self, {} if self._front.unanswered == "text" else _RUNNING
+            )
             if kind := self._front.unanswered:
                 self._look_in(_PATIENCE[kind])
 
@@ -133,9 +135,9 @@ class ShownWidget(Shown[Result, Event], AgentView):
         if kind == "text":
             self._plain = TextUpdates(self.source.trace, **self._extras)
         else:
-            assert self._place is not None
+            assert self._cell_output is not None
             if self._front.kind == kind:
-                self._place.show(self._still())
+                self._cell_output.show(self._still())
             self._plain = HtmlUpdates(self.source.trace, self._replace)
         self._plain.whole_lines = not self._is_read
         if self._ended or self.source.waits:
@@ -151,7 +153,7 @@ class ShownWidget(Shown[Result, Event], AgentView):
     async def _found_out(self) -> None:
         """Wait until it is known whether to write text, which is to stand in its cell."""
         if self._front.unanswered == "text" and self._plain is None:
-            await self.somebody_is_there(_PATIENCE["text"])
+            await self.wait_for_frontend(_PATIENCE["text"])
             self._safely(self._see_who_answers)
 
     def _look_in(self, seconds: float) -> None:
@@ -182,7 +184,7 @@ class ShownWidget(Shown[Result, Event], AgentView):
             self._replace()
 
     def _show_in_time(self) -> None:
-        if self._place is None and not ipython.is_inside_another(self):
+        if self._cell_output is None and not ipython.is_inside_another(self):
             self.show()
 
     def _still(self, *, reason: bool = True) -> dict[str, str]:
@@ -207,13 +209,13 @@ class ShownWidget(Shown[Result, Event], AgentView):
         if self._ended:
             return
         self._ended = True
-        self._decisions.ring()
+        self._decisions.set()
         try:
-            self.close_run(keep=self._place is None or not self._place.can_replace)
+            self.close_run(keep=self._cell_output is None or not self._cell_output.can_replace)
         finally:
             # Also of a run that the live view cannot show: what is saved is made of the run itself.
             self._picture()
-            if self._place is not None:
+            if self._cell_output is not None:
                 self._retire()
 
     def _retire(self) -> None:
@@ -234,16 +236,16 @@ class ShownWidget(Shown[Result, Event], AgentView):
             self._replace()
 
     def _replace(self) -> None:
-        if self._place is not None:
-            shown = self._place
-            self._safely(lambda: shown.replace(self._still()))
+        if self._cell_output is not None:
+            output = self._cell_output
+            self._safely(lambda: output.replace(self._still()))
 
     def _tell_once(self, error: Exception) -> None:
         """Leave the message to the traceback, where IPython shows one below the run."""
 
         def told() -> None:
-            here, is_text = self._place, isinstance(self._plain, TextUpdates)
-            if is_text or not isinstance(here, ipython.Place) or not here.is_of_this_cell:
+            here, is_text = self._cell_output, isinstance(self._plain, TextUpdates)
+            if is_text or not isinstance(here, ipython.CellOutput) or not here.is_of_this_cell:
                 return
             if is_shown_in_full(error):
                 self._safely(lambda: here.replace(self._still(reason=False)))
@@ -251,18 +253,18 @@ class ShownWidget(Shown[Result, Event], AgentView):
         # A cell ends with one error at most, the last; those before were caught, and are let go.
         while _LAST_RAISED:
             _LAST_RAISED.pop()()
-        _LAST_RAISED.append(at_the_end_of_a_cell(told))
+        _LAST_RAISED.append(once_post_execute(told))
 
     # -- what is pressed --
 
-    def _press(self, kind: str, approval_id: str | None, reason: str | None = None) -> None:
-        ipython.call_on(self._home, lambda: self._obey(kind, approval_id, reason))
+    def _on_click(self, kind: str, approval_id: str | None, reason: str | None = None) -> None:
+        ipython.call_on(self._home, lambda: self._handle(kind, approval_id, reason))
 
-    def _obey(self, kind: str, approval_id: str | None, reason: str | None) -> None:
+    def _handle(self, kind: str, approval_id: str | None, reason: str | None) -> None:
         if kind == "stop":
             self._stop()
-        elif self.source.waits and self.source.press(kind, approval_id, reason):
-            self._decisions.ring()
+        elif self.source.waits and self.source.handle_click(kind, approval_id, reason):
+            self._decisions.set()
 
     def _stop(self) -> None:
         """Stop the run, also where it waits and nothing else will tell of its end."""
@@ -270,9 +272,9 @@ class ShownWidget(Shown[Result, Event], AgentView):
         self.source.cancel()
         if waited:
             self._end()
-        self._decisions.ring()
+        self._decisions.set()
 
-    def _give_way(self, newer: ShownWidget[Any, Any]) -> None:
+    def _give_way(self, newer: RunWidget[Any, Any]) -> None:
         """The cell is executed again: a run that nobody sees or holds any more is stopped."""
         result = self.source.result
         is_over = self.source.is_complete or result is newer.source.result
@@ -354,7 +356,7 @@ class ShownWidget(Shown[Result, Event], AgentView):
         if self._plain is not None:
             return False
         loading = _PATIENCE["html"] if self._front.unanswered == "html" else 2.0
-        return await self.somebody_is_there(loading) and self._plain is None
+        return await self.wait_for_frontend(loading) and self._plain is None
 
     def __iter__(self) -> Iterator[Event]:
         self._is_read = True
@@ -372,4 +374,4 @@ class ShownWidget(Shown[Result, Event], AgentView):
             self._end()
             self._end_plainly()
 
-    __repr__ = Shown.__repr__  # not the widget's
+    __repr__ = DisplayedRun.__repr__  # not the widget's

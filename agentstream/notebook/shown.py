@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._utils.keywords import suggest
 from ..trace import Trace
-from .run_source import Source
+from .run_source import RunAdapter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ Result = TypeVar("Result", covariant=True)
 Event = TypeVar("Event", covariant=True)
 
 
-class Shown(Generic[Result, Event]):
+class DisplayedRun(Generic[Result, Event]):
     """A run that is shown: ``await`` it to watch to the end; it gives the run's result.
 
     Until then, and afterwards, it has what the result has.
@@ -42,7 +42,7 @@ class Shown(Generic[Result, Event]):
     'Rain on the roof.'
     """
 
-    source: Source
+    source: RunAdapter
 
     @property
     def result(self) -> Result:
@@ -114,7 +114,7 @@ class Shown(Generic[Result, Event]):
 
     def __dir__(self) -> list[str]:
         """What the result has: what `show` gives is to be used as such."""
-        own = Shown.__dict__
+        own = DisplayedRun.__dict__
         public = {name for name in (*own, *dir(self.source.result)) if not name.startswith("_")}
         return sorted(public)
 

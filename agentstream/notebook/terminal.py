@@ -83,8 +83,8 @@ class TerminalView:
                 return
             self._failures.note(type(self))
             with suppress(Exception):  # where it is shown may be what is broken
-                told = f"{type(error).__name__}: {error}"
-                self._write(f"\n[This view failed ({told}); the run goes on]", _RED, line=True)
+                message = f"{type(error).__name__}: {error}"
+                self._write(f"\n[This view failed ({message}); the run goes on]", _RED, line=True)
 
     def _update(self) -> None:
         if self.trace.version == self._version:
@@ -139,9 +139,11 @@ class TerminalView:
         if silence is not None and len(self.trace.silences) > self._silences:
             self._silences = len(self.trace.silences)
             self._line()
-            shown = length_label(self.trace.now - silence.started)
+            duration = length_label(self.trace.now - silence.started)
             for_what = (
-                f"rate limit, {shown}: {silence.reason}" if silence.reason else f"model, {shown}"
+                f"rate limit, {duration}: {silence.reason}"
+                if silence.reason
+                else f"model, {duration}"
             )
             self._write(f"[waiting for the {for_what}]", _DIM, line=True)
 
@@ -179,8 +181,8 @@ class TerminalView:
             self._line()
             self._last = part.index
         self._written[part.index] = start + len(new)
-        shown = without_citation_marks(new)
-        self._write(shown, _DIM if part.kind == "reasoning" else "")
+        text = without_citation_marks(new)
+        self._write(text, _DIM if part.kind == "reasoning" else "")
         if self.whole_lines:
             self._line()
 
@@ -197,8 +199,8 @@ class TerminalView:
             self._line()
             text = printable(_said(part))
             more = len(text) - _OUTPUT_SHOWN
-            shown = text[:_OUTPUT_SHOWN] + (f"… ({more} more characters)" if more > 0 else "")
-            self._write(f"← {shown}", _CYAN, line=True)
+            excerpt = text[:_OUTPUT_SHOWN] + (f"… ({more} more characters)" if more > 0 else "")
+            self._write(f"← {excerpt}", _CYAN, line=True)
             self._told[part.index] = "answered"
 
     def _handoff(self, part: Part) -> None:

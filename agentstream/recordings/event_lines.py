@@ -12,7 +12,7 @@ from ..models.output_items import output_item
 from ..models.responses.events import responses_event
 from ..models.responses.stream import response_failure
 from ..usage import Usage, usage_of
-from .request_match import plain, without_private
+from .request_match import to_jsonable, without_private
 
 ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
@@ -23,18 +23,18 @@ _SECONDS = 1.0
 _USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
 
 
-def event_to_plain(event: Any) -> dict[str, Any]:
+def model_event_to_dict(event: Any) -> dict[str, Any]:
     """An event as it is recorded: without times of day, and without who asked."""
     if isinstance(event, BaseModel):
         data = event.model_dump(mode="json", exclude_unset=True, warnings=False)
     else:
-        data = plain(vars(event) if hasattr(event, "__dict__") else event)
+        data = to_jsonable(vars(event) if hasattr(event, "__dict__") else event)
     data.pop("obfuscation", None)  # random padding, for the network only
     if isinstance(data.get("response"), dict):
         data["response"] = _timeless(data["response"])
     raw_usage = getattr(getattr(event, "response", None), "_raw_usage", None)
     if raw_usage:
-        data["raw_usage"] = plain(raw_usage)
+        data["raw_usage"] = to_jsonable(raw_usage)
     data["type"] = str(data.get("type") or "")  # a server may have put anything there, or nothing
     if data["type"].endswith(".delta"):
         return dict(data)
@@ -47,7 +47,7 @@ def _timeless(response: dict[str, Any]) -> dict[str, Any]:
     return response | times
 
 
-def told_again(data: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+def compress_response(data: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     """An event whose response repeats that of the call's first event, by what is new in it.
 
     A server tells instructions and tools with each of them; so they are in the file once.
@@ -55,18 +55,18 @@ def told_again(data: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     response = data["response"]
     if not first.keys() <= response.keys():
         return data
-    news = {name: value for name, value in response.items() if first.get(name, ...) != value}
-    return data | {"response": news, "response_again": True}
+    changes = {name: value for name, value in response.items() if first.get(name, ...) != value}
+    return data | {"response": changes, "response_again": True}
 
 
-def told_whole(data: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
-    """The event that `told_again` was given."""
+def expand_response(data: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """The event that `compress_response` was given."""
     whole = {name: value for name, value in data.items() if name != "response_again"}
     return whole | {"response": first | data["response"]}
 
 
-def event_from_plain(data: dict[str, Any]) -> Any:
-    """The event that `event_to_plain` was given."""
+def model_event_from_dict(data: dict[str, Any]) -> Any:
+    """The event that `model_event_to_dict` was given."""
     data = dict(data)
     raw_usage = data.pop("raw_usage", None)
     event = responses_event(data)
@@ -75,7 +75,7 @@ def event_from_plain(data: dict[str, Any]) -> Any:
     return event
 
 
-class Joiner:
+class DeltaCoalescer:
     """Joins the pieces of one text, with the length and the time of each.
 
     Times are in seconds since the start of the call; those of the pieces in microseconds since the
@@ -156,13 +156,13 @@ def separated(line: dict[str, Any]) -> Iterator[tuple[float, dict[str, Any]]]:
         yield at, piece
 
 
-def answer_to_plain(answer: ModelResponse) -> dict[str, Any]:
+def response_to_dict(answer: ModelResponse) -> dict[str, Any]:
     """A whole answer as it is recorded; its request id is a header, and left out."""
     data = {
         "output": without_private([_item(item) for item in answer.output]),
         "usage": _USAGE.dump_python(answer.usage, mode="json", warnings=False),
         "response_id": answer.response_id,
-        "raw_usage": plain(answer.raw_usage),
+        "raw_usage": to_jsonable(answer.raw_usage),
     }
     return {name: value for name, value in data.items() if value is not None}
 
@@ -170,11 +170,11 @@ def answer_to_plain(answer: ModelResponse) -> dict[str, Any]:
 def _item(item: Any) -> Any:
     if isinstance(item, BaseModel):
         return item.model_dump(mode="json", exclude_unset=True, warnings=False)
-    return plain(item)
+    return to_jsonable(item)
 
 
-def answer_from_plain(data: dict[str, Any]) -> ModelResponse:
-    """The answer that `answer_to_plain` was given."""
+def response_from_dict(data: dict[str, Any]) -> ModelResponse:
+    """The answer that `response_to_dict` was given."""
     return ModelResponse(
         output=[output_item(item) for item in data["output"]],
         usage=_USAGE.validate_python(data["usage"]),
@@ -191,12 +191,16 @@ def answer_of(events: list[dict[str, Any]], *, raw_usage: bool = False) -> Model
     ModelBehaviorError
         If it ended with a failure, as the model's own `get_response` raises it.
     """
-    last = event_from_plain(events[-1])
+    last = model_event_from_dict(events[-1])
     if last.type != "response.completed":
         raise response_failure(last.type, last)
     response = last.response
     done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
-    raw = (getattr(response, "_raw_usage", None) or plain(response.usage)) if raw_usage else None
+    raw = (
+        (getattr(response, "_raw_usage", None) or to_jsonable(response.usage))
+        if raw_usage
+        else None
+    )
     return ModelResponse(
         # Some servers leave `output` empty here; the items told as done stand in for it.
         output=list(response.output or [output_item(item) for item in done]),

@@ -16,9 +16,9 @@ import openai
 from .. import exceptions
 from ..models.http.streamed_body import http_errors
 from ..models.retry.advice import causes, normalize
-from .request_match import plain, without_private
+from .request_match import to_jsonable, without_private
 
-__all__ = ["failure_from_plain", "failure_to_plain", "says_nothing_of_the_request"]
+__all__ = ["failure_from_dict", "failure_to_dict", "says_nothing_of_the_request"]
 
 _OPENAI: Final[dict[str, type[openai.APIError]]] = {
     kind.__name__: kind
@@ -81,39 +81,39 @@ def says_nothing_of_the_request(error: Exception) -> bool:
     return isinstance(error, refused) or any(isinstance(e, unreached) for e in causes(error))
 
 
-def failure_to_plain(error: BaseException, depth: int = _DEPTH) -> dict[str, Any]:
+def failure_to_dict(error: BaseException, depth: int = _DEPTH) -> dict[str, Any]:
     """An error as it is recorded: without headers, but for what they say about trying again.
 
     Examples
     --------
-    >>> failure_to_plain(ValueError("no such city"))
+    >>> failure_to_dict(ValueError("no such city"))
     {'type': 'ValueError', 'message': 'no such city', 'args': ['no such city']}
     """
     known = next(
         (kind.__name__ for kind in type(error).__mro__ if _KNOWN.get(kind.__name__) is kind), None
     )
-    found: dict[str, Any] = {"type": known, "message": _text(error)}
+    data: dict[str, Any] = {"type": known, "message": _text(error)}
     if known != type(error).__name__:
-        found["name"] = type(error).__name__
+        data["name"] = type(error).__name__
     if known in _BUILTIN:
-        found["args"] = _arguments(error, _BUILTIN[known])
+        data["args"] = _arguments(error, _BUILTIN[known])
     elif known in _OURS:
-        found |= {name: getattr(error, name) for name in _FIELDS if hasattr(error, name)}
+        data |= {name: getattr(error, name) for name in _FIELDS if hasattr(error, name)}
     elif known in _OPENAI:
-        found["body"] = without_private(plain(getattr(error, "body", None)))
-        found |= _http_facts(error)
+        data["body"] = without_private(to_jsonable(getattr(error, "body", None)))
+        data |= _http_facts(error)
     if notes := list(getattr(error, "__notes__", ())):
-        found["notes"] = notes
+        data["notes"] = notes
     cause = error.__cause__
     if isinstance(cause, Exception) and depth:
-        found["cause"] = failure_to_plain(cause, depth - 1)
-    return {name: value for name, value in found.items() if value is not None}
+        data["cause"] = failure_to_dict(cause, depth - 1)
+    return {name: value for name, value in data.items() if value is not None}
 
 
 def _arguments(error: BaseException, kind: type[Exception]) -> list[Any]:
     """What the error is made of, or its text where that says more, such as the name of a file."""
-    found = [arg for arg in error.args if isinstance(arg, (str, int, float))]
-    return found if str(kind(*found)) == str(error) else [str(error)]
+    args = [arg for arg in error.args if isinstance(arg, (str, int, float))]
+    return args if str(kind(*args)) == str(error) else [str(error)]
 
 
 def _text(error: BaseException) -> str:
@@ -129,8 +129,8 @@ def _http_facts(error: Any) -> dict[str, Any]:
     return facts
 
 
-def failure_from_plain(data: dict[str, Any]) -> Exception:
-    """The error that `failure_to_plain` was given; `ModelBehaviorError` for one of no known kind.
+def failure_from_dict(data: dict[str, Any]) -> Exception:
+    """The error that `failure_to_dict` was given; `ModelBehaviorError` for one of no known kind.
 
     Raises
     ------
@@ -139,16 +139,16 @@ def failure_from_plain(data: dict[str, Any]) -> Exception:
 
     Examples
     --------
-    >>> failure_from_plain({"type": "RateLimitError", "message": "Slow down.", "status": 429})
+    >>> failure_from_dict({"type": "RateLimitError", "message": "Slow down.", "status": 429})
     RateLimitError('Slow down.')
-    >>> failure_from_plain({"name": "OutOfPaper", "message": "Add some."})
+    >>> failure_from_dict({"name": "OutOfPaper", "message": "Add some."})
     ModelBehaviorError('OutOfPaper: Add some.')
     """
     error = _made(data)
     for note in data.get("notes", []):
         error.add_note(str(note))
     if "cause" in data:
-        error.__cause__ = failure_from_plain(data["cause"])
+        error.__cause__ = failure_from_dict(data["cause"])
     return error
 
 

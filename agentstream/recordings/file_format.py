@@ -34,10 +34,10 @@ from typing import Any
 from .._utils.json import read_json
 from ..exceptions import RecordingError
 from ..run.refusals import Withheld, withheld_from
-from .event_lines import ENDS, separated, told_whole
+from .event_lines import ENDS, expand_response, separated
 from .images import without_embedded
 from .masking import masked_line, secrets_now
-from .request_match import Asked, common_start, digest
+from .request_match import RequestDict, common_start, digest
 
 VERSION = 1
 # Of what one agent asks, turn by turn, this stays.
@@ -64,7 +64,7 @@ class RecordedCall:
     """
 
     number: int
-    request: Asked
+    request: RequestDict
     digest: str
     line: int = 0
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -82,8 +82,8 @@ class RecordedCall:
         if "answer" in line:
             self.answer = dict(line["answer"])
             if "withheld" in line:
-                said = self.answer["output"][0]["content"][0]["text"]
-                self.withheld = withheld_from(line["withheld"], str(said))
+                text = self.answer["output"][0]["content"][0]["text"]
+                self.withheld = withheld_from(line["withheld"], str(text))
         elif "type" not in line:
             self.error = str(line["error"])
             if "raised" in line:
@@ -94,7 +94,7 @@ class RecordedCall:
                 _check_pieces(pieces, line["delta"])
                 self.seconds += sum(micros for _, micros in pieces) / 1e6
             if line.get("response_again"):
-                line = told_whole(line, self.first_response or {})
+                line = expand_response(line, self.first_response or {})
             elif self.first_response is None:
                 self.first_response = line.get("response")
             self.lines.append(line)
@@ -118,7 +118,7 @@ class RecordedCall:
 
 
 @dataclass
-class Tape:
+class RecordingFile:
     """What a file holds.
 
     Attributes
@@ -191,21 +191,21 @@ class Tape:
         self.last_run = max(self.last_run, number)
         return self.runs.setdefault(number, [])
 
-    def _request(self, line: dict[str, Any]) -> Asked:
+    def _request(self, line: dict[str, Any]) -> RequestDict:
         whole = request = dict(line["request"])
         if "like" in line:
             like = self.calls[line["like"]].request
             whole = {k: v for k, v in like.items() if k not in line.get("without", ())} | request
             if line.get("keep"):
                 whole["input"] = like["input"][: line["keep"]] + request.get("input", [])
-        told = whole.get("input", [])
-        self._told += len(told)
+        entries = whole.get("input", [])
+        self._told += len(entries)
         # A line can say "all of that again" in few bytes, over and over.
-        if not isinstance(told, list) or self._told > _MOST_INPUT:
+        if not isinstance(entries, list) or self._told > _MOST_INPUT:
             raise ValueError("the input is no list, or longer than memory should hold")
         return whole
 
-    def request_line(self, number: int, request: Asked, digest: str) -> dict[str, Any]:
+    def request_line(self, number: int, request: RequestDict, digest: str) -> dict[str, Any]:
         """The line that tells a request, by what differs from an earlier one where it can."""
         line: dict[str, Any] = {"call": number, "digest": digest}
         if self._latest is None:
@@ -214,17 +214,17 @@ class Tape:
         if parent is None:
             return line | {"request": request}
         like = parent.request
-        news = {name: value for name, value in request.items() if like.get(name) != value}
+        changes = {name: value for name, value in request.items() if like.get(name) != value}
         line["like"] = parent.number
         keep = common_start(like.get("input", []), request.get("input", []))
-        if "input" in news and keep:
-            line["keep"], news["input"] = keep, request["input"][keep:]
+        if "input" in changes and keep:
+            line["keep"], changes["input"] = keep, request["input"][keep:]
         if without := sorted(like.keys() - request.keys()):
             line["without"] = without
-        return line | {"request": news}
+        return line | {"request": changes}
 
 
-def _settings(request: Asked) -> str:
+def _settings(request: RequestDict) -> str:
     return digest({name: request.get(name) for name in _SETTING})
 
 
@@ -258,7 +258,7 @@ def _check_pieces(pieces: list[Any], text: str) -> None:
         raise ValueError("the pieces are not those of the text")
 
 
-def read_tape(path: Path) -> Tape:
+def read_recording(path: Path) -> RecordingFile:
     """Read a recording as far as it is whole.
 
     Raises
@@ -275,25 +275,25 @@ def read_tape(path: Path) -> Tape:
             "path; to make it, run the same cells with a key inside "
             f"`with recording({str(path)!r}):`."
         ) from error
-    tape = Tape(path)
+    file = RecordingFile(path)
     rows = content.split(b"\n")
     for number, row in enumerate(rows, start=1):
         is_last = number == len(rows)
         if not row.strip() and (is_last or number > 1):
-            tape.whole_bytes += 0 if is_last else len(row) + 1
+            file.whole_bytes += 0 if is_last else len(row) + 1
             continue
-        tape.lines = number
+        file.lines = number
         try:
             line = read_json(row)
             if number == 1:
                 _check_header(line, path)
             else:
-                tape.take(line)
+                file.take(line)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            _note_damage(tape, number, rows, error)
+            _note_damage(file, number, rows, error)
             break
-        tape.whole_bytes += len(row) + (0 if is_last else 1)
-    return tape
+        file.whole_bytes += len(row) + (0 if is_last else 1)
+    return file
 
 
 def refuse_special(path: Path, *, devices: bool = False) -> None:
@@ -312,19 +312,19 @@ def refuse_special(path: Path, *, devices: bool = False) -> None:
         )
 
 
-def _note_damage(tape: Tape, number: int, rows: list[bytes], error: Exception) -> None:
+def _note_damage(file: RecordingFile, number: int, rows: list[bytes], error: Exception) -> None:
     """Tell where a file ends that is damaged, or raise if nothing before that is whole."""
     if number == 1:
         raise RecordingError(
-            f"{str(tape.path)!r} is no recording: its first line is not {json.dumps(_HEADER)}. "
+            f"{str(file.path)!r} is no recording: its first line is not {json.dumps(_HEADER)}. "
             "Give the path of a file that `recording(path)` wrote, or remove this one."
         ) from error
-    tape.damage_is_last = not b"".join(rows[number:]).strip()
-    what = "is cut off" if tape.damage_is_last else "cannot be read"
-    tape.damaged_line = number
-    tape.damage = (
-        f"line {number} of {str(tape.path)!r} {what} ({type(error).__name__}: {error}); "
-        f"what comes before it is whole: {len(tape.calls)} model calls, {len(tape.runs)} runs"
+    file.damage_is_last = not b"".join(rows[number:]).strip()
+    what = "is cut off" if file.damage_is_last else "cannot be read"
+    file.damaged_line = number
+    file.damage = (
+        f"line {number} of {str(file.path)!r} {what} ({type(error).__name__}: {error}); "
+        f"what comes before it is whole: {len(file.calls)} model calls, {len(file.runs)} runs"
     )
 
 

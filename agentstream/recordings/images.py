@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ..displays import picture_of_url, thumbnail
 
-__all__ = ["likeness_of", "with_pictures", "without_embedded"]
+__all__ = ["thumbnail_url", "with_pictures", "without_embedded"]
 
 _SHORTEST: Final = 1_000
 _KEPT: Final = 100_000
@@ -26,14 +26,14 @@ _DATA_URL: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,")
 _REFERENCE: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;sha256=([0-9a-f]{64})\Z")
 
 
-def without_embedded(value: Any, found: dict[str, str] | None = None) -> Any:
+def without_embedded(value: Any, urls: dict[str, str] | None = None) -> Any:
     """Plain data with digests in the place of ``data:`` URLs.
 
     Parameters
     ----------
     value
         Plain data.
-    found : dict, optional
+    urls : dict, optional
         Takes the URLs by their digests.
 
     Examples
@@ -43,25 +43,25 @@ def without_embedded(value: Any, found: dict[str, str] | None = None) -> Any:
     ('data:image/png;sha256=b7b794808bef', 'data: none')
     """
     if isinstance(value, str):
-        return _reference(value, found) if value.startswith("data:") else value
+        return _reference(value, urls) if value.startswith("data:") else value
     if isinstance(value, list):
-        return [without_embedded(entry, found) for entry in value]
+        return [without_embedded(entry, urls) for entry in value]
     if isinstance(value, dict):
-        return {name: without_embedded(entry, found) for name, entry in value.items()}
+        return {name: without_embedded(entry, urls) for name, entry in value.items()}
     return value
 
 
-def _reference(url: str, found: dict[str, str] | None) -> str:
+def _reference(url: str, urls: dict[str, str] | None) -> str:
     head = _DATA_URL.match(url) if len(url) > _SHORTEST else None
     if head is None:
         return url
     digest = hashlib.sha256(url[head.end() :].encode("ascii", "replace")).hexdigest()
-    if found is not None:
-        found[digest] = url
+    if urls is not None:
+        urls[digest] = url
     return head.group().removesuffix(";base64,") + f";sha256={digest}"
 
 
-def likeness_of(url: str) -> str | None:
+def thumbnail_url(url: str) -> str | None:
     """The picture in a ``data:`` URL, small enough to be kept; None where there is none."""
     picture = picture_of_url(url)
     small = None if picture is None else thumbnail(picture.data, _THUMBNAIL, _KEPT)

@@ -46,8 +46,8 @@ class Secrets:
         """A copy of plain data with the secrets masked in its texts."""
         if isinstance(value, str):
             # A look for each is faster than a pattern of all, which most texts need not.
-            found = any(form in value for form in self._forms)
-            return self._pattern.sub(MASK, value) if found else value
+            is_secret = any(form in value for form in self._forms)
+            return self._pattern.sub(MASK, value) if is_secret else value
         if isinstance(value, list):
             return [self.masked(entry) for entry in value]
         if isinstance(value, dict):

@@ -19,13 +19,13 @@ from ..models.request_model import RequestModel
 from ..models.responses.stream import response_failure
 from ..models.retry.advice import advice_for
 from ..models.retry.client_retries import remember_client
-from ..models.retry.stall_timer import current_watch
+from ..models.retry.stall_timer import current_stall_timer
 from ..run.refusals import played_run
-from .event_lines import answer_from_plain, answer_of, event_from_plain, events_of
+from .event_lines import answer_of, events_of, model_event_from_dict, response_from_dict
 from .file_format import RecordedCall
 from .pace import Speed
 from .recorder import CallWriter, Mode, Recorder
-from .request_match import Asked, asked
+from .request_match import RequestDict, request_dict
 
 if TYPE_CHECKING:
     from ..items import ModelResponse, TResponseStreamEvent
@@ -123,18 +123,18 @@ class RecordedModel(RequestModel):
         self._recorder.pace.step(count)
 
     async def _respond(self, request: ModelRequest, tracing: ModelTracing) -> ModelResponse:
-        found = asked(request, self.model)
-        call = self._recorder.find(found)
+        key = request_dict(request, self.model)
+        call = self._recorder.find(key)
         if call is not None:
             return await self._answer(call, raw_usage=bool(request.settings.preserve_raw_usage))
         positional, named = _arguments(request, tracing)
         model = self._called()
-        writer = self._recorder.begin(found)
-        watch = current_watch()
+        writer = self._recorder.begin(key)
+        stall_timer = current_stall_timer()
         try:
             answer = await model.get_response(*positional, **named)
         except BaseException as error:
-            writer.close(watch.reason(error))
+            writer.close(stall_timer.reason(error))
             raise
         writer.answer(answer)
         return answer
@@ -142,9 +142,9 @@ class RecordedModel(RequestModel):
     async def _stream(
         self, request: ModelRequest, tracing: ModelTracing
     ) -> AsyncGenerator[TResponseStreamEvent, None]:
-        found = asked(request, self.model)
-        call = self._recorder.find(found)
-        events = self._record(request, tracing, found) if call is None else self._replay(call)
+        key = request_dict(request, self.model)
+        call = self._recorder.find(key)
+        events = self._record(request, tracing, key) if call is None else self._replay(call)
         try:
             async for event in events:
                 yield event
@@ -152,12 +152,12 @@ class RecordedModel(RequestModel):
             await events.aclose()
 
     async def _record(
-        self, request: ModelRequest, tracing: ModelTracing, found: Asked
+        self, request: ModelRequest, tracing: ModelTracing, key: RequestDict
     ) -> AsyncGenerator[Any, None]:
         positional, named = _arguments(request, tracing)
         model = self._called()
-        writer: CallWriter = self._recorder.begin(found)
-        watch = current_watch()
+        writer: CallWriter = self._recorder.begin(key)
+        stall_timer = current_stall_timer()
         ending: BaseException | None = None
         async with AsyncExitStack() as stack:
             events = model.stream_response(*positional, **named)
@@ -168,7 +168,7 @@ class RecordedModel(RequestModel):
                     writer.event(event)
                     yield event
             except BaseException as error:
-                ending = watch.reason(error)
+                ending = stall_timer.reason(error)
                 raise
             finally:
                 writer.close(ending)
@@ -179,14 +179,16 @@ class RecordedModel(RequestModel):
         if call.answer is not None:
             await pace.wait(call.seconds, began)
             with self._recorder.reading(call):
-                events = [event_from_plain(data) for data in events_of(call.answer, self.model)]
+                events = [
+                    model_event_from_dict(data) for data in events_of(call.answer, self.model)
+                ]
             for event in events:
                 yield event
             return
         for at, data in call.events():
             await pace.wait(at, began)
             with self._recorder.reading(call):
-                event = event_from_plain(data)
+                event = model_event_from_dict(data)
             yield event
             if event.type in FAILURES and call.raised is None:
                 raise response_failure(event.type, event)
@@ -201,20 +203,20 @@ class RecordedModel(RequestModel):
             raise self._recorder.failure(call)
         with self._recorder.reading(call):
             if call.answer is not None:
-                return answer_from_plain(call.answer)
+                return response_from_dict(call.answer)
             return answer_of([data for _, data in call.events()], raw_usage=raw_usage)
 
     def _note(self, call: RecordedCall) -> None:
         """Tell the run that this call of it is replayed, at the recording's pace."""
-        watch = current_watch()
-        watch.stop()  # the pauses are those of the recording, or a person's
-        watch.sleep = self._recorder.pace.sleep
+        stall_timer = current_stall_timer()
+        stall_timer.stop()  # the pauses are those of the recording, or a person's
+        stall_timer.sleep = self._recorder.pace.sleep
         run = played_run()
         if call.withheld is not None and run is not None:
             run.note(call.withheld)
-        ticket = self._recorder.ticket()
-        if ticket is not None:
-            ticket.lines.replayed(call.number, ticket)
+        call_context = self._recorder.call_context()
+        if call_context is not None:
+            call_context.lines.replayed(call.number, call_context)
 
     def _called(self) -> Model:
         """The model itself, which is needed now; what its client knows stays out of the file."""

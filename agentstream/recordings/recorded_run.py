@@ -20,12 +20,12 @@ from ..run.streamed_result import RunResultStreaming
 from ..run_context import RunContextWrapper
 from ..stream_events import RawResponsesStreamEvent, StreamEvent
 from ..trace.lifecycle import Nested, RunCancelled, RunFailed
-from .event_lines import answer_from_plain, answer_of, event_from_plain
-from .failures import failure_from_plain
-from .file_format import RecordedCall, Tape, read_tape
+from .event_lines import answer_of, model_event_from_dict, response_from_dict
+from .failures import failure_from_dict
+from .file_format import RecordedCall, RecordingFile, read_recording
 from .images import with_pictures
 from .pace import Pace, Speed
-from .run_lines import Cast, news_from_plain
+from .run_lines import AgentRegistry, run_event_from_dict
 
 _ENDS = ("mark.run_finished", "mark.run_failed", "mark.run_cancelled")
 _STREAM = ("raw_response_event", "run_item_stream_event", "agent_updated_stream_event")
@@ -71,12 +71,12 @@ def load_run(path: str | os.PathLike[str], run: int = -1, *, speed: Speed = 1.0)
     >>> load_run(path).to_frame()["text"].to_list()
     ['Take the tram.']
     """
-    tape = read_tape(Path(path))
-    numbers = sorted(tape.runs)
+    file = read_recording(Path(path))
+    numbers = sorted(file.runs)
     if not numbers:
-        damage = f" The file is damaged: {tape.damage}." if tape.damage else ""
+        damage = f" The file is damaged: {file.damage}." if file.damage else ""
         raise RecordingError(
-            f"{str(path)!r} has {len(tape.calls)} model calls and no run.{damage} Record runs with "
+            f"{str(path)!r} has {len(file.calls)} model calls and no run.{damage} Record runs with "
             f"`with recording({str(path)!r}):`; a RecordedModel records its calls only."
         )
     try:
@@ -85,7 +85,7 @@ def load_run(path: str | os.PathLike[str], run: int = -1, *, speed: Speed = 1.0)
         raise RecordingError(
             f"{str(path)!r} has {len(numbers)} runs; there is no load_run(path, {run})."
         ) from None
-    return RecordedRun(tape, number, speed)
+    return RecordedRun(file, number, speed)
 
 
 class RecordedRun(RunResultBase):
@@ -95,13 +95,13 @@ class RecordedRun(RunResultBase):
     its beginning.
     """
 
-    def __init__(self, tape: Tape, number: int, speed: Speed = 1.0) -> None:
-        self._tape = tape
+    def __init__(self, file: RecordingFile, number: int, speed: Speed = 1.0) -> None:
+        self._recording_file = file
         self._number = number
         self._pace = Pace(speed)
-        with _reading(tape, number):
-            self._script = _read(tape, number)
-            self.run_loop_exception = _ending(tape, number, self._script.ended)
+        with _reading(file, number):
+            self._script = _read(file, number)
+            self.run_loop_exception = _ending(file, number, self._script.ended)
             state = _state(self._script)
             super().__init__(state)
             for at, event in self._script.events:
@@ -112,7 +112,7 @@ class RecordedRun(RunResultBase):
     @property
     def path(self) -> Path:
         """The recording."""
-        return self._tape.path
+        return self._recording_file.path
 
     @property
     def is_complete(self) -> bool:
@@ -128,8 +128,8 @@ class RecordedRun(RunResultBase):
             As for `load_run`, and by default what was given there.
         """
         pace = self._pace if speed is ... else Pace(speed)
-        with _reading(self._tape, self._number):
-            script = _read(self._tape, self._number)
+        with _reading(self._recording_file, self._number):
+            script = _read(self._recording_file, self._number)
         return Playback(script, pace, self.run_loop_exception)
 
     def stream_events(self) -> AsyncIterator[StreamEvent]:
@@ -190,7 +190,7 @@ class Playback(RunResultStreaming):
                 await self._pace.wait(at - late, began)
                 last, paused = at, event.type in _ENDS
                 _take(state, self._script, event, at)
-                state.observers.tell_all((event,))
+                state.observers.notify_all((event,))
                 if event.type in _STREAM:
                     self._observe([event])
         except asyncio.CancelledError:
@@ -226,7 +226,7 @@ class Script:
 
 
 @contextmanager
-def _reading(tape: Tape, number: int) -> Iterator[None]:
+def _reading(file: RecordingFile, number: int) -> Iterator[None]:
     """Say which run it was that could not be read.
 
     Raises
@@ -239,39 +239,39 @@ def _reading(tape: Tape, number: int) -> Iterator[None]:
     # What a changed line brings about has no end of kinds: it goes through all that folds a run.
     except Exception as error:
         raise RecordingError(
-            f"Run {number} of the recording {str(tape.path)!r} cannot be read "
+            f"Run {number} of the recording {str(file.path)!r} cannot be read "
             f"({type(error).__name__}: {error}): a line was changed, or was written by another "
             "version of agentstream. Take the file from where it was whole, or record it again "
             "with mode='refresh'."
         ) from error
 
 
-def _read(tape: Tape, number: int) -> Script:
-    script, cast = Script(), Cast()
+def _read(file: RecordingFile, number: int) -> Script:
+    script, registry = Script(), AgentRegistry()
     began = False
-    for line in tape.runs[number]:
+    for line in file.runs[number]:
         at, path = float(line["at"]), tuple(line.get("path", ()))
         if "call" in line:
-            call = tape.calls.get(line["call"])
+            call = file.calls.get(line["call"])
             if call is not None:
                 if not began and not script.input:
                     script.input = call.request.get("input", "")
                 began = True
                 script.events += _events_of(call, at, path, script, line.get("replayed", False))
             continue
-        told = with_pictures(line, tape.pictures) if tape.pictures else line
-        event = news_from_plain(told, cast)
+        expanded = with_pictures(line, file.pictures) if file.pictures else line
+        event = run_event_from_dict(expanded, registry)
         if not path:
-            _note(script, line, event, cast)
+            _note(script, line, event, registry)
         script.events.append((at, Nested(path, event) if path else event))
     # Calls at the same time write between each other; sorted() keeps the order of equal times.
     script.events.sort(key=lambda timed: timed[0])
     return script
 
 
-def _note(script: Script, line: dict[str, Any], event: Any, cast: Cast) -> None:
+def _note(script: Script, line: dict[str, Any], event: Any, registry: AgentRegistry) -> None:
     if event.type == "mark.run_started":
-        script.agent = cast[event.agent] if event.agent else script.agent
+        script.agent = registry[event.agent] if event.agent else script.agent
         script.ended, script.failure = False, None
         script.input = script.input or event.input or ""
     elif event.type in _ENDS:
@@ -284,17 +284,17 @@ def _events_of(
     call: RecordedCall, began: float, path: tuple[str, ...], script: Script, replayed: bool
 ) -> Iterator[Timed]:
     """The events of a call in its run; of one that was replayed there, at once."""
-    found = [(0.0 if replayed else at, data) for at, data in call.events()]
+    events = [(0.0 if replayed else at, data) for at, data in call.events()]
     event: Any = None
-    for at, data in found:
-        event = RawResponsesStreamEvent(event_from_plain(data))
+    for at, data in events:
+        event = RawResponsesStreamEvent(model_event_from_dict(data))
         yield round(began + at, 6), Nested(path, event) if path else event
     if path or not call.is_whole:
         return
     if event is not None and event.data.type == "response.completed":
-        script.answers[id(event)] = answer_of([data for _, data in found])
+        script.answers[id(event)] = answer_of([data for _, data in events])
     elif call.answer is not None:
-        whole = answer_from_plain(call.answer)
+        whole = response_from_dict(call.answer)
         script.in_one_piece[whole.response_id].append(whole)
 
 
@@ -319,25 +319,25 @@ def _take(state: RunState[Any], script: Script, event: Any, at: float) -> None:
         state.context.usage.add(answer.usage)
 
 
-def _ending(tape: Tape, number: int, ended: bool) -> Exception | None:
+def _ending(file: RecordingFile, number: int, ended: bool) -> Exception | None:
     """The error that a recorded run ends with: its own, or that the recording ends before it."""
     if not ended:
-        where = tape.damage or f"{str(tape.path)!r} ends after line {tape.lines}"
+        where = file.damage or f"{str(file.path)!r} ends after line {file.lines}"
         return RecordingError(
             f"The recording of this run has no end: {where}. What is whole is in the result; to "
             "record it again, run its cell with a key and mode='refresh'."
         )
-    for line in reversed(tape.runs[number]):
-        told = line.get("mark", {})
-        if told.get("type") in _ENDS and "error" in told and not line.get("path"):
-            return _failure(told["error"], line.get("raised", {}))
+    for line in reversed(file.runs[number]):
+        event = line.get("mark", {})
+        if event.get("type") in _ENDS and "error" in event and not line.get("path"):
+            return _failure(event["error"], line.get("raised", {}))
     return None
 
 
-def _failure(told: str, raised: dict[str, Any]) -> Exception:
+def _failure(message: str, raised: dict[str, Any]) -> Exception:
     """What the run failed with; of a class that is not known here, what was told of it."""
-    error: Exception = AgentsException(f"The recorded run failed: {told}")
+    error: Exception = AgentsException(f"The recorded run failed: {message}")
     if "type" in raised and "name" not in raised:
-        error = failure_from_plain(raised)
+        error = failure_from_dict(raised)
         error.add_note("The recorded run failed with this.")
     return error

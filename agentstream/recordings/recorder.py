@@ -17,13 +17,19 @@ from typing import Any, Literal, TypeAlias, get_args
 from ..exceptions import RecordingError, UserError
 from ..items import ModelResponse
 from ..run.refusals import Refusal
-from .event_lines import ENDS, Joiner, answer_to_plain, event_to_plain, told_again
-from .failures import failure_from_plain, failure_to_plain, says_nothing_of_the_request
-from .file_format import RecordedCall, Tape, Writer, read_tape, refuse_special
-from .images import likeness_of, without_embedded
+from .event_lines import (
+    ENDS,
+    DeltaCoalescer,
+    compress_response,
+    model_event_to_dict,
+    response_to_dict,
+)
+from .failures import failure_from_dict, failure_to_dict, says_nothing_of_the_request
+from .file_format import RecordedCall, RecordingFile, Writer, read_recording, refuse_special
+from .images import thumbnail_url, without_embedded
 from .masking import Masker, secrets_now
 from .pace import Pace, Speed
-from .request_match import Asked, difference, digest, likeness
+from .request_match import RequestDict, difference, digest, similarity
 from .withheld import HeldLines, Hold
 
 logger = logging.getLogger("agentstream")
@@ -32,7 +38,7 @@ Mode: TypeAlias = Literal["once", "replay", "record", "refresh"]
 
 
 @dataclass
-class Ticket:
+class CallContext:
     """Which run the next model call belongs to, and when that run began on the monotonic clock."""
 
     recorder: Recorder
@@ -46,7 +52,7 @@ class Ticket:
         return time.monotonic() - self.began
 
 
-TICKET: ContextVar[Ticket | None] = ContextVar("agentstream_recorded_run", default=None)
+CALL_CONTEXT: ContextVar[CallContext | None] = ContextVar("agentstream_recorded_run", default=None)
 
 
 def check_mode(mode: str) -> None:
@@ -82,19 +88,21 @@ class Recorder:
         self.pace = Pace(speed)
         there = self.path.is_file() and self.path.stat().st_size > 0
         anew = mode == "refresh" or not there
-        self.tape = Tape(self.path) if anew and mode != "replay" else read_tape(self.path)
+        self.file = (
+            RecordingFile(self.path) if anew and mode != "replay" else read_recording(self.path)
+        )
         self.writes = mode in ("record", "refresh") or (mode == "once" and not there)
         """Whether calls that are not in the file are made and recorded."""
         self.replays = not (self.writes and anew)
         """Whether there are calls to replay."""
         damage = None
-        if self.writes and self.tape.damage is not None:
-            if not self.tape.damage_is_last:
+        if self.writes and self.file.damage is not None:
+            if not self.file.damage_is_last:
                 raise RecordingError(
-                    f"The recording cannot be added to: {self.tape.damage}. Repair the line, or "
+                    f"The recording cannot be added to: {self.file.damage}. Repair the line, or "
                     f"record all again with recording({str(path)!r}, mode='refresh')."
                 )
-            damage = self.tape.whole_bytes
+            damage = self.file.whole_bytes
         self.writer = Writer(self.path, anew=anew, whole_bytes=damage)
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -107,11 +115,11 @@ class Recorder:
         self._usable: dict[str, list[RecordedCall]] = {}
         """Of those, by digest, what is played."""
         if self.replays:
-            for call in self.tape.calls.values():
+            for call in self.file.calls.values():
                 self._takes[call.digest].append(call)
         self._played: dict[str, int] = defaultdict(int)
 
-    def find(self, request: Asked) -> RecordedCall | None:
+    def find(self, request: RequestDict) -> RecordedCall | None:
         """The recorded call of this request: the next of equal ones, in order of recording.
 
         Where nothing is recorded, the first comes after the last, so that a cell can be run again.
@@ -145,21 +153,21 @@ class Recorder:
             self._usable[key] = [call for call in usable if call.withheld is None] or usable
         return self._usable[key]
 
-    def _missing(self, request: Asked) -> RecordingError:
+    def _missing(self, request: RequestDict) -> RecordingError:
         again = (
             f"To record again, with a key: recording({str(self.path)!r}, mode='refresh') asks "
             "everything anew, mode='record' keeps what is there and asks for what is missing."
         )
-        if self.tape.damage is not None:
-            again = f"The file is damaged: {self.tape.damage}. {again}"
-        calls = list(self.tape.calls.values())
+        if self.file.damage is not None:
+            again = f"The file is damaged: {self.file.damage}. {again}"
+        calls = list(self.file.calls.values())
         if not calls:
             return RecordingError(f"The recording {str(self.path)!r} has no model call. {again}")
         # Of those that are equally like it, the one that would have come next.
         nearest = max(
             calls,
             key=lambda call: (
-                likeness(call.request, request),
+                similarity(call.request, request),
                 not self._played.get(call.digest),
                 -call.number,
             ),
@@ -193,21 +201,21 @@ class Recorder:
         """The error that a call came to whose answer was not recorded to its end."""
         if call.raised is not None:
             with self.reading(call):
-                error = failure_from_plain(call.raised)
+                error = failure_from_dict(call.raised)
             error.add_note(
                 f"This error was recorded: call {call.number} of {str(self.path)!r} (line "
                 f"{call.line}). To ask again, with a key: recording({str(self.path)!r}, "
                 "mode='record')."
             )
             return error
-        why = call.error or self.tape.damage or "the recording ends in it"
+        why = call.error or self.file.damage or "the recording ends in it"
         return RecordingError(
             f"Call {call.number} of the recording {str(self.path)!r} (line {call.line}) has no "
             f"end: {why}. To record it again, with a key: recording({str(self.path)!r}, "
             "mode='record')."
         )
 
-    def begin(self, request: Asked) -> CallWriter:
+    def begin(self, request: RequestDict) -> CallWriter:
         """Begin to record a call; nothing is written before something has arrived.
 
         Raises
@@ -223,29 +231,31 @@ class Recorder:
             )
         return CallWriter(self, request)
 
-    def open_call(self, request: Asked, at: float | None, ticket: Ticket | None) -> int:
+    def open_call(
+        self, request: RequestDict, at: float | None, call_context: CallContext | None
+    ) -> int:
         """Write that a call has begun; its number."""
         with self._lock:
-            number = self.tape.last_call + 1
+            number = self.file.last_call + 1
             key = digest(request)
-            line = self.tape.request_line(number, request, key)
-            self.tape.add_call(RecordedCall(number, request, key))
-        if ticket is not None and at is not None:
-            ticket.lines.call(number, at, ticket.path)
+            line = self.file.request_line(number, request, key)
+            self.file.add_call(RecordedCall(number, request, key))
+        if call_context is not None and at is not None:
+            call_context.lines.call(number, at, call_context.path)
         self.write(line)
         return number
 
-    def ticket(self) -> Ticket | None:
+    def call_context(self) -> CallContext | None:
         """The run that the call to be made belongs to, where this recording has that run."""
-        ticket = TICKET.get()
-        mine = ticket is not None and ticket.valid and ticket.recorder is self
-        return ticket if mine else None
+        call_context = CALL_CONTEXT.get()
+        mine = call_context is not None and call_context.valid and call_context.recorder is self
+        return call_context if mine else None
 
     def new_run(self) -> int:
         """The number of another run of the file."""
         with self._lock:
-            number = self.tape.last_run + 1
-            self.tape.add_run(number)
+            number = self.file.last_run + 1
+            self.file.add_run(number)
         return number
 
     def write(self, line: dict[str, Any]) -> None:
@@ -318,12 +328,12 @@ class Recorder:
 
     def _keeping_pictures(self, line: dict[str, Any]) -> dict[str, Any]:
         """The line with digests of its pictures, which are written once before it, or small."""
-        found: dict[str, str] = {}
-        line = without_embedded(line, found)
-        for key, url in found.items():
-            small = None if key in self.tape.pictures else likeness_of(url)
+        urls: dict[str, str] = {}
+        line = without_embedded(line, urls)
+        for key, url in urls.items():
+            small = None if key in self.file.pictures else thumbnail_url(url)
             if small is not None:
-                self.tape.pictures[key] = small
+                self.file.pictures[key] = small
                 self.writer.write({"picture": key, "url": small})
         return line
 
@@ -336,16 +346,16 @@ class Recorder:
 class CallWriter:
     """Writes one model call as it streams."""
 
-    def __init__(self, recorder: Recorder, request: Asked) -> None:
+    def __init__(self, recorder: Recorder, request: RequestDict) -> None:
         self._recorder = recorder
         self._request = request
         self._began = time.monotonic()
         self._masker = Masker(lambda: secrets_now(recorder.writer.secrets))
-        self._joiner = Joiner()
+        self._coalescer = DeltaCoalescer()
         self._number: int | None = None
         self._ended = False
         self._first: dict[str, Any] | None = None
-        self._ticket = recorder.ticket()
+        self._ticket = recorder.call_context()
 
     def _write(self, line: dict[str, Any], failure: Exception | None = None) -> None:
         self._recorder.keep(failure)
@@ -356,41 +366,43 @@ class CallWriter:
 
     def event(self, event: Any) -> None:
         """Record an event that has arrived just now."""
-        data = event_to_plain(event)
+        data = model_event_to_dict(event)
         self._ended = self._ended or data["type"] in ENDS
         if isinstance(data.get("response"), dict):
             if self._first is None:
                 self._first = data["response"]
             else:
-                data = told_again(data, self._first)
+                data = compress_response(data, self._first)
         for at, masked in self._masker.add(time.monotonic() - self._began, data):
             self._join(at, masked)
 
     def _join(self, at: float, data: dict[str, Any]) -> None:
-        for line in self._joiner.add(at, data):
+        for line in self._coalescer.add(at, data):
             self._write(line)
 
     def answer(self, answer: ModelResponse) -> None:
         """Record an answer in one piece that has arrived just now."""
         at = round(time.monotonic() - self._began, 6)
-        self._write({"at": at, "answer": answer_to_plain(answer)})
+        self._write({"at": at, "answer": response_to_dict(answer)})
 
     def close(self, error: BaseException | None) -> None:
         """Write what is left, and how the call ended if it ended early."""
         for at, masked in self._masker.rest():
             self._join(at, masked)
-        for line in self._joiner.rest():
+        for line in self._coalescer.rest():
             self._write(line)
         at = round(time.monotonic() - self._began, 6)
         if isinstance(error, Exception):
             # One that the program is to be blamed for, before anything came, is no answer.
             if self._number is not None or not isinstance(error, UserError):
-                told = f"{type(error).__name__}: {error}"
-                line = {"at": at, "error": told, "raised": failure_to_plain(error)}
+                message = f"{type(error).__name__}: {error}"
+                line = {"at": at, "error": message, "raised": failure_to_dict(error)}
                 self._write(line, error)
         elif not self._ended and self._number is not None:
-            told = "it was stopped" if error is not None else "its stream ended without an answer"
-            self._write({"at": at, "error": told})
+            message = (
+                "it was stopped" if error is not None else "its stream ended without an answer"
+            )
+            self._write({"at": at, "error": message})
 
 
 def _final(takes: list[RecordedCall]) -> list[RecordedCall]:

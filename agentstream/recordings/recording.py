@@ -14,12 +14,12 @@ from ..models.base import Model
 from ..run import refusals
 from ..run.active_recording import set_everywhere, set_here
 from ..run.refusals import Refusal, Withheld
-from .failures import failure_to_plain
+from .failures import failure_to_dict
 from .pace import Speed
 from .recorded_model import RecordedModel
-from .recorder import TICKET, Mode, Recorder, Ticket
-from .request_match import plain
-from .run_lines import news_to_plain
+from .recorder import CALL_CONTEXT, CallContext, Mode, Recorder
+from .request_match import to_jsonable
+from .run_lines import run_event_to_dict
 from .withheld import Hold, without_refused
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class recording:
         outer = _RUN.get()
         if not self._recorder.writes:
             return
-        if outer is not None and outer.tells_of(state):
+        if outer is not None and outer.is_nested_run(state):
             self._runs[state.trace] = outer.lines
             return
         lines = self._runs.get(state.trace)
@@ -248,9 +248,9 @@ class RunLines:
         self.begin()
         self.add(_line(at, path, {"call": number}))
 
-    def replayed(self, number: int, ticket: Ticket) -> None:
+    def replayed(self, number: int, call_context: CallContext) -> None:
         """Add a model call that was recorded earlier."""
-        self.add(_line(ticket.now(), ticket.path, {"call": number, "replayed": True}))
+        self.add(_line(call_context.now(), call_context.path, {"call": number, "replayed": True}))
 
     def withhold(self, refusal: Refusal) -> None:
         """Take what a guardrail refuses out of what is not written yet."""
@@ -289,9 +289,9 @@ class Follower:
     def __init__(self, lines: RunLines, state: RunState[Any]) -> None:
         self.lines = lines
         self._state = state
-        self._tickets: dict[tuple[str, ...], Ticket] = {}
+        self._call_contexts: dict[tuple[str, ...], CallContext] = {}
 
-    def tells_of(self, state: RunState[Any]) -> bool:
+    def is_nested_run(self, state: RunState[Any]) -> bool:
         """Whether `state` is a run of an agent as a tool, whose events this run tells as its own.
 
         Such a run counts its tokens in the outer run's usage.
@@ -305,24 +305,26 @@ class Follower:
             path, event = path + tuple(event.path), event.event
         if event.type == "raw_response_event":
             return
-        found = news_to_plain(event)
-        if found is None:
+        fields = run_event_to_dict(event)
+        if fields is None:
             return
         if event.type == "mark.model_called":
             # This is the task that makes the call: what it starts finds the ticket.
-            ticket = Ticket(self.lines.recorder, self.lines, self._state.began or 0.0, path)
-            self._tickets[path] = ticket
-            TICKET.set(ticket)
+            call_context = CallContext(
+                self.lines.recorder, self.lines, self._state.began or 0.0, path
+            )
+            self._call_contexts[path] = call_context
+            CALL_CONTEXT.set(call_context)
         elif event.type == "mark.output_withheld":
             about = (event.message, event.guardrail, event.stage, event.raises)
             self.lines.withhold(Refusal(path, event.call_id, *about))
-        elif event.type in _AFTER_A_CALL and path in self._tickets:
-            self._tickets[path].valid = False
+        elif event.type in _AFTER_A_CALL and path in self._call_contexts:
+            self._call_contexts[path].valid = False
         if event.type == "mark.run_finished" and not path:
-            found["final_output"] = plain(self._state.final_output)
+            fields["final_output"] = to_jsonable(self._state.final_output)
         elif self._state.failure is not None and not path:
-            found["raised"] = failure_to_plain(self._state.failure)
-        self.lines.add(_line(self._state.trace.now, path, found))
+            fields["raised"] = failure_to_dict(self._state.failure)
+        self.lines.add(_line(self._state.trace.now, path, fields))
         if not path and event.type in (
             "mark.run_finished",
             "mark.run_failed",
@@ -331,8 +333,8 @@ class Follower:
             self.lines.end()
 
 
-def _line(at: float, path: tuple[str, ...], found: dict[str, Any]) -> dict[str, Any]:
-    line: dict[str, Any] = {"at": round(at, 6), **found}
+def _line(at: float, path: tuple[str, ...], fields: dict[str, Any]) -> dict[str, Any]:
+    line: dict[str, Any] = {"at": round(at, 6), **fields}
     if path:
         line["path"] = list(path)
     return line

@@ -18,7 +18,7 @@ from ..models.request import ModelRequest
 from ..models.responses.tools import tool_params, uses_preview_computer
 from .images import without_embedded
 
-Asked = dict[str, Any]
+RequestDict = dict[str, Any]
 """A request as plain data, without what is unset and without what is nobody's business."""
 
 PRIVATE: Final = frozenset(
@@ -51,7 +51,7 @@ _DIFF_LINES = 60
 _LINE_LENGTH = 160
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """`value` as data that JSON can hold; as its text where it cannot be brought to that."""
     try:
         return to_jsonable_python(value, fallback=str, bytes_mode="base64")
@@ -59,7 +59,7 @@ def plain(value: Any) -> Any:
         return str(value)
 
 
-def asked(request: ModelRequest, model: str) -> Asked:
+def request_dict(request: ModelRequest, model: str) -> RequestDict:
     """What `request` asks of `model`.
 
     Parameters
@@ -79,19 +79,19 @@ def asked(request: ModelRequest, model: str) -> Asked:
     output = None
     if schema is not None and not schema.is_plain_text():
         output = {"name": schema.name(), "schema": schema.json_schema()}
-    found = {
+    fields = {
         "model": model,
         "instructions": request.system_instructions,
         "input": [{"role": "user", "content": text}] if isinstance(text, str) else list(text),
-        "tools": without_private(plain(_tools(request, model))),
+        "tools": without_private(to_jsonable(_tools(request, model))),
         "output": output,
         "settings": _settings(request.settings),
         "previous_response_id": request.previous_response_id,
         "conversation_id": request.conversation_id,
         "prompt": request.prompt,
     }
-    given = {name: value for name, value in found.items() if value not in (None, {}, [])}
-    return {name: without_embedded(plain(value)) for name, value in given.items()}
+    present = {name: value for name, value in fields.items() if value not in (None, {}, [])}
+    return {name: without_embedded(to_jsonable(value)) for name, value in present.items()}
 
 
 def _tools(request: ModelRequest, model: str) -> list[Any]:
@@ -109,12 +109,12 @@ def _tools(request: ModelRequest, model: str) -> list[Any]:
 
 
 def _settings(settings: Any) -> dict[str, Any]:
-    found = {
-        field.name: without_secrets(plain(getattr(settings, field.name)))
+    values = {
+        field.name: without_secrets(to_jsonable(getattr(settings, field.name)))
         for field in fields(settings)
         if field.name not in _UNRECORDED
     }
-    return {name: value for name, value in found.items() if value not in (None, {}, [])}
+    return {name: value for name, value in values.items() if value not in (None, {}, [])}
 
 
 def without_private(value: Any) -> Any:
@@ -166,7 +166,7 @@ def without_secrets(value: Any) -> Any:
     }
 
 
-def digest(request: Asked) -> str:
+def digest(request: RequestDict) -> str:
     """The same for equal requests, another for others.
 
     Examples
@@ -178,7 +178,7 @@ def digest(request: Asked) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def likeness(one: Asked, other: Asked) -> int:
+def similarity(one: RequestDict, other: RequestDict) -> int:
     """How much two requests have in common; for finding the one that was meant."""
     same = sum(3 for name in one.keys() & other.keys() if one[name] == other[name])
     first, second = one.get("input", []), other.get("input", [])
@@ -195,7 +195,7 @@ def common_start(one: list[Any], other: list[Any]) -> int:
     return count
 
 
-def difference(recorded: Asked, now: Asked, name: str) -> str:
+def difference(recorded: RequestDict, now: RequestDict, name: str) -> str:
     """A unified diff of two requests, line by line, for a person to read.
 
     Parameters
@@ -238,8 +238,8 @@ def _lines(value: Any, name: str = "", indent: str = "") -> Iterator[str]:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     head, *rest = text.split("\n")
     for line in (f"{indent}{name}: {head}", *(f"{indent}  {line}" for line in rest)):
-        shown = line if len(line) <= _LINE_LENGTH else None
-        yield line if shown is not None else _cut(line)
+        text_line = line if len(line) <= _LINE_LENGTH else None
+        yield line if text_line is not None else _cut(line)
 
 
 def _rank(name: str) -> int:

@@ -11,7 +11,7 @@ from ..run.refusals import Refusal
 Line = dict[str, Any]
 
 # Of a run that is withheld: when what took place, and at what cost.
-_KEPT_MARKS: Final = frozenset(
+_KEPT_EVENTS: Final = frozenset(
     f"mark.{name}"
     for name in (
         "run_started",
@@ -168,10 +168,10 @@ def _of_call(line: Line, call: Line, refusal: Refusal) -> Iterator[Line]:
     kind = line.get("type")
     number, at = line["call"], line.get("at")
     if "answer" in line or kind == "response.completed":
-        told = line.get("answer") or line.get("response") or {}
-        used = told.get("usage") or {}
+        response = line.get("answer") or line.get("response") or {}
+        used = response.get("usage") or {}
         usage = {name: used[name] for name in _USAGE if used.get(name) is not None}
-        id = told.get("response_id") or told.get("id")
+        id = response.get("response_id") or response.get("id")
         answer: Line = {"output": [_message(refusal.message)], "usage": _NO_TOKENS | usage}
         withheld = refusal.seen_from(tuple(call.get("path", ())))
         if id is not None:
@@ -211,10 +211,10 @@ def _beneath(line: Line, message: str) -> list[Line]:
     if "call" in line or "agent" in line:
         return [line]
     mark = line.get("mark", {})
-    if mark.get("type") not in _KEPT_MARKS:
+    if mark.get("type") not in _KEPT_EVENTS:
         return []
-    told = {name: message for name in ("error", "reason") if name in mark}
-    return [{**line, "mark": {**mark, **told}}]
+    messages = {name: message for name in ("error", "reason") if name in mark}
+    return [{**line, "mark": {**mark, **messages}}]
 
 
 def _of_tool(line: Line, call_id: str, message: str) -> list[Line]:
@@ -231,6 +231,6 @@ def _of_tool(line: Line, call_id: str, message: str) -> list[Line]:
     if item.get("type") == "tool_call_output_item" and raw.get("call_id") == call_id:
         left_out = ("custom_data", "display", "traceback")
         kept = {name: value for name, value in item.items() if name not in left_out}
-        told = {**kept, "raw": {**raw, "output": message}, "output": message}
-        return [{**line, "item": told}]
+        new_item = {**kept, "raw": {**raw, "output": message}, "output": message}
+        return [{**line, "item": new_item}]
     return [line]

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from typing import ClassVar, Generic, TypeVar
 
-from .._utils.aio import loop_here
+from .._utils.aio import running_loop_or_none
 from ..exceptions import UserError
 from ..run.sync import run_until_done
 
@@ -66,7 +66,7 @@ class Background(ABC, Generic[Frame]):
 
     def start(self) -> None:
         """Begin, if a loop is running and it has not begun yet."""
-        loop = loop_here()
+        loop = running_loop_or_none()
         if self._task is None and loop is not None:
             self._task = loop.create_task(self._main(), name=self._task_name)
             _going_on.add(self._task)

@@ -40,18 +40,18 @@ def bar_line(at: Progress, *, live: bool = True) -> str:
         parts.append(f"{at.failed:,} failed")
     if at.waiting:
         parts.append(f"{at.waiting:,} waiting")
-    said = [", ".join(parts)]
+    sentences = [", ".join(parts)]
     if live and at.rate and at.waiting:
-        said.append(f"{at.rate:.1f} rows/s, {at.tokens / max(at.seconds, 0.1):,.0f} tokens/s")
+        sentences.append(f"{at.rate:.1f} rows/s, {at.tokens / max(at.seconds, 0.1):,.0f} tokens/s")
     else:
-        said.append(f"{_seconds(at.seconds)}, {at.tokens:,} tokens")
+        sentences.append(f"{_seconds(at.seconds)}, {at.tokens:,} tokens")
     if at.usd:
-        said.append(f"{at.usd:.4f} USD")
+        sentences.append(f"{at.usd:.4f} USD")
     if live and at.waiting and not math.isnan(at.left):
-        said.append(f"{_seconds(at.left)} left")
+        sentences.append(f"{_seconds(at.left)} left")
     if live and at.reason:
-        said.append(at.reason)
-    return " · ".join(said)
+        sentences.append(at.reason)
+    return " · ".join(sentences)
 
 
 def bar_html(
@@ -92,8 +92,8 @@ def bar_html(
         f'<div class="as-rows-line">{escape(bar_line(at, live=live))}</div>'
     )
     if ending:
-        said = escape(printable(ending)[:600]).replace("\n", "<br>")
-        html += f'<div class="as-rows-ending">{said}</div>'
+        message = escape(printable(ending)[:600]).replace("\n", "<br>")
+        html += f'<div class="as-rows-ending">{message}</div>'
     if under_way:
         rows = " ".join(_button(key, index) for key, index in under_way)
         html += f'<div class="as-rows-under-way">Under way: {rows}</div>'
@@ -160,8 +160,8 @@ def _error(result: RowResult, *, live: bool = False) -> str:
     if len(text) > _ERROR_SHOWN:
         text = text[:_ERROR_SHOWN] + "…"
     index = repr(result.index)
-    shown = _button(result.key.hex(), index) if live else f"<code>{escape(index)}</code>"
-    return f"{shown} {escape(text)}"
+    index_html = _button(result.key.hex(), index) if live else f"<code>{escape(index)}</code>"
+    return f"{index_html} {escape(text)}"
 
 
 def _seconds(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from .._utils.aio import loop_here
+from .._utils.aio import running_loop_or_none
 from ..notebook import ipython
 from ..notebook.snapshot.bundle import static, style
 from .bar_text import bar_bundle, bar_html
@@ -43,18 +43,18 @@ class RowsWidget(anywidget.AnyWidget):
         super().__init__(html=bar_html(run.progress, live=True))
         self._run = run
         self._watched: Trace | None = None
-        self._place: ipython.Place | None = None
+        self._place: ipython.CellOutput | None = None
         self._pace = Pace(self._update)
         self.on_msg(self._on_message)
         run._display = self.show
         run.watch(self._changed)
-        ipython.show_in_time(self.show, loop_here())
+        ipython.show_in_time(self.show, running_loop_or_none())
 
     def show(self) -> None:
         """Display the bar here; once it is displayed, nothing happens."""
         if self._place is not None:
             return
-        self._place = ipython.Place(uuid.uuid4().hex)
+        self._place = ipython.CellOutput(uuid.uuid4().hex)
         if self._run.is_complete:
             self._place.show(self._bundle())
         else:

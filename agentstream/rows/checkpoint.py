@@ -25,7 +25,7 @@ from pydantic import Field, TypeAdapter
 
 from .._utils.json import encodable, read_json
 from ..exceptions import UserError
-from ..recordings.request_match import Asked
+from ..recordings.request_match import RequestDict
 from ..sessions.database import patiently, transaction
 from .result import RowResult
 
@@ -137,10 +137,10 @@ class Checkpoint:
 
     # -- agents ------------------------------------------------------------------------------------
 
-    def agents(self, label: str) -> list[tuple[str, Asked, str]]:
+    def agents(self, label: str) -> list[tuple[str, RequestDict, str]]:
         """Digest, request and prompt of the agents that have results here, the newest first."""
 
-        def job(connection: sqlite3.Connection) -> list[tuple[str, Asked, str]]:
+        def job(connection: sqlite3.Connection) -> list[tuple[str, RequestDict, str]]:
             rows = connection.execute(
                 "SELECT digest, request, prompt FROM agents WHERE label = ? ORDER BY at DESC",
                 (label,),
@@ -153,7 +153,7 @@ class Checkpoint:
 
         return self.do(job).result()
 
-    def add_agent(self, digest: str, label: str, request: Asked, prompt: str) -> None:
+    def add_agent(self, digest: str, label: str, request: RequestDict, prompt: str) -> None:
         """Note whose results follow."""
 
         def job(connection: sqlite3.Connection) -> None:
@@ -452,12 +452,12 @@ def _done(connection: sqlite3.Connection, key: bytes) -> RowResult | None:
 
 def is_alive(connection: sqlite3.Connection, owner: str) -> bool:
     """Whether the process behind a claim lives, as far as can be seen from here."""
-    found = connection.execute(
+    row = connection.execute(
         "SELECT host, pid, born FROM owners WHERE owner = ?", (owner,)
     ).fetchone()
-    if found is None:
+    if row is None:
         return False
-    host, pid, born = found
+    host, pid, born = row
     if host != socket.gethostname() or not _SEES_PROCESSES:
         return True  # until its lease ends
     try:

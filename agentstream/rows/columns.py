@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
 from ..agent_output import AgentOutputSchemaBase
-from ..recordings.request_match import plain
+from ..recordings.request_match import to_jsonable
 
 __all__ = ["META", "Columns"]
 
@@ -107,24 +107,24 @@ class Columns:
         except ValueError:
             return self._made(_without_empty(nested))
 
-    def _made(self, plain: Any) -> Any:
+    def _made(self, to_jsonable: Any) -> Any:
         if self._adapter is None:
             kind = str if self._kind is None else self._kind
             self._adapter = TypeAdapter(kind)
-        return self._adapter.validate_python(plain)
+        return self._adapter.validate_python(to_jsonable)
 
 
 def _without_empty(value: dict[str, Any]) -> dict[str, Any]:
     """Nested values all of which are None were None as a whole."""
-    found: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for name, entry in value.items():
         if isinstance(entry, dict):
             entry = _without_empty(entry)
             is_empty = all(each is None for each in entry.values())
-            found[name] = None if is_empty else entry
+            columns[name] = None if is_empty else entry
         else:
-            found[name] = entry
-    return found
+            columns[name] = entry
+    return columns
 
 
 def _columns(kind: Any, path: tuple[str, ...], above: tuple[Any, ...]) -> Iterator[_Column]:
@@ -179,7 +179,7 @@ def _at(output: Any, path: tuple[str, ...]) -> Any:
 def _plain_value(value: Any) -> Any:
     """A value that a cell, and JSON, can hold; models within lists become dicts."""
     is_plain = isinstance(value, str | int | float | bool) and not isinstance(value, Enum)
-    return value if value is None or is_plain else plain(value)
+    return value if value is None or is_plain else to_jsonable(value)
 
 
 def _free(name: str) -> str:

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import UserError
-from ..recordings.request_match import plain
+from ..recordings.request_match import to_jsonable
 from .background import Background
 from .columns import META
 from .frame_run import FrameRun
@@ -94,7 +94,7 @@ class Comparison(Background["DataFrame"]):
         self._options = options
         self._rows, _ = options.as_pandas(frame)
         self._prompts = Prompts(self._rows, prompt)
-        self._scorers = _unique([Scorer(given) for given in scorers])
+        self._scorers = _unique([Scorer(scorer) for scorer in scorers])
         self.runs: dict[tuple[str, int], FrameRun[Any]] = {
             (name, number): options.over(
                 agent, self._rows.index, self._prompts, label=str(name), repeat=number
@@ -399,9 +399,9 @@ class Comparison(Background["DataFrame"]):
             for position, output in enumerate(of_run)
             if output is not None
         ]
-        asked = pd.DataFrame({"asked": [_judge_prompt(line[2], line[3]) for line in lines]})
-        prompts = Prompts(asked, "asked")
-        run = self._options.over(scorer.agent, asked.index, prompts, label=f"judge {scorer.name}")
+        frame = pd.DataFrame({"asked": [_judge_prompt(line[2], line[3]) for line in lines]})
+        prompts = Prompts(frame, "asked")
+        run = self._options.over(scorer.agent, frame.index, prompts, label=f"judge {scorer.name}")
         self._judges.append(run)
         for watcher in self._watchers:
             run.watch(watcher)
@@ -440,9 +440,11 @@ class Comparison(Background["DataFrame"]):
         return [mean(b) - mean(a) for a, b in zip(first, second, strict=True) if a and b]
 
 
-def _judge_prompt(asked: Any, output: Any) -> str:
-    answer = output if isinstance(output, str) else json.dumps(plain(output), ensure_ascii=False)
-    question = asked if isinstance(asked, str) else str(asked)
+def _judge_prompt(row_question: Any, output: Any) -> str:
+    answer = (
+        output if isinstance(output, str) else json.dumps(to_jsonable(output), ensure_ascii=False)
+    )
+    question = row_question if isinstance(row_question, str) else str(row_question)
     return f"<request>\n{question}\n</request>\n<answer>\n{answer}\n</answer>"
 
 

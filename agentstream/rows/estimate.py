@@ -129,9 +129,9 @@ def estimate(
     if not count:
         raise UserError("No row of the frame has a prompt: nothing would be asked.")
     keys = random.Random(0).sample(list(plan.waiting), min(sample, count))
-    asked = sum(input_tokens({"input": plan.request(key)}) for key in keys) / len(keys)
+    mean_tokens = sum(input_tokens({"input": plan.request(key)}) for key in keys) / len(keys)
     common = len(json.dumps(request)) / 4
-    taken, written = round(count * (asked + common)), count * output_tokens
+    taken, written = round(count * (mean_tokens + common)), count * output_tokens
     model = model_name(agent, config)
     usd = price_usd(model, taken, 0, written) * (PRICE if mode == "batch" else 1)
     return Estimate(len(native), count, taken, written, usd, model)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._utils.aio import call_where_it_runs
 from ..exceptions import UserError
-from ..recordings.request_match import Asked
+from ..recordings.request_match import RequestDict
 from ..run.sync import run_until_done
 from .background import Background, Frame
 from .checkpoint import Checkpoint
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from ..run.result import RunResult
     from ..trace.trace import Trace
 
-__all__ = ["FrameRun", "Source"]
+__all__ = ["FrameRun", "FrameSource"]
 
 
 @dataclass(frozen=True)
-class Source:
+class FrameSource:
     """Where a run's rows come from.
 
     Attributes
@@ -56,7 +56,7 @@ class Source:
 
     index: Any
     columns: Columns
-    find_request: Callable[[], Awaitable[Asked]]
+    find_request: Callable[[], Awaitable[RequestDict]]
     open_checkpoint: Callable[[], Checkpoint | None]
     on_change: OnChange
     label: str = ""
@@ -71,7 +71,7 @@ class FrameRun(Background[Frame]):
 
     Parameters
     ----------
-    source : Source
+    source : FrameSource
         Where the rows come from.
     pool : Pool
         Asks them.
@@ -89,7 +89,7 @@ class FrameRun(Background[Frame]):
 
     _task_name = "agentstream rows"
 
-    def __init__(self, source: Source, pool: Pool) -> None:
+    def __init__(self, source: FrameSource, pool: Pool) -> None:
         self._source = source
         self._pool = pool
         self._plan = pool.plan
@@ -259,7 +259,7 @@ class FrameRun(Background[Frame]):
         self.start()
         read, pool = 0, self._pool
         while True:
-            news, is_complete = pool.news, self.is_complete
+            changed, is_complete = pool.news, self.is_complete
             while read < len(pool.ended):
                 key = pool.ended[read]
                 read += 1
@@ -268,7 +268,7 @@ class FrameRun(Background[Frame]):
                     yield result
             if is_complete:
                 break
-            await news.wait()
+            await changed.wait()
         self._raise()
 
     def __iter__(self) -> Iterator[RowResult]:
@@ -304,7 +304,7 @@ class FrameRun(Background[Frame]):
                     await asyncio.to_thread(checkpoint.close)
             self._over = time.monotonic()
             # Not before the task is done: who is woken looks at that.
-            asyncio.get_running_loop().call_soon(pool.tell)
+            asyncio.get_running_loop().call_soon(pool.notify)
 
     async def _prepare(self) -> None:
         source, pool = self._source, self._pool
@@ -316,7 +316,7 @@ class FrameRun(Background[Frame]):
         await pool.refuse_other_mode()
         self._planned = True
         pool.ended.extend(self._plan.results)
-        pool.tell()
+        pool.notify()
 
     def _frame_of(self, positions: Any) -> Frame:
         plan, index = self._plan, self._source.index

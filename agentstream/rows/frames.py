@@ -48,17 +48,17 @@ def as_pandas(frame: Any, prompt: Any = None) -> tuple[DataFrame, Callable[[Data
             f"than pandas install narwhals: {install_command('rows')}."
         ) from None
     try:
-        given = nw.from_native(frame, eager_only=True)
+        native = nw.from_native(frame, eager_only=True)
     except TypeError as error:
         raise UserError(f"{what}: {error}. Collect a lazy frame first.") from error
-    columns = {name: pd.Series(given[name].to_list(), dtype=object) for name in given.columns}
+    columns = {name: pd.Series(native[name].to_list(), dtype=object) for name in native.columns}
 
     def back(output: DataFrame) -> Any:
         cells = {
             name: [None if _is_na(cell) else cell for cell in output[name].tolist()]
             for name in output.columns
         }
-        return nw.from_dict(cells, backend=given.implementation).to_native()
+        return nw.from_dict(cells, backend=native.implementation).to_native()
 
     return pd.DataFrame(columns), back
 

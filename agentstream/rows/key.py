@@ -13,7 +13,7 @@ from ..exceptions import UserError
 from ..model_settings import default_model_name
 from ..models.local.model import LocalModel
 from ..models.request import ModelRequest
-from ..recordings.request_match import Asked, asked, plain
+from ..recordings.request_match import RequestDict, request_dict, to_jsonable
 from ..run.model_call import find_model, find_settings, output_schema
 from ..run.runner import prepared
 from ..run.toolbox import Toolbox
@@ -43,7 +43,7 @@ def row_key(agent_digest: str, request: str | list[Any], repeat: int = 0) -> byt
     >>> row_key("a", "Hello") == row_key("a", "Hello"), row_key("a", "Hello", 1).hex()[:6]
     (True, '8a6b15')
     """
-    text = json.dumps([agent_digest, plain(request), repeat], sort_keys=True)
+    text = json.dumps([agent_digest, to_jsonable(request), repeat], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()[:16]
 
 
@@ -57,7 +57,7 @@ def model_name(agent: Agent[Any], config: RunConfig) -> str:
     return str(getattr(chosen, "model", None) or type(chosen).__name__)
 
 
-async def agent_request(agent: Agent[Any], config: RunConfig, context: Any) -> Asked:
+async def agent_request(agent: Agent[Any], config: RunConfig, context: Any) -> RequestDict:
     """What every row's first model call has in common, as the recordings write it.
 
     Agents that may be handed to are part of it, by their own instructions and output types.
@@ -89,11 +89,11 @@ async def agent_request(agent: Agent[Any], config: RunConfig, context: Any) -> A
         None,
         await agent.get_prompt(state.context),
     )
-    found = asked(request, model_name(agent, config))
+    whole_request = request_dict(request, model_name(agent, config))
     if (server := await _server(agent, config)) is not None:
-        found = {**found, "server": server}
+        whole_request = {**whole_request, "server": server}
     others = {each.name: _summary(each) for each in _reachable(agent, {})[1:]}
-    return {**found, "handed_to": others} if others else found
+    return {**whole_request, "handed_to": others} if others else whole_request
 
 
 async def _server(agent: Agent[Any], config: RunConfig) -> str | None:

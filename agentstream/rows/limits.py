@@ -49,12 +49,12 @@ class Limits:
                 raise UserError(f"Limits.{field.name} must be positive or None, got {value!r}.")
 
     @classmethod
-    def of(cls, given: Any) -> tuple[Limits, Gate | None]:
+    def of(cls, limits: Any) -> tuple[Limits, Gate | None]:
         """The limits and the gate for what `map_frame(limits=...)` was given.
 
         Parameters
         ----------
-        given : {"auto"}, Limits, Gate or None
+        limits : {"auto"}, Limits, Gate or None
             ``"auto"``: the process's shared gate, without a budget.
 
         Raises
@@ -62,19 +62,19 @@ class Limits:
         UserError
             It is none of these.
         """
-        if given == "auto":
+        if limits == "auto":
             return cls(), shared_gate()
-        if given is None:
+        if limits is None:
             return cls(), None
-        if isinstance(given, Gate):
-            return cls(), given
-        if not isinstance(given, cls):
+        if isinstance(limits, Gate):
+            return cls(), limits
+        if not isinstance(limits, cls):
             raise UserError(
                 "limits must be 'auto', Limits(usd=..., tokens=...), a Gate or None, got "
-                f"{type(given).__name__}."
+                f"{type(limits).__name__}."
             )
-        rates = (given.requests_per_minute, given.tokens_per_minute, given.concurrency)
-        return given, shared_gate() if rates == (None, None, None) else Gate(*rates)
+        rates = (limits.requests_per_minute, limits.tokens_per_minute, limits.concurrency)
+        return limits, shared_gate() if rates == (None, None, None) else Gate(*rates)
 
 
 class Budget:

@@ -16,7 +16,7 @@ from .batch.pool import BatchPool
 from .batch.suitable import refuse_for_batch
 from .checkpoint import Checkpoint
 from .columns import Columns
-from .frame_run import FrameRun, Source
+from .frame_run import FrameRun, FrameSource
 from .frames import as_pandas
 from .key import agent_request
 from .limits import Budget, Limits
@@ -96,9 +96,9 @@ class Options:
             ("on_change", self.on_change, get_args(OnChange)),
             ("mode", self.mode, (None, "batch")),
         )
-        for name, given, known in choices:
-            if given not in known:
-                raise UserError(f"map_frame({name}=...) must be one of {known}, got {given!r}.")
+        for name, value, known in choices:
+            if value not in known:
+                raise UserError(f"map_frame({name}=...) must be one of {known}, got {value!r}.")
         for name, number in (("concurrency", self.concurrency), ("tries", self.tries)):
             if number < 1:
                 raise UserError(f"map_frame({name}=...) must be at least 1, got {number!r}.")
@@ -179,7 +179,7 @@ class Options:
         UserError
             What should be an agent is none.
         """
-        given, agent = agent, made_agent(agent)
+        agent_or_factory, agent = agent, made_agent(agent)
         if self.mode == "batch":
             refuse_for_batch(agent, self.config, self.checkpoint)
         columns = Columns(agent.output_type)
@@ -188,7 +188,7 @@ class Options:
         if self.client is not None:
             from .cluster.asker import on_cluster
 
-            asker = on_cluster(asker, given, self.client, self.gate)
+            asker = on_cluster(asker, agent_or_factory, self.client, self.gate)
         pool = (Pool if self.mode is None else BatchPool)(
             Plan(prompts, len(index), repeat),
             asker,
@@ -199,7 +199,7 @@ class Options:
             on_error=self.on_error,
             name_of=lambda position: index[position],
         )
-        source = Source(
+        source = FrameSource(
             index,
             columns,
             lambda: agent_request(agent, config, context),
@@ -211,12 +211,12 @@ class Options:
         return FrameRun(source, pool)
 
 
-def made_agent(given: Any) -> Agent[Any]:
+def made_agent(agent: Any) -> Agent[Any]:
     """The agent that was given, or that a function makes.
 
     Parameters
     ----------
-    given : Agent or callable
+    agent : Agent or callable
         As for `map_frame`.
 
     Raises
@@ -226,7 +226,7 @@ def made_agent(given: Any) -> Agent[Any]:
     """
     from ..agent import Agent
 
-    made = given() if callable(given) and not isinstance(given, Agent | type) else given
+    made = agent() if callable(agent) and not isinstance(agent, Agent | type) else agent
     if not isinstance(made, Agent):
         raise UserError(
             "map_frame's first argument must be an Agent, a function that makes one, or a dict of "

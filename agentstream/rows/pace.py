@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from .._utils.aio import loop_here
+from .._utils.aio import running_loop_or_none
 
 __all__ = ["FAST", "SLOW", "Pace"]
 
@@ -38,7 +38,7 @@ class Pace:
 
     def nudge(self) -> None:
         """Something has happened."""
-        loop = loop_here()
+        loop = running_loop_or_none()
         if loop is None:
             return
         self._wait(loop, max(0.0, self._last + 1 / MESSAGES_A_SECOND - time.monotonic()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..exceptions import UserError
-from ..recordings.request_match import Asked, difference, digest
+from ..recordings.request_match import RequestDict, difference, digest
 from .checkpoint import Checkpoint
 from .key import row_key
 from .prompt import Prompts
@@ -61,7 +61,11 @@ class Plan:
     counts: Counter[str] = field(default_factory=Counter)
 
     async def make(
-        self, request: Asked, checkpoint: Checkpoint | None, on_change: OnChange, label: str = ""
+        self,
+        request: RequestDict,
+        checkpoint: Checkpoint | None,
+        on_change: OnChange,
+        label: str = "",
     ) -> None:
         """Find each row's key and what is known of it.
 
@@ -113,19 +117,19 @@ class Plan:
                 self.counts[self.results[key].status] += 1
             return
         self.first[key] = position
-        found = known.get(key)
-        if found is None and kept:
-            found = kept.get((self.prompts.values(position), self.repeat))
-        if found is not None and found.status == "done":
-            found.position, found.key = position, key
-            self.note(found)
+        outcome = known.get(key)
+        if outcome is None and kept:
+            outcome = kept.get((self.prompts.values(position), self.repeat))
+        if outcome is not None and outcome.status == "done":
+            outcome.position, outcome.key = position, key
+            self.note(outcome)
             return
-        if found is not None:
-            self.attempts[key] = found.attempts
+        if outcome is not None:
+            self.attempts[key] = outcome.attempts
         self.waiting.append(key)
 
     def _read(
-        self, request: Asked, checkpoint: Checkpoint, on_change: OnChange, label: str
+        self, request: RequestDict, checkpoint: Checkpoint, on_change: OnChange, label: str
     ) -> tuple[dict[bytes, RowResult], dict[tuple[str, int], RowResult]]:
         """What the checkpoint knows of this agent, and of the one before where that is kept."""
         agents = checkpoint.agents(label)

@@ -167,12 +167,12 @@ class Pool:
         for worker in list(self._workers):
             if worker is not here:
                 worker.cancel()
-        self.tell()
+        self.notify()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Tell that something has happened."""
-        news, self.news = self.news, asyncio.Event()
-        news.set()
+        changed, self.news = self.news, asyncio.Event()
+        changed.set()
         for watcher in self.watchers:
             watcher()
 
@@ -289,7 +289,7 @@ class Pool:
         self.ended.append(result.key)
         if result.source != "checkpoint":
             self.times.append(time.monotonic())
-        self.tell()
+        self.notify()
 
     def _judge(self, outcome: Outcome) -> None:
         """Keep the run if it is wanted; end all if the others would fail as well."""

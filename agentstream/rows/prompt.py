@@ -11,7 +11,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..exceptions import UserError
-from ..recordings.request_match import plain
+from ..recordings.request_match import to_jsonable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -106,7 +106,7 @@ class Prompts:
 
     def values(self, position: int) -> str:
         """A digest of the values that the prompt is made of, whatever the prompt is."""
-        text = json.dumps(plain(self._row(position)), sort_keys=True)
+        text = json.dumps(to_jsonable(self._row(position)), sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
     def _use(self, frame: DataFrame, names: list[str], columns: Any = None) -> None:

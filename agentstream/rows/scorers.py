@@ -20,7 +20,7 @@ class Scorer:
 
     Parameters
     ----------
-    given : callable or type or Agent
+    scorer : callable or type or Agent
         A function of the output, or of the output and the row (a dict), that returns a number or a
         bool and may be async; a pydantic type, which an output passes or not; or an agent.
 
@@ -46,22 +46,22 @@ class Scorer:
     ('is_short', 1.0)
     """
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, scorer: Any) -> None:
         self.agent: Agent[Any] | None = None
         self._function: Callable[..., Any] | None = None
-        if isinstance(given, Agent):
-            self.agent, self.name = given, given.name
-        elif isinstance(given, TypeAdapter):
-            self._adapter, self.name = given, "valid"
-        elif isinstance(given, type) and issubclass(given, BaseModel):
-            self._adapter, self.name = TypeAdapter(given), given.__name__
-        elif callable(given):
-            self._function, self.name = given, getattr(given, "__name__", "score")
-            self._takes_row = len(inspect.signature(given).parameters) > 1
+        if isinstance(scorer, Agent):
+            self.agent, self.name = scorer, scorer.name
+        elif isinstance(scorer, TypeAdapter):
+            self._adapter, self.name = scorer, "valid"
+        elif isinstance(scorer, type) and issubclass(scorer, BaseModel):
+            self._adapter, self.name = TypeAdapter(scorer), scorer.__name__
+        elif callable(scorer):
+            self._function, self.name = scorer, getattr(scorer, "__name__", "score")
+            self._takes_row = len(inspect.signature(scorer).parameters) > 1
         else:
             raise UserError(
                 "A scorer must be a function of the output, a pydantic type or an Agent, got "
-                f"{type(given).__name__}."
+                f"{type(scorer).__name__}."
             )
 
     async def score(self, output: Any, row: dict[str, Any]) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anywidget
 import traitlets
 
-from .._utils.aio import loop_here
+from .._utils.aio import running_loop_or_none
 from .._utils.printable import clean_text, printable_line
 from ..notebook import ipython
 from ..notebook.cards.values import value_html
@@ -55,17 +55,17 @@ class VoteWidget(anywidget.AnyWidget):
         self._comparison, self._votes = comparison, votes
         self._left = votes.open
         self._past: list[Ballot] = []
-        self._place: ipython.Place | None = None
+        self._place: ipython.CellOutput | None = None
         self._is_over = not self._left
         self.html = self._inside()
         self.on_msg(self._on_message)
-        ipython.show_in_time(self.show, loop_here())
+        ipython.show_in_time(self.show, running_loop_or_none())
 
     def show(self) -> None:
         """Display it here; once it is displayed, nothing happens."""
         if self._place is not None:
             return
-        self._place = ipython.Place(uuid.uuid4().hex)
+        self._place = ipython.CellOutput(uuid.uuid4().hex)
         if self._is_over:
             self._place.show(self._bundle())
         else:
@@ -101,7 +101,7 @@ class VoteWidget(anywidget.AnyWidget):
         if self._is_over:
             return self._result()
         ballot, votes = self._left[0], self._votes
-        asked = self._comparison.request(ballot.position)
+        request = self._comparison.request(ballot.position)
         sides = "".join(
             f'<section class="as-vote-answer" aria-label="{name} answer">{self._answer(values)}'
             "</section>"
@@ -114,7 +114,7 @@ class VoteWidget(anywidget.AnyWidget):
         return (
             f'<div class="as-rows-head" data-at="{self._at()}"><strong>Which answer is better?'
             f"</strong> {votes.cast + 1:,} of {len(votes.ballots):,}</div>"
-            f'<div class="as-vote-asked">{_text(asked)}</div>'
+            f'<div class="as-vote-asked">{_text(request)}</div>'
             f'<div class="as-vote-answers">{sides}</div>'
             f'<div class="as-vote-keys">{buttons}</div>'
         )

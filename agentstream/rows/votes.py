@@ -129,24 +129,24 @@ class Votes:
 
     def differences(self, one: str, other: str) -> dict[int, list[float]]:
         """By position: 1 where `other` was better than `one`, -1 where worse, 0 for a tie."""
-        found: dict[int, list[float]] = {}
+        differences: dict[int, list[float]] = {}
         for ballot in self._pairs:
             value = self._values.get(ballot.digest)
             if value is not None and set(ballot.names) == {one, other}:
                 better = 2 * value - 1
                 better = better if ballot.names == (one, other) else -better
-                found.setdefault(ballot.position, []).append(better)
-        return found
+                differences.setdefault(ballot.position, []).append(better)
+        return differences
 
     def scores(self, name: str, repeat: int) -> dict[int, float]:
         """By position: 1 where an agent's answer was better, 0 where worse, 0.5 for a tie."""
-        found: dict[int, list[float]] = {}
+        scores: dict[int, list[float]] = {}
         for ballot in self._pairs:
             value = self._values.get(ballot.digest)
             if value is not None and name in ballot.names and ballot.repeat == repeat:
                 won = value if ballot.names[1] == name else 1 - value
-                found.setdefault(ballot.position, []).append(won)
-        return {position: sum(won) / len(won) for position, won in found.items()}
+                scores.setdefault(ballot.position, []).append(won)
+        return {position: sum(won) / len(won) for position, won in scores.items()}
 
     def counts(self) -> list[tuple[str, str, int, int, int]]:
         """Each pair of agents: their names, how often each was better, and how often neither."""
@@ -176,8 +176,8 @@ class Votes:
             if value is None:
                 connection.execute("DELETE FROM votes WHERE pair = ?", (digest,))
             else:
-                given = (digest, value, time.time())
-                connection.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?)", given)
+                row = (digest, value, time.time())
+                connection.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?)", row)
 
         with closing(Checkpoint(self._path)) as checkpoint:
             checkpoint.do(job).result()
@@ -194,7 +194,7 @@ def _pairs(
     """Position, repeat, and the two sides of all pairs; of rows that ask the same, the first."""
     names = list(dict.fromkeys(name for name, _ in runs))
     answers = {key: list(run.values()) for key, run in runs.items()}
-    found = []
+    pairs = []
     for repeat in dict.fromkeys(number for _, number in runs):
         for one, other in combinations(names, 2):
             sides = [(name, answers[name, repeat], runs[name, repeat]) for name in (one, other)]
@@ -204,13 +204,13 @@ def _pairs(
                 known = all(value is not None for _, value, _ in pair)
                 if known and pair[0][2] not in seen:
                     seen.add(pair[0][2])
-                    found.append((position, repeat, pair[0], pair[1]))
-    return found
+                    pairs.append((position, repeat, pair[0], pair[1]))
+    return pairs
 
 
 def _ballot(position: int, repeat: int, one: _Side, other: _Side, draw: random.Random) -> Ballot:
-    asked: Sequence[Any] = (one[2].hex(), other[2].hex(), one[1], other[1])
-    digest = hashlib.sha256(json.dumps(asked, default=str).encode("utf-8", "replace")).hexdigest()
+    seed: Sequence[Any] = (one[2].hex(), other[2].hex(), one[1], other[1])
+    digest = hashlib.sha256(json.dumps(seed, default=str).encode("utf-8", "replace")).hexdigest()
     turned = draw.random() < 0.5
     return Ballot(position, repeat, (one[0], other[0]), (one[1], other[1]), turned, digest[:32])
 

@@ -79,8 +79,8 @@ def agent_tool(
         arguments = _arguments(adapter, context)
         task: Any = arguments.get("input") if parameters is None else None
         if parameters is not None:
-            given = schema if include_input_schema else None
-            task = await _task(arguments, given, input_builder)
+            input_schema = schema if include_input_schema else None
+            task = await _task(arguments, input_schema, input_builder)
         return await _run(agent, context, task, arguments, **how)
 
     as_tool = function_tool(
@@ -153,13 +153,13 @@ async def _task(
 def _as_nested(call_id: str, observer: Callable[[Any], None]) -> Callable[[Any], None]:
     """Tells the outer run what happens in the inner one, with the call that leads to it."""
 
-    def tell(event: Any) -> None:
+    def observe_nested(event: Any) -> None:
         if isinstance(event, Nested):
             observer(Nested((call_id, *event.path), event.event))
         else:
             observer(Nested((call_id,), event))
 
-    return tell
+    return observe_nested
 
 
 async def _run(
@@ -210,8 +210,8 @@ async def _run(
     async with aclosing(stream) as events:
         async for event in events:
             if on_stream is not None:
-                told = {"event": event, "agent": result.current_agent}
-                await _tell(on_stream, {**told, "tool_call": context.tool_call})
+                payload = {"event": event, "agent": result.current_agent}
+                await _tell(on_stream, {**payload, "tool_call": context.tool_call})
     if result.interruptions:
         raise NestedInterruption(result.to_state())
     if custom_output_extractor is not None:

@@ -34,7 +34,7 @@ _WAY_OUT = (
 )
 
 
-class Watched:
+class MonitoredCall:
     """A tool's call, to be awaited; its steps are watched.
 
     Parameters
@@ -57,37 +57,37 @@ class Watched:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         step: Callable[[Any], Any] = self._call.send
-        given: Any = None
-        with _watch:
+        value: Any = None
+        with _monitor:
             while True:
                 try:
-                    awaited = self._step(step, given)
+                    awaited = self._step(step, value)
                 except StopIteration as done:
                     return done.value
                 try:
-                    given, step = (yield awaited), self._call.send
+                    value, step = (yield awaited), self._call.send
                 except BaseException as error:  # noqa: BLE001 - it is the coroutine's
-                    given, step = error, self._call.throw
+                    value, step = error, self._call.throw
 
-    def _step(self, step: Callable[[Any], Any], given: Any) -> Any:
+    def _step(self, step: Callable[[Any], Any], value: Any) -> Any:
         began = time.monotonic()
         me = threading.get_ident()
-        outer, _watch.steps[me] = _watch.steps.get(me), (self._name, began)
+        outer, _monitor.steps[me] = _monitor.steps.get(me), (self._name, began)
         try:
             with interrupts_raise(asyncio.current_task()):
-                return step(given)
+                return step(value)
         finally:
             if outer is None:
-                _watch.steps.pop(me, None)  # The tool may have forked.
+                _monitor.steps.pop(me, None)  # The tool may have forked.
             else:
-                _watch.steps[me] = outer
+                _monitor.steps[me] = outer
             took = time.monotonic() - began
             if took > BLOCKED_SECONDS and took > self._longest:
                 self._longest = took
                 self._warn(f"blocked the event loop for {took:.1f} s. {_WAY_OUT}")
 
 
-class _Watch:
+class BlockingMonitor:
     """Who is at which step, and a thread that looks for one that does not end.
 
     The thread waits for good while no tool is at work.
@@ -122,23 +122,23 @@ class _Watch:
                 self._at_work.clear()
 
     def _look(self) -> None:
-        told: set[tuple[str, float]] = set()
+        reported: set[tuple[str, float]] = set()
         while self._at_work.wait():
             time.sleep(STUCK_SECONDS / 5)
             late = time.monotonic() - STUCK_SECONDS
             steps = set(self.steps.copy().values())
             stuck = {step for step in steps if step[1] < late}
-            for name, began in stuck - told:
+            for name, began in stuck - reported:
                 logger.warning(
                     "The tool %r has blocked the event loop for %.0f s, and still does. %s.",
                     name,
                     time.monotonic() - began,
                     _WAY_OUT,
                 )
-            told = stuck
+            reported = stuck
 
 
-_watch = _Watch()
+_monitor = BlockingMonitor()
 if hasattr(os, "register_at_fork"):
     # A forked process has no thread but the one that forked, and maybe a lock nobody opens.
-    os.register_at_fork(after_in_child=_watch.__init__)  # type: ignore[misc]
+    os.register_at_fork(after_in_child=_monitor.__init__)  # type: ignore[misc]

@@ -104,8 +104,8 @@ def _content(raw: Any) -> Any:
 
 
 def _named(raw: Any, place: int) -> Any:
-    told = json.dumps([place, _content(raw)], sort_keys=True, default=str)
-    new = {"call_id": f"call_{hashlib.sha256(told.encode()).hexdigest()[:32]}"}
+    seed = json.dumps([place, _content(raw)], sort_keys=True, default=str)
+    new = {"call_id": f"call_{hashlib.sha256(seed.encode()).hexdigest()[:32]}"}
     return {**raw, **new} if isinstance(raw, dict) else raw.model_copy(update=new)
 
 

@@ -15,8 +15,8 @@ from ..tools.hosted import (
     LocalShellCommandRequest,
 )
 from ..trace.lifecycle import ToolWarned
-from .blocking_monitor import Watched
-from .interrupts import ending_alone
+from .blocking_monitor import MonitoredCall
+from .interrupts import contain_tool_exit
 from .options import LoopOptions, call, custom_data
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ async def _done(options: LoopOptions, call_id: str, name: str, work: Coroutine[A
     """Await what the user's computer or shell does, watched like every tool."""
 
     def warn(message: str) -> None:
-        options.mark(ToolWarned(call_id, message))
+        options.emit(ToolWarned(call_id, message))
         logger.warning("The tool %r %s.", name, message)
 
-    with ending_alone(name):
-        return await Watched(work, name, warn)
+    with contain_tool_exit(name):
+        return await MonitoredCall(work, name, warn)
 
 
 async def run_computer_call(
@@ -60,7 +60,7 @@ async def run_computer_call(
     raw: Any = item.raw_item
     agent, context = state.agent, state.context
     acknowledged = await _acknowledged(state, tool, raw)
-    await options.tell(agent, "on_tool_start", context, agent, tool)
+    await options.call_hooks(agent, "on_tool_start", context, agent, tool)
     computer: Any = tool.computer
     actions = getattr(raw, "actions", None) or ([raw.action] if raw.action else [])
     screen = await _done(options, raw.call_id, tool.name, _do_all(computer, actions))
@@ -72,7 +72,7 @@ async def run_computer_call(
         "acknowledged_safety_checks": acknowledged or None,
     }
     keep(ToolCallOutputItem(agent=agent, raw_item=output, output=image))
-    await options.tell(agent, "on_tool_end", context, agent, tool, screen)
+    await options.call_hooks(agent, "on_tool_end", context, agent, tool, screen)
     data = ComputerToolCustomDataContext(context, tool, raw, image, dict(output))
     kept = await custom_data(tool.custom_data_extractor, data)
     return ToolCallOutputItem(agent=agent, raw_item=output, output=image, custom_data=kept)
@@ -169,11 +169,11 @@ async def run_shell_call(
         raise ModelBehaviorError(f"Agent {state.agent.name!r} has no LocalShellTool for its call.")
     raw: Any = item.raw_item
     agent, context = state.agent, state.context
-    await options.tell(agent, "on_tool_start", context, agent, tool)
+    await options.call_hooks(agent, "on_tool_start", context, agent, tool)
     request = LocalShellCommandRequest(ctx_wrapper=context, data=raw)
     output = await _done(options, raw.call_id, tool.name, call(tool.executor, request))
     answer = {"type": "local_shell_call_output", "id": raw.call_id, "output": output}
     answered = ToolCallOutputItem(agent=agent, raw_item=answer, output=output)
     keep(answered)
-    await options.tell(agent, "on_tool_end", context, agent, tool, output)
+    await options.call_hooks(agent, "on_tool_end", context, agent, tool, output)
     return answered

@@ -120,26 +120,26 @@ def decide(agent: Agent[Any], items: Sequence[RunItem]) -> Step:
     -------
     Ask, Act, Move, Judge or Finish
     """
-    answers, said = last_turn(items)
-    calls = open_calls(answers, said)
+    answers, model_output = last_turn(items)
+    calls = open_calls(answers, model_output)
     if calls:
         return Act(calls)
     if not answers:
-        if not said or isinstance(said[-1], InputItem):
+        if not model_output or isinstance(model_output[-1], InputItem):
             return Ask()
-        return _after_speech(said)
+        return _after_speech(model_output)
     for item in answers:
         if isinstance(item, HandoffOutputItem):
             return Ask() if item.target_agent is agent else Move(item)
     # A call that waited for a person is answered after the others; its place is still its own.
-    places = {call_id(item): at for at, item in enumerate(said)}
+    places = {call_id(item): at for at, item in enumerate(model_output)}
     outputs = tuple(
         sorted(
             (item for item in answers if isinstance(item, ToolCallOutputItem)),
-            key=lambda item: places.get(answered_id(item), len(said)),
+            key=lambda item: places.get(answered_id(item), len(model_output)),
         )
     )
-    return _after_tools(agent, outputs, said) if outputs else Ask()
+    return _after_tools(agent, outputs, model_output) if outputs else Ask()
 
 
 def last_turn(items: Sequence[RunItem]) -> tuple[list[RunItem], list[RunItem]]:
@@ -150,19 +150,21 @@ def last_turn(items: Sequence[RunItem]) -> tuple[list[RunItem], list[RunItem]]:
         at -= 1
         if not isinstance(items[at], ToolApprovalItem):
             answers.append(items[at])
-    said: list[RunItem] = []
+    model_output: list[RunItem] = []
     while at and not isinstance(items[at - 1], (*_ANSWERS, ToolApprovalItem)):
         at -= 1
-        said.append(items[at])
+        model_output.append(items[at])
         if isinstance(items[at], InputItem):
             break
-    return answers[::-1], said[::-1]
+    return answers[::-1], model_output[::-1]
 
 
-def open_calls(answers: Sequence[RunItem], said: Sequence[RunItem]) -> tuple[RunItem, ...]:
+def open_calls(answers: Sequence[RunItem], model_output: Sequence[RunItem]) -> tuple[RunItem, ...]:
     """The calls among what the model said that no answer belongs to."""
     answered = {answered_id(item) for item in answers}
-    return tuple(item for item in said if is_local_call(item) and call_id(item) not in answered)
+    return tuple(
+        item for item in model_output if is_local_call(item) and call_id(item) not in answered
+    )
 
 
 def is_local_call(item: RunItem) -> bool:
@@ -188,16 +190,16 @@ def answered_id(item: RunItem) -> str | None:
     return raw_field(raw, "id" if raw_field(raw, "type") == _SHELL_OUTPUT else "call_id")
 
 
-def _after_speech(said: Sequence[RunItem]) -> Step:
-    messages = [item for item in said if isinstance(item, MessageOutputItem)]
-    if not messages and any(isinstance(item, _HOSTED) for item in said):
+def _after_speech(model_output: Sequence[RunItem]) -> Step:
+    messages = [item for item in model_output if isinstance(item, MessageOutputItem)]
+    if not messages and any(isinstance(item, _HOSTED) for item in model_output):
         # The provider ran its tools and stopped there: the model has yet to say what came of it.
         return Ask()
     return Finish(message=messages[-1] if messages else None)
 
 
 def _after_tools(
-    agent: Agent[Any], outputs: tuple[ToolCallOutputItem, ...], said: Sequence[RunItem]
+    agent: Agent[Any], outputs: tuple[ToolCallOutputItem, ...], model_output: Sequence[RunItem]
 ) -> Step:
     behavior = getattr(agent, "tool_use_behavior", "run_llm_again")
     if callable(behavior):
@@ -207,7 +209,9 @@ def _after_tools(
         return Finish(output=functions[0])
     if isinstance(behavior, dict):
         stops = behavior.get("stop_at_tool_names", ())
-        names = {call_id(item): _names(item) for item in said if isinstance(item, ToolCallItem)}
+        names = {
+            call_id(item): _names(item) for item in model_output if isinstance(item, ToolCallItem)
+        }
         for output in functions:
             if any(name in stops for name in names.get(answered_id(output), ())):
                 return Finish(output=output)

@@ -18,14 +18,14 @@ from weakref import WeakKeyDictionary
 _ROUND = 0.005  # seconds
 
 
-class Rounds:
+class FairScheduler:
     """The turns that the runs on one event loop take.
 
     Examples
     --------
     >>> async def main():
-    ...     rounds = Rounds.here()
-    ...     return rounds is Rounds.here(), rounds.is_over()
+    ...     rounds = FairScheduler.here()
+    ...     return rounds is FairScheduler.here(), rounds.is_over()
     >>> asyncio.run(main())
     (True, False)
     """
@@ -36,13 +36,13 @@ class Rounds:
         self._line: deque[asyncio.Future[None]] = deque()
 
     @staticmethod
-    def here() -> Rounds:
+    def here() -> FairScheduler:
         """Those of the running event loop."""
         loop = asyncio.get_running_loop()
-        rounds = _of_loops.get(loop)
-        if rounds is None:
-            rounds = _of_loops[loop] = Rounds(loop)
-        return rounds
+        scheduler = _of_loops.get(loop)
+        if scheduler is None:
+            scheduler = _of_loops[loop] = FairScheduler(loop)
+        return scheduler
 
     def is_over(self) -> bool:
         """Whether runs have worked for long enough since the loop last came round."""
@@ -60,9 +60,9 @@ class Rounds:
 
     def _begin(self) -> None:
         self._end = monotonic() + _ROUND
-        self._call_soon(self._come_round)
+        self._call_soon(self._next_tick)
 
-    def _come_round(self) -> None:
+    def _next_tick(self) -> None:
         self._end = None
         while self._line:
             waiter = self._line.popleft()
@@ -72,4 +72,4 @@ class Rounds:
                 return
 
 
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds] = WeakKeyDictionary()
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, FairScheduler] = WeakKeyDictionary()

@@ -166,18 +166,18 @@ async def handled(
         raw_responses=list(state.responses),
         last_agent=state.agent,
     )
-    given = await call(
+    result = await call(
         handler,
         RunErrorHandlerInput(error=error, context=state.context, run_data=data),  # type: ignore[arg-type]
     )
-    if given is None:
+    if result is None:
         raise error
-    if isinstance(given, dict) and "final_output" in given:
-        given = RunErrorHandlerResult(**given)
-    if not isinstance(given, RunErrorHandlerResult):
-        given = RunErrorHandlerResult(final_output=given)
-    output, text = _checked(state, kind, given.final_output)
-    if given.include_in_history:
+    if isinstance(result, dict) and "final_output" in result:
+        result = RunErrorHandlerResult(**result)
+    if not isinstance(result, RunErrorHandlerResult):
+        result = RunErrorHandlerResult(final_output=result)
+    output, text = _checked(state, kind, result.final_output)
+    if result.include_in_history:
         state.add([_message(state, text)])
     return output
 
@@ -243,7 +243,7 @@ async def finish(
     of_tools = step is not None and ends_with_tools(step)
     agent, results_before = state.agent, len(state.output_guardrail_results)
     try:
-        await options.tell(agent, "on_agent_end", hook_context(state.context), agent, output)
+        await options.call_hooks(agent, "on_agent_end", hook_context(state.context), agent, output)
         await check_output(state, options, agent, output)
     except OutputGuardrailTripwireTriggered as error:
         if of_tools:

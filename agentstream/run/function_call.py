@@ -34,7 +34,7 @@ from ..tools.function_tool import FunctionTool, FunctionToolCustomDataContext, i
 from ..tools.invoke import FailedContent, ToolFailure, checked_arguments, failure_answer
 from ..tools.origin import origin_of
 from ..tools.output import MAX_CHARACTERS, RAISE_IT, displayed_output, shortened
-from ..tools.worker_thread import Collected, in_thread
+from ..tools.worker_thread import BoundedOutput, in_thread
 from ..trace.lifecycle import (
     ApprovalDecided,
     ApprovalRequested,
@@ -48,9 +48,9 @@ from ..trace.lifecycle import (
     ToolStarted,
     ToolWarned,
 )
-from .blocking_monitor import Watched
+from .blocking_monitor import MonitoredCall
 from .error_text import error_text
-from .interrupts import ending_alone, failed
+from .interrupts import contain_tool_exit, failed
 from .options import LoopOptions, call, custom_data
 from .state.run_state import RunState
 from .withheld import found_again
@@ -121,7 +121,7 @@ class FunctionCall:
         self.item = item
         self.context.paused_run = state.nested.get(self.key) if state.nested else None
         self.context.nested_scope = lambda: nested_scope(self.waiting)
-        self.context.observer = options.mark
+        self.context.observer = options.emit
         self.context.watched = options.streamed and bool(state.observers)
         self.context.progress_observer = self.progressed
         self.context.warning_observer = self.warned
@@ -141,30 +141,30 @@ class FunctionCall:
     def progressed(self, message: str, fraction: float | None) -> None:
         """Mark what the tool reports; a function that is not async does so from a thread."""
         share = None if fraction is None else min(max(float(fraction), 0.0), 1.0)
-        self._mark(ToolProgressed(self.raw.call_id, str(message), share))
+        self._emit(ToolProgressed(self.raw.call_id, str(message), share))
 
     def warned(self, message: str) -> None:
         """Mark what is wrong with the call, and tell it once where the tool's author looks."""
-        self._mark(ToolWarned(self.raw.call_id, message))
+        self._emit(ToolWarned(self.raw.call_id, message))
         if not self.tool._has_warned:
             self.tool._has_warned = True
             logger.warning("The tool %r %s.", self.tool.name, message)
 
     def printed(self, blocks: list[dict[str, Any]], clears: bool) -> None:
         """Mark what the tool has printed and displayed."""
-        self._mark_here(ToolDisplayed(self.raw.call_id, blocks, clears))
+        self._emit_here(ToolDisplayed(self.raw.call_id, blocks, clears))
 
-    def _mark(self, mark: ToolProgressed | ToolWarned) -> None:
+    def _emit(self, event: ToolProgressed | ToolWarned) -> None:
         loop, thread = self._home
         if threading.get_ident() == thread:
-            self._mark_here(mark)
+            self._emit_here(event)
         elif not loop.is_closed():
-            loop.call_soon_threadsafe(self._mark_here, mark)
+            loop.call_soon_threadsafe(self._emit_here, event)
 
-    def _mark_here(self, mark: ToolProgressed | ToolWarned | ToolDisplayed) -> None:
+    def _emit_here(self, event: ToolProgressed | ToolWarned | ToolDisplayed) -> None:
         # A thread cannot be cancelled: it may go on after its call, and after the run.
         if not self._over:
-            self.options.mark(mark)
+            self.options.emit(event)
 
     async def run(
         self, keep: Callable[[ToolCallOutputItem], None]
@@ -184,13 +184,13 @@ class FunctionCall:
             What they raise of agentstream's own.
         """
         try:
-            with ending_alone(self.tool.name):
+            with contain_tool_exit(self.tool.name):
                 return await self._run(keep)
         except AgentsException:
             raise
         except Exception as error:
             why, frames = str(error) or type(error).__name__, user_frames(error)
-            self.options.mark(ToolFinished(self.raw.call_id, why, traceback=frames))
+            self.options.emit(ToolFinished(self.raw.call_id, why, traceback=frames))
             raise failed(self.tool.name, str(error) or type(error).__name__) from error
         finally:
             self._over = True
@@ -208,14 +208,14 @@ class FunctionCall:
             refusal = await self.check_input() if early else None
             return [self.waiting] if refusal is None else self.output(refusal)
         if not approved:
-            self._mark_rejected()
+            self._emit_rejection()
             return self.output(await self.rejection())
         refusal = await self.check_input()
         if refusal is not None:
             return self.output(refusal)
-        tell = self.options.tell
-        await tell(self.agent, "on_tool_start", self.context, self.agent, self.tool)
-        self.options.mark(ToolStarted(self.raw.call_id, self.tool.name))
+        hooks = self.options.call_hooks
+        await hooks(self.agent, "on_tool_start", self.context, self.agent, self.tool)
+        self.options.emit(ToolStarted(self.raw.call_id, self.tool.name))
         try:
             value, item = await self.called()
         except NestedInterruption as paused:
@@ -232,10 +232,10 @@ class FunctionCall:
         finished = ToolFinished(self.raw.call_id, failed, value, item.display, frames)
         if self.tool.tool_output_guardrails:  # What they let pass comes with the item.
             finished = replace(finished, output=None, display=None)
-        self.options.mark(finished)
+        self.options.emit(finished)
         item = await self.answer(value, item)
         keep(item)
-        await tell(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
+        await hooks(self.agent, "on_tool_end", self.context, self.agent, self.tool, item.output)
         return item
 
     def _forget_nested(self) -> None:
@@ -247,7 +247,7 @@ class FunctionCall:
         """What the tool returned, and the item that tells it; it is a failure if nothing can."""
         with capturing(self.printed, lambda: self.state.trace.shown, nested=self.options.nested):
             invoked = invoke_function_tool(self.tool, self.context, self.raw.arguments)
-            value = await Watched(invoked, self.tool.name, self.warned)
+            value = await MonitoredCall(invoked, self.tool.name, self.warned)
             value = await self.reworded(value)
             return await self.told(value)
 
@@ -287,7 +287,7 @@ class FunctionCall:
     async def failure(self, error: Exception) -> Any:
         """What the model is told of arguments that the tool does not take."""
         value = await self.reworded(await failure_answer(self.tool, self.context, error))
-        self.options.mark(ToolFinished(self.raw.call_id, str(error), value))
+        self.options.emit(ToolFinished(self.raw.call_id, str(error), value))
         return value
 
     async def reworded(self, value: Any) -> Any:
@@ -303,13 +303,13 @@ class FunctionCall:
             return decision.message
         return await self.worded("approval_rejected", NOT_APPROVED)
 
-    def _mark_rejected(self) -> None:
+    def _emit_rejection(self) -> None:
         """Say that an earlier decision rejects the call, for which nobody waited."""
         part = self.state.trace.index.call(self.raw.call_id)
         if part is None or part.approval is None:
-            id, asked = self.raw.call_id, self.raw.arguments
-            self.options.mark(ApprovalRequested(id, self.tool.name, arguments=asked))
-            self.options.mark(ApprovalDecided(id, False))
+            id, arguments = self.raw.call_id, self.raw.arguments
+            self.options.emit(ApprovalRequested(id, self.tool.name, arguments=arguments))
+            self.options.emit(ApprovalDecided(id, False))
 
     async def worded(self, kind: Any, message: str, error: Exception | None = None) -> str:
         """`message`, or what the run's `tool_error_formatter` makes of it."""
@@ -326,10 +326,10 @@ class FunctionCall:
     async def checked(self, guardrail: Any, check: Awaitable[Any], stage: GuardrailStage) -> Any:
         """What a guardrail of the tool found, with marks of its start and its end."""
         name, agent, call_id = guardrail.get_name(), self.agent.name, self.raw.call_id
-        self.options.mark(GuardrailStarted(name, stage, agent, call_id))
+        self.options.emit(GuardrailStarted(name, stage, agent, call_id))
         result = await check
         tripped = result.behavior["type"] != "allow"
-        self.options.mark(GuardrailFinished(name, tripped, stage, agent, call_id))
+        self.options.emit(GuardrailFinished(name, tripped, stage, agent, call_id))
         return result
 
     async def check_input(self) -> str | None:
@@ -370,7 +370,7 @@ class FunctionCall:
 
     def _withheld(self, message: str, by: str | None = None, *, raises: bool = True) -> None:
         """Mark that a guardrail of the tool refuses its output."""
-        self.options.mark(OutputWithheld(message, self.raw.call_id, by, "tool_output", raises))
+        self.options.emit(OutputWithheld(message, self.raw.call_id, by, "tool_output", raises))
 
     async def answer(self, value: Any, item: ToolCallOutputItem) -> ToolCallOutputItem:
         """The item with what the function returned, or what a guardrail put in its place."""
@@ -394,33 +394,33 @@ class FunctionCall:
         declares = self.tool.output_json_schema is not None or self.tool._output_type_adapter
         if declares or not is_displayed(value):
             return None
-        execution = self.options.config.tool_execution or ToolExecutionConfig()
+        limits = self.options.config.tool_execution or ToolExecutionConfig()
         try:
             async with asyncio.timeout(DRAWING_SECONDS):
-                shown: Displayed | None = await in_thread(
-                    displayed_output, [value, execution.max_frame_characters], {}, Collected(None)
+                display: Displayed | None = await in_thread(
+                    displayed_output, [value, limits.max_frame_characters], {}, BoundedOutput(None)
                 )
         except TimeoutError:
             self.warned(f"returned what could not be drawn within {DRAWING_SECONDS:g} s")
             return Displayed([{"type": "input_text", "text": f"{type(value).__name__}: not drawn"}])
-        if shown is not None and not execution.send_images:
-            shown.parts = [part for part in shown.parts if part["type"] != "input_image"]
-        return shown
+        if display is not None and not limits.send_images:
+            display.parts = [part for part in display.parts if part["type"] != "input_image"]
+        return display
 
-    def declared(self, value: Any, shown: Displayed | None) -> ToolCallOutputItem:
+    def declared(self, value: Any, display: Displayed | None) -> ToolCallOutputItem:
         """The item with what the function returned, in the form that its tool declares."""
         if isinstance(value, ToolFailure):
             item = self.output(value)
             item.traceback = value.traceback
             return item
-        if shown is not None:
+        if display is not None:
             call_id, kind = self.raw.call_id, "function_call_output"
-            raw = {"call_id": call_id, "output": shown.parts, "type": kind}
+            raw = {"call_id": call_id, "output": display.parts, "type": kind}
             return ToolCallOutputItem(
                 self.agent,
                 raw,
                 output=value,
-                display=shown.blocks,
+                display=display.blocks,
                 tool_origin=origin_of(self.tool),
             )
         schema, adapter = self.tool.output_json_schema, self.tool._output_type_adapter
@@ -431,17 +431,17 @@ class FunctionCall:
         execution = self.options.config.tool_execution
         limit = MAX_CHARACTERS if execution is None else execution.max_output_characters
         raw: Any = item.raw_item
-        told = raw["output"]
-        texts = [told] if isinstance(told, str) else [part.get("text", "") for part in told]
+        output = raw["output"]
+        texts = [output] if isinstance(output, str) else [part.get("text", "") for part in output]
         longest = max(map(len, texts), default=0)
         if limit is None or longest <= limit:
             return
-        if isinstance(told, str):
-            raw["output"] = shortened(told, limit)
+        if isinstance(output, str):
+            raw["output"] = shortened(output, limit)
         else:
             raw["output"] = [
                 {**part, "text": shortened(part["text"], limit)} if "text" in part else part
-                for part in told
+                for part in output
             ]
         self.warned(
             f"gave {longest:,} characters, of which the model is told {limit:,}; {RAISE_IT}"

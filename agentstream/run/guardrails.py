@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..agent import Agent
 
 
-async def marked(
+async def check_with_events(
     options: LoopOptions,
     stage: GuardrailStage,
     guard: InputGuardrail[Any] | OutputGuardrail[Any],
@@ -42,9 +42,9 @@ async def marked(
 ) -> Any:
     """The result of a guardrail's check, with marks of its start and its end."""
     name = guard.get_name()
-    options.mark(GuardrailStarted(name, stage, agent.name))
+    options.emit(GuardrailStarted(name, stage, agent.name))
     result = await check
-    options.mark(GuardrailFinished(name, result.output.tripwire_triggered, stage, agent.name))
+    options.emit(GuardrailFinished(name, result.output.tripwire_triggered, stage, agent.name))
     return result
 
 
@@ -146,7 +146,9 @@ class InputGuards:
             # A list where the run is streamed, as in the SDK.
             input = ItemHelpers.input_to_new_input_list(input)
         return [
-            marked(self._options, "input", guard, agent, guard.run(agent, input, context))
+            check_with_events(
+                self._options, "input", guard, agent, guard.run(agent, input, context)
+            )
             for guard in guards
         ]
 
@@ -214,7 +216,7 @@ async def check_output(
         return  # they let pass what is not there
     else:
         checks = [(guard, guard.run(state.context, agent, output)) for guard in guards]
-    runs = [marked(options, "output", guard, agent, check) for guard, check in checks]
+    runs = [check_with_events(options, "output", guard, agent, check) for guard, check in checks]
     tripped: OutputGuardrailResult | None = await until_tripped(
         runs, state.output_guardrail_results
     )

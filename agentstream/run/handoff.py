@@ -11,7 +11,7 @@ from ..handoffs import Handoff, HandoffInputData
 from ..items import ItemHelpers
 from .decide import last_turn
 from .options import LoopOptions, call
-from .state.run_state import RunState, told_to_model
+from .state.run_state import RunState, is_model_visible
 
 logger = logging.getLogger("agentstream")
 
@@ -65,8 +65,8 @@ async def _filtered(
             f"Invalid input filter of {handoff.tool_name!r}: it must be callable, got "
             f"{type(filter_input).__name__}."
         )
-    answers, said = last_turn(state.model_items)
-    size = len(state.model_items) - len(answers) - len(said)
+    answers, model_output = last_turn(state.model_items)
+    size = len(state.model_items) - len(answers) - len(model_output)
     before = HandoffInputData(
         input_history=state.input if isinstance(state.input, str) else tuple(state.input),
         pre_handoff_items=tuple(state.model_items[:size]),
@@ -104,10 +104,10 @@ def _note_carried(state: RunState[Any], before: list[Any]) -> None:
             carried.remove(item)
         elif item in added:
             added.remove(item)
-    found = []
+    outputs = []
     for run_item in state.new_items:
-        item = state.input_item(run_item) if told_to_model(run_item) else None
+        item = state.input_item(run_item) if is_model_visible(run_item) else None
         if item is not None and item in added:
             added.remove(item)
-            found.append(item)
-    state.carried = found
+            outputs.append(item)
+    state.carried = outputs

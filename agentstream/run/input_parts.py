@@ -28,7 +28,7 @@ _LARGEST_FILE: Final = 50_000_000
 _LONGEST_TEXT: Final = 200_000
 
 
-def as_input(given: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]:
+def as_input(parts: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]:
     """The input items of a list, and what a view shows of it.
 
     Texts, images, figures, frames and files that follow one another are one message of the user;
@@ -36,7 +36,7 @@ def as_input(given: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]
 
     Parameters
     ----------
-    given : sequence
+    parts : sequence
         Input items, or what a message consists of.
     budget : int
         Characters of the text of one frame.
@@ -53,12 +53,12 @@ def as_input(given: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]
         ...
     agentstream.exceptions.UserError: input[1] is a dict without a role or a type: ...
     """
-    if all(_is_item(entry) for entry in given):
-        return list(given), _shown(given)
+    if all(_is_item(entry) for entry in parts):
+        return list(parts), _shown(parts)
     items: list[Any] = []
     blocks: list[Block] = []
     message: MixedContent | None = None
-    for at, entry in enumerate(given):
+    for at, entry in enumerate(parts):
         if _is_item(entry):
             items.append(entry)
             message = None
@@ -117,7 +117,7 @@ def _file(path: Path) -> tuple[dict[str, Any], Block]:
             f"The file {str(path)!r} has {len(data):,} bytes; models take at most "
             f"{_LARGEST_FILE:,}. Give a part of it."
         )
-    shown: Block = {"type": "file", "text": f"File {path.name}, {len(data) / 1000:,.1f} kB"}
+    block: Block = {"type": "file", "text": f"File {path.name}, {len(data) / 1000:,.1f} kB"}
     picture = picture_within(data)
     if picture is not None:
         name = f"{path.name}, {picture.measure} pixels" if picture.measure else path.name
@@ -125,10 +125,10 @@ def _file(path: Path) -> tuple[dict[str, Any], Block]:
         return part, {"type": "image", "url": picture.url, "text": name}
     text = _as_text(data)
     if text is not None:
-        return {"type": "input_text", "text": f"File {path.name}:\n{text}"}, shown
+        return {"type": "input_text", "text": f"File {path.name}:\n{text}"}, block
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     url = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-    return {"type": "input_file", "filename": path.name, "file_data": url}, shown
+    return {"type": "input_file", "filename": path.name, "file_data": url}, block
 
 
 def _as_text(data: bytes) -> str | None:

@@ -29,16 +29,16 @@ class Interrupt(KeyboardInterrupt):
 
     Attributes
     ----------
-    answered : bool
+    handled : bool
         Whether the program's own handler has answered it, by cancelling a task.
     """
 
-    def __init__(self, answered: bool) -> None:
+    def __init__(self, handled: bool) -> None:
         super().__init__()
-        self.answered = answered
+        self.handled = handled
 
 
-class Halted(BaseException):
+class RunAborted(BaseException):
     """A KeyboardInterrupt or SystemExit of a run, on its way to whoever awaits the run.
 
     asyncio lets these two out of the event loop at once, whichever task they come from; in a
@@ -53,12 +53,12 @@ class Halted(BaseException):
 
     def __init__(self, error: BaseException, where: str = "") -> None:
         super().__init__(f"KeyboardInterrupt{where}" if where else type(error).__name__)
-        is_answered = isinstance(error, Interrupt) and error.answered
+        is_answered = isinstance(error, Interrupt) and error.handled
         self.error = asyncio.CancelledError(str(self)) if is_answered else error
 
 
 @contextmanager
-def ending_alone(tool_name: str) -> Iterator[None]:
+def contain_tool_exit(tool_name: str) -> Iterator[None]:
     """Keep a tool that raises what ends tasks and programs from ending more than its run.
 
     Raises
@@ -76,7 +76,7 @@ def ending_alone(tool_name: str) -> Iterator[None]:
             raise
         raise failed(tool_name, "it raised CancelledError") from error
     except Interrupt as interrupt:
-        raise Halted(interrupt, f" in the tool {tool_name!r}") from None
+        raise RunAborted(interrupt, f" in the tool {tool_name!r}") from None
     except (KeyboardInterrupt, SystemExit) as error:
         raise failed(tool_name, f"it raised {type(error).__name__}") from error
 
@@ -94,7 +94,7 @@ _TICK = 0.2  # seconds; an interrupt is to stop a run within one
 
 
 @contextmanager
-def awake_in_a_notebook() -> Iterator[None]:
+def keep_loop_awake() -> Iterator[None]:
     """Wake the running loop now and then while a run is under way; only in a kernel."""
     if "ipykernel" not in sys.modules:
         yield
@@ -165,8 +165,8 @@ def interrupts_raise(task: asyncio.Task[Any] | None) -> Iterator[None]:
         try:
             handler(number, frame)
         except KeyboardInterrupt:
-            raise Interrupt(answered=False) from None
-        raise Interrupt(answered=True)
+            raise Interrupt(handled=False) from None
+        raise Interrupt(handled=True)
 
     _signal.signal(_SIGINT, interrupt)
     try:

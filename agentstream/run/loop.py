@@ -27,11 +27,11 @@ from ..trace.lifecycle import (
     RunStarted,
 )
 from .decide import Act, Ask, Finish, Judge, Move, decide, last_turn, open_calls
-from .fair_scheduling import Rounds
+from .fair_scheduling import FairScheduler
 from .final_output import conclude, ends_with_tools, finish, give_up_turns, out_of_turns
 from .guardrails import InputGuards
-from .interrupts import Halted, awake_in_a_notebook
-from .model_call import ask, prepare, told
+from .interrupts import RunAborted, keep_loop_awake
+from .model_call import ask, item_events, prepare
 from .options import LoopOptions, hook_context
 from .session import load, save
 from .state.run_state import RunState
@@ -57,12 +57,12 @@ async def run_loop(
                 toolbox = await _toolbox(state, options)
             agent = state.agent
             outcome, may_stop = await _act_and_save(state, options, toolbox, step), True
-            yield told(outcome.items)
+            yield item_events(outcome.items)
             if state.agent is not agent:
                 yield [AgentUpdatedStreamEvent(new_agent=state.agent)]
             if outcome.interruptions:
                 state.interruptions = outcome.interruptions
-                _mark_requests(state, options)
+                _emit_approval_requests(state, options)
                 return
             _check_answered(state, step)
             continue
@@ -77,7 +77,7 @@ async def run_loop(
             over, output = await conclude(state, options, toolbox, step)
             if over:
                 await guards.passed()
-                yield told(state.new_items[before:])  # what an error handler has added
+                yield item_events(state.new_items[before:])  # what an error handler has added
                 await finish(state, options, output, step)
                 return
             await save(state, options)
@@ -86,19 +86,19 @@ async def run_loop(
         may_stop, state.turn = True, state.turn + 1
         if out_of_turns(state):
             await guards.passed()
-            yield told(await give_up_turns(state, options))
+            yield item_events(await give_up_turns(state, options))
             return
         before, toolbox = len(state.new_items), await _begin_turn(state, options, guards)
         request = await prepare(state, options, toolbox)
-        await Rounds.here().turn()  # before the only step of a run that takes milliseconds
-        options.mark(ModelCalled(state.agent.name, getattr(request.model, "model", None)))
+        await FairScheduler.here().turn()  # before the only step of a run that takes milliseconds
+        options.emit(ModelCalled(state.agent.name, getattr(request.model, "model", None)))
         async with aclosing(ask(state, options, request)) as batches:
             async for batch in batches:
                 yield batch
         if len(state.new_items) == before:  # else an empty reply is asked for again, for ever
             over, output = await conclude(state, options, toolbox, Finish())
             await guards.passed()
-            yield told(state.new_items[before:])
+            yield item_events(state.new_items[before:])
             await finish(state, options, output, Finish())
             return
 
@@ -118,7 +118,7 @@ async def _act_and_save(
     return outcome
 
 
-def _mark_requests(state: RunState[Any], options: LoopOptions) -> None:
+def _emit_approval_requests(state: RunState[Any], options: LoopOptions) -> None:
     """Tell which calls wait.
 
     The run of an agent as a tool tells that its calls wait; by which id they are decided on, the
@@ -129,8 +129,8 @@ def _mark_requests(state: RunState[Any], options: LoopOptions) -> None:
         if options.nested and item.run_scope != state.scope:
             continue
         id = None if options.nested else approval_id(item)
-        mark = ApprovalRequested(item.call_id or "", item.name, id, item.arguments)
-        options.mark(mark if options.nested or not path else Nested(path, mark))
+        event = ApprovalRequested(item.call_id or "", item.name, id, item.arguments)
+        options.emit(event if options.nested or not path else Nested(path, event))
 
 
 def _check_answered(state: RunState[Any], step: Act) -> None:
@@ -165,7 +165,7 @@ async def _begin_turn(state: RunState[Any], options: LoopOptions, guards: InputG
     if not state.agent_started:
         state.agent_started = True
         context = hook_context(state.context)
-        await options.tell(state.agent, "on_agent_start", context, state.agent)
+        await options.call_hooks(state.agent, "on_agent_start", context, state.agent)
     # After the hook: the tools that it adds or takes away, or enables, are those of this turn.
     toolbox = await _toolbox(state, options)
     _hold(state, options, toolbox)
@@ -179,10 +179,10 @@ def _hold(state: RunState[Any], options: LoopOptions, toolbox: Toolbox) -> None:
         options.recording.hold(state)
 
 
-def _mark_start(state: RunState[Any]) -> None:
-    asked = state.input if isinstance(state.input, str) else None
+def _emit_start(state: RunState[Any]) -> None:
+    text = state.input if isinstance(state.input, str) else None
     question = state.trace.question or None
-    state.observe(RunStarted(agent=state.agent.name, input=asked, question=question))
+    state.observe(RunStarted(agent=state.agent.name, input=text, question=question))
     undecided = {
         part.item_id if part.kind == "mcp_approval" else part.call_id
         for part, approval in state.trace.approvals
@@ -215,22 +215,22 @@ async def drive(
             "kernel: agentstream needs none in a notebook. For other code, nest_asyncio2 does the "
             "same: `pip install nest-asyncio2`, `import nest_asyncio2; nest_asyncio2.apply()`."
         )
-    options.mark, state.running = state.observe, True
+    options.emit, state.running = state.observe, True
     if options.recording is not None:
         options.recording.follow(state)
-    _mark_start(state)
+    _emit_start(state)
     try:
-        with awake_in_a_notebook():
+        with keep_loop_awake():
             await _drain_in_time(state, options, observe)
         state.observe(RunFinished())
     except asyncio.CancelledError:
         state.observe(RunCancelled())
         raise
-    except (Halted, KeyboardInterrupt, SystemExit) as error:
-        halted = error if isinstance(error, Halted) else Halted(error)
-        state.observe(RunCancelled(str(halted)))
-        halted.error.run_data = state.details()  # type: ignore[attr-defined]
-        raise halted from None
+    except (RunAborted, KeyboardInterrupt, SystemExit) as error:
+        aborted = error if isinstance(error, RunAborted) else RunAborted(error)
+        state.observe(RunCancelled(str(aborted)))
+        aborted.error.run_data = state.details()  # type: ignore[attr-defined]
+        raise aborted from None
     except Exception as error:
         state.failure = error
         state.observe(RunFailed(f"{type(error).__name__}: {error}"))
@@ -265,10 +265,10 @@ _EVENTS_A_TURN = 32
 async def _drain(
     state: RunState[Any], options: LoopOptions, observe: Callable[[list[StreamEvent]], None]
 ) -> None:
-    rounds, unread = Rounds.here(), 0
+    scheduler, unread = FairScheduler.here(), 0
     async with InputGuards(state, options) as guards:
         try:
-            await rounds.turn()
+            await scheduler.turn()
             async with aclosing(run_loop(state, options, guards)) as batches:
                 async for batch in batches:
                     state.observe_all(batch)
@@ -280,8 +280,8 @@ async def _drain(
                     if is_raw and unread < _EVENTS_A_TURN:
                         continue
                     unread = 0
-                    if rounds.is_over():
-                        await rounds.turn()
+                    if scheduler.is_over():
+                        await scheduler.turn()
                     else:
                         await asyncio.sleep(0)
         except asyncio.CancelledError:

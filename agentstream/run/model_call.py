@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .._utils.aio import together
+from .._utils.aio import gather_or_cancel
 from ..agent_output import AgentOutputSchemaBase, schema_of
 from ..exceptions import ModelStreamError, UserError
 from ..items import ModelResponse, RunItem
@@ -17,7 +17,7 @@ from ..models.retry.attempts import add_failed_requests, call_with_retry, stream
 from ..run_config import CallModelData, ModelInputData, RunConfig
 from ..stream_events import RawResponsesStreamEvent, RunItemStreamEvent, StreamEvent
 from ..trace.fold.partial_items import open_items, streamed_items
-from ..trace.lifecycle import ModelAnswered, ModelHeard, ModelRetried, ModelSilent
+from ..trace.lifecycle import ModelAnswered, ModelRetried, StreamRecovered, StreamStalled
 from ..usage import Usage, usage_of
 from .call_ids import with_call_ids
 from .options import LoopOptions, call
@@ -159,7 +159,7 @@ async def _instructions(agent: Agent[Any], context: Any) -> tuple[Any, Any]:
     """The agent's instructions and its stored prompt, both at once where both may take a while."""
     if callable(agent.prompt):
         work = [agent.get_system_prompt(context), agent.get_prompt(context)]
-        instructions, prompt = await together(work)
+        instructions, prompt = await gather_or_cancel(work)
         return instructions, prompt
     return await agent.get_system_prompt(context), await agent.get_prompt(context)
 
@@ -169,33 +169,33 @@ async def ask(
 ) -> AsyncGenerator[list[StreamEvent], None]:
     """Call the model, pass its events on, and add its answer to the state."""
     agent, context = state.agent, state.context
-    await options.tell(
+    await options.call_hooks(
         agent, "on_llm_start", context, agent, request.instructions, list(request.input)
     )
     failures: list[Exception] = []
-    ending = Ending()
-    marks = ModelMarks(options, ending)
+    collector = ResponseCollector()
+    listener = ModelCallListener(options, collector)
     if options.streamed:
         try:
-            async with aclosing(_stream(request, marks, failures)) as batches:
+            async with aclosing(_stream(request, listener, failures)) as batches:
                 async for batch in batches:
                     for event in batch:
                         if event.type in _TELLING:
-                            ending.note(event)
+                            collector.note(event)
                     yield list(map(RawResponsesStreamEvent, batch))
-            answer = ending.whole_answer(state, request.settings)
+            answer = collector.whole_answer(state, request.settings)
         except Exception as error:
-            ending.keep_part(state, request.settings, error)
+            collector.keep_part(state, request.settings, error)
             raise
     else:
-        answer = await _call(request, marks)
-        options.mark(ModelAnswered(answer.response_id, answer.usage))
+        answer = await _call(request, listener)
+        options.emit(ModelAnswered(answer.response_id, answer.usage))
     add_failed_requests(answer.usage, len(failures))
-    yield told(take(state, options, answer, request))
-    await options.tell(agent, "on_llm_end", context, agent, answer)
+    yield item_events(take(state, options, answer, request))
+    await options.call_hooks(agent, "on_llm_end", context, agent, answer)
 
 
-def told(items: list[RunItem]) -> list[StreamEvent]:
+def item_events(items: list[RunItem]) -> list[StreamEvent]:
     """The events that tell of `items`."""
     return [
         RunItemStreamEvent(name=EVENT_NAMES[item.type], item=item)
@@ -225,7 +225,7 @@ def take(
     return items
 
 
-async def _call(request: Request, marks: ModelMarks) -> ModelResponse:
+async def _call(request: Request, listener: ModelCallListener) -> ModelResponse:
     keywords = request.arguments()
     return await call_with_retry(
         lambda: request.model.get_response(**keywords),
@@ -233,14 +233,14 @@ async def _call(request: Request, marks: ModelMarks) -> ModelResponse:
         model=request.model,
         previous_response_id=request.previous_response_id,
         conversation_id=request.conversation_id,
-        limits=marks.limits,
-        listener=marks,
-        gate=marks.gate,
+        limits=listener.limits,
+        listener=listener,
+        gate=listener.gate,
     )
 
 
 def _stream(
-    request: Request, marks: ModelMarks, failures: list[Exception]
+    request: Request, listener: ModelCallListener, failures: list[Exception]
 ) -> AsyncGenerator[list[Any], None]:
     """The model's events; `failures` gets the errors of attempts that were made again."""
     keywords = request.arguments()
@@ -257,38 +257,38 @@ def _stream(
         previous_response_id=request.previous_response_id,
         conversation_id=request.conversation_id,
         failures=failures,
-        limits=marks.limits,
-        listener=marks,
-        gate=marks.gate,
+        limits=listener.limits,
+        listener=listener,
+        gate=listener.gate,
     )
 
 
-class ModelMarks:
+class ModelCallListener:
     """Marks in the run what a model call tells beside its events."""
 
-    def __init__(self, options: LoopOptions, ending: Ending) -> None:
+    def __init__(self, options: LoopOptions, collector: ResponseCollector) -> None:
         self.limits = options.config.limits
         self.gate: Any = options.config.gate
         self._options = options
-        self._ending = ending
+        self._collector = collector
 
     def retried(self, attempt: int, delay: float, error: Exception, *, resumed: bool) -> None:
         """Mark that the call is made again, or its stream resumed, after `delay` seconds."""
         if not resumed:
-            self._ending.begin_again()
-        told = f"{type(error).__name__}: {error}"
-        self._options.mark(ModelRetried(attempt, delay, told, resumed=resumed))
+            self._collector.begin_again()
+        message = f"{type(error).__name__}: {error}"
+        self._options.emit(ModelRetried(attempt, delay, message, resumed=resumed))
 
-    def silent(self, seconds: float, limit: float | None, reason: str = "") -> None:
+    def stalled(self, seconds: float, limit: float | None, reason: str = "") -> None:
         """Mark that nothing has come for `seconds`, and why, where that is known."""
-        self._options.mark(ModelSilent(seconds, limit, reason))
+        self._options.emit(StreamStalled(seconds, limit, reason))
 
-    def heard(self) -> None:
+    def recovered(self) -> None:
         """Mark that the model speaks again."""
-        self._options.mark(ModelHeard())
+        self._options.emit(StreamRecovered())
 
 
-class Ending:
+class ResponseCollector:
     """What a stream tells of its answer as a whole."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypedDict
 
-from .._utils.aio import together
+from .._utils.aio import gather_or_cancel
 from ..exceptions import UserError
 from ..lifecycle import AgentHooksBase, RunHooksBase
 from ..run_config import RunConfig, RunErrorHandlers
@@ -48,7 +48,7 @@ class RunOptions(TurnOptions[TContext], total=False):
     session: Session | None
 
 
-def _unmarked(mark: Any) -> None:
+def _ignore_event(event: Any) -> None:
     """Nobody listens."""
 
 
@@ -64,7 +64,7 @@ class LoopOptions:
         Whether the run is that of an agent that runs as another's tool.
     stop_after_turn : bool
         Set by `cancel(mode="after_turn")`.
-    mark : callable
+    emit : callable
         Told what no event of the stream says: that a tool starts, a guardrail checks, a call is
         made again.
     recording : ActiveRecording or None
@@ -78,10 +78,10 @@ class LoopOptions:
     streamed: bool = True
     nested: bool = False
     stop_after_turn: bool = False
-    mark: Callable[[Any], None] = _unmarked
+    emit: Callable[[Any], None] = _ignore_event
     recording: ActiveRecording | None = field(default_factory=active)
 
-    async def tell(self, agent: Agent[Any], moment: str, *args: Any) -> None:
+    async def call_hooks(self, agent: Agent[Any], moment: str, *args: Any) -> None:
         """Call the run's hook and the agent's hook of this moment, both at once.
 
         Parameters
@@ -98,9 +98,9 @@ class LoopOptions:
             methods.append(_overridden(agent.hooks, moment.replace("on_agent_", "on_")))
         if moment == "on_llm_end":
             methods.reverse()  # the SDK's order
-        told = [call(method, *args) for method in methods if method is not None]
-        if told:
-            await together(told)
+        calls = [call(method, *args) for method in methods if method is not None]
+        if calls:
+            await gather_or_cancel(calls)
 
 
 _DO_NOTHING = frozenset(

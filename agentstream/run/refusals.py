@@ -48,13 +48,13 @@ class Refusal:
 
     def seen_from(self, path: tuple[str, ...]) -> dict[str, Any]:
         """What a recorded model call says of it that was made in the run at `path`."""
-        found = {
+        fields = {
             "runs_up": len(path) - len(self.path),
             "call_id": self.call_id if self.stage == "tool_output" else None,
             "guardrail": self.guardrail,
             "raises": self.raises,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True)

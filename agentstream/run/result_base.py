@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ..exceptions import UserError
 from ..items import ItemHelpers, ModelResponse, RunItem, ToolApprovalItem, TResponseInputItem
-from .state.run_state import RunState, told_to_model
+from .state.run_state import RunState, is_model_visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -224,7 +224,7 @@ class RunResultBase:
             raise UserError(f"mode must be 'preserve_all' or 'normalized', got {mode!r}")
         state = self._state
         items = state.new_items if mode == "preserve_all" else state.model_items
-        new = [state.input_item(item) for item in items if told_to_model(item)]
+        new = [state.input_item(item) for item in items if is_model_visible(item)]
         if mode == "preserve_all":
             for item in state.carried:  # it stands in the input
                 if item in new:

@@ -17,7 +17,7 @@ from ..run_config import DEFAULT_MAX_TURNS, RunConfig, RunErrorHandlers, ToolExe
 from ..run_context import RunContextWrapper
 from .agent_runner import replaceable, runs_agents
 from .input_parts import as_input
-from .interrupts import Halted
+from .interrupts import RunAborted
 from .loop import drive
 from .model_call import output_schema
 from .options import LoopOptions
@@ -230,8 +230,8 @@ async def completed(state: RunState[Any], options: LoopOptions) -> RunResult:
     )
     try:
         await _ended(task)
-    except Halted as halted:
-        raise halted.error from None
+    except RunAborted as aborted:
+        raise aborted.error from None
     return RunResult(state)
 
 
@@ -289,14 +289,14 @@ def prepared(
     )
     if isinstance(input, RunState):
         return _resumed(input, agent, context), options
-    asked, question = input, list[Any]()
+    model_input, question = input, list[Any]()
     if not isinstance(input, str):
         execution = config.tool_execution or ToolExecutionConfig()
-        asked, question = as_input(input, execution.max_frame_characters)
+        model_input, question = as_input(input, execution.max_frame_characters)
     wrapper = context if isinstance(context, RunContextWrapper) else RunContextWrapper(context)
     state = RunState(
         wrapper,
-        asked,
+        model_input,
         agent,
         max_turns,
         conversation_id=conversation_id,

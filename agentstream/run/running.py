@@ -36,8 +36,8 @@ class Runs(Sequence[RunResultStreaming]):
     def __getitem__(self, index: slice) -> Runs: ...
 
     def __getitem__(self, index: int | slice) -> RunResultStreaming | Runs:
-        found = self._results[index]
-        return Runs(found) if isinstance(found, list) else found
+        result = self._results[index]
+        return Runs(result) if isinstance(result, list) else result
 
     def __len__(self) -> int:
         return len(self._results)
@@ -55,12 +55,14 @@ class Runs(Sequence[RunResultStreaming]):
 
 
 def _line(result: RunResultStreaming) -> str:
-    asked = result.input if isinstance(result.input, str) else f"{len(result.input)} items"
-    asked = " ".join(asked.split())
-    if len(asked) > _ASKED_SHOWN:
-        asked = asked[:_ASKED_SHOWN] + "…"
+    question = result.input if isinstance(result.input, str) else f"{len(result.input)} items"
+    question = " ".join(question.split())
+    if len(question) > _ASKED_SHOWN:
+        question = question[:_ASKED_SHOWN] + "…"
     since = time.monotonic() - result.started
-    return f"{result.last_agent.name!r}, for {since:.0f} s, {result.current_turn} turn(s): {asked}"
+    return (
+        f"{result.last_agent.name!r}, for {since:.0f} s, {result.current_turn} turn(s): {question}"
+    )
 
 
 def runs(agent: Agent[Any] | None = None) -> Runs:
@@ -93,5 +95,5 @@ def runs(agent: Agent[Any] | None = None) -> Runs:
     1
     0
     """
-    found = [each for each in running() if not each.is_complete]
-    return Runs([each for each in found if agent is None or each.current_agent is agent])
+    running_now = [each for each in running() if not each.is_complete]
+    return Runs([each for each in running_now if agent is None or each.current_agent is agent])

@@ -11,7 +11,7 @@ from .._utils.keywords import with_wrapper
 from ..exceptions import UserError
 from ..items import ItemHelpers, RunItem
 from .options import LoopOptions, call
-from .state.run_state import RunState, told_to_model
+from .state.run_state import RunState, is_model_visible
 
 # By type of item: the kind of pair it is half of. What names the pair is its call_id, if not below.
 _CALLS: Final[dict[Any, str]] = {
@@ -36,38 +36,38 @@ async def load(state: RunState[Any], options: LoopOptions) -> None:
     UserError
         If the callback that combines history and input gives no list.
     """
-    news = ItemHelpers.input_to_new_input_list(state.input)
+    new_items = ItemHelpers.input_to_new_input_list(state.input)
     session = options.session
     if session is None:
-        state.start_with(news)
+        state.start_with(new_items)
         return
     named = with_wrapper(session, state.context)
     before = await _stored(session, _limit(options), named)
     if hasattr(session, "as_input"):
         before = session.as_input(before)
-    state.waiting_ids = _waiting_ids([*before, *news])
-    stored, before = before, without_halves(before, news)
+    state.waiting_ids = _waiting_ids([*before, *new_items])
+    stored, before = before, without_halves(before, new_items)
     combine = options.config.session_input_callback
-    together: Any = [*before, *news]
+    combined: Any = [*before, *new_items]
     if combine is not None:
-        together = await call(combine, list(before), list(news))
-        if not isinstance(together, list):
+        combined = await call(combine, list(before), list(new_items))
+        if not isinstance(combined, list):
             raise UserError(
                 "session_input_callback must return a list of input items, "
-                f"got {type(together).__name__}"
+                f"got {type(combined).__name__}"
             )
-        news = _not_among(stored, together, news)
-    await uninterrupted(_begin(state, session, news, together, named))
+        new_items = _not_among(stored, combined, new_items)
+    await uninterrupted(_begin(state, session, new_items, combined, named))
 
 
 async def _begin(
     state: RunState[Any],
     session: Any,
-    news: list[Any],
+    new_items: list[Any],
     history: list[Any],
     named: dict[str, Any],
 ) -> None:
-    await session.add_items(news, **named)
+    await session.add_items(new_items, **named)
     state.start_with(history)
     state.input = list(state.history)
 
@@ -96,15 +96,15 @@ def _limit(options: LoopOptions) -> int | None:
     return settings.limit if settings is not None else None
 
 
-def _not_among(before: list[Any], together: list[Any], news: list[Any]) -> list[Any]:
-    """The items of `together` that the session does not have, however often it is repeated.
+def _not_among(before: list[Any], combined: list[Any], new_items: list[Any]) -> list[Any]:
+    """The items of `combined` that the session does not have, however often it is repeated.
 
     What is equal to a stored item is new only where the input has it, too: a question can be asked
     twice.
     """
-    known, awaited = list(before), list(news)
+    known, awaited = list(before), list(new_items)
     added = []
-    for item in together:
+    for item in combined:
         if item in known:
             known.remove(item)
         elif item in awaited or item not in before:
@@ -114,7 +114,7 @@ def _not_among(before: list[Any], together: list[Any], news: list[Any]) -> list[
     return added
 
 
-def without_halves(stored: list[Any], news: list[Any]) -> list[Any]:
+def without_halves(stored: list[Any], new_items: list[Any]) -> list[Any]:
     """The stored items without calls that have no output, and outputs that have no call.
 
     An API refuses the half of a pair. The other may be cut off by a limit, wait for an approval, or
@@ -127,7 +127,7 @@ def without_halves(stored: list[Any], news: list[Any]) -> list[Any]:
     >>> without_halves([half, {"role": "user", "content": "Hi"}], [])
     [{'role': 'user', 'content': 'Hi'}]
     """
-    halves = _halves([*stored, *news])
+    halves = _halves([*stored, *new_items])
     return [item for at, item in enumerate(stored) if at not in halves]
 
 
@@ -209,8 +209,8 @@ async def save(state: RunState[Any], options: LoopOptions, *, stopped: bool = Fa
 async def _save(state: RunState[Any], session: Any, stopped: bool) -> None:
     places = [*state.unsaved, *range(state.saved_items, len(state.new_items))]
     halves = _open_places(state) if stopped else set()
-    told = [state.new_items[at] for at in places if at not in halves]
-    plain = [state.input_item(item) for item in told if told_to_model(item)]
+    items = [state.new_items[at] for at in places if at not in halves]
+    plain = [state.input_item(item) for item in items if is_model_visible(item)]
     if plain:
         await session.add_items(plain, **with_wrapper(session, state.context))
     state.unsaved = [at for at in places if at in halves]
@@ -249,8 +249,8 @@ async def compact(state: RunState[Any], options: LoopOptions, store: bool | None
     if response.response_id is None or not any(item is raw for item in response.output):
         return
     if hasattr(session, "remember_response"):
-        asked, answer = state.last_exchange
-        seen = [*asked, *map(state.input_item, answer)]
+        request, answer = state.last_exchange
+        seen = [*request, *map(state.input_item, answer)]
         session.remember_response(response.response_id, seen)
     args: dict[str, Any] = {"response_id": response.response_id}
     if store is not None:
@@ -262,6 +262,6 @@ async def compact(state: RunState[Any], options: LoopOptions, store: bool | None
 
 def _open_places(state: RunState[Any]) -> set[int]:
     """The places of calls among the run's items that have no output."""
-    told = [at for at, item in enumerate(state.new_items) if told_to_model(item)]
-    halves = _halves([state.input_item(state.new_items[at]) for at in told])
-    return {told[at] for at in halves}
+    places = [at for at, item in enumerate(state.new_items) if is_model_visible(item)]
+    halves = _halves([state.input_item(state.new_items[at]) for at in places])
+    return {places[at] for at in halves}

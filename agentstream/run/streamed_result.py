@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
-from .._utils.aio import loop_here
-from .._utils.tracebacks import mark
+from .._utils.aio import running_loop_or_none
+from .._utils.tracebacks import attach_short_traceback
 from .._utils.watchers import Watchers
 from ..exceptions import UserError
 from ..stream_events import StreamEvent
 from ..trace.lifecycle import RunCancelled
 from .event_stream import EventStream
-from .interrupts import Halted
+from .interrupts import RunAborted
 from .loop import drive
 from .options import LoopOptions
 from .result_base import RunResultBase, described
@@ -85,7 +85,7 @@ class RunResultStreaming(RunResultBase):
         self._unread = False
         self.started = 0.0
         self._watchers = Watchers()
-        running = loop_here()
+        running = running_loop_or_none()
         if running is not None:
             self._start(running)
         # Else the first reader starts the run.
@@ -130,9 +130,9 @@ class RunResultStreaming(RunResultBase):
             await self._work()
         except asyncio.CancelledError:
             self._cancelled = True
-        except Halted as halted:
-            self._cancelled = isinstance(halted.error, asyncio.CancelledError)
-            self._error = None if self._cancelled else halted.error
+        except RunAborted as aborted:
+            self._cancelled = isinstance(aborted.error, asyncio.CancelledError)
+            self._error = None if self._cancelled else aborted.error
         except BaseException as error:
             if self._loop is not None and self._loop.is_closed():
                 return  # Python throws away what was going on there.
@@ -152,7 +152,7 @@ class RunResultStreaming(RunResultBase):
             self._wake()
 
     def _tell_watchers(self, event: Any = None) -> None:
-        self._watchers.tell()
+        self._watchers.notify()
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have `watcher` called whenever the run has gone on, and when it has ended.
@@ -245,8 +245,8 @@ class RunResultStreaming(RunResultBase):
         self._task, self._cancelled = None, False
         self._options.stop_after_turn = False
         loop = self._loop
-        if loop is None or loop.is_closed() or loop_here() is loop:
-            running = loop_here()
+        if loop is None or loop.is_closed() or running_loop_or_none() is loop:
+            running = running_loop_or_none()
             if running is not None:
                 self._start(running)
         else:
@@ -361,7 +361,7 @@ class RunResultStreaming(RunResultBase):
             if self.is_complete:
                 if self._error is not None:
                     self._error_told = True
-                    mark(self._error)
+                    attach_short_traceback(self._error)
                     raise self._error
                 raise StopAsyncIteration
             await self._news()
@@ -416,7 +416,7 @@ class RunResultStreaming(RunResultBase):
             return
         if self._loop is None or self._loop.is_closed():
             return
-        if loop_here() is self._loop:
+        if running_loop_or_none() is self._loop:
             self._stop()
         else:
             self._loop.call_soon_threadsafe(self._stop)

@@ -20,7 +20,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from .._utils.aio import loop_here
+from .._utils.aio import running_loop_or_none
 from ..exceptions import UserError
 from .interrupts import interrupts_cancel
 
@@ -54,7 +54,7 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     if loop is None:
         loop = thread_loop()
     task = loop.create_task(work)
-    with _as_many_ready(loop), interrupts_cancel(loop, task) as came:
+    with preserve_ready_count(loop), interrupts_cancel(loop, task) as came:
         try:
             result = loop.run_until_complete(task)
         except BaseException as error:
@@ -72,7 +72,7 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
 
 
 @contextmanager
-def _as_many_ready(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def preserve_ready_count(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Leave at least as many callbacks waiting in `loop` as there were before.
 
     asyncio counts those that are ready, then takes so many. Around the first nested run of a
@@ -100,7 +100,7 @@ def running_loop() -> asyncio.AbstractEventLoop:
     UserError
         If none does: under trio, for example.
     """
-    loop = loop_here()
+    loop = running_loop_or_none()
     if loop is None:
         raise UserError(
             "agentstream runs on asyncio, and no asyncio event loop is running here. Start the "
@@ -119,7 +119,7 @@ def running_loop_for_nesting() -> asyncio.AbstractEventLoop | None:
     UserError
         If it cannot be made fit.
     """
-    loop = loop_here()
+    loop = running_loop_or_none()
     if loop is None:
         return None
     if not _nests(loop):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .._approvals import call_key
-from .._utils.aio import together
+from .._utils.aio import gather_or_cancel
 from ..exceptions import AgentsException, ModelBehaviorError, UserError
 from ..items import (
     HandoffCallItem,
@@ -87,7 +87,7 @@ async def act(
 
     outcome = Outcome()
     try:
-        await together([work(at, run) for at, run in enumerate(workers) if run is not None])
+        await gather_or_cancel([work(at, run) for at, run in enumerate(workers) if run is not None])
     finally:
         waiting = {call_key(item) for item in state.new_items if isinstance(item, ToolApprovalItem)}
         for answer in answers:
@@ -233,8 +233,8 @@ async def go_on_as(
     state: RunState[Any], options: LoopOptions, toolbox: Toolbox, output: HandoffOutputItem
 ) -> None:
     """Do what is left of a handoff that is on record: its hooks, or its filter, had failed."""
-    _, said = last_turn(state.new_items)
-    calls = [item for item in said if isinstance(item, HandoffCallItem)]
+    _, model_output = last_turn(state.new_items)
+    calls = [item for item in model_output if isinstance(item, HandoffCallItem)]
     made = next((item.raw_item for item in calls if call_id(item) == answered_id(output)), None)
     handoff = None if made is None else toolbox.handoff(made)
     if handoff is None:
@@ -245,8 +245,8 @@ async def go_on_as(
 async def _move(state: RunState[Any], options: LoopOptions, handoff: Any, target: Any) -> None:
     """Tell the run's hooks and those of the agent that hands off, and hand off."""
     context, source = state.context, state.agent
-    told = [call(options.hooks.on_handoff, context=context, from_agent=source, to_agent=target)]
+    calls = [call(options.hooks.on_handoff, context=context, from_agent=source, to_agent=target)]
     if source.hooks is not None:
-        told.append(call(source.hooks.on_handoff, context, agent=target, source=source))
-    await together(told)
+        calls.append(call(source.hooks.on_handoff, context, agent=target, source=source))
+    await gather_or_cancel(calls)
     await transfer(state, options, handoff, target)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._utils.aio import together
+from .._utils.aio import gather_or_cancel
 from ..agent import Agent, enabled_among
 from ..exceptions import UserError
 from ..handoffs import Handoff, handoff
@@ -65,7 +65,7 @@ class Toolbox:
             If two tools or handoffs have one name.
         """
         if agent.handoffs:
-            tools, handoffs = await together(
+            tools, handoffs = await gather_or_cancel(
                 [agent.get_all_tools(context), enabled_handoffs(agent, context)]
             )
         else:  # the tasks would cost more than what they do

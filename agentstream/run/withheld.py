@@ -53,7 +53,7 @@ def withhold(
         inputs[:] = [_plain(one, call_ids, message) for one in inputs]
     name = error.guardrail_result.guardrail.get_name()
     for call_id in call_ids:
-        options.mark(OutputWithheld(message, call_id, name))
+        options.emit(OutputWithheld(message, call_id, name))
     checked = state.output_guardrail_results
     checked[results_before:] = [_result(one, message) for one in checked[results_before:]]
     refused = cast(OutputGuardrailResult, error.guardrail_result)
@@ -70,7 +70,7 @@ def withhold_answer(
     """
     message = _message(state, options, error)
     name = error.guardrail_result.guardrail.get_name()
-    options.mark(OutputWithheld(message, guardrail=name))
+    options.emit(OutputWithheld(message, guardrail=name))
 
 
 async def found_again(withheld: Withheld) -> ToolGuardrailFunctionOutput:

@@ -51,8 +51,8 @@ class SessionSettings:
         """
         if override is None:
             return dataclasses.replace(self)
-        given = settings_from(override).to_dict()
-        changes = {name: value for name, value in given.items() if value is not None}
+        overrides = settings_from(override).to_dict()
+        changes = {name: value for name, value in overrides.items() if value is not None}
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:

@@ -123,8 +123,8 @@ class OpenAIConversationsSession(SessionABC):
         order = "asc" if limit is None else "desc"
         items: list[Any] = []
         pages = client.conversations.items.list(conversation_id=conversation_id, order=order)  # type: ignore[arg-type]
-        async with contextlib.aclosing(aiter(pages)) as found:  # type: ignore[type-var]
-            async for item in found:
+        async with contextlib.aclosing(aiter(pages)) as stream:  # type: ignore[type-var]
+            async for item in stream:
                 items.append(item.model_dump(exclude_unset=True))
                 if len(items) == limit:
                     break

@@ -158,12 +158,12 @@ class Tables:
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Make what is missing; an existing file is only read, so this needs no lock there."""
-        (found,) = connection.execute(
+        (count,) = connection.execute(
             "SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'index') "
             "AND name COLLATE NOCASE IN (?, ?, ?)",
             self.names,
         ).fetchone()
-        if found == len(self.names):
+        if count == len(self.names):
             return
         with transaction(connection):
             connection.execute(

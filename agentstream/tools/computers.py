@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from .._utils.aio import together
+from .._utils.aio import gather_or_cancel
 from ..exceptions import UserError
 from ..run_context import RunContextWrapper
 from .hosted import AsyncComputer, Computer, ComputerTool
@@ -72,15 +72,15 @@ async def resolve_computer(
     made = _OF_RUN.setdefault(run_context, {})
     if tool not in made:
         create = source if callable(source) else getattr(source, "create", None)
-        given = create(run_context=run_context) if callable(create) else source
-        given = await given if inspect.isawaitable(given) else given
-        if not _is_computer(given):
+        created = create(run_context=run_context) if callable(create) else source
+        created = await created if inspect.isawaitable(created) else created
+        if not _is_computer(created):
             raise UserError(
-                f"ComputerTool(computer=...) gave {type(given).__name__} in place of a computer. "
+                f"ComputerTool(computer=...) gave {type(created).__name__} in place of a computer. "
                 "Give a Computer or an AsyncComputer, or what makes one: a ComputerProvider, or a "
                 "function that takes run_context=."
             )
-        made[tool] = _Made(given, getattr(source, "dispose", None))
+        made[tool] = _Made(created, getattr(source, "dispose", None))
     return made[tool].computer
 
 
@@ -91,7 +91,9 @@ async def with_computers(tools: list[Any], run_context: RunContextWrapper[Any]) 
     ]
     if not makers:
         return tools
-    computers = await together([resolve_computer(tool=t, run_context=run_context) for t in makers])
+    computers = await gather_or_cancel(
+        [resolve_computer(tool=t, run_context=run_context) for t in makers]
+    )
     ready = {
         tool: replace(tool, computer=computer)
         for tool, computer in zip(makers, computers, strict=True)

@@ -261,14 +261,14 @@ def _namespaces(target: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
             cells[free] = cell.cell_contents
         except ValueError:  # not assigned yet
             continue
-    found = [(scope, cells)]
+    namespaces = [(scope, cells)]
     frame: types.FrameType | None = sys._getframe(1)
     package = __name__.partition(".")[0] + "."
-    while frame is not None and len(found) < 6:
+    while frame is not None and len(namespaces) < 6:
         if not frame.f_globals.get("__name__", "").startswith(package):
-            found.append((scope, {**frame.f_locals, **cells}))
+            namespaces.append((scope, {**frame.f_locals, **cells}))
         frame = frame.f_back
-    return found
+    return namespaces
 
 
 def _resolve(annotation: Any, names: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> Any:

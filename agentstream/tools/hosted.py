@@ -23,7 +23,7 @@ from typing import (
 from typing_extensions import TypedDict
 
 from .._utils.redaction import remember
-from .._utils.secrets import unprinted
+from .._utils.secrets import wrap_secrets
 from .._utils.short_repr import short_repr
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ class HostedMCPTool:
     def __post_init__(self) -> None:
         remember(self.tool_config)
         # A copy in which `authorization` and `headers` do not print.
-        self.tool_config = unprinted(self.tool_config)
+        self.tool_config = wrap_secrets(self.tool_config)
 
     def __repr__(self) -> str:
         return short_repr(self)

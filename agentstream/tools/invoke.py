@@ -18,7 +18,7 @@ from ..exceptions import AgentsException, ModelBehaviorError, ToolTimeoutError
 from ..run_context import RunContextWrapper
 from .function_schema import FuncSchema
 from .output import MAX_CHARACTERS, RAISE_IT
-from .worker_thread import Collected, drained, in_thread
+from .worker_thread import BoundedOutput, collect, in_thread
 
 if TYPE_CHECKING:
     from ..tool_context import ToolContext
@@ -87,7 +87,7 @@ class ToolFailure(str):
         failure.error = error if by_default else None
         frames = user_frames(error)
         failure.traceback = None if frames is None else redact(frames)
-        if isinstance(error, (_EndedInside, AgentsException)):
+        if isinstance(error, (_ToolRaisedExit, AgentsException)):
             failure.why = str(error)
         else:  # Like str(error) with its type, but it never fails.
             failure.why = "".join(traceback.format_exception_only(error)).strip()
@@ -124,7 +124,7 @@ class FunctionInvoker:
     async def __call__(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function; an error becomes the answer that its author chose."""
         try:
-            return await _not_ended(self.call(ctx, arguments))
+            return await _without_exit(self.call(ctx, arguments))
         except Exception as error:  # noqa: BLE001 - its author says what becomes of it
             return await self.answer(ctx, error)
 
@@ -142,7 +142,7 @@ class FunctionInvoker:
         positional, keywords = self.schema.to_call_args(self.parse(name, arguments))
         if self.schema.takes_context:
             positional.insert(0, ctx)
-        collected = Collected(_longest_output(ctx))
+        collected = BoundedOutput(_longest_output(ctx))
         if is_async(self.func):
             output = await self.func(*positional, **keywords)
         else:
@@ -150,7 +150,7 @@ class FunctionInvoker:
             if inspect.isawaitable(output):
                 output = await output
         if inspect.isasyncgen(output):
-            output = await drained(output, collected)
+            output = await collect(output, collected)
         warn = getattr(ctx, "warning_observer", None)
         if collected.is_full and warn is not None:
             warn(f"gave more than {_longest_output(ctx):,} characters, and was stopped; {RAISE_IT}")
@@ -196,11 +196,11 @@ def _longest_output(ctx: Any) -> int | None:
     return getattr(execution, "max_output_characters", MAX_CHARACTERS)
 
 
-class _EndedInside(RuntimeError):
+class _ToolRaisedExit(RuntimeError):
     """A function raised what ends a task or the program, and nobody had ended its call."""
 
 
-async def _not_ended(call: Awaitable[Any]) -> Any:
+async def _without_exit(call: Awaitable[Any]) -> Any:
     """Await a call; a CancelledError or SystemExit of the function's own is a mere failure.
 
     Raised on, the one would look as if somebody had cancelled the run; the other would end the
@@ -212,9 +212,9 @@ async def _not_ended(call: Awaitable[Any]) -> Any:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        raise _EndedInside(f"The tool raised CancelledError({error})") from error
+        raise _ToolRaisedExit(f"The tool raised CancelledError({error})") from error
     except SystemExit as error:
-        raise _EndedInside(f"The tool raised SystemExit({error})") from error
+        raise _ToolRaisedExit(f"The tool raised SystemExit({error})") from error
 
 
 async def _answer(
@@ -249,8 +249,8 @@ class Callee(Protocol):
 
 async def _invoke(tool: Callee, context: ToolContext[Any], arguments: str) -> Any:
     try:
-        return await _not_ended(tool.on_invoke_tool(context, arguments))
-    except _EndedInside as error:
+        return await _without_exit(tool.on_invoke_tool(context, arguments))
+    except _ToolRaisedExit as error:
         return await failure_answer(tool, context, error)
 
 

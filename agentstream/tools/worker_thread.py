@@ -19,7 +19,7 @@ from typing import Any
 from .output import shortened_note
 
 
-class Collected:
+class BoundedOutput:
     """What a generator yields, until it is more than `limit` characters.
 
     Parameters
@@ -29,7 +29,7 @@ class Collected:
 
     Examples
     --------
-    >>> collected = Collected(None)
+    >>> collected = BoundedOutput(None)
     >>> [collected.add(piece) for piece in ("4", "2")]
     [True, True]
     >>> collected.value
@@ -61,7 +61,7 @@ class Collected:
 
 
 async def in_thread(
-    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], collected: Collected
+    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], collected: BoundedOutput
 ) -> Any:
     """Call `function` in a thread of its own, with this task's context variables.
 
@@ -72,7 +72,7 @@ async def in_thread(
         and left when the call is cancelled.
     args, kwargs
         Its arguments.
-    collected : Collected
+    collected : BoundedOutput
         Takes the pieces.
     """
     loop = asyncio.get_running_loop()
@@ -92,7 +92,7 @@ async def in_thread(
         try:
             value = function(*args, **kwargs)
             if inspect.isgenerator(value):
-                value = _drained(value, collected, answer.cancelled)
+                value = _collect(value, collected, answer.cancelled)
         except StopIteration as stop:
             # A future cannot carry it (the call would never return), as in PEP 479.
             error = RuntimeError(f"The tool raised StopIteration({stop.value!r})")
@@ -109,7 +109,7 @@ async def in_thread(
     return await answer
 
 
-def _drained(pieces: Iterator[Any], collected: Collected, is_left: Callable[[], bool]) -> Any:
+def _collect(pieces: Iterator[Any], collected: BoundedOutput, is_left: Callable[[], bool]) -> Any:
     with closing(pieces):  # type: ignore[type-var]
         for piece in pieces:
             if is_left() or not collected.add(piece):
@@ -117,7 +117,7 @@ def _drained(pieces: Iterator[Any], collected: Collected, is_left: Callable[[], 
     return collected.value
 
 
-async def drained(pieces: AsyncIterator[Any], collected: Collected) -> Any:
+async def collect(pieces: AsyncIterator[Any], collected: BoundedOutput) -> Any:
     """Read an async generator until its end, or until it is enough; then close it."""
     async with aclosing(pieces) as open_pieces:  # type: ignore[type-var]
         async for piece in open_pieces:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .parts import Part, get, output_text, parse_arguments, plain
+from .parts import Part, get, output_text, parse_arguments, to_jsonable
 
 
 def sources(part: Part) -> list[dict[str, str]]:
@@ -14,8 +14,8 @@ def sources(part: Part) -> list[dict[str, str]]:
     if part.kind == "web_search":
         action = get(part.item, "action")
         opened = get(action, "url")
-        found = [opened] if opened else [get(one, "url") for one in get(action, "sources", [])]
-        pages = [(url, None) for url in found]
+        urls = [opened] if opened else [get(one, "url") for one in get(action, "sources", [])]
+        pages = [(url, None) for url in urls]
     else:
         cited = [note for note in part.annotations if get(note, "type") == "url_citation"]
         pages = [(get(note, "url"), get(note, "title")) for note in cited]
@@ -29,9 +29,9 @@ def sources(part: Part) -> list[dict[str, str]]:
 def queries(part: Part) -> list[str]:
     """Return what a web or file search looked for."""
     action = get(part.item, "action")
-    asked = get(part.item, "queries") or get(action, "queries")
-    if asked:
-        return [str(one) for one in asked]
+    value = get(part.item, "queries") or get(action, "queries")
+    if value:
+        return [str(one) for one in value]
     single = get(action, "query") or get(action, "pattern")
     return [str(single)] if single else []
 
@@ -53,7 +53,7 @@ def images(part: Part) -> list[str]:
 
 def results(part: Part) -> list[dict[str, Any]]:
     """Return a file search's results: ``filename``, ``score``, ``text``, ..., as told."""
-    return [dict(plain(one)) for one in get(part.item, "results", [])]
+    return [dict(to_jsonable(one)) for one in get(part.item, "results", [])]
 
 
 def tools(part: Part) -> list[str]:
@@ -65,36 +65,36 @@ def tools(part: Part) -> list[str]:
 def arguments(part: Part) -> dict[str, Any] | None:
     """Return a call's arguments parsed; None unless they are a JSON object."""
     if part.kind == "web_search":
-        action = plain(get(part.item, "action"))
+        action = to_jsonable(get(part.item, "action"))
         return {key: value for key, value in action.items() if key != "sources"} if action else None
     if part.kind == "file_search":
         return {"queries": queries(part)}
     if part.kind == "code_interpreter":
         return {"code": part.arguments} if part.input else None
     if part.kind in ("computer", "shell", "apply_patch"):
-        given = plain(get(part.item, "action") or get(part.item, "operation"))
-        return dict(given) if isinstance(given, dict) else None
+        fields = to_jsonable(get(part.item, "action") or get(part.item, "operation"))
+        return dict(fields) if isinstance(fields, dict) else None
     if part.kind == "tool_search":
-        given = plain(get(part.item, "arguments"))
-        return dict(given) if isinstance(given, dict) else parse_arguments(str(given))
+        fields = to_jsonable(get(part.item, "arguments"))
+        return dict(fields) if isinstance(fields, dict) else parse_arguments(str(fields))
     if part.item_type == "custom_tool_call":
         return {"input": part.arguments}
     return parse_arguments(part.arguments) if part.input else None
 
 
-def told_texts(told: Any) -> list[str]:
+def told_texts(model_parts: Any) -> list[str]:
     """Return the texts in what a model was told of an output."""
-    if isinstance(told, str):
-        return [told]
-    parts = told if isinstance(told, list) else []
+    if isinstance(model_parts, str):
+        return [model_parts]
+    parts = model_parts if isinstance(model_parts, list) else []
     return [str(get(one, "text")) for one in parts if get(one, "text")]
 
 
 def output(part: Part) -> str | None:
     """Return what came back as text: a tool's output, a search's pages, an interpreter's logs."""
     if part.kind == "web_search":
-        found = sources(part)
-        return json.dumps(found, ensure_ascii=False) if found else None
+        urls = sources(part)
+        return json.dumps(urls, ensure_ascii=False) if urls else None
     if part.kind == "file_search":
         listed = results(part)
         return json.dumps(listed, ensure_ascii=False) if listed else None

@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .._utils.printable import clean_text, printable
-from .._utils.tracebacks import mark
+from .._utils.tracebacks import attach_short_traceback
 from . import content
 from .fold.run_items import OUTPUTS
 from .from_result import as_trace
@@ -175,7 +175,7 @@ def to_frame(run: Any, table: Table = "items") -> pd.DataFrame:
     """
     if table not in _COLUMNS:
         error = ValueError(f"no table {table!r} of a run: use one of {', '.join(_COLUMNS)}")
-        mark(error)
+        attach_short_traceback(error)
         raise error
     _show_as_text()
     many = _several(run)
@@ -310,13 +310,13 @@ def _nested(trace: TraceState) -> Iterator[tuple[Part, TraceState]]:
             yield part, part.nested
 
 
-def item_records(trace: TraceState, shown: slice) -> tuple[list[Record], int]:
+def item_records(trace: TraceState, row_range: slice) -> tuple[list[Record], int]:
     """Return some rows of ``to_frame()`` as dicts without pandas, and how many rows there are.
 
     For what is shown while a run goes on: a row that is not shown costs next to nothing.
     """
     rows = _item_rows(trace)
-    return [_item(*row) for row in rows[shown]], len(rows)
+    return [_item(*row) for row in rows[row_range]], len(rows)
 
 
 def _items(trace: TraceState) -> list[Record]:
@@ -324,8 +324,8 @@ def _items(trace: TraceState) -> list[Record]:
 
 
 def _item_rows(trace: TraceState) -> list[tuple[TraceState, ItemRow, str | None]]:
-    found = sorted(_unsorted_rows(trace, None), key=lambda row: row[0])
-    return [(within, row, parent) for _, within, row, parent in found]
+    rows = sorted(_unsorted_rows(trace, None), key=lambda row: row[0])
+    return [(within, row, parent) for _, within, row, parent in rows]
 
 
 def _unsorted_rows(

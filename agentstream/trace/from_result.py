@@ -95,21 +95,21 @@ class _Responses:
 
     def _index(self, key: Callable[[Any], Any]) -> dict[Any, deque[int]]:
         """Which responses have an item, in order."""
-        found: dict[Any, deque[int]] = {}
+        positions: dict[Any, deque[int]] = {}
         for at, response in enumerate(self._responses):
             for item in get(response, "output", []):
-                found.setdefault(key(item), deque()).append(at)
-        return found
+                positions.setdefault(key(item), deque()).append(at)
+        return positions
 
     def enter(self, raw: Any, agent: str | None) -> None:
-        told = self._by_identity.get(id(raw))
-        if told is None:  # a copy: of a run that was saved and read
+        events = self._by_identity.get(id(raw))
+        if events is None:  # a copy: of a run that was saved and read
             if self._by_text is None:
                 self._by_text = self._index(repr)
-            told = self._by_text.get(repr(raw))
-        while told and told[0] < self._at:
-            told.popleft()
-        while told and self._at < told[0]:
+            events = self._by_text.get(repr(raw))
+        while events and events[0] < self._at:
+            events.popleft()
+        while events and self._at < events[0]:
             self._next(agent)
 
     def enter_rest(self) -> None:

@@ -289,17 +289,17 @@ def _parts(trace: TraceState) -> Iterator[Any]:
 def _nodes(root: Any) -> list[Node]:
     """Walk from an agent to all it can reach by handoffs, nearest first."""
     first = _node(root, 0)
-    found = {first.name: first}
+    nodes = {first.name: first}
     queue = [(root, first)]
     for agent, node in queue:
         for target, name in _handoffs(agent):
             if name not in node.targets:
                 node.targets.append(name)
-            if name not in found:
-                found[name] = _node(target, node.column + 1, name)
+            if name not in nodes:
+                nodes[name] = _node(target, node.column + 1, name)
                 if target is not None:
-                    queue.append((target, found[name]))
-    return list(found.values())
+                    queue.append((target, nodes[name]))
+    return list(nodes.values())
 
 
 def _node(agent: Any, column: int, name: str | None = None) -> Node:

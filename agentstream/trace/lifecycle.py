@@ -60,7 +60,7 @@ class ModelRetried:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSilent:
+class StreamStalled:
     """A model has sent nothing for ``seconds``; after ``limit`` it is given up.
 
     With a ``reason`` the request has not left: it waits for a rate limit.
@@ -73,7 +73,7 @@ class ModelSilent:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelHeard:
+class StreamRecovered:
     """A model that was silent speaks again."""
 
     type: Literal["mark.model_heard"] = "mark.model_heard"
@@ -233,13 +233,13 @@ class Nested:
     type: Literal["mark.nested"] = "mark.nested"
 
 
-Mark: TypeAlias = (
+LifecycleEvent: TypeAlias = (
     RunStarted
     | ModelCalled
     | ModelAnswered
     | ModelRetried
-    | ModelSilent
-    | ModelHeard
+    | StreamStalled
+    | StreamRecovered
     | ToolStarted
     | ToolProgressed
     | ToolWarned

@@ -75,10 +75,10 @@ def get(value: Any, name: str, default: Any = None) -> Any:
     What names something is a key of dicts here: where a server put a list or an object in its
     place, its text stands for it.
     """
-    found = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
-    if name in _NAMES and found.__hash__ is None:
-        return str(found)
-    return default if found is None else found
+    attribute = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    if name in _NAMES and attribute.__hash__ is None:
+        return str(attribute)
+    return default if attribute is None else attribute
 
 
 _NAMES = frozenset(
@@ -89,7 +89,7 @@ _NAMES = frozenset(
 _DEEPEST = 20
 
 
-def plain(value: Any, depth: int = _DEEPEST) -> Any:
+def to_jsonable(value: Any, depth: int = _DEEPEST) -> Any:
     """Turn a pydantic value into plain JSON data, and leave everything else as it is."""
     dump = getattr(value, "model_dump", None)
     if callable(dump):
@@ -99,7 +99,7 @@ def plain(value: Any, depth: int = _DEEPEST) -> Any:
             return str(value)
     if isinstance(value, (list, tuple)):
         # A list may be within itself.
-        return [plain(one, depth - 1) for one in value] if depth else str(value)
+        return [to_jsonable(one, depth - 1) for one in value] if depth else str(value)
     return value
 
 
@@ -117,7 +117,7 @@ def output_text(output: Any) -> str:
     """
     if isinstance(output, str):
         return output
-    value = plain(output)
+    value = to_jsonable(output)
     content = value if isinstance(value, list) else [value]
     if content and all(_is_text(one) for one in content):
         return "\n".join(one["text"] for one in content)

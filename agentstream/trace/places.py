@@ -101,26 +101,26 @@ class Places:
         By ids at the same index, by ids, by type at the same index, by type in order: whatever a
         server has kept equal between its events and its answer.
         """
-        found: dict[int, int] = {}
+        matches: dict[int, int] = {}
         left = {at: parts[0] for at, parts in self.parts.items() if parts}
         bare = {at for at, parts in self.parts.items() if not parts}
         for key in (_ids, _type):
             for index, item in enumerate(output):
-                if index not in found and index in left and key(left[index]) == key(item):
-                    found[index] = index
+                if index not in matches and index in left and key(left[index]) == key(item):
+                    matches[index] = index
                     del left[index]
             waiting: defaultdict[Any, deque[int]] = defaultdict(deque)
             for at, part in left.items():
                 waiting[key(part)].append(at)
             for index, item in enumerate(output):
-                if index not in found and (same := waiting.get(key(item))):
-                    found[index] = same.popleft()
-                    del left[found[index]]
+                if index not in matches and (same := waiting.get(key(item))):
+                    matches[index] = same.popleft()
+                    del left[matches[index]]
         for index in range(len(output)):
-            if index not in found:
+            if index not in matches:
                 free = index in bare or index not in self.parts
-                found[index] = index if free else self.fresh()
-        return [found[index] for index in range(len(output))]
+                matches[index] = index if free else self.fresh()
+        return [matches[index] for index in range(len(output))]
 
 
 def _ids(one: Any) -> tuple[Any, Any]:

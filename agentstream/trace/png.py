@@ -59,10 +59,10 @@ def _drawer() -> Callable[..., bytes]:
 
 def _font_of_matplotlib() -> dict[str, Any]:
     """What has resvg take the font that matplotlib brings; empty where there is none."""
-    found = importlib.util.find_spec("matplotlib")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or spec.origin is None:
         return {}
-    folder = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
+    folder = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
     files = [str(folder / name) for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")]
     family = "DejaVu Sans"
     return {"font_files": files, "font_family": family, "sans_serif_family": family}

@@ -55,7 +55,7 @@ class TraceState(ABC):
         self.shown = False
         self.agent: str | None = None
         self.agents: list[str] = []
-        self.stints: list[tuple[float, str]] = []
+        self.agent_intervals: list[tuple[float, str]] = []
         """When which agent took over."""
         self.parts: list[Part] = []
         self.rows: list[ItemRow] = []
@@ -132,17 +132,17 @@ class TraceState(ABC):
         Takes time for what changed, not for all that there is. A part that appears as a tool's
         nested agent is found in ``part.nested``, and its tool's part counts as changed.
         """
-        found = []
+        changed = []
         for part in reversed(self._changed.values()):
             if part.version <= version:
                 break
-            found.append(part)
-        return sorted(found, key=lambda part: part.index)
+            changed.append(part)
+        return sorted(changed, key=lambda part: part.index)
 
     def spend(self, counts: Iterable[int], *, instead_of: Iterable[int]) -> None:
         """Add tokens to those of the run, in the place of others that are counted already."""
-        told = zip(self.spent, counts, instead_of, strict=True)
-        self.spent = tuple(total + new - old for total, new, old in told)
+        deltas = zip(self.spent, counts, instead_of, strict=True)
+        self.spent = tuple(total + new - old for total, new, old in deltas)
 
     def set_usage(self, turn: Turn, usage: dict[str, int] | None) -> None:
         """Note what a model call took, which may be told more than once."""
@@ -163,7 +163,7 @@ class TraceState(ABC):
     def set_agent(self, name: str) -> None:
         """Make ``name`` the agent at work."""
         if name != self.agent:
-            self.stints.append((self.now, name))
+            self.agent_intervals.append((self.now, name))
         self.agent = name
         if name not in self._known_agents:
             self._known_agents.add(name)
@@ -232,8 +232,8 @@ class TraceState(ABC):
         """Return, once, the other parts of the item: a refusal beside a text, and the like."""
         if part.item_type not in ("message", "reasoning"):
             return []
-        found = self.texts_at.pop((part.turn, part.position), ())
-        return [other for other in found if other is not part and other.index in self.unclaimed]
+        parts = self.texts_at.pop((part.turn, part.position), ())
+        return [other for other in parts if other is not part and other.index in self.unclaimed]
 
     def place(self, part: Part, position: int, family: str) -> None:
         """Note of which item a text is."""
@@ -304,8 +304,10 @@ class TraceState(ABC):
 
     def finish(self, t: float, status: RunStatus, error: str | None = None) -> None:
         """End the run; parts still open take the run's fate."""
-        fate: Status = {"cancelled": "cancelled", "failed": "failed"}.get(status, "incomplete")  # type: ignore[assignment]
-        self.close_turn(t, fate, error)
+        final_status: Status = {"cancelled": "cancelled", "failed": "failed"}.get(
+            status, "incomplete"
+        )  # type: ignore[assignment]
+        self.close_turn(t, final_status, error)
         waiting = False
         still_open: dict[int, Part] = {}
         for part in sorted(self._open.values(), key=lambda part: part.index):
@@ -321,7 +323,7 @@ class TraceState(ABC):
                 waiting = True
                 still_open[part.index] = part
             elif part.is_open:
-                self.end_part(part, t, fate)
+                self.end_part(part, t, final_status)
         self._open = still_open
         self.status = "paused" if waiting else status
         self.error, self.ended = error, t
@@ -344,19 +346,19 @@ class TraceState(ABC):
     @property
     def approvals(self) -> list[tuple[Part, Approval]]:
         """The calls that waited, or wait, for a person."""
-        asked = [self._asked_about[index] for index in sorted(self._asked_about)]
-        return [(part, part.approval) for part in asked if part.approval is not None]
+        waiting = [self._asked_about[index] for index in sorted(self._asked_about)]
+        return [(part, part.approval) for part in waiting if part.approval is not None]
 
     @property
     def waiting(self) -> list[Part]:
         """The calls that wait for a person now, those of nested agents included."""
         self._open = {index: part for index, part in self._open.items() if part.is_open}
-        found = []
+        parts = []
         for index in sorted(self._open):
             part = self._open[index]
             inner = part.nested.waiting if part.nested is not None else []
-            found += inner or ([part] if part.status == "awaiting_approval" else [])
-        return found
+            parts += inner or ([part] if part.status == "awaiting_approval" else [])
+        return parts
 
     @property
     def usage(self) -> dict[str, int]:

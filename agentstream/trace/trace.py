@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .fold.lifecycle_events import MARKS
+from .fold.lifecycle_events import LIFECYCLE_FOLDS
 from .fold.run_items import fold_item
 from .fold.stream_events import DELTAS, RAW
 from .parts import Part, Turn
@@ -26,7 +26,7 @@ from .state import TraceState
 Fold = Callable[[TraceState, Any, float], Part | None]
 
 _RAW: dict[str, Fold] = RAW
-_MARKS: dict[str, Fold] = MARKS
+_LIFECYCLE_FOLDS: dict[str, Fold] = LIFECYCLE_FOLDS
 
 
 class Trace(TraceState):
@@ -148,7 +148,7 @@ class Trace(TraceState):
         elif kind == "agent_updated_stream_event":
             self.set_agent(event.new_agent.name)
         else:
-            fold = _MARKS.get(kind)
+            fold = _LIFECYCLE_FOLDS.get(kind)
             part = fold(self, event, t) if fold is not None else None
         self._note(t, label, self.turn or before, part)
 

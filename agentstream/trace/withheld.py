@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from .state import TraceState
 
 
-def withhold_output(trace: TraceState, mark: Any, _t: float) -> Part | None:
+def withhold_output(trace: TraceState, event: Any, _t: float) -> Part | None:
     """Fold the mark of an output that is withheld: of the last call with its id, or the answer."""
-    if mark.call_id is None:
-        return _withhold_answer(trace, mark.message)
-    part = trace.index.last_call(mark.call_id)
+    if event.call_id is None:
+        return _withhold_answer(trace, event.message)
+    part = trace.index.last_call(event.call_id)
     if part is not None:
-        _withhold(part, mark.message)
+        _withhold(part, event.message)
         trace.touch(part)
     return part
 
@@ -23,15 +23,15 @@ def withhold_output(trace: TraceState, mark: Any, _t: float) -> Part | None:
 def _withhold_answer(trace: TraceState, message: str) -> Part | None:
     """Put `message` in the place of what the model has said in its last call."""
     last = len(trace.turns)
-    found = None
+    answer = None
     for part in reversed(trace.parts):
         if part.turn is not None and part.turn < last:
             break
         if part.kind in ("text", "reasoning", "refusal"):
             _forget_text(part, message)
             trace.touch(part)
-            found = part
-    return found
+            answer = part
+    return answer
 
 
 def _forget_text(part: Part, message: str) -> None:
@@ -60,9 +60,9 @@ def _withhold_run(trace: TraceState, message: str) -> None:
     """
     for part in trace.parts:
         _forget_text(part, message)
-        given = part.has_output
+        had_output = part.has_output
         _withhold(part, message)
-        if not given:
+        if not had_output:
             part.output, part.told, part.has_output = None, None, False
         trace.touch(part)
     trace.error = message if trace.error else trace.error

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook.live.dom import TAIL, Board
+from agentstream.notebook.live.dom import TAIL, VirtualDom
 from agentstream.notebook.markdown.sanitise import escape
 
 NODE = shutil.which("node")
@@ -51,7 +51,7 @@ def replay(frames: list[dict[str, Any]]) -> tuple[list[str], list[Any]]:
     return page["outcomes"], shown(page["roots"])
 
 
-def a_life(board: Board, chance: random.Random, frames: int) -> list[list[Any]]:
+def a_life(board: VirtualDom, chance: random.Random, frames: int) -> list[list[Any]]:
     """Frames of a board on which everything happens in any order."""
     names = [f"n{number}" for number in range(12)]
     told = []
@@ -76,7 +76,7 @@ def a_life(board: Board, chance: random.Random, frames: int) -> list[list[Any]]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_all_frames_make_the_page_that_one_keyframe_makes(seed: int) -> None:
-    board = Board()
+    board = VirtualDom()
     told = a_life(board, random.Random(seed), 60)
     frames = [{"n": number, "ops": ops} for number, ops in enumerate(told)]
     outcomes, by_frames = replay(frames)
@@ -89,7 +89,7 @@ def test_all_frames_make_the_page_that_one_keyframe_makes(seed: int) -> None:
 
 
 def test_a_page_that_missed_frames_is_whole_after_a_keyframe_and_goes_on() -> None:
-    board = Board()
+    board = VirtualDom()
     chance = random.Random(7)
     early = a_life(board, chance, 20)
     keyframe = {"n": 19, "key": True, "ops": board.keyframe()}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook.live.dom import TAIL, Board
+from agentstream.notebook.live.dom import TAIL, VirtualDom
 from agentstream.notebook.live.widget import script
 from agentstream.notebook.markdown.stream import MarkdownStream
 from tests.browser.test_js import a_life
@@ -43,7 +43,7 @@ def play(page: Any, frames: list[dict[str, Any]]) -> str:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_browser_shows_after_all_frames_what_one_keyframe_shows(page: Any, seed: int) -> None:
-    board = Board()
+    board = VirtualDom()
     told = a_life(board, random.Random(seed), 30)
     by_frames = play(page, [{"n": n, "ops": ops} for n, ops in enumerate(told)])
     by_keyframe = play(page, [{"n": 29, "key": True, "ops": board.keyframe()}])
@@ -51,7 +51,7 @@ def test_a_browser_shows_after_all_frames_what_one_keyframe_shows(page: Any, see
 
 
 def test_a_node_that_is_made_and_written_to_in_one_frame_is_written_once(page: Any) -> None:
-    board = Board()
+    board = VirtualDom()
     board.put("card", "div", f"<pre>{TAIL}</pre>")
     board.write("card", '{"city":"Lis')
     shown = play(page, [{"n": 0, "ops": board.frame()}])
@@ -102,7 +102,7 @@ GROW = """async ([source, frames, interval]) => {
 
 def growing(words: list[str], *, per_frame: int = 10) -> list[dict[str, Any]]:
     """The frames of a view whose text gets so many words with each."""
-    stream, board = MarkdownStream(), Board()
+    stream, board = MarkdownStream(), VirtualDom()
     board.put("text", "div", attributes={"class": "as-text"})
     board.put("text.0", "div", parent="text")
     frames, revision, sent = [], -1, 0

@@ -12,8 +12,8 @@ import openai
 
 import agentstream
 from agentstream import Agent, AgentsException, ItemHelpers, ModelSettings, RunConfig, TimeLimits
-from agentstream.notebook.live.dom import Board
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.dom import VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
 from tests.faults.wire import Played, Stream, Wire, calls, deltas
 from tests.test_recorded_streams import tools
 
@@ -43,7 +43,7 @@ class Seen:
     result: Any
     error: BaseException | None = None
     deltas: list[str] = field(default_factory=list)
-    board: Board = field(default_factory=Board)
+    board: VirtualDom = field(default_factory=VirtualDom)
 
     @property
     def is_whole(self) -> bool:
@@ -95,7 +95,7 @@ async def play(
     config = RunConfig(limits=limits)
     result = agentstream.Runner.run_streamed(agent, "Go on.", max_turns=3, run_config=config)
     seen = Seen(result)
-    scene = Scene(result.trace, seen.board)
+    scene = TraceRenderer(result.trace, seen.board)
     count = 0
     try:
         async with asyncio.timeout(BOUND):
@@ -151,11 +151,11 @@ def check(stream: Stream, played: Played, seen: Seen) -> None:
         assert seen.error.run_data.raw_responses == seen.result.raw_responses
         assert seen.shown == seen.kept == text
         assert seen.calls == calls(played, stream.api)
-    fresh = Board()
-    Scene(seen.result.trace, fresh).update()
+    fresh = VirtualDom()
+    TraceRenderer(seen.result.trace, fresh).update()
     assert page(seen.board) == page(fresh)  # what was shown bit by bit is what is there
 
 
-def page(board: Board) -> list[Any]:
+def page(board: VirtualDom) -> list[Any]:
     """All that a page shows, without the numbers in its header."""
     return [op for op in board.keyframe() if not str(op[1]).startswith("header")]

@@ -215,7 +215,7 @@ GONE = {
     "the widget was closed": "view.close()",
     "the output was cleared": "from IPython.display import clear_output; clear_output()",
     "all widgets were closed": "import ipywidgets; ipywidgets.Widget.close_all()",
-    "the view fails": "view.send = broken; view._scene.update = broken",
+    "the view fails": "view.send = broken; view._renderer.update = broken",
 }
 
 

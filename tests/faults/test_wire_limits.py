@@ -28,8 +28,8 @@ from agentstream import (
     retry_policies,
 )
 from agentstream.models.retry.attempts import stream_with_retry
-from agentstream.notebook.live.dom import Board
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.dom import VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
 from agentstream.notebook.live.widget import AgentView
 from agentstream.notebook.terminal import TerminalView
 from agentstream.testing import Pace, ScriptedModel, call, say, stall, turn
@@ -45,8 +45,8 @@ def start(model: Any, limits: TimeLimits, **options: Any) -> Any:
 
 
 def page(result: Any) -> str:
-    board = Board()
-    Scene(result.trace, board).update()
+    board = VirtualDom()
+    TraceRenderer(result.trace, board).update()
     return str(board.keyframe())
 
 

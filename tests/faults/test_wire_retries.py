@@ -14,8 +14,8 @@ import pytest
 import agentstream
 from agentstream import Agent, ModelRetrySettings, ModelSettings, Runner, retry_policies
 from agentstream.models.retry import client_retries
-from agentstream.notebook.live.dom import Board
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.dom import VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedServer, http_error, say, turn
 from tests.faults.wire import RESET, Wire
@@ -134,8 +134,8 @@ async def test_what_may_pass_is_tried_again_in_sight(
     spans = result.to_frame("spans")
     assert sum(spans["kind"] == "retry") == 2
     assert "retry" in result.timeline().svg()
-    board = Board()
-    Scene(result.trace, board).update()
+    board = VirtualDom()
+    TraceRenderer(result.trace, board).update()
     assert str(board.keyframe()).count("The model call failed") == 2
     assert snapshot(result.trace)["text/html"].count("The model call failed") == 2
 
@@ -154,8 +154,8 @@ async def test_the_server_says_how_long_to_wait(api: str, waits: list[float]) ->
     result, error, _ = await run(api, *scripts)
     assert error is None
     assert waits == [7.0, 0.25]
-    board = Board()
-    Scene(result.trace, board).update()
+    board = VirtualDom()
+    TraceRenderer(result.trace, board).update()
     assert "Tried again after 7.00 s." in str(board.keyframe())
 
 
@@ -208,8 +208,8 @@ async def test_the_wait_is_shown_while_it_lasts() -> None:
             if result.trace.retries:
                 break
             await asyncio.sleep(0.002)
-        board = Board()
-        Scene(result.trace, board).update()
+        board = VirtualDom()
+        TraceRenderer(result.trace, board).update()
         result.cancel()
         await result.wait_closed()
     assert "after 30.0 s" in str(board.keyframe())

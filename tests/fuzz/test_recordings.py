@@ -24,7 +24,7 @@ from agentstream import (
 )
 from agentstream.exceptions import AgentsException
 from agentstream.notebook.snapshot.bundle import snapshot
-from agentstream.recordings.file_format import read_tape
+from agentstream.recordings.file_format import read_recording
 from agentstream.testing import (
     ScriptedModel,
     call,
@@ -106,7 +106,7 @@ async def look_at(path: Path) -> int:
     """Read, show, tabulate, draw and play all runs; how many could be read."""
     seen = 0
     try:
-        count = len(read_tape(path).runs)
+        count = len(read_recording(path).runs)
     except RecordingError:
         count = 1
     for number in range(min(count, 5)):
@@ -218,8 +218,8 @@ def test_a_run_of_many_calls_is_read_in_linear_time(tmp_path: Path) -> None:
 def test_a_line_of_anything_is_damage_and_no_crash(row: bytes, tmp_path: Path) -> None:
     path = tmp_path / "damaged.jsonl"
     path.write_bytes(whole() + row)
-    assert read_tape(path).damage_is_last
+    assert read_recording(path).damage_is_last
     assert len(load_run(path, 0).to_frame()) > 5
     path.write_bytes(row)
     with pytest.raises(RecordingError, match="is no recording"):
-        read_tape(path)
+        read_recording(path)

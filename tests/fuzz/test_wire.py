@@ -21,7 +21,7 @@ from agentstream.models.chat_completions.stream import ChatFold
 from agentstream.models.http.sse import EventDecoder, SSESplitter
 from agentstream.models.responses.events import responses_events
 from agentstream.notebook.snapshot.bundle import snapshot
-from agentstream.recordings.event_lines import event_from_plain, event_to_plain
+from agentstream.recordings.event_lines import model_event_from_dict, model_event_to_dict
 from agentstream.stream_events import RawResponsesStreamEvent
 from agentstream.testing import (
     ScriptedModel,
@@ -95,9 +95,9 @@ def use(events: list[Any]) -> None:
     for number, event in enumerate(events):
         trace.add(RawResponsesStreamEvent(event), number / 100)
         repr(event)
-        plain = event_to_plain(event)
+        plain = model_event_to_dict(event)
         json.dumps(plain)
-        event_from_plain(json.loads(json.dumps(plain)))
+        model_event_from_dict(json.loads(json.dumps(plain)))
     for table in ("items", "turns", "events", "spans"):
         to_frame(trace, table)
     assert "<script" not in snapshot(trace)["text/html"].partition("</style>")[2]

@@ -55,7 +55,7 @@ def folded(
     fold = ChatFold(template(), new_call_id=lambda: f"new_{next(numbers)}", **options)
     events: list[Any] = []
     for each in chunks:
-        event = fold.short_path(each) if short else None
+        event = fold.feed_text_fast(each) if short else None
         events += fold.feed(each) if event is None else [event]
     return [*events, *fold.finish(complete=complete)]
 

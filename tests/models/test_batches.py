@@ -10,7 +10,7 @@ import pytest
 
 from agentstream import Agent, Runner
 from agentstream.models.base import Model
-from agentstream.models.http.batches import InBatches, batches_of
+from agentstream.models.http.batches import BatchedStream, batches_of
 from agentstream.models.responses.events import responses_batches, responses_event
 from agentstream.testing import ScriptedModel, call
 
@@ -33,13 +33,13 @@ class Source:
 
 
 async def test_one_by_one_they_are_in_order_and_empty_batches_are_nothing() -> None:
-    stream = InBatches(Source([[], [1, 2], [], [3], []])())
+    stream = BatchedStream(Source([[], [1, 2], [], [3], []])())
     assert [number async for number in stream] == [1, 2, 3]
 
 
 async def test_closed_in_a_batch_nothing_more_comes() -> None:
     source = Source([[1, 2], [3]])
-    stream = InBatches(source())
+    stream = BatchedStream(source())
     assert await anext(stream) == 1
     await stream.aclose()
     assert [number async for number in stream] == []
@@ -53,7 +53,7 @@ async def test_a_stream_that_knows_of_no_batches_has_one_event_in_each() -> None
 
     async with aclosing(batches_of(single())) as batches:
         assert [batch async for batch in batches] == [[1], [2]]
-    stream = InBatches(Source([[1, 2], [3]])())
+    stream = BatchedStream(Source([[1, 2], [3]])())
     async with aclosing(batches_of(stream)) as batches:
         assert [batch async for batch in batches] == [[1, 2], [3]]
 
@@ -88,12 +88,12 @@ class Together(Model):
     async def get_response(self, *args: Any, **named: Any) -> Any:
         return await self.inner.get_response(*args, **named)
 
-    def stream_response(self, *args: Any, **named: Any) -> InBatches[Any]:
+    def stream_response(self, *args: Any, **named: Any) -> BatchedStream[Any]:
         async def batches() -> AsyncGenerator[list[Any], None]:
             events = [event async for event in self.inner.stream_response(*args, **named)]
             yield [responses_event(event.model_dump()) for event in events]
 
-        return InBatches(batches())
+        return BatchedStream(batches())
 
 
 async def test_a_run_is_the_same_in_batches_as_one_by_one() -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
 from agentstream._utils.json import encodable_json
-from agentstream.models.http.raw_body import is_json, past_the_transformation
+from agentstream.models.http.raw_body import bypass_request_transform, is_json
 from agentstream.testing import ScriptedServer
 
 TOOL = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": True}
@@ -61,19 +61,19 @@ def test_json_is_json(value: Any) -> None:
 @pytest.mark.parametrize("value", [(), {1}, b"x", Model(), [Model()], {"a": {"b": (1,)}}, ...])
 def test_all_else_is_left_to_the_client(value: Any) -> None:
     assert not is_json(value)
-    assert past_the_transformation({"input": value}, ["input"]) == {"input": value}
+    assert bypass_request_transform({"input": value}, ["input"]) == {"input": value}
 
 
 def test_what_the_user_gave_as_extra_body_stays_and_goes_first() -> None:
     arguments = {"input": [], "tools": [TOOL], "extra_body": {"tools": [], "seed": 1}}
-    moved = past_the_transformation(arguments, ["input", "tools"])
+    moved = bypass_request_transform(arguments, ["input", "tools"])
     assert moved == {"extra_body": {"input": [], "tools": [], "seed": 1}}
     assert arguments["extra_body"] == {"tools": [], "seed": 1}
 
 
 def test_an_extra_body_that_is_none_of_the_clients_is_left_to_it() -> None:
     arguments = {"input": [], "extra_body": "seed=1"}
-    assert past_the_transformation(arguments, ["input"]) == arguments
+    assert bypass_request_transform(arguments, ["input"]) == arguments
 
 
 @pytest.mark.parametrize("extra", [{}, {"extra_body": {"seed": 1, "tools": []}}])
@@ -89,7 +89,7 @@ async def test_the_server_receives_the_same(extra: dict[str, Any], tools: list[A
     async with ScriptedServer(["a", "b"]) as server:
         create = server.client().responses.create
         await create(**asked)
-        await create(**past_the_transformation(asked, ["input", "tools"]))
+        await create(**bypass_request_transform(asked, ["input", "tools"]))
         plain, ours = (request.body for request in server.requests)
     assert json.dumps(plain, sort_keys=True) == json.dumps(ours, sort_keys=True)
 
@@ -99,7 +99,7 @@ def test_half_a_surrogate_pair_is_sent_as_the_replacement_character() -> None:
         "instructions": "a\udce9",
         "input": [{"content": "\ud83d", "\ud83d": "\ud83d\ude00"}],
     }
-    assert past_the_transformation(arguments, ["input"]) == {
+    assert bypass_request_transform(arguments, ["input"]) == {
         "instructions": "a\ufffd",
         "extra_body": {"input": [{"content": "\ufffd", "\ufffd": "\U0001f600"}]},
     }
@@ -107,7 +107,7 @@ def test_half_a_surrogate_pair_is_sent_as_the_replacement_character() -> None:
 
 def test_text_that_can_be_sent_is_not_copied() -> None:
     value = [{"content": "caf\xe9 \U0001f600"}]
-    assert past_the_transformation({"input": value}, ["input"])["extra_body"]["input"] is value
+    assert bypass_request_transform({"input": value}, ["input"])["extra_body"]["input"] is value
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.models.chat_completions.tool_calls import CallBook
+from agentstream.models.chat_completions.tool_calls import ToolCallAssembler
 
 
 def entry(index: Any = None, id: Any = None, name: Any = None, args: Any = None) -> dict[str, Any]:
@@ -18,13 +18,13 @@ def entry(index: Any = None, id: Any = None, name: Any = None, args: Any = None)
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def book(*tools: str) -> CallBook:
+def assembler(*tools: str) -> ToolCallAssembler:
     numbers = itertools.count(1)
-    return CallBook(frozenset(tools or ("f", "g")), new_id=lambda: f"new_{next(numbers)}")
+    return ToolCallAssembler(frozenset(tools or ("f", "g")), new_id=lambda: f"new_{next(numbers)}")
 
 
 def calls(fragments: list[dict[str, Any]], *tools: str) -> list[tuple[str, str, str]]:
-    ours = book(*tools)
+    ours = assembler(*tools)
     for fragment in fragments:
         ours.take(fragment)
     ours.settle_twins()

@@ -457,14 +457,14 @@ def test_the_short_path_of_a_further_piece_of_text_comes_to_the_same(
 def test_a_further_piece_of_text_takes_the_short_path_and_nothing_else_does() -> None:
     fold = ChatFold(template())
     begin = chunk({"role": "assistant", "content": "Oh, "})
-    assert fold.short_path(begin) is None
+    assert fold.feed_text_fast(begin) is None
     list(fold.feed(begin))
-    assert fold.short_path(chunk({"content": "Hel", "refusal": None})) is not None
+    assert fold.feed_text_fast(chunk({"content": "Hel", "refusal": None})) is not None
     error = chunk({"content": "lo"}, error={"message": "overloaded"})
     sound = chunk({"content": "lo", "audio": {"id": "a"}})
     spent = chunk({"content": "lo"}, usage=USAGE)
     for other in (chunk({}, "stop"), spent, sound, error, None, []):
-        assert fold.short_path(other) is None
+        assert fold.feed_text_fast(other) is None
 
 
 @pytest.mark.parametrize("finish", ["stop", "tool_calls"])

@@ -87,14 +87,14 @@ def test_one_probe_leaves_first_and_the_rest_when_it_is_answered() -> None:
     limiter = Limiter()
     probe = limiter.admit(ONE, 0.0)
     assert limiter.time_for(ONE, 0.0) == math.inf
-    limiter.heard(probe, {"requests": Reading(600, 599, 0.1)}, 1.0)
+    limiter.note_limits(probe, {"requests": Reading(600, 599, 0.1)}, 1.0)
     assert limiter.time_for(ONE, 1.0) <= 1.1
 
 
 def test_a_refusal_lets_all_wait_as_long_as_the_service_says() -> None:
     limiter = Limiter(requests_per_minute=6000)
-    tickets = [limiter.admit(ONE, 0.0) for _ in range(3)]
-    limiter.refused(tickets[0], 7.0, 1.0)
+    permits = [limiter.admit(ONE, 0.0) for _ in range(3)]
+    limiter.refused(permits[0], 7.0, 1.0)
     assert limiter.time_for(ONE, 1.0) == 8.0
 
 
@@ -102,9 +102,9 @@ def test_requests_that_left_under_one_limit_cut_it_once() -> None:
     limiter = Limiter()
     limiter.succeeded(limiter.admit(ONE, 0.0), {}, 0.5)
     before = limiter.window
-    tickets = [limiter.admit(ONE, 1.0) for _ in range(8)]
-    for ticket in tickets:
-        limiter.refused(ticket, 1.0, 2.0)
+    permits = [limiter.admit(ONE, 1.0) for _ in range(8)]
+    for permit in permits:
+        limiter.refused(permit, 1.0, 2.0)
     assert limiter.window == pytest.approx(before * 0.75)
     limiter.refused(limiter.admit(ONE, 4.0), 1.0, 5.0)
     assert limiter.window == pytest.approx(before * 0.75**2)
@@ -116,19 +116,19 @@ def test_the_window_grows_only_while_it_is_used() -> None:
     for second in range(1, 50):
         limiter.succeeded(limiter.admit(ONE, second), {}, second + 0.5)
     assert limiter.window == 16
-    tickets = [limiter.admit(ONE, 60.0) for _ in range(16)]
-    for ticket in tickets:
-        limiter.succeeded(ticket, {}, 61.0)
+    permits = [limiter.admit(ONE, 60.0) for _ in range(16)]
+    for permit in permits:
+        limiter.succeeded(permit, {}, 61.0)
     assert limiter.window > 16
 
 
 def test_a_servers_error_stops_the_growth_for_a_while() -> None:
     limiter = Limiter()
     limiter.succeeded(limiter.admit(ONE, 0.0), {}, 0.5)
-    tickets = [limiter.admit(ONE, 1.0) for _ in range(16)]
-    limiter.failed(tickets.pop(), 1.5)
-    for ticket in tickets:
-        limiter.succeeded(ticket, {}, 2.0)
+    permits = [limiter.admit(ONE, 1.0) for _ in range(16)]
+    limiter.failed(permits.pop(), 1.5)
+    for permit in permits:
+        limiter.succeeded(permit, {}, 2.0)
     assert limiter.window == 16
 
 
@@ -137,9 +137,9 @@ def test_a_service_that_always_says_nothing_remains_is_not_believed() -> None:
     now = 0.0
     for _ in range(60):
         now = max(now, limiter.time_for(ONE, now))
-        ticket = limiter.admit(ONE, now)
-        limiter.heard(ticket, {"requests": Reading(600, 0, 60.0)}, now + 0.1)
-        limiter.succeeded(ticket, {}, now + 0.1)
+        permit = limiter.admit(ONE, now)
+        limiter.note_limits(permit, {"requests": Reading(600, 0, 60.0)}, now + 0.1)
+        limiter.succeeded(permit, {}, now + 0.1)
         now += 0.1
     assert limiter.time_for(ONE, now) - now < 0.2
 
@@ -160,33 +160,33 @@ def test_whatever_happens_the_limiter_keeps_its_laws(
     happens: list[tuple[str, float, float]], limit: int | None
 ) -> None:
     limiter = Limiter(requests_per_minute=limit)
-    now, tickets, left = 0.0, [], []
+    now, permits, left = 0.0, [], []
     for what, wait, number in happens:
         now += wait
         if what == "ask":
             if limiter.time_for(ONE, now) <= now:
-                tickets.append(limiter.admit(ONE, now))
+                permits.append(limiter.admit(ONE, now))
                 left.append(now)
-        elif tickets:
-            ticket = tickets.pop(int(number) % len(tickets))
+        elif permits:
+            permit = permits.pop(int(number) % len(permits))
             if what == "read":
                 reading = Reading(1 + number * 100, number, number)
-                limiter.heard(ticket, {"requests": reading}, now)
-                tickets.append(ticket)
+                limiter.note_limits(permit, {"requests": reading}, now)
+                permits.append(permit)
             elif what == "ok":
-                limiter.succeeded(ticket, {"tokens": number}, now)
+                limiter.succeeded(permit, {"tokens": number}, now)
             elif what == "429":
-                limiter.refused(ticket, number if number > 5 else None, now)
+                limiter.refused(permit, number if number > 5 else None, now)
                 assert limiter.time_for(ONE, now) > now
             elif what == "500":
-                limiter.failed(ticket, now)
+                limiter.failed(permit, now)
             else:
-                limiter.withdrawn(ticket)
-        assert limiter.in_flight == len(tickets)
+                limiter.withdrawn(permit)
+        assert limiter.in_flight == len(permits)
         assert limiter.window >= 1
         assert all(0 < meter.share <= 1 for meter in limiter.meters.values())
-    for ticket in tickets:
-        limiter.withdrawn(ticket)
+    for permit in permits:
+        limiter.withdrawn(permit)
     # However it went: a request that waits may leave some day.
     assert limiter.time_for(ONE, now) < now + 3600
     if limit is not None:

@@ -29,8 +29,13 @@ from agentstream import (
     function_tool,
 )
 from agentstream.models.base import Model, ModelTracing
-from agentstream.recordings.event_lines import Joiner, event_from_plain, event_to_plain, separated
-from agentstream.recordings.file_format import read_tape
+from agentstream.recordings.event_lines import (
+    DeltaCoalescer,
+    model_event_from_dict,
+    model_event_to_dict,
+    separated,
+)
+from agentstream.recordings.file_format import read_recording
 from agentstream.recordings.pace import Pace
 from agentstream.recordings.request_match import difference, without_private
 from agentstream.testing import (
@@ -116,7 +121,9 @@ async def test_replayed_events_are_those_that_came(path: Path) -> None:
     came = await events(RecordedModel(ScriptedModel([EVERYTHING]), path))
     replayed = await events(replay(path))
     assert [type(event) for event in replayed] == [type(event) for event in came]
-    assert [event_to_plain(event) for event in replayed] == [event_to_plain(e) for e in came]
+    assert [model_event_to_dict(event) for event in replayed] == [
+        model_event_to_dict(e) for e in came
+    ]
     assert replayed[-1].response.usage == came[-1].response.usage
 
 
@@ -127,7 +134,7 @@ async def test_replayed_events_are_those_that_came(path: Path) -> None:
     )
 )
 def test_joined_texts_come_apart_in_the_same_pieces_at_the_same_times(pieces: list[Any]) -> None:
-    joiner, at = Joiner(), 0.0
+    joiner, at = DeltaCoalescer(), 0.0
     given_: list[tuple[float, dict[str, Any]]] = []
     written: list[dict[str, Any]] = []
     for number, (text, wait, item, is_text) in enumerate(pieces):
@@ -143,7 +150,7 @@ def test_joined_texts_come_apart_in_the_same_pieces_at_the_same_times(pieces: li
 
 
 def test_half_a_character_is_kept_as_it_came() -> None:
-    joiner, halves = Joiner(), ("\ud83d", "\ude8b")
+    joiner, halves = DeltaCoalescer(), ("\ud83d", "\ude8b")
     written: list[Any] = []
     for text in halves:
         written += joiner.add(0.0, {"type": "x.delta", "delta": text})
@@ -154,14 +161,14 @@ def test_half_a_character_is_kept_as_it_came() -> None:
 
 async def test_a_text_with_half_a_character_is_written_and_read(path: Path) -> None:
     came = await events(RecordedModel(ScriptedModel(["ab \ud83d cd"]), path))
-    assert [event_to_plain(e) for e in await events(replay(path))] == [
-        event_to_plain(event) for event in came
+    assert [model_event_to_dict(e) for e in await events(replay(path))] == [
+        model_event_to_dict(event) for event in came
     ]
 
 
 def test_an_event_of_an_unknown_type_is_kept() -> None:
     data = {"type": "response.new_thing", "sequence_number": 3, "thing": {"a": [1]}}
-    assert event_to_plain(event_from_plain(data)) == data
+    assert model_event_to_dict(model_event_from_dict(data)) == data
 
 
 async def test_events_replay_at_the_recorded_pace_or_a_factor_of_it(
@@ -296,7 +303,7 @@ async def test_models_of_one_file_record_together(path: Path) -> None:
     one = RecordedModel(ScriptedModel(["One"]), path)
     two = RecordedModel(ScriptedModel(["Two"], model="other"), path)
     assert [await answer(one), await answer(two)] == ["One", "Two"]
-    assert [call.request["model"] for call in read_tape(path).calls.values()] == [
+    assert [call.request["model"] for call in read_recording(path).calls.values()] == [
         "scripted",
         "other",
     ]
@@ -460,7 +467,7 @@ async def test_a_request_is_told_by_what_is_new_in_it(path: Path) -> None:
     sizes = [len(json.dumps(line)) for line in lines(path) if "request" in line]
     assert sizes[0] > 400
     assert max(sizes[1:]) < 400
-    requests = [call.request for call in read_tape(path).calls.values()]
+    requests = [call.request for call in read_recording(path).calls.values()]
     assert [len(request["input"]) for request in requests] == list(range(1, 43, 2))
     assert all(request["instructions"] == agent.instructions for request in requests)
 
@@ -470,19 +477,19 @@ async def test_a_file_cut_anywhere_is_read_as_far_as_it_is_whole(path: Path) -> 
     await events(model, "a")
     await events(model, "b")
     content = path.read_bytes()
-    whole = read_tape(path)
+    whole = read_recording(path)
     header = content.index(b"\n") + 1
     for size in range(header, len(content), 7):
         path.write_bytes(content[:size])
-        tape = read_tape(path)
-        assert tape.whole_bytes <= size
-        for number, found in tape.calls.items():
+        file = read_recording(path)
+        assert file.whole_bytes <= size
+        for number, found in file.calls.items():
             expected = whole.calls[number].lines[: len(found.lines)]
             assert found.lines == expected
-        if tape.damage is not None:
+        if file.damage is not None:
             at = content[:size].count(b"\n") + 1
-            assert f"line {at} of" in tape.damage
-            assert tape.damage_is_last
+            assert f"line {at} of" in file.damage
+            assert file.damage_is_last
 
 
 async def test_a_damaged_line_says_where_it_is_and_the_calls_before_it_play(path: Path) -> None:
@@ -508,7 +515,7 @@ async def test_a_cut_recording_is_added_to_after_its_last_whole_line(path: Path)
         await answer(replay(path), "a")
     model = RecordedModel(ScriptedModel(["Again"]), path, mode="record")
     assert await answer(model, "a") == "Again"
-    assert read_tape(path).damage is None
+    assert read_recording(path).damage is None
     assert await answer(replay(path), "a") == "Again"
 
 
@@ -523,7 +530,7 @@ async def test_a_line_that_was_changed_is_told_when_it_is_played(path: Path) -> 
 def test_pieces_that_are_not_those_of_their_text_are_damage(path: Path) -> None:
     asyncio.run(events(RecordedModel(ScriptedModel(["One two"]), path)))
     path.write_text(path.read_text("utf-8").replace('"One two"', '"One"', 1), "utf-8")
-    assert "pieces" in str(read_tape(path).damage)
+    assert "pieces" in str(read_recording(path).damage)
 
 
 @pytest.mark.parametrize("content", ["hello", '{"a": 1}\n', "[]\n"])
@@ -610,10 +617,10 @@ def test_a_killed_process_leaves_a_recording_that_is_read(path: Path) -> None:
     finally:
         os.kill(child.pid, signal.SIGKILL)
         child.communicate(timeout=10)
-    tape = read_tape(path)
-    text = "".join(event.get("delta", "") for _, event in tape.calls[1].events())
+    file = read_recording(path)
+    text = "".join(event.get("delta", "") for _, event in file.calls[1].events())
     assert text.startswith("word word word")
-    assert not tape.calls[1].is_whole
+    assert not file.calls[1].is_whole
     from agentstream import load_run
 
     run = load_run(path)

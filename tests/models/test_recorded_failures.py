@@ -37,7 +37,7 @@ from agentstream.exceptions import (
     ToolTimeoutError,
 )
 from agentstream.models.retry.advice import normalize
-from agentstream.recordings.failures import failure_from_plain, failure_to_plain
+from agentstream.recordings.failures import failure_from_dict, failure_to_dict
 from agentstream.testing import (
     ScriptedModel,
     ScriptedServer,
@@ -353,17 +353,17 @@ ERRORS: list[Exception] = [
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_is_the_same_behind_a_file(error: Exception) -> None:
     error.add_note("Look here.")
-    again = failure_from_plain(json.loads(json.dumps(failure_to_plain(error))))
+    again = failure_from_dict(json.loads(json.dumps(failure_to_dict(error))))
     assert facts(again) == facts(error)
     assert again.__notes__ == ["Look here."]
 
 
 def test_of_a_librarys_own_class_the_nearest_base_is_raised_and_what_caused_it() -> None:
     busy = TooBusyError("busy", response=httpx2.Response(429, request=REQUEST), body=None)
-    assert type(failure_from_plain(failure_to_plain(busy))) is openai.RateLimitError
+    assert type(failure_from_dict(failure_to_dict(busy))) is openai.RateLimitError
     own = OutOfPaperError("Add some.")
     own.__cause__ = busy
-    again = failure_from_plain(failure_to_plain(own))
+    again = failure_from_dict(failure_to_dict(own))
     assert str(again) == "OutOfPaperError: Add some."
     assert normalize(again).status_code == 429
 

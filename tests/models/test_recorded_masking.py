@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream._utils.redaction import is_ordinary
-from agentstream.recordings.file_format import read_tape
+from agentstream.recordings.file_format import read_recording
 from agentstream.recordings.recorder import Recorder
 
 
@@ -30,10 +30,10 @@ def replayed(key: str, deltas: list[str], *, interrupted: bool = False) -> tuple
     call.event(Event(type="response.failed", sequence_number=2 * len(deltas)))
     call.close(None)
     recorder.close()
-    tape = read_tape(path)
-    assert tape.damage is None
-    assert tape.calls[1].is_whole
-    return "".join(e.get("delta", "") for _, e in tape.calls[1].events()), path.read_bytes()
+    file = read_recording(path)
+    assert file.damage is None
+    assert file.calls[1].is_whole
+    return "".join(e.get("delta", "") for _, e in file.calls[1].events()), path.read_bytes()
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

@@ -10,7 +10,7 @@ import pytest
 
 from agentstream.models.http import reading_pace, streamed_body
 from agentstream.models.http.reading_pace import ReadingPace
-from agentstream.models.retry.stall_timer import READING, Watch
+from agentstream.models.retry.stall_timer import PAUSED, StallTimer
 
 FLAT_OUT, FAST, SLOW = 0.00002, 0.005, 0.1  # seconds between two chunks
 
@@ -62,7 +62,7 @@ async def read(
     response: Any = world
     late = [
         world.now - world.due[int(chunk)]
-        async for chunk in streamed_body._chunks(response, Watch())
+        async for chunk in streamed_body._chunks(response, StallTimer())
     ]
     assert len(late) == len(world.due), "chunks were lost"
     assert ReadingPace.of_running_loop().streams == streams - 1, "it is no longer read"
@@ -145,14 +145,14 @@ async def test_a_pause_in_the_reading_is_not_held_against_the_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The reader waits from then on; a limit shorter than the pause would end the call in it."""
-    world, watch = World([FAST] * 100), Watch()
+    world, watch = World([FAST] * 100), StallTimer()
     on_a_loop(monkeypatch, world, busy=1.0, streams=200)
     noted: list[float] = []
     ended = 0.0
 
     async def sleep(seconds: float) -> None:
         nonlocal ended
-        noted.append(watch.since)
+        noted.append(watch.waiting_since)
         await world.sleep(seconds)
         ended = world.now
 
@@ -161,6 +161,6 @@ async def test_a_pause_in_the_reading_is_not_held_against_the_model(
     response: Any = world
     async for _ in streamed_body._chunks(response, watch):
         if noted:
-            assert noted.pop() == READING
-            assert watch.since == ended
+            assert noted.pop() == PAUSED
+            assert watch.waiting_since == ended
     assert len(world.pauses) > 5

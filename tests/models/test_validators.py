@@ -32,22 +32,22 @@ def a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_nothing_is_waited_for_where_nothing_was_begun() -> None:
-    await warm_up.built()
+    await warm_up.wait_until_built()
 
 
 async def test_they_are_built_in_a_thread_once_and_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(warm_up, "_IN_ORDER", (Slow,))
-    warm_up.begin()
-    warm_up.begin()
+    warm_up.prebuild()
+    warm_up.prebuild()
     threading.Timer(0.05, release.set).start()
-    await warm_up.built()
+    await warm_up.wait_until_built()
     assert release.is_set()
     assert started == ["agentstream validators"]
 
 
 async def test_the_types_of_an_answer_are_ready_afterwards() -> None:
-    warm_up.begin()
-    await warm_up.built()
+    warm_up.prebuild()
+    await warm_up.wait_until_built()
     assert all(kind.__pydantic_complete__ for kind in warm_up._IN_ORDER)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.notebook.live.dom import TAIL, Board
+from agentstream.notebook.live.dom import TAIL, VirtualDom
 from agentstream.notebook.markdown.sanitise import escape
 
 
@@ -67,7 +67,7 @@ def written(html: str, text: str) -> str:
     return html + escape(text)
 
 
-def pages_after(board: Board, *frames: list[list[Any]]) -> tuple[str, str]:
+def pages_after(board: VirtualDom, *frames: list[list[Any]]) -> tuple[str, str]:
     """The page that got all frames, and the one that got only a keyframe."""
     followed, late = Page(), Page()
     for frame in frames:
@@ -77,7 +77,7 @@ def pages_after(board: Board, *frames: list[list[Any]]) -> tuple[str, str]:
 
 
 def test_a_node_is_told_once() -> None:
-    board = Board()
+    board = VirtualDom()
     board.put("a", "div", "<p>x</p>", attributes={"class": "c"})
     assert board.frame() == [["+", "a", "", "div", {"class": "c"}, "<p>x</p>"]]
     assert board.frame() == []
@@ -86,7 +86,7 @@ def test_a_node_is_told_once() -> None:
 
 
 def test_text_that_grows_is_told_by_what_is_new() -> None:
-    board = Board()
+    board = VirtualDom()
     board.put("a", "div", f"<p>one{TAIL}</p>")
     board.frame()
     board.write("a", " two")
@@ -97,7 +97,7 @@ def test_text_that_grows_is_told_by_what_is_new() -> None:
 
 
 def test_a_change_is_told_by_what_differs() -> None:
-    board = Board()
+    board = VirtualDom()
     board.put("a", "div", f"<p>{'x' * 100} 😀 </p>")
     board.frame()
     board.put("a", "div", f"<p>{'x' * 100} 😀 y</p>")
@@ -105,7 +105,7 @@ def test_a_change_is_told_by_what_differs() -> None:
 
 
 def test_what_came_and_went_between_two_frames_is_not_told() -> None:
-    board = Board()
+    board = VirtualDom()
     board.put("a", "div")
     board.put("b", "p", parent="a")
     board.remove("b")
@@ -117,7 +117,7 @@ def test_what_came_and_went_between_two_frames_is_not_told() -> None:
 
 
 def test_attributes_change_without_the_inside() -> None:
-    board = Board()
+    board = VirtualDom()
     board.put("a", "div", "x", attributes={"class": "c"})
     board.frame()
     board.put("a", "div", "x", attributes={"class": "d"})
@@ -136,7 +136,7 @@ STEPS = st.one_of(
 
 @given(st.lists(STEPS, max_size=30))
 def test_frames_and_a_keyframe_give_the_same_page(steps: list[tuple[str, str, str, str]]) -> None:
-    board, frames = Board(), []
+    board, frames = VirtualDom(), []
     for what, id, text, parent in steps:
         if what == "put" and (not parent or parent in board):
             if parent != id:

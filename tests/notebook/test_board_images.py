@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agentstream.notebook.live.dom import Board
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.dom import VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
 from agentstream.trace import Trace
 from agentstream.trace.lifecycle import ToolDisplayed, ToolFinished, ToolStarted
 
@@ -14,7 +14,7 @@ SOURCE = "data:image/png;base64," + "QUJD" * 2_000
 
 
 def test_a_picture_is_sent_once_and_every_keyframe_has_it() -> None:
-    board = Board()
+    board = VirtualDom()
     for at in range(5):
         board.put("card", "div", f'<b>{at}</b><img src="{SOURCE}" alt="">{at}')
         frame = json.dumps(board.frame())
@@ -27,14 +27,14 @@ def test_a_picture_is_sent_once_and_every_keyframe_has_it() -> None:
 
 
 def test_small_pictures_stay_where_they_are() -> None:
-    board = Board()
+    board = VirtualDom()
     board.put("card", "div", '<img src="data:image/png;base64,QUJD" alt="">')
     assert board.images == {}
 
 
 def test_a_tool_that_displays_and_goes_on_sends_its_picture_once() -> None:
-    trace, board, sent = Trace(), Board(), 0
-    scene = Scene(trace, board)
+    trace, board, sent = Trace(), VirtualDom(), 0
+    scene = TraceRenderer(trace, board)
     block = {
         "type": "image",
         "url": SOURCE.replace("QUJD", "iVBORw0KGgoAAAAA", 1),

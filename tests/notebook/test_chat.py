@@ -365,7 +365,7 @@ class Page:
     def refuse(self, text: str, why: str) -> None:
         self.refused.append((text, why))
 
-    async def somebody_is_there(self) -> bool:
+    async def wait_for_frontend(self) -> bool:
         return True
 
     def __getattr__(self, name: str) -> Any:
@@ -386,14 +386,14 @@ async def settled(c: Any, turns: int, state: str = "ready") -> None:
 
 async def test_the_page_asks_decides_and_stops() -> None:
     c, page = at_a_page(cleaner("Tidy.", call("delete_file", name="b"), "Left it.", "word " * 500))
-    c.hear("say", "Tidy up")
+    c.handle_message("say", "Tidy up")
     await settled(c, 1, "waiting")
-    c.hear("approve", approval_id(c.turns[0].result.interruptions[0]))
+    c.handle_message("approve", approval_id(c.turns[0].result.interruptions[0]))
     await settled(c, 1)
     assert c.turns[0].result.final_output == "Tidy."
-    c.hear("say", "And b")
+    c.handle_message("say", "And b")
     await settled(c, 2, "waiting")
-    c.hear("reject", approval_id(c.turns[1].result.interruptions[0]))
+    c.handle_message("reject", approval_id(c.turns[1].result.interruptions[0]))
     await settled(c, 2)
     assert c.turns[1].result.final_output == "Left it."
     assert page.refused == []
@@ -405,7 +405,7 @@ async def test_the_page_decides_while_code_waits_for_the_turn() -> None:
     await settled(c, 1, "waiting")
     await asyncio.sleep(0.05)
     assert not speaking.done()
-    c.hear("approve", approval_id(c.turns[0].result.interruptions[0]))
+    c.handle_message("approve", approval_id(c.turns[0].result.interruptions[0]))
     assert (await speaking).final_output == "Tidy."
 
 
@@ -413,10 +413,10 @@ async def test_the_page_decides_before_the_code_knows_that_somebody_is_there() -
     c, page = at_a_page(cleaner("Tidy."))
 
     async def somebody_presses() -> bool:
-        c.hear("approve", approval_id(c.turns[0].result.interruptions[0]))
+        c.handle_message("approve", approval_id(c.turns[0].result.interruptions[0]))
         return True
 
-    page.somebody_is_there = somebody_presses
+    page.wait_for_frontend = somebody_presses
     async with asyncio.timeout(20):
         assert (await c.send("Tidy up")).final_output == "Tidy."
 
@@ -443,27 +443,27 @@ async def test_a_send_that_is_cancelled_while_a_call_waits_leaves_no_call_open()
 
 async def test_an_error_of_a_turn_from_the_page_is_in_the_turn_and_raised_nowhere() -> None:
     c, page = at_a_page(tutor(turn("So far ", fail("It caught fire.")), "Better."))
-    c.hear("say", "Go")
+    c.handle_message("say", "Go")
     await settled(c, 1)
     assert "It caught fire." in str(c.turns[0].error)
-    c.hear("say", "Again")
+    c.handle_message("say", "Again")
     await settled(c, 2)
     assert page.refused == []
 
 
 async def test_a_message_that_cannot_be_taken_goes_back_to_the_page_with_the_reason() -> None:
     c, page = at_a_page(tutor("word " * 500, pace=Pace(200)))
-    c.hear("say", "Talk")
+    c.handle_message("say", "Talk")
     await settled(c, 1, "running")
-    c.hear("say", "And now?")
-    c.hear("approve", "call_none")
+    c.handle_message("say", "And now?")
+    c.handle_message("approve", "call_none")
     async with asyncio.timeout(20):
         while not page.refused:
             await asyncio.sleep(0.01)
     ((text, why),) = page.refused
     assert text == "And now?"
     assert "still being answered" in why
-    c.hear("stop", None)
+    c.handle_message("stop", None)
     await settled(c, 1)
     assert c.turns[0].trace.status == "cancelled"
 
@@ -475,7 +475,7 @@ async def test_a_turn_from_the_page_is_under_the_recording_that_the_cell_was_und
     with recording(path):
         c, _ = at_a_page(tutor("Four."))
     # Whoever hears the page does so in a context of its own, after the cell.
-    c.hear("say", "What is 2 + 2?")
+    c.handle_message("say", "What is 2 + 2?")
     await settled(c, 1)
     assert '"Four."' in path.read_text()
 
@@ -488,7 +488,7 @@ async def test_a_session_that_cannot_be_read_is_told() -> None:
     c, page = at_a_page(tutor("Never."), session=Lost("ada"))
     with pytest.raises(OSError, match="the disk is gone"):
         await c.send("Hello")
-    c.hear("say", "Hello")
+    c.handle_message("say", "Hello")
     async with asyncio.timeout(20):
         while not page.refused:
             await asyncio.sleep(0.01)
@@ -519,7 +519,7 @@ async def test_a_view_that_fails_leaves_the_conversation_as_text(
     if broken == "conversation":
         monkeypatch.setattr(widget, "conversation", fail)
     else:
-        monkeypatch.setattr(widget.Scene, "update", fail)
+        monkeypatch.setattr(widget.TraceRenderer, "update", fail)
     first = await c.send("What is 2 + 2?")
     second = await c.send("Why?")
     assert (first.final_output, second.final_output) == (

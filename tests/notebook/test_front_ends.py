@@ -237,13 +237,13 @@ def test_a_page_that_cannot_be_reached_fails_no_run(client: Callable[..., Any]) 
 def test_a_widget_that_cannot_be_made_fails_no_run(client: Callable[..., Any]) -> None:
     notebook = client(WithoutWidgets)
     notebook.run(
-        "made = show_widget.ShownWidget.__init__\n"
+        "made = show_widget.RunWidget.__init__\n"
         "def broken(*_, **__): raise AttributeError('no widget manager')\n"
-        "show_widget.ShownWidget.__init__ = broken\n"
+        "show_widget.RunWidget.__init__ = broken\n"
         "try:\n"
         "    r = await show(poet(), 'A line')\n"
         "finally:\n"
-        "    show_widget.ShownWidget.__init__ = made"
+        "    show_widget.RunWidget.__init__ = made"
     )
     assert notebook.text.count("theend") == 1
     assert not notebook.errors

@@ -35,11 +35,11 @@ cleaner = Agent(
 async def is_there(view, seconds=2):
     waiting.append(view)
     if pressed is not None:
-        press = lambda: view._hear(view, pressed, [])
+        press = lambda: view._on_message(view, pressed, [])
         asyncio.get_running_loop().call_later(0.1, press)
     return True
 
-AgentView.somebody_is_there = is_there
+AgentView.wait_for_frontend = is_there
 c = chat(cleaner)
 """
 
@@ -87,13 +87,13 @@ def test_the_stop_button_ends_a_cell_that_waits_for_an_approval(kernel: Kernel, 
 def test_a_cell_that_was_approved_goes_on(kernel: Kernel, code: str) -> None:
     kernel.run("pressed, deleted[:], waiting[:] = {'kind': 'approve'}, [], []")
     kernel.run(
-        "_hear = AgentView._hear\n"
+        "_on_message = AgentView._on_message\n"
         "def hear(self, widget, message, buffers):\n"
-        "    part = next(p for t in ([self._scene] if not hasattr(self._scene, '_scene') else "
-        "[self._scene._scene]) for p in t.trace.parts if p.status == 'awaiting_approval')\n"
-        "    _hear(self, widget, {**message, 'approval_id': part.approval.id}, buffers)\n"
-        "AgentView._hear = hear"
+        "    part = next(p for t in ([self._renderer] if not hasattr(self._renderer, '_renderer') else "
+        "[self._renderer._renderer]) for p in t.trace.parts if p.status == 'awaiting_approval')\n"
+        "    _on_message(self, widget, {**message, 'approval_id': part.approval.id}, buffers)\n"
+        "AgentView._on_message = hear"
     )
     kernel.run(code)
-    kernel.run("AgentView._hear = _hear")
+    kernel.run("AgentView._on_message = _on_message")
     assert kernel.run("print(deleted)") == "['a']"

@@ -11,9 +11,9 @@ import pytest
 
 from agentstream import Agent, Runner, function_tool, show
 from agentstream.exceptions import UserError
-from agentstream.notebook.live.dom import Board
+from agentstream.notebook.live.dom import VirtualDom
 from agentstream.notebook.live.panels import LIVE_ROWS, Panels, items_html, panels_text
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.scene import TraceRenderer
 from agentstream.notebook.live.widget import AgentView
 from agentstream.testing import ScriptedModel, call, turn
 from agentstream.trace import Trace, lifecycle
@@ -37,17 +37,17 @@ class Clock:
         return self.now
 
 
-def panels_of(trace: Trace, clock: Clock, **which: bool) -> tuple[Panels, Board]:
-    board = Board()
+def panels_of(trace: Trace, clock: Clock, **which: bool) -> tuple[Panels, VirtualDom]:
+    board = VirtualDom()
     which = which or {"table": True, "timeline": True}
     return Panels(trace, board, clock=clock, **which), board
 
 
-def put(board: Board) -> list[str]:
+def put(board: VirtualDom) -> list[str]:
     return [op[1] for op in board.frame()]
 
 
-def html_of(board: Board, id: str) -> str:
+def html_of(board: VirtualDom, id: str) -> str:
     return next(op[5] for op in board.keyframe() if op[1] == id)
 
 
@@ -153,8 +153,8 @@ def test_without_being_asked_there_are_none() -> None:
 
 
 def test_they_stand_under_the_answer_in_their_order() -> None:
-    trace, board = fold(chain()), Board()
-    scene = Scene(trace, board)
+    trace, board = fold(chain()), VirtualDom()
+    scene = TraceRenderer(trace, board)
     panels = Panels(trace, board, table=True, timeline=True)
     panels.update()
     scene.update()
@@ -235,7 +235,7 @@ async def test_an_agent_is_known_before_its_run_has_made_a_step() -> None:
     result = Runner.run_streamed(agent, "x")
     assert (result.trace.agent, result.trace.now) == ("Ada", 0)
     await result.wait()
-    assert [name for _, name in result.trace.stints] == ["Ada"]
+    assert [name for _, name in result.trace.agent_intervals] == ["Ada"]
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name != "empty"])

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from agentstream import Agent, Runner, chat, show
 from agentstream.notebook import cards
-from agentstream.notebook.live.dom import Board
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.dom import VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, hand_off, turn
 from agentstream.trace import Trace
@@ -35,8 +35,8 @@ def scripted(answer: Any, output_type: Any = None) -> Agent[Any]:
 
 
 def live_html(trace: Trace) -> str:
-    board = Board()
-    Scene(trace, board).update()
+    board = VirtualDom()
+    TraceRenderer(trace, board).update()
     return "".join(str(op) for op in board.keyframe())
 
 
@@ -56,8 +56,8 @@ async def test_the_question_of_several_agents_stands_above_the_first_of_them_liv
     other = Agent(name="Other", model=ScriptedModel(["Here."]))
     guide = Agent(name="Guide", handoffs=[other], model=ScriptedModel([turn(hand_off(other))]))
     result = Runner.run_streamed(guide, "Where to?")
-    board = Board()
-    scene = Scene(result.trace, board)
+    board = VirtualDom()
+    scene = TraceRenderer(result.trace, board)
     scene.update()  # as a view is made, before the run has begun
     result.observe(lambda _: scene.update())  # a frame for each event, as the page is told it
     async for _ in result.stream_events():

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from agentstream import Agent, Runner, function_tool
 from agentstream.notebook import cards
-from agentstream.notebook.live.dom import TAIL, Board
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.dom import TAIL, VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
 from agentstream.notebook.markdown.stream import render
 from agentstream.testing import ScriptedModel, call, hand_off, think, turn
 from agentstream.trace import Trace
@@ -56,7 +56,7 @@ async def events() -> list[Any]:
     return seen
 
 
-def inside(board: Board) -> str:
+def inside(board: VirtualDom) -> str:
     page = Page()
     page.apply(board.keyframe())
     return page.html()
@@ -68,8 +68,8 @@ async def test_frames_at_any_moment_end_in_the_same_page() -> None:
     @settings(max_examples=25, deadline=None)
     @given(st.sets(st.integers(0, len(story))))
     def same(moments: set[int]) -> None:
-        trace, board, followed = Trace(), Board(), Page()
-        scene = Scene(trace, board)
+        trace, board, followed = Trace(), VirtualDom(), Page()
+        scene = TraceRenderer(trace, board)
         for number, (event, t) in enumerate(story):
             trace.add(event, t)
             if number in moments:
@@ -82,17 +82,17 @@ async def test_frames_at_any_moment_end_in_the_same_page() -> None:
         assert followed.html() == late.html()
         assert late.html() == whole
 
-    trace, board = Trace(), Board()
+    trace, board = Trace(), VirtualDom()
     for event, t in story:
         trace.add(event, t)
-    Scene(trace, board).update()
+    TraceRenderer(trace, board).update()
     whole = inside(board)
     same()
 
 
 async def test_text_is_what_one_rendering_gives() -> None:
-    trace, board, page = Trace(), Board(), Page()
-    scene = Scene(trace, board)
+    trace, board, page = Trace(), VirtualDom(), Page()
+    scene = TraceRenderer(trace, board)
     for event, t in await events():
         trace.add(event, t)
         scene.update()
@@ -105,10 +105,10 @@ async def test_text_is_what_one_rendering_gives() -> None:
 
 
 async def test_cards_speakers_and_the_end_are_there() -> None:
-    trace, board = Trace(), Board()
+    trace, board = Trace(), VirtualDom()
     for event, t in await events():
         trace.add(event, t)
-    Scene(trace, board, live=False).update()
+    TraceRenderer(trace, board, live=False).update()
     html = inside(board)
     for part in trace.parts:
         if part.kind not in ("text", "reasoning"):
@@ -128,8 +128,8 @@ async def test_arguments_that_stream_are_sent_once() -> None:
     agent = Agent(
         name="A", tools=[note], model=ScriptedModel([turn(call("note", text=long)), "Done."])
     )
-    trace, board = Trace(), Board()
-    scene, sent, count = Scene(trace, board), 0, 0
+    trace, board = Trace(), VirtualDom()
+    scene, sent, count = TraceRenderer(trace, board), 0, 0
     result = Runner.run_streamed(agent, "go")
     async for event in result.stream_events():
         trace.add(event, result.trace.now)
@@ -148,8 +148,8 @@ async def test_arguments_stand_inside_their_card_while_they_are_written() -> Non
         """Keep it."""
         return "kept"
 
-    trace, board, seen = Trace(), Board(), 0
-    scene = Scene(trace, board)
+    trace, board, seen = Trace(), VirtualDom(), 0
+    scene = TraceRenderer(trace, board)
     result = Runner.run_streamed(Agent(name="A", tools=[note], model=model), "go")
     async for event in result.stream_events():
         trace.add(event, result.trace.now)
@@ -167,8 +167,8 @@ async def test_arguments_stand_inside_their_card_while_they_are_written() -> Non
 
 @pytest.mark.parametrize("words", [2_000, 8_000])
 def test_bytes_stay_linear_in_the_text(words: int) -> None:
-    trace, board, size = Trace(), Board(), 0
-    scene = Scene(trace, board)
+    trace, board, size = Trace(), VirtualDom(), 0
+    scene = TraceRenderer(trace, board)
     for number in range(words):
         piece = "word " if number % 12 else "\n\n**more** "
         event = _delta(piece)

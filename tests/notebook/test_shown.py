@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, RunResultStreaming, chat, runs, show
-from agentstream.notebook.run_source import Source
-from agentstream.notebook.show_widget import ShownWidget
+from agentstream.notebook.run_source import RunAdapter
+from agentstream.notebook.show_widget import RunWidget
 from agentstream.testing import Pace, ScriptedModel, call
 
 TYPICAL = ["final_output", "to_frame", "timeline", "cancel", "new_items", "result", "trace"]
@@ -27,7 +27,7 @@ def shown(kind: str, agent: Agent[Any]) -> Any:
     """What `show` gives in a terminal, or in a notebook."""
     if kind == "text":
         return show(agent, "x")
-    return ShownWidget(Source(Runner.run_streamed(agent, "x")))
+    return RunWidget(RunAdapter(Runner.run_streamed(agent, "x")))
 
 
 @pytest.mark.parametrize("kind", ["text", "widget"])

@@ -17,7 +17,7 @@ from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from agentstream.notebook.markdown.sanitise import safe_url
 from agentstream.notebook.snapshot import bundle as module
 from agentstream.notebook.snapshot.bundle import snapshot, style
-from agentstream.notebook.snapshot.text import harmless
+from agentstream.notebook.snapshot.text import defuse_markdown
 from agentstream.trace.from_result import fold
 from tests.notebook.cards_audit import PNG_URI, Audit, every_kind, part, tool, trace_of
 from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads
@@ -332,7 +332,9 @@ class Rendered(HTMLParser):
 def test_only_addresses_that_may_be_clicked_are_links_in_any_renderer(
     render: Any, link: str
 ) -> None:
-    made = {url: Rendered(render(harmless(link.format(url)))).bad_links() for url in NO_TARGETS}
+    made = {
+        url: Rendered(render(defuse_markdown(link.format(url)))).bad_links() for url in NO_TARGETS
+    }
     assert {url: bad for url, bad in made.items() if bad} == {}
 
 
@@ -340,7 +342,7 @@ def test_only_addresses_that_may_be_clicked_are_links_in_any_renderer(
 def test_addresses_of_the_web_stay_links(render: Any) -> None:
     for url in ("https://ok.example/a?b=c&d=e#f", "https://en.wikipedia.org/wiki/A_(b)"):
         for link in ("[x]({})", "<{}>", "[x][y]\n\n[y]: {}"):
-            assert Rendered(render(harmless(link.format(url)))).links == [url]
+            assert Rendered(render(defuse_markdown(link.format(url)))).links == [url]
 
 
 @pytest.mark.parametrize("render", RENDERERS)
@@ -356,13 +358,13 @@ def test_hostile_markdown_is_harmless_in_any_renderer(render: Any) -> None:
 
 
 def test_an_image_becomes_a_link() -> None:
-    tags, links = viewed(harmless("See ![a plot](https://h.example/p.png)."))
+    tags, links = viewed(defuse_markdown("See ![a plot](https://h.example/p.png)."))
     assert (tags, links) == (set(), ["https://h.example/p.png"])
 
 
 def test_code_in_fences_is_left_alone() -> None:
     code = "```rust\nlet v = vec![1](2); // <b> ![x](y)\n```"
-    assert harmless(f"Here:\n\n{code}\n\nDone <b>.") == f"Here:\n\n{code}\n\nDone <\u200bb>."
+    assert defuse_markdown(f"Here:\n\n{code}\n\nDone <b>.") == f"Here:\n\n{code}\n\nDone <\u200bb>."
 
 
 def test_a_fence_that_was_cut_off_does_not_swallow_what_follows() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook.run_source import Source
+from agentstream.notebook.run_source import RunAdapter
 
 
 class ForeignRun:
@@ -40,12 +40,12 @@ class ForeignRun:
         self._queue.put_nowait(StopAsyncIteration())
 
 
-async def numbers(source: Source) -> list[int]:
+async def numbers(source: RunAdapter) -> list[int]:
     return [int(event.new_agent.name) async for event in source.events()]
 
 
 async def test_a_run_that_is_followed_in_the_background_gives_a_reader_all_its_events() -> None:
-    source = Source(ForeignRun())
+    source = RunAdapter(ForeignRun())
     source.start()
     assert await asyncio.wait_for(numbers(source), 10) == list(range(20))
     assert source.is_complete
@@ -54,7 +54,7 @@ async def test_a_run_that_is_followed_in_the_background_gives_a_reader_all_its_e
 
 
 async def test_what_came_before_the_reader_is_kept() -> None:
-    source = Source(ForeignRun())
+    source = RunAdapter(ForeignRun())
     source.start()
     while not source.is_complete:
         await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_what_came_before_the_reader_is_kept() -> None:
 
 
 async def test_an_error_reaches_whoever_waits_and_ends_the_wait() -> None:
-    source = Source(ForeignRun(ValueError("no such tool")))
+    source = RunAdapter(ForeignRun(ValueError("no such tool")))
     source.start()
     with pytest.raises(ValueError, match="no such tool"):
         await asyncio.wait_for(source.ended(), 10)
@@ -72,7 +72,7 @@ async def test_an_error_reaches_whoever_waits_and_ends_the_wait() -> None:
 
 async def test_leaving_the_events_early_stops_the_run() -> None:
     run = ForeignRun()
-    source = Source(run)
+    source = RunAdapter(run)
     events = source.events()
     async for event in events:
         if event.new_agent.name == "3":

@@ -14,7 +14,7 @@ from agentstream.notebook.markdown.latex import mathml
 from agentstream.notebook.markdown.sanitise import host_of, one_block, safe_url
 from agentstream.notebook.markdown.stream import MarkdownStream, render
 from agentstream.notebook.snapshot.bundle import snapshot
-from agentstream.notebook.snapshot.text import harmless
+from agentstream.notebook.snapshot.text import defuse_markdown
 from agentstream.trace import Trace
 from agentstream.trace.from_result import fold
 from agentstream.trace.timeline.timeline import Timeline
@@ -134,8 +134,8 @@ def test_what_a_tool_said_is_no_markdown_when_its_html_stands_in_markdown(viewer
     "info", ["mermaid", "MERMAID", "{mermaid}", "geojson", "{r}", "math", "x y"]
 )
 def test_a_fence_that_viewers_act_on_is_plain_code_in_saved_markdown(info: str) -> None:
-    assert harmless(f"```{info}\ngraph TD\n```") == "```\ngraph TD\n```"
-    assert harmless("```python title=x\na\n```") == "```python\na\n```"
+    assert defuse_markdown(f"```{info}\ngraph TD\n```") == "```\ngraph TD\n```"
+    assert defuse_markdown("```python title=x\na\n```") == "```python\na\n```"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Watched(AgentView):
         self.sent.append(content)
 
     def hear(self, **message: Any) -> None:
-        self._hear(self, message, [])
+        self._on_message(self, message, [])
 
 
 def text(view: Watched) -> str:

@@ -10,8 +10,8 @@ import pytest
 from agentstream import Agent, Runner, RunResultStreaming, function_tool
 from agentstream._approvals import approval_id
 from agentstream.notebook import cards, ipython
-from agentstream.notebook.run_source import RunInterrupted, Source
-from agentstream.notebook.show_widget import ShownWidget
+from agentstream.notebook.run_source import RunAdapter, RunInterrupted
+from agentstream.notebook.show_widget import RunWidget
 from agentstream.testing import ScriptedModel, call
 
 
@@ -29,30 +29,30 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return displayed
 
 
-def asking() -> tuple[RunResultStreaming, ShownWidget]:
+def asking() -> tuple[RunResultStreaming, RunWidget]:
     """A run that is about to pause for an approval, and its widget."""
     model = ScriptedModel([call("delete_file", name="a"), "Tidy."])
     result = Runner.run_streamed(Agent(name="Cleaner", tools=[delete_file], model=model), "Tidy up")
-    return result, ShownWidget(Source(result))
+    return result, RunWidget(RunAdapter(result))
 
 
-def press(widget: ShownWidget, kind: str) -> None:
+def press(widget: RunWidget, kind: str) -> None:
     """Press the button of the call that waits, at a page that has just asked for the run."""
     (waiting,) = widget.source.result.interruptions
-    widget._hear(widget, {"kind": "keyframe"}, [])
-    widget._hear(widget, {"kind": kind, "approval_id": approval_id(waiting)}, [])
+    widget._on_message(widget, {"kind": "keyframe"}, [])
+    widget._on_message(widget, {"kind": kind, "approval_id": approval_id(waiting)}, [])
 
 
-async def waits(widget: ShownWidget) -> None:
+async def waits(widget: RunWidget) -> None:
     while not widget.source.waits:
         await asyncio.sleep(0)
 
 
-async def read(widget: ShownWidget) -> list[str]:
+async def read(widget: RunWidget) -> list[str]:
     return [event.type async for event in widget]
 
 
-async def watch(widget: ShownWidget) -> list[str]:
+async def watch(widget: RunWidget) -> list[str]:
     await widget
     return []
 
@@ -100,7 +100,7 @@ async def test_a_view_that_fails_leaves_the_run_as_text_and_is_logged_once(
 
     model = ScriptedModel(["Five is <b>less</b>\n\nthan six."])
     result = Runner.run_streamed(Agent(name="Counter", model=model), "Compare")
-    widget = ShownWidget(Source(result))
+    widget = RunWidget(RunAdapter(result))
     monkeypatch.setattr(cards, "run_body", broken)
     async with asyncio.timeout(20):
         await widget
@@ -120,12 +120,12 @@ async def test_a_live_view_that_fails_is_logged_once_and_fails_neither_the_run_n
 ) -> None:
     model = ScriptedModel(["Five is less than six."])
     result = Runner.run_streamed(Agent(name="Counter", model=model), "Compare")
-    widget = ShownWidget(Source(result))
+    widget = RunWidget(RunAdapter(result))
 
     def broken() -> None:
         raise KeyError("an older renderer")
 
-    monkeypatch.setattr(widget._scene, "update", broken)
+    monkeypatch.setattr(widget._renderer, "update", broken)
     unhandled: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, what: unhandled.append(what))
     async with asyncio.timeout(20):
@@ -138,15 +138,15 @@ async def test_a_live_view_that_fails_is_logged_once_and_fails_neither_the_run_n
     assert "less than six" in shown[-1]["text/html"]
     assert "as-snapshot" in shown[-1]["text/html"]
     assert unhandled == []
-    assert len([one for one in caplog.records if "ShownWidget" in one.message]) == 1
+    assert len([one for one in caplog.records if "RunWidget" in one.message]) == 1
 
 
 async def test_stop_ends_a_run_that_waits_for_an_approval(shown: list[dict[str, Any]]) -> None:
     result, widget = asking()
     cell = asyncio.create_task(watch(widget))
     await waits(widget)
-    widget._hear(widget, {"kind": "keyframe"}, [])
-    widget._hear(widget, {"kind": "stop"}, [])
+    widget._on_message(widget, {"kind": "keyframe"}, [])
+    widget._on_message(widget, {"kind": "stop"}, [])
     async with asyncio.timeout(20):
         await cell
     assert result.trace.status == "cancelled"
@@ -158,7 +158,7 @@ async def test_an_interrupt_ends_a_run_that_waits_for_an_approval(
     shown: list[dict[str, Any]],
 ) -> None:
     result, widget = asking()
-    widget._hear(widget, {"kind": "keyframe"}, [])
+    widget._on_message(widget, {"kind": "keyframe"}, [])
     cell = asyncio.create_task(watch(widget))
     await waits(widget)
     await asyncio.sleep(0.3)
@@ -177,8 +177,8 @@ async def test_the_reason_of_a_rejection_is_what_the_model_is_told(
     cell = asyncio.create_task(watch(widget))
     await waits(widget)
     id = approval_id(result.interruptions[0])
-    widget._hear(widget, {"kind": "keyframe"}, [])
-    widget._hear(widget, {"kind": "reject", "approval_id": id, "reason": " Keep a. "}, [])
+    widget._on_message(widget, {"kind": "keyframe"}, [])
+    widget._on_message(widget, {"kind": "reject", "approval_id": id, "reason": " Keep a. "}, [])
     async with asyncio.timeout(20):
         await cell
     outputs = [item.output for item in result.new_items if item.type == "tool_call_output_item"]
@@ -191,7 +191,7 @@ async def test_always_approve_lets_later_calls_of_the_tool_pass(
     calls = [call("delete_file", name="a"), call("delete_file", name="b"), "Tidy."]
     agent = Agent(name="Cleaner", tools=[delete_file], model=ScriptedModel(calls))
     result = Runner.run_streamed(agent, "Tidy up")
-    widget = ShownWidget(Source(result))
+    widget = RunWidget(RunAdapter(result))
     cell = asyncio.create_task(watch(widget))
     await waits(widget)
     press(widget, "always")

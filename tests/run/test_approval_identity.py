@@ -30,9 +30,9 @@ from agentstream import (
     recording,
 )
 from agentstream.mcp import MCPServer
-from agentstream.notebook.live.dom import Board
-from agentstream.notebook.live.scene import Scene
-from agentstream.notebook.run_source import Source
+from agentstream.notebook.live.dom import VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.run_source import RunAdapter
 from agentstream.testing import ScriptedModel, call, hand_off, mcp_approval, turn
 from agentstream.trace import Trace
 from agentstream.trace.parts import Part
@@ -290,8 +290,8 @@ def parts_of(trace: Trace) -> list[Part]:
 
 def buttons(trace: Trace) -> dict[str, str]:
     """What the cards of the live view can decide: the id that a button sends, by the arguments."""
-    board = Board()
-    Scene(trace, board).update()
+    board = VirtualDom()
+    TraceRenderer(trace, board).update()
     shown = str(board.keyframe())
     found = {}
     for part in parts_of(trace):
@@ -323,13 +323,13 @@ async def test_a_button_decides_the_call_that_it_stands_at(chosen: int, from_jso
         state = await RunState.from_string(outer, result.to_state().to_string())
         result = Runner.run_streamed(outer, state)
         await result.wait()
-    source, shown = Source(result), buttons(result.trace)
+    source, shown = RunAdapter(result), buttons(result.trace)
     assert len(set(shown.values())) == 4
     meant = sorted(shown, key=lambda name: name[-2])[chosen]
-    assert not source.press("approve", shown.pop(meant))
-    assert not source.press("approve", "another")
+    assert not source.handle_click("approve", shown.pop(meant))
+    assert not source.handle_click("approve", "another")
     left = list(shown.values())
-    assert [source.press("reject", id) for id in left] == [False, False, True]
+    assert [source.handle_click("reject", id) for id in left] == [False, False, True]
     await result.wait()
     assert ran == [chosen + 1]
     assert not source.waits
@@ -389,7 +389,7 @@ async def test_stopping_a_run_that_waits_in_a_nested_agent_leaves_nothing_to_pre
     outer = Agent(name="A", tools=[inner.as_tool("ask", "")], model=script)
     result = Runner.run_streamed(outer, "go")
     await result.wait()
-    Source(result).cancel()
+    RunAdapter(result).cancel()
     assert result.trace.status == "cancelled"
     assert buttons(result.trace) == {}
 

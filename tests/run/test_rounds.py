@@ -9,22 +9,22 @@ import pytest
 
 from agentstream import Agent, Runner
 from agentstream.run import fair_scheduling as module
-from agentstream.run.fair_scheduling import Rounds
+from agentstream.run.fair_scheduling import FairScheduler
 from agentstream.testing import ScriptedModel
 
 
 async def test_the_runs_of_one_loop_share_their_rounds() -> None:
-    assert Rounds.here() is Rounds.here()
+    assert FairScheduler.here() is FairScheduler.here()
     other = await asyncio.to_thread(lambda: asyncio.run(_here()))
-    assert other is not Rounds.here()
+    assert other is not FairScheduler.here()
 
 
-async def _here() -> Rounds:
-    return Rounds.here()
+async def _here() -> FairScheduler:
+    return FairScheduler.here()
 
 
 async def test_who_comes_while_the_round_lasts_does_not_wait() -> None:
-    turn = Rounds.here().turn()
+    turn = FairScheduler.here().turn()
     with pytest.raises(StopIteration):
         turn.send(None)
 
@@ -37,7 +37,7 @@ async def test_after_a_round_each_waits_in_line_and_each_has_its_turn(
 
     async def work(number: int) -> None:
         for _ in range(3):
-            await Rounds.here().turn()
+            await FairScheduler.here().turn()
             order.append(number)
 
     await asyncio.gather(*(work(number) for number in range(3)))
@@ -49,7 +49,7 @@ async def test_one_that_is_cancelled_in_line_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_ROUND", 0.0)
-    rounds = Rounds.here()
+    rounds = FairScheduler.here()
     rounds.is_over()  # begins a round, which is over at once
     first, second = (asyncio.ensure_future(rounds.turn()) for _ in range(2))
     await asyncio.sleep(0)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agentstream.notebook.cards.banner import header
-from agentstream.notebook.live.dom import Board
-from agentstream.notebook.live.scene import Scene
+from agentstream.notebook.live.dom import VirtualDom
+from agentstream.notebook.live.scene import TraceRenderer
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.trace import Trace, lifecycle
 from agentstream.trace.dataframes import to_frame
@@ -219,8 +219,8 @@ def folded(events: list[Any]) -> Trace:
 
 
 def first_frame(trace: Trace) -> Any:
-    board = Board()
-    Scene(trace, board).update()
+    board = VirtualDom()
+    TraceRenderer(trace, board).update()
     return board.frame()
 
 

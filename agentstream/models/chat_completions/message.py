@@ -22,7 +22,7 @@ from openai.types.responses import (
 from openai.types.responses.response_output_text import AnnotationURLCitation, Logprob
 from openai.types.responses.response_text_delta_event import Logprob as DeltaLogprob
 
-from .reasoning import FAKE_ID, Ledger, plain_text, with_origin
+from .reasoning import FAKE_ID, EventSequence, plain_text, with_origin
 
 __all__ = ["MessageFold", "delta_event", "split_content"]
 
@@ -33,8 +33,8 @@ Part = ResponseOutputText | ResponseOutputRefusal
 class MessageFold:
     """Fold text and refusals into one message; pieces are joined once, at the end."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, event_sequence: EventSequence) -> None:
+        self._event_sequence = event_sequence
         self._text: list[str] = []
         self._refusal: list[str] = []
         self._logprobs: list[Logprob] = []
@@ -68,7 +68,7 @@ class MessageFold:
                 "item_id": FAKE_ID,
                 "logprobs": logprobs,
                 "output_index": self.output_index,
-                "sequence_number": next(self._ledger.sequence),
+                "sequence_number": next(self._event_sequence.sequence),
                 "type": "response.output_text.delta",
             },
         )
@@ -88,7 +88,7 @@ class MessageFold:
                 "delta": text,
                 "item_id": FAKE_ID,
                 "output_index": self.output_index,
-                "sequence_number": next(self._ledger.sequence),
+                "sequence_number": next(self._event_sequence.sequence),
                 "type": "response.refusal.delta",
             },
         )
@@ -118,7 +118,7 @@ class MessageFold:
                     item_id=FAKE_ID,
                     output_index=self.output_index,
                     part=parts[index],
-                    sequence_number=next(self._ledger.sequence),
+                    sequence_number=next(self._event_sequence.sequence),
                     type="response.content_part.done",
                 )
 
@@ -128,7 +128,7 @@ class MessageFold:
             yield ResponseOutputItemDoneEvent(
                 item=self.item("completed"),
                 output_index=self.output_index,
-                sequence_number=next(self._ledger.sequence),
+                sequence_number=next(self._event_sequence.sequence),
                 type="response.output_item.done",
             )
 
@@ -141,16 +141,16 @@ class MessageFold:
             status=status,
             type="message",
         )
-        return with_origin(message, self._ledger.provider_data())
+        return with_origin(message, self._event_sequence.provider_data())
 
     def _begin(self) -> Iterator[ResponseStreamEvent]:
         if self.output_index is not None:
             return
-        self.output_index = next(self._ledger.output_indexes)
+        self.output_index = next(self._event_sequence.output_indexes)
         yield ResponseOutputItemAddedEvent(
             item=self.item("in_progress"),
             output_index=self.output_index,
-            sequence_number=next(self._ledger.sequence),
+            sequence_number=next(self._event_sequence.sequence),
             type="response.output_item.added",
         )
 
@@ -160,7 +160,7 @@ class MessageFold:
             item_id=FAKE_ID,
             output_index=self.output_index or 0,
             part=part,
-            sequence_number=next(self._ledger.sequence),
+            sequence_number=next(self._event_sequence.sequence),
             type="response.content_part.added",
         )
 

@@ -156,8 +156,8 @@ class _Writer:
         elif kind == "reasoning":
             self._reasoning = self._policy.reasoning_fields(item)
         elif kind == "file_search_call":
-            asked = {"queries": list(item.get("queries") or []), "status": item.get("status")}
-            self._add_call(item, item.get("id"), "file_search_call", json.dumps(asked))
+            action = {"queries": list(item.get("queries") or []), "status": item.get("status")}
+            self._add_call(item, item.get("id"), "file_search_call", json.dumps(action))
         else:
             raise UserError(_refusal(kind, item))
 

@@ -17,7 +17,7 @@ from ...items import ModelResponse
 from ...usage import usage_of
 from ..base import ModelTracing
 from ..create import sent_by
-from ..http.batches import InBatches, gathered
+from ..http.batches import BatchedStream, gathered
 from ..http.bounds import too_large
 from ..http.server_error import no_answer, no_stream
 from ..http.sse import DONE, SSESplitter, event_data, parse_json
@@ -121,8 +121,8 @@ class OpenAIChatCompletionsModel(RequestModel):
 
     def _stream(
         self, request: ModelRequest, tracing: ModelTracing
-    ) -> InBatches[TResponseStreamEvent]:
-        return InBatches(request.names.batches(self._batches(request)))
+    ) -> BatchedStream[TResponseStreamEvent]:
+        return BatchedStream(request.names.batches(self._batches(request)))
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """Say what the error's status and headers tell about trying again."""
@@ -136,14 +136,16 @@ class OpenAIChatCompletionsModel(RequestModel):
         create = api.with_streaming_response.create
         while True:
             arguments = self._arguments(request, stream=True)
-            reading = _Reading(self._fold(request, arguments), retries.watch.limits.event_bytes)
+            reading = _Reading(
+                self._fold(request, arguments), retries.stall_timer.limits.event_bytes
+            )
             fold = reading.fold
             try:
                 async with (
                     retries.admission(arguments) as admission,
                     open_stream(
                         create(**sent_by(api.create, retries.extra(arguments), _NO_MESSAGES)),
-                        retries.watch,
+                        retries.stall_timer,
                         admission,
                     ) as body,
                 ):
@@ -173,7 +175,7 @@ class OpenAIChatCompletionsModel(RequestModel):
                 if fold.has_begun or not await retries.again(damage):
                     raise damage from error
             except (APIConnectionError, asyncio.CancelledError) as error:
-                lost = connection_error(error, retries.watch)
+                lost = connection_error(error, retries.stall_timer)
                 if fold.has_ended:  # the answer is whole: [DONE] alone is missing
                     yield list(reading.finish(request.settings, None))
                     return
@@ -286,7 +288,7 @@ class _Reading:
                 self.done = True
                 return
             chunk = event_data(name, data)
-            event = self.fold.short_path(chunk)
+            event = self.fold.feed_text_fast(chunk)
             if event is None:
                 yield from self.fold.feed(chunk, name)
             else:

@@ -36,7 +36,7 @@ from openai.types.responses.response_reasoning_item import Content, Summary
 from openai.types.responses.response_reasoning_summary_part_added_event import Part as AddedPart
 from openai.types.responses.response_reasoning_summary_part_done_event import Part as DonePart
 
-__all__ = ["FAKE_ID", "Ledger", "ReasoningFold", "plain_text", "with_origin"]
+__all__ = ["FAKE_ID", "EventSequence", "ReasoningFold", "plain_text", "with_origin"]
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
 
@@ -45,7 +45,7 @@ FAKE_ID = "__fake_id__"
 
 
 @dataclass
-class Ledger:
+class EventSequence:
     """What the items of one response share: their numbers, and whence they come."""
 
     model: str
@@ -64,8 +64,8 @@ class Ledger:
 class ReasoningFold:
     """Fold the reasoning in the deltas of one response; texts are joined once, at the end."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, event_sequence: EventSequence) -> None:
+        self._event_sequence = event_sequence
         self._summaries: list[list[str]] = []  # the parts of the summary, each in pieces
         self._part_open = False
         self._text: list[str] = []
@@ -121,7 +121,7 @@ class ReasoningFold:
                 delta=text,
                 item_id=FAKE_ID,
                 output_index=self._index,
-                sequence_number=next(self._ledger.sequence),
+                sequence_number=next(self._event_sequence.sequence),
                 type="response.reasoning_text.delta",
             )
         if answers and not summary:
@@ -151,14 +151,14 @@ class ReasoningFold:
                 content_index=0,
                 item_id=FAKE_ID,
                 output_index=self.output_index,
-                sequence_number=next(self._ledger.sequence),
+                sequence_number=next(self._event_sequence.sequence),
                 text=content[0].text,
                 type="response.reasoning_text.done",
             )
         yield ResponseOutputItemDoneEvent(
             item=self.item(),
             output_index=self.output_index,
-            sequence_number=next(self._ledger.sequence),
+            sequence_number=next(self._event_sequence.sequence),
             type="response.output_item.done",
         )
 
@@ -179,7 +179,7 @@ class ReasoningFold:
             item.content = content
         if signatures := [block.signature for block in self._blocks if block.signature]:
             item.encrypted_content = signatures[-1]
-        return with_origin(item, self._ledger.provider_data(**more))
+        return with_origin(item, self._event_sequence.provider_data(**more))
 
     @property
     def _index(self) -> int:
@@ -189,15 +189,15 @@ class ReasoningFold:
     def _begin(self, is_text: bool) -> Iterator[ResponseStreamEvent]:
         if self.output_index is not None:
             return
-        self.output_index = next(self._ledger.output_indexes)
+        self.output_index = next(self._event_sequence.output_indexes)
         more = {"_chat_completions_reasoning_field": "reasoning"} if is_text else {}
         item = ResponseReasoningItem(id=FAKE_ID, summary=[], type="reasoning")
         if is_text:
             item.content = [Content(text="", type="reasoning_text")]
         yield ResponseOutputItemAddedEvent(
-            item=with_origin(item, self._ledger.provider_data(**more)),
+            item=with_origin(item, self._event_sequence.provider_data(**more)),
             output_index=self.output_index,
-            sequence_number=next(self._ledger.sequence),
+            sequence_number=next(self._event_sequence.sequence),
             type="response.output_item.added",
         )
 
@@ -209,7 +209,7 @@ class ReasoningFold:
                 item_id=FAKE_ID,
                 output_index=self._index,
                 part=AddedPart(text="", type="summary_text"),
-                sequence_number=next(self._ledger.sequence),
+                sequence_number=next(self._event_sequence.sequence),
                 summary_index=len(self._summaries) - 1,
                 type="response.reasoning_summary_part.added",
             )
@@ -218,7 +218,7 @@ class ReasoningFold:
             delta=text,
             item_id=FAKE_ID,
             output_index=self._index,
-            sequence_number=next(self._ledger.sequence),
+            sequence_number=next(self._event_sequence.sequence),
             summary_index=len(self._summaries) - 1,
             type="response.reasoning_summary_text.delta",
         )
@@ -229,7 +229,7 @@ class ReasoningFold:
             item_id=FAKE_ID,
             output_index=self._index,
             part=DonePart(text="".join(self._summaries[-1]), type="summary_text"),
-            sequence_number=next(self._ledger.sequence),
+            sequence_number=next(self._event_sequence.sequence),
             summary_index=len(self._summaries) - 1,
             type="response.reasoning_summary_part.done",
         )

@@ -88,7 +88,7 @@ def chat_arguments(
             "Call Runner.run_streamed() to stream, Runner.run() for the whole answer."
         )
     tools = _named(_tools(request.tools, request.handoffs), request.names)
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "model": model,
         "messages": _named_messages(chat_messages(request, policy), request.names),
         "tools": tools or None,
@@ -101,9 +101,9 @@ def chat_arguments(
         **{name: getattr(settings, name) for name in _SETTINGS},
     }
     if stream:
-        given["stream"] = True
-        given["stream_options"] = _stream_options(settings, extra)
-    arguments = {name: value for name, value in given.items() if value is not None}
+        options["stream"] = True
+        options["stream_options"] = _stream_options(settings, extra)
+    arguments = {name: value for name, value in options.items() if value is not None}
     if twice := sorted(arguments.keys() & extra.keys()):
         raise TypeError(
             f"chat.completions.create() got multiple values for keyword argument '{twice[0]}': "

@@ -44,8 +44,8 @@ from openai.types.responses.response import IncompleteDetails
 from ...exceptions import AgentsException, ModelBehaviorError, ModelStreamError, UserError
 from ..http.server_error import api_error, error_in, no_answer
 from .message import MessageFold, delta_event, split_content
-from .reasoning import FAKE_ID, Ledger, ReasoningFold, plain_text, with_origin
-from .tool_calls import CallBook, OpenCall, call_entries, thought_signature
+from .reasoning import FAKE_ID, EventSequence, ReasoningFold, plain_text, with_origin
+from .tool_calls import OpenCall, ToolCallAssembler, call_entries, thought_signature
 from .usage import response_usage
 
 __all__ = ["BROKE_OFF", "FAKE_ID", "ChatFold"]
@@ -136,10 +136,10 @@ class ChatFold:
         self._strict = strict
         self._buffer = buffer_tool_calls
         self.request = request
-        self._ledger = Ledger(model=response.model)
-        self._reasoning = ReasoningFold(self._ledger)
-        self._message = MessageFold(self._ledger)
-        self._book = CallBook(tool_names, new_call_id)
+        self._event_sequence = EventSequence(model=response.model)
+        self._reasoning = ReasoningFold(self._event_sequence)
+        self._message = MessageFold(self._event_sequence)
+        self._assembler = ToolCallAssembler(tool_names, new_call_id)
         self._started = False
         self._has_choice = False
         self._stray: Any = None  # the last chunk that is none
@@ -185,7 +185,7 @@ class ChatFold:
             self._started = True
             yield ResponseCreatedEvent(
                 response=self._response,
-                sequence_number=next(self._ledger.sequence),
+                sequence_number=next(self._event_sequence.sequence),
                 type="response.created",
             )
         self._take_usage(chunk.get("usage"))
@@ -195,15 +195,15 @@ class ChatFold:
         if choice:
             self._has_choice = True
             if chunk.get("id"):  # Groq's last chunk, without choices, has the id "stub"
-                self._ledger.response_id = str(chunk["id"])
+                self._event_sequence.response_id = str(chunk["id"])
             yield from self._choice_events(choice)
             if choice.get("finish_reason"):
                 self._finish_reason = str(choice["finish_reason"])
-                self._take_usage_elsewhere(chunk, choice)
+                self._take_provider_usage(chunk, choice)
                 if self._finish_reason == "content_filter" and not self._has_answer:
                     yield from self._message.add_refusal(_WITHHELD)
 
-    def short_path(self, chunk: Any) -> ResponseStreamEvent | None:
+    def feed_text_fast(self, chunk: Any) -> ResponseStreamEvent | None:
         """Fold a chunk that holds a further piece of text and nothing else; None: it is for `feed`.
 
         Why: nearly all chunks are such, and `feed` looks in each for what some server puts there.
@@ -225,7 +225,7 @@ class ChatFold:
         if chunk.get("usage") or chunk.get("error"):
             return None
         if chunk.get("id"):
-            self._ledger.response_id = str(chunk["id"])
+            self._event_sequence.response_id = str(chunk["id"])
         return self._message.more_text(delta["content"], [])
 
     def finish(self, *, complete: bool) -> Iterator[ResponseStreamEvent]:
@@ -257,10 +257,10 @@ class ChatFold:
         yield from self._late_calls()
         yield from self._reasoning.finish()
         yield from self._message.end_parts()
-        yield from map(self._call_done, self._book.calls)
+        yield from map(self._call_done, self._assembler.calls)
         yield from self._message.finish()
         response = self._final_response(complete)
-        number = next(self._ledger.sequence)
+        number = next(self._event_sequence.sequence)
         if complete:
             yield ResponseCompletedEvent(
                 response=response, sequence_number=number, type="response.completed"
@@ -279,7 +279,7 @@ class ChatFold:
             items.append((self._message.output_index, self._message.item("completed")))
         items.extend(
             (call.output_index, self._call_item(call, call.arguments()))
-            for call in self._book.calls
+            for call in self._assembler.calls
             if call.output_index is not None
         )
         return [item for _, item in sorted(items, key=lambda pair: pair[0])]
@@ -315,7 +315,7 @@ class ChatFold:
                 "a single chunk. Check the server's log, and that it supports streaming."
             )
         needed = _NEEDED.get((self._finish_reason or "").lower())
-        has = {"answer": self._has_answer, "call": bool(self._book.calls)}
+        has = {"answer": self._has_answer, "call": bool(self._assembler.calls)}
         if needed is None or has.get(needed[0]):
             return
         raise ModelBehaviorError(
@@ -326,14 +326,14 @@ class ChatFold:
 
     @property
     def _has_answer(self) -> bool:
-        return self._message.output_index is not None or bool(self._book.calls)
+        return self._message.output_index is not None or bool(self._assembler.calls)
 
     def _take_usage(self, usage: Any) -> None:
         # Some send it once, some with every chunk, counting up: the last one is the whole.
         if isinstance(usage, Mapping):
             self.raw_usage = dict(usage)
 
-    def _take_usage_elsewhere(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+    def _take_provider_usage(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
         """Groq without `stream_options` and Moonshot tell the usage in a field of their own."""
         if self.raw_usage is None:
             x_groq = chunk.get("x_groq")
@@ -393,7 +393,7 @@ class ChatFold:
             return message
         began = (
             (self._message.output_index is not None, ("content", "refusal")),
-            (bool(self._book.calls), ("tool_calls", "function_call")),
+            (bool(self._assembler.calls), ("tool_calls", "function_call")),
             (self._reasoning.output_index is not None, _REASONING_FIELDS),
         )
         repeated = {field for is_there, fields in began if is_there for field in fields}
@@ -405,7 +405,7 @@ class ChatFold:
                 raise UserError("Custom tool calls are not supported by the Chat Completions API")
             logger.warning("Left out a custom tool call: Chat Completions tools are functions.")
             return
-        call = self._book.take(entry)
+        call = self._assembler.take(entry)
         signature = thought_signature(entry)
         if signature:
             call.provider_data["thought_signature"] = signature
@@ -420,23 +420,23 @@ class ChatFold:
 
     def _late_calls(self) -> Iterator[ResponseStreamEvent]:
         """Announce what has waited: buffered calls, twins, and whose name or id never came."""
-        self._book.settle_twins()
-        if self._buffer and self._book.calls:
-            self._book.calls.sort(key=lambda call: call.index or 0)
+        self._assembler.settle_twins()
+        if self._buffer and self._assembler.calls:
+            self._assembler.calls.sort(key=lambda call: call.index or 0)
             yield from self._reasoning.end_part()
-        for call in self._book.calls:
+        for call in self._assembler.calls:
             if not call.announced:
                 yield self._announce(call)
                 yield from self._arguments(call)
 
     def _announce(self, call: OpenCall) -> ResponseStreamEvent:
         call.announced = True
-        call.output_index = next(self._ledger.output_indexes)
-        self._book.settle_id(call)
+        call.output_index = next(self._event_sequence.output_indexes)
+        self._assembler.settle_id(call)
         return ResponseOutputItemAddedEvent(
             item=self._call_item(call, ""),
             output_index=call.output_index,
-            sequence_number=next(self._ledger.sequence),
+            sequence_number=next(self._event_sequence.sequence),
             type="response.output_item.added",
         )
 
@@ -450,7 +450,7 @@ class ChatFold:
                     "delta": pieces[0] if len(pieces) == 1 else "".join(pieces),
                     "item_id": FAKE_ID,
                     "output_index": call.output_index,
-                    "sequence_number": next(self._ledger.sequence),
+                    "sequence_number": next(self._event_sequence.sequence),
                     "type": "response.function_call_arguments.delta",
                 },
             )
@@ -463,13 +463,13 @@ class ChatFold:
             arguments=arguments,
             type="function_call",
         )
-        return with_origin(item, self._ledger.provider_data(**call.provider_data))
+        return with_origin(item, self._event_sequence.provider_data(**call.provider_data))
 
     def _call_done(self, call: OpenCall) -> ResponseStreamEvent:
         return ResponseOutputItemDoneEvent(
             item=self._call_item(call, call.arguments()),
             output_index=call.output_index or 0,
-            sequence_number=next(self._ledger.sequence),
+            sequence_number=next(self._event_sequence.sequence),
             type="response.output_item.done",
         )
 

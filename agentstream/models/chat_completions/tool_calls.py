@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from ..._utils.json import read_json
 
-__all__ = ["CallBook", "OpenCall", "call_entries", "thought_signature"]
+__all__ = ["OpenCall", "ToolCallAssembler", "call_entries", "thought_signature"]
 
 _MARKS: Final = re.compile(r'\\(?:.|$)|["{}\[\]]', re.DOTALL)
 # No tool has such a name; joining it piece by piece takes time that grows with its square.
@@ -56,7 +56,7 @@ class OpenCall:
 
     def arguments(self) -> str:
         """The arguments as they arrived, freed of repetition."""
-        return _settled("".join(self.parts))
+        return _deduplicate_arguments("".join(self.parts))
 
     def is_whole(self) -> bool:
         """Whether the arguments so far are one complete JSON object or array.
@@ -65,7 +65,7 @@ class OpenCall:
         """
         return self._scan.covers(self.parts)
 
-    def tells(self, piece: str) -> bool:
+    def repeats(self, piece: str) -> bool:
         """Whether the arguments so far say what `piece` says: the call is told once more."""
         if self._value[0] != len(self.parts):  # parsed once, however often this is asked
             self._value = (len(self.parts), _json_value("".join(self.parts)))
@@ -73,7 +73,7 @@ class OpenCall:
         return value is not None and bool(_json_value(piece) == value)
 
 
-class CallBook:
+class ToolCallAssembler:
     """The tool calls of one response, in the order in which they began.
 
     Parameters
@@ -85,10 +85,10 @@ class CallBook:
 
     Examples
     --------
-    >>> book = CallBook(frozenset({"add"}), new_id=lambda: "call_new")
+    >>> assembler = ToolCallAssembler(frozenset({"add"}), new_id=lambda: "call_new")
     >>> for arguments in ('{"a": 1}', '{"a": 2}'):  # index always 0 and no id, as from Ollama
-    ...     call = book.take({"index": 0, "function": {"name": "add", "arguments": arguments}})
-    >>> [(call.name, call.arguments()) for call in book.calls]
+    ...     call = assembler.take({"index": 0, "function": {"name": "add", "arguments": arguments}})
+    >>> [(call.name, call.arguments()) for call in assembler.calls]
     [('add', '{"a": 1}'), ('add', '{"a": 2}')]
     """
 
@@ -118,9 +118,9 @@ class CallBook:
         name, piece = _text(function.get("name")), _piece(function.get("arguments"))
         call = self._owner(index, call_id, name)
         is_twin = bool(call and name and self._is_twin(call, call_id, piece, index))
-        if is_twin or (call and name and self._begins_anew(call, call_id, name, piece)):
+        if is_twin or (call and name and self._starts_new_call(call, call_id, name, piece)):
             call = None
-        elif call and name and piece and call.is_whole() and call.tells(piece):
+        elif call and name and piece and call.is_whole() and call.repeats(piece):
             piece = ""
         if call is None:
             call = self._open(index, call_id, name)
@@ -136,15 +136,15 @@ class CallBook:
         kept: dict[tuple[str, ...], OpenCall] = {}
         for call in list(self.calls):
             owner = (call.sent_id, call.name)
-            said = (*owner, _canonical(call.arguments()))
-            same = (kept.get(said) or (kept.get(owner) if not call.parts else None)) or call
+            key = (*owner, _canonical(call.arguments()))
+            same = (kept.get(key) or (kept.get(owner) if not call.parts else None)) or call
             if call.is_twin and same is not call:
                 same.provider_data |= call.provider_data
                 self.calls.remove(call)
             else:
                 call.is_twin = False
                 kept.setdefault(owner, call)
-                kept[said] = call
+                kept[key] = call
 
     def settle_id(self, call: OpenCall) -> None:
         """Give a call that has no id one of ours: its output must name the call it answers."""
@@ -171,13 +171,13 @@ class CallBook:
     def _is_twin(self, call: OpenCall, call_id: str, piece: str, index: int | None) -> bool:
         if not call_id or call_id != call.sent_id or not call.name:
             return False
-        elsewhere = index is not None and self._by_index.get(index) is not call
+        at_other_index = index is not None and self._by_index.get(index) is not call
         if not piece:
-            return elsewhere or call.is_whole()
-        begins = elsewhere or _json_value(piece) is not None
-        return begins and call.is_whole() and not call.tells(piece)
+            return at_other_index or call.is_whole()
+        begins = at_other_index or _json_value(piece) is not None
+        return begins and call.is_whole() and not call.repeats(piece)
 
-    def _begins_anew(self, call: OpenCall, call_id: str, name: str, piece: str) -> bool:
+    def _starts_new_call(self, call: OpenCall, call_id: str, name: str, piece: str) -> bool:
         if not call.name:
             return False
         another_id = bool(call_id and call.id and call_id not in (call.id, call.sent_id))
@@ -274,14 +274,14 @@ def _merged_name(old: str, new: str, known: frozenset[str]) -> str:
     return next((name for name in (old + new, new, old) if name in known), old + new)
 
 
-def _settled(arguments: str) -> str:
+def _deduplicate_arguments(arguments: str) -> str:
     r"""Undo what some servers do to arguments: send them twice, or after an empty object.
 
     Examples
     --------
-    >>> _settled('{"a":1}{"a":1}'), _settled('{}{"a":1}'), _settled('{"a":1}{"b":2}')
-    ('{"a":1}', '{"a":1}', '{"a":1}{"b":2}')
-    >>> _settled(r'{"a":1}"{\"a\": 1}"')  # LiteLLM's last chunk, which is JSON in JSON
+    >>> _deduplicate_arguments('{"a":1}{"a":1}'), _deduplicate_arguments('{"a":1}{"b":2}')
+    ('{"a":1}', '{"a":1}{"b":2}')
+    >>> _deduplicate_arguments(r'{"a":1}"{\"a\": 1}"')  # LiteLLM's last chunk: JSON in JSON
     '{"a":1}'
     """
     if not _ADJOINING.search(arguments) or _json_value(arguments) is not None:

@@ -22,11 +22,11 @@ def response_usage(usage: Mapping[str, Any]) -> ResponseUsage:
     >>> used.input_tokens, used.output_tokens, used.total_tokens
     (3, 4, 7)
     """
-    asked, answered = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    input_tokens, output_tokens = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
     return ResponseUsage(
-        input_tokens=asked,
+        input_tokens=input_tokens,
         input_tokens_details=input_details(usage.get("prompt_tokens_details")),
-        output_tokens=answered,
+        output_tokens=output_tokens,
         output_tokens_details=output_details(usage.get("completion_tokens_details")),
-        total_tokens=count(usage, "total_tokens") or asked + answered,
+        total_tokens=count(usage, "total_tokens") or input_tokens + output_tokens,
     )

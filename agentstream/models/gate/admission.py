@@ -14,9 +14,9 @@ from .response_headers import listening
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..retry.stall_timer import Watch
+    from ..retry.stall_timer import StallTimer
     from .gate import Line
-    from .limiter import Ticket
+    from .limiter import Permit
 
 __all__ = ["Admission", "input_tokens"]
 
@@ -34,7 +34,7 @@ class Admission:
     ----------
     line : Line or None
         Where it stands in line; None: there is no gate.
-    watch : Watch
+    stall_timer : StallTimer
         Of the model call: the waiting is not held against the model, nor against time limits.
     amounts : mapping
         What it is thought to take.
@@ -45,23 +45,23 @@ class Admission:
     def __init__(
         self,
         line: Line | None,
-        watch: Watch,
+        stall_timer: StallTimer,
         amounts: Mapping[str, float] | None = None,
         *,
         again: bool = False,
     ) -> None:
         self._line = line
-        self._watch = watch
+        self._stall_timer = stall_timer
         self._amounts = amounts or {}
         self._again = again
-        self._ticket: Ticket | None = None
+        self._permit: Permit | None = None
         self._used: dict[str, float] = {}
 
     async def __aenter__(self) -> Admission:
         if self._line is not None:
             line = self._line
-            with self._watch.in_line(lambda: line.state().reason):
-                self._ticket = await line.enter(self._amounts, first=self._again)
+            with self._stall_timer.in_line(lambda: line.state().reason):
+                self._permit = await line.enter(self._amounts, first=self._again)
         return self
 
     async def __aexit__(
@@ -70,21 +70,21 @@ class Admission:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        line, ticket = self._line, self._ticket
-        if line is None or ticket is None:
+        line, permit = self._line, self._permit
+        if line is None or permit is None:
             return
         if error is None:
-            line.succeeded(ticket, self._used)
+            line.succeeded(permit, self._used)
         elif not isinstance(error, Exception):
-            line.withdrawn(ticket)
+            line.withdrawn(permit)
         elif is_fatal(error):
             line.stop(error)
-            line.failed(ticket, server_error=False)
+            line.failed(permit, server_error=False)
         elif is_rate_limit(error):
-            self._watch.may_return = line.refused(ticket, normalize(error).retry_after, error)
+            self._stall_timer.may_return = line.refused(permit, normalize(error).retry_after, error)
         else:
             status = normalize(error).status_code
-            line.failed(ticket, server_error=status is None or status >= 500)
+            line.failed(permit, server_error=status is None or status >= 500)
 
     def listening(self) -> AbstractContextManager[None]:
         """Take in the headers of the responses to requests that are made in this block."""
@@ -92,8 +92,8 @@ class Admission:
 
     def respond(self, status: int, headers: Mapping[str, str]) -> None:
         """Take in the headers of the response; what an error means is known only with its body."""
-        if self._line is not None and self._ticket is not None:
-            self._line.heard(self._ticket, read_limits(headers), is_error=status >= 400)
+        if self._line is not None and self._permit is not None:
+            self._line.note_limits(self._permit, read_limits(headers), is_error=status >= 400)
 
     def spent(self, usage: Any) -> None:
         """Note what the answer took: an object with `input_tokens` and `output_tokens`, or None."""

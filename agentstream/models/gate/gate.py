@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ..._utils.aio import call_where_it_runs, loop_here
+from ..._utils.aio import call_where_it_runs, running_loop_or_none
 from ...exceptions import UserError
-from .limiter import Limiter, Ticket
+from .limiter import Limiter, Permit
 
 if TYPE_CHECKING:
     from .headers import Reading
@@ -58,7 +58,7 @@ class GateState:
 @dataclass(eq=False)
 class _Waiter:
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Ticket]
+    future: asyncio.Future[Permit]
     amounts: Mapping[str, float]
     ahead: float
 
@@ -112,7 +112,7 @@ class Line:
 
     async def enter(
         self, amounts: Mapping[str, float], *, first: bool = False, ahead: float = 0.0
-    ) -> Ticket:
+    ) -> Permit:
         """Wait in line until a request may leave.
 
         Parameters
@@ -123,7 +123,7 @@ class Line:
             Whether to stand at the head: a request that was refused had its turn already.
         ahead : float
             How many seconds before its time the ticket may be given out, where a limit is known;
-            the request leaves at `Ticket.at`.
+            the request leaves at `Permit.at`.
 
         Raises
         ------
@@ -152,35 +152,35 @@ class Line:
                 self._pump()
             raise
 
-    def heard(
-        self, ticket: Ticket, readings: Mapping[str, Reading], *, is_error: bool = False
+    def note_limits(
+        self, permit: Permit, readings: Mapping[str, Reading], *, is_error: bool = False
     ) -> None:
         """Take in the headers of a response; after an error's nobody leaves yet."""
         with self._lock:
-            self.limiter.heard(ticket, readings, self.clock(), is_error=is_error)
+            self.limiter.note_limits(permit, readings, self.clock(), is_error=is_error)
             if not is_error:
                 self._pump()
 
-    def succeeded(self, ticket: Ticket, used: Mapping[str, float]) -> None:
+    def succeeded(self, permit: Permit, used: Mapping[str, float]) -> None:
         """Settle a request that was answered."""
         with self._lock:
-            self.limiter.succeeded(ticket, used, self.clock())
-            self._learn(ticket, used)
+            self.limiter.succeeded(permit, used, self.clock())
+            self._learn(permit, used)
             self._pump()
 
-    def _learn(self, ticket: Ticket, used: Mapping[str, float]) -> None:
+    def _learn(self, permit: Permit, used: Mapping[str, float]) -> None:
         """Estimate the next requests better."""
         output, taken = used.get("output-tokens"), used.get("input-tokens")
         if output is not None:
             self.output += _MEAN * (output - self.output)
-        thought = ticket.amounts.get("input-tokens", 0.0) / self.scale
+        thought = permit.amounts.get("input-tokens", 0.0) / self.scale
         if taken and thought:
             self.scale += _MEAN * (min(max(taken / thought, 0.1), 10.0) - self.scale)
 
-    def refused(self, ticket: Ticket, retry_after: float | None, error: Exception) -> bool:
+    def refused(self, permit: Permit, retry_after: float | None, error: Exception) -> bool:
         """Settle a request that was refused by a rate limit; whether to stand in line again."""
         with self._lock:
-            self.limiter.refused(ticket, retry_after, self.clock())
+            self.limiter.refused(permit, retry_after, self.clock())
             if self.limiter.fruitless >= _FRUITLESS:
                 error.add_note(
                     f"The service has refused all requests, {_FRUITLESS} times in a row: its limit "
@@ -191,16 +191,16 @@ class Line:
             self._pump()
             return True
 
-    def failed(self, ticket: Ticket, *, server_error: bool) -> None:
+    def failed(self, permit: Permit, *, server_error: bool) -> None:
         """Settle a request that failed otherwise."""
         with self._lock:
-            self.limiter.failed(ticket, self.clock(), server_error=server_error)
+            self.limiter.failed(permit, self.clock(), server_error=server_error)
             self._pump()
 
-    def withdrawn(self, ticket: Ticket) -> None:
+    def withdrawn(self, permit: Permit) -> None:
         """Settle a request that was given up."""
         with self._lock:
-            self.limiter.withdrawn(ticket)
+            self.limiter.withdrawn(permit)
             self._pump()
 
     def stop(self, error: Exception) -> None:
@@ -226,21 +226,21 @@ class Line:
                     self._come_again(head.loop, due - lead - now)
                 return
             self._waiters.popleft()
-            ticket = self.limiter.admit(head.amounts, max(due, now))
-            call_where_it_runs(head.loop, self._let_through, head, ticket)
+            permit = self.limiter.admit(head.amounts, max(due, now))
+            call_where_it_runs(head.loop, self._let_through, head, permit)
 
     def _lead(self, ahead: float) -> float:
         """How early a ticket may be given out: no limit, no time to know beforehand."""
         return ahead if self.limiter.meters else 0.0
 
-    def _let_through(self, waiter: _Waiter, ticket: Ticket) -> None:
+    def _let_through(self, waiter: _Waiter, permit: Permit) -> None:
         if waiter.future.done():  # cancelled in the meantime
-            self.withdrawn(ticket)
+            self.withdrawn(permit)
         else:
-            waiter.future.set_result(ticket)
+            waiter.future.set_result(permit)
 
     def _come_again(self, loop: asyncio.AbstractEventLoop, delay: float) -> None:
-        if loop is not loop_here():
+        if loop is not running_loop_or_none():
             loop.call_soon_threadsafe(self._on_timer)
             return
         if self._timer is not None and self._timer_loop is loop:
@@ -294,12 +294,12 @@ class Gate:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        given = {
+        limits = {
             "requests_per_minute": requests_per_minute,
             "tokens_per_minute": tokens_per_minute,
             "concurrency": concurrency,
         }
-        for name, value in given.items():
+        for name, value in limits.items():
             if value is not None and not value > 0:
                 raise UserError(f"Gate({name}=...) must be positive or None, got {value!r}")
         self._settings = (requests_per_minute, tokens_per_minute, concurrency)
@@ -367,7 +367,7 @@ def shared_gate() -> Gate:
     return _shared
 
 
-def _fail(future: asyncio.Future[Ticket], error: Exception) -> None:
+def _fail(future: asyncio.Future[Permit], error: Exception) -> None:
     if future.done():
         return
     # One for each who waits: a traceback and a run's data are hung on it.

@@ -75,7 +75,7 @@ def read_limits(headers: Mapping[str, str], now: datetime | None = None) -> dict
     >>> read_limits({"x-ratelimit-limit-requests": "-1"})
     {}
     """
-    found: dict[str, Reading] = {}
+    limits: dict[str, Reading] = {}
     for unit in UNITS:
         for form in _FORMS:
             limit = _number(headers.get(form.format("limit", unit)))
@@ -83,9 +83,9 @@ def read_limits(headers: Mapping[str, str], now: datetime | None = None) -> dict
                 continue
             remaining = _number(headers.get(form.format("remaining", unit)))
             reset = read_reset(headers.get(form.format("reset", unit)), now)
-            found[unit] = Reading(limit, remaining if (remaining or 0) >= 0 else None, reset)
+            limits[unit] = Reading(limit, remaining if (remaining or 0) >= 0 else None, reset)
             break
-    return found
+    return limits
 
 
 def read_reset(text: str | None, now: datetime | None = None) -> float | None:

@@ -22,7 +22,7 @@ from typing import Final
 from .headers import Reading
 from .meter import Mark, Meter
 
-__all__ = ["Limiter", "Ticket"]
+__all__ = ["Limiter", "Permit"]
 
 _FIRST_WINDOW: Final = 16.0
 _LARGEST_WINDOW: Final = 1024.0
@@ -50,7 +50,7 @@ _RECENT: Final = 30.0
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
+class Permit:
     """A request that has left.
 
     Attributes
@@ -105,15 +105,15 @@ class Limiter:
         tokens_per_minute: float | None = None,
         concurrency: int | None = None,
     ) -> None:
-        given = {"requests": requests_per_minute, "tokens": tokens_per_minute}
+        limits = {"requests": requests_per_minute, "tokens": tokens_per_minute}
         self.meters = {
-            unit: Meter(limit, is_fixed=True) for unit, limit in given.items() if limit is not None
+            unit: Meter(limit, is_fixed=True) for unit, limit in limits.items() if limit is not None
         }
         self.window = _FIRST_WINDOW
         self.in_flight = 0
         self.refusals = 0
         self._most = math.inf if concurrency is None else concurrency
-        self._heard = bool(self.meters)
+        self._has_limits = bool(self.meters)
         self._cohort = 0
         self._paused_until = -math.inf
         self._growth_from = -math.inf
@@ -133,7 +133,7 @@ class Limiter:
 
     def time_for(self, amounts: Mapping[str, float], now: float) -> float:
         """When a request may leave: `now` or earlier means at once, `inf` when one comes back."""
-        if self.in_flight >= (self._limit_in_flight() if self._heard else 1):
+        if self.in_flight >= (self._limit_in_flight() if self._has_limits else 1):
             return math.inf
         times = [self._paused_until, self._next]
         times += [
@@ -143,56 +143,56 @@ class Limiter:
         ]
         return max(times)
 
-    def admit(self, amounts: Mapping[str, float], now: float) -> Ticket:
+    def admit(self, amounts: Mapping[str, float], now: float) -> Permit:
         """Let a request leave now."""
-        ticket = Ticket(amounts, self._cohort, now)
+        permit = Permit(amounts, self._cohort, now)
         self.in_flight += 1
         for unit, meter in self.meters.items():
-            ticket.marks[unit] = meter.take(amounts.get(unit, 0.0), now)
+            permit.marks[unit] = meter.take(amounts.get(unit, 0.0), now)
         if self._rate is not None and not self.meters:
             self._next = max(self._next, now - 0.1) + 1 / self._rate
-        return ticket
+        return permit
 
-    def heard(
+    def note_limits(
         self,
-        ticket: Ticket,
+        permit: Permit,
         readings: Mapping[str, Reading],
         now: float,
         *,
         is_error: bool = False,
     ) -> None:
-        """Take in what the headers of the response to `ticket` say."""
-        self._heard = self._heard or not is_error
+        """Take in what the headers of the response to `permit` say."""
+        self._has_limits = self._has_limits or not is_error
         for unit, reading in readings.items():
             meter = self.meters.get(unit)
             if meter is None:
                 meter = self.meters[unit] = Meter(reading.limit)
-                ticket.marks[unit] = meter.take(ticket.amounts.get(unit, 0.0), now)
-            mark = ticket.marks.get(unit)
+                permit.marks[unit] = meter.take(permit.amounts.get(unit, 0.0), now)
+            mark = permit.marks.get(unit)
             if mark is not None:
                 meter.read(reading, mark, now)
 
-    def succeeded(self, ticket: Ticket, used: Mapping[str, float], now: float) -> None:
+    def succeeded(self, permit: Permit, used: Mapping[str, float], now: float) -> None:
         """The request was answered; `used` has what it really took, where that is known."""
-        if not self._close(ticket):
+        if not self._close(permit):
             return
-        self._heard = True
+        self._has_limits = True
         self._in_a_row = 0
         self._successes.append(now)
         for unit, meter in self.meters.items():
-            if unit in used and unit in ticket.marks:
-                meter.settle(used[unit] - ticket.amounts.get(unit, 0.0), now)
-        self._grow(ticket, now)
+            if unit in used and unit in permit.marks:
+                meter.settle(used[unit] - permit.amounts.get(unit, 0.0), now)
+        self._grow(permit, now)
 
-    def refused(self, ticket: Ticket, retry_after: float | None, now: float) -> None:
+    def refused(self, permit: Permit, retry_after: float | None, now: float) -> None:
         """The service answered 429: all wait, and less is let through from then on."""
-        if not self._close(ticket):
+        if not self._close(permit):
             return
-        self._heard = True
+        self._has_limits = True
         self.refusals += 1
         for meter in self.meters.values():
             meter.refused()
-        is_first = ticket.cohort == self._cohort
+        is_first = permit.cohort == self._cohort
         if is_first:
             self._cohort += 1
             self._in_a_row += 1
@@ -204,25 +204,25 @@ class Limiter:
             pause = max(pause, min(backoff, _LONGEST_PAUSE))
         self._paused_until = max(self._paused_until, now + pause)
 
-    def failed(self, ticket: Ticket, now: float, *, server_error: bool = True) -> None:
+    def failed(self, permit: Permit, now: float, *, server_error: bool = True) -> None:
         """The request failed otherwise; a server's error stops the growth for a while."""
-        if self._close(ticket) and server_error:
-            self._heard = True
+        if self._close(permit) and server_error:
+            self._has_limits = True
             self._growth_from = now + _ERROR_PAUSE
 
-    def withdrawn(self, ticket: Ticket) -> None:
+    def withdrawn(self, permit: Permit) -> None:
         """The request was given up, perhaps before it left; nothing follows from it."""
-        self._close(ticket)
+        self._close(permit)
 
     def probe_again(self) -> None:
         """Let one request leave first, as in the beginning."""
-        self._heard = False
+        self._has_limits = False
 
     def reason(self, now: float) -> str:
         """Why requests wait, in a few words; empty where they do not."""
         if now < self._paused_until:
             return f"the service asks to wait {self._paused_until - now:.0f} s (429)"
-        if not self._heard and self.in_flight:
+        if not self._has_limits and self.in_flight:
             return "the first answer tells the limits"
         slow = [(meter.time_for(1, now), unit, meter) for unit, meter in self.meters.items()]
         late, unit, meter = max(slow, key=lambda one: one[0], default=(now, "", None))
@@ -236,10 +236,10 @@ class Limiter:
         """How many requests may be under way: limits that are known need no window."""
         return self._most if self.meters else min(self._most, int(self.window))
 
-    def _close(self, ticket: Ticket) -> bool:
-        if not ticket.is_open:
+    def _close(self, permit: Permit) -> bool:
+        if not permit.is_open:
             return False
-        ticket.is_open = False
+        permit.is_open = False
         self.in_flight -= 1
         return True
 
@@ -259,9 +259,9 @@ class Limiter:
             borne = len(self._successes) / since
             self._rate = self._cut_rate = _CUT * min(borne, self._rate or math.inf)
 
-    def _grow(self, ticket: Ticket, now: float) -> None:
+    def _grow(self, permit: Permit, now: float) -> None:
         """Grow a little, if much is in use and the service is well."""
-        if now < self._growth_from or ticket.cohort != self._cohort:
+        if now < self._growth_from or permit.cohort != self._cohort:
             return
         seconds = min(max(now - self._grown_at, 0.0), 1.0)
         self._grown_at = now

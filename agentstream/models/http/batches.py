@@ -1,7 +1,7 @@
 """Events that came together go on together.
 
 Each generator that an event passes by itself costs it some 0.2 us, and one read of a socket brings
-many. A stream that knows which came together is an `InBatches`; to all others it looks as any.
+many. A stream that knows which came together is an `BatchedStream`; to all others it looks as any.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Generic, TypeVar
 
-__all__ = ["InBatches", "batches_of", "gathered"]
+__all__ = ["BatchedStream", "batches_of", "gathered"]
 
 T = TypeVar("T")
 
 
-class InBatches(AsyncIterator[T], Generic[T]):
+class BatchedStream(AsyncIterator[T], Generic[T]):
     """The events of a stream one by one; `batches` has those together that came together.
 
     Parameters
@@ -30,7 +30,7 @@ class InBatches(AsyncIterator[T], Generic[T]):
     ...     yield [1, 2]
     ...     yield [3]
     >>> async def main():
-    ...     return [event async for event in InBatches(batches())]
+    ...     return [event async for event in BatchedStream(batches())]
     >>> asyncio.run(main())
     [1, 2, 3]
     """
@@ -58,7 +58,7 @@ def batches_of(stream: AsyncIterator[T]) -> AsyncGenerator[list[T], None]:
     stream : async iterator
         It stays the caller's to close.
     """
-    return stream.batches if isinstance(stream, InBatches) else _singly(stream)
+    return stream.batches if isinstance(stream, BatchedStream) else _singly(stream)
 
 
 async def _singly(stream: AsyncIterator[T]) -> AsyncGenerator[list[T], None]:

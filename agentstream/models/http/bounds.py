@@ -162,10 +162,10 @@ def unpacked_here(response: Any) -> list[str]:
     httpx2.DecodingError
         The body is packed in a way that nobody asked for, and that would be unpacked as a whole.
     """
-    given = response.headers.get("content-encoding", "")
-    encodings = [name.strip().lower() for name in given.split(",") if name.strip()]
+    encoding = response.headers.get("content-encoding", "")
+    encodings = [name.strip().lower() for name in encoding.split(",") if name.strip()]
     if any(name in _UNBOUNDED for name in encodings) or len(encodings) > _MOST_ENCODINGS:
-        what = f"The server sent {given[:100]!r}, which was not asked for"
+        what = f"The server sent {encoding[:100]!r}, which was not asked for"
         raise _library_of(response).DecodingError(what)
     return [name for name in encodings if name in _UNPACKED_HERE]
 

@@ -20,7 +20,7 @@ import aiohttp
 import httpx2
 from openai import AsyncOpenAI, DefaultAioHttpClient, DefaultAsyncHttpxClient
 
-from ..._utils.aio import loop_here
+from ..._utils.aio import running_loop_or_none
 from ...exceptions import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _clients: dict[tuple[AbstractEventLoop, Account], tuple[AsyncOpenAI, Any]] = {}
 
 def shared_client(account: Account) -> AsyncOpenAI:
     """Find or make the client of an account for the running event loop."""
-    loop = loop_here()
+    loop = running_loop_or_none()
     if loop is None:
         direct = DefaultAsyncHttpxClient(trust_env=False) if _is_here(account) else None
         return _new_client(account, direct)  # it binds itself to the loop that uses it first
@@ -78,8 +78,8 @@ class _OverAiohttp(DefaultAioHttpClient):
                 raise
             raise httpx2.ConnectError(str(error), request=request) from error.__cause__
         except aiohttp.ClientError as error:
-            told = getattr(error, "message", type(error).__name__)
-        raise httpx2.RemoteProtocolError(told, request=request)
+            message = getattr(error, "message", type(error).__name__)
+        raise httpx2.RemoteProtocolError(message, request=request)
 
 
 def _http_client(account: Account) -> httpx2.AsyncClient | None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from ..._utils.secrets import Unprinted, without_credentials
+from ..._utils.secrets import SecretStr, without_credentials
 from ...exceptions import UserError
 from .client_pool import shared_client
 
@@ -159,7 +159,7 @@ def _resolved(account: Account) -> Account:
     base_url = account.base_url or os.environ.get("OPENAI_BASE_URL") or None
     if key is not None:
         # A newline read along with a key would end up, with the key, in the HTTP library's error.
-        key = Unprinted(key.strip())
+        key = SecretStr(key.strip())
         if not (key.isascii() and key.isprintable()):
             raise UserError(
                 "The OpenAI key has characters that no key has, such as a line break or a letter "
@@ -173,7 +173,7 @@ def _resolved(account: Account) -> Account:
 
 
 def _hidden(key: str | None) -> str | None:
-    return None if key is None else Unprinted(key)
+    return None if key is None else SecretStr(key)
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

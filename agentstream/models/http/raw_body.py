@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from ..._utils.json import encodable
 
-__all__ = ["is_json", "past_the_transformation"]
+__all__ = ["bypass_request_transform", "is_json"]
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
-def past_the_transformation(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def bypass_request_transform(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Move the named arguments of ``create()`` that are JSON into its ``extra_body``.
 
     Parameters
@@ -38,16 +38,16 @@ def past_the_transformation(arguments: dict[str, Any], names: Iterable[str]) -> 
 
     Examples
     --------
-    >>> past_the_transformation({"model": "m", "input": [{"role": "user"}]}, ["input"])
+    >>> bypass_request_transform({"model": "m", "input": [{"role": "user"}]}, ["input"])
     {'model': 'm', 'extra_body': {'input': [{'role': 'user'}]}}
     """
     arguments = encodable(arguments)  # the client encodes the body strictly
-    given = arguments.get("extra_body")
-    if given is not None and not isinstance(given, Mapping):
+    extra_body = arguments.get("extra_body")
+    if extra_body is not None and not isinstance(extra_body, Mapping):
         return arguments  # the client says what is wrong with it
     moved = {name: arguments[name] for name in names if is_json(arguments.get(name, ...))}
     left = {name: value for name, value in arguments.items() if name not in moved}
-    return {**left, "extra_body": {**moved, **(given or {})}} if moved else arguments
+    return {**left, "extra_body": {**moved, **(extra_body or {})}} if moved else arguments
 
 
 def is_json(value: Any) -> bool:

@@ -94,14 +94,14 @@ def api_error(error: Any, request: Any = None, *, whole: bool = False) -> APIErr
     return APIError(message=printable(message), request=cast(Any, request), body=error)
 
 
-def no_answer(given: Any) -> str:
+def no_answer(body: Any) -> str:
     """What a server gave in the place of an answer in one piece, in its own words.
 
     Secrets that it repeats are masked.
 
     Parameters
     ----------
-    given
+    body
         What the client made of it: an object, parsed JSON or a text.
 
     Examples
@@ -111,13 +111,13 @@ def no_answer(given: Any) -> str:
     >>> no_answer("")
     'nothing'
     """
-    if isinstance(given, BaseModel):
-        given = given.model_dump(exclude_unset=True, warnings=False)
-    if isinstance(given, Mapping):
-        given = {name: value for name, value in given.items() if value is not None}
-        given = error_in(given) or given
-    given = redact_data(given)
-    text = (given if isinstance(given, str) else repr(given)).strip() if given else ""
+    if isinstance(body, BaseModel):
+        body = body.model_dump(exclude_unset=True, warnings=False)
+    if isinstance(body, Mapping):
+        body = {name: value for name, value in body.items() if value is not None}
+        body = error_in(body) or body
+    body = redact_data(body)
+    text = (body if isinstance(body, str) else repr(body)).strip() if body else ""
     return printable(text[:_SHOWN] + ("..." if len(text) > _SHOWN else "")) or "nothing"
 
 

@@ -26,7 +26,7 @@ import anyio
 from openai import APIConnectionError, APITimeoutError
 
 from ..._utils.redaction import remember_request
-from ..retry.stall_timer import READING, Watch
+from ..retry.stall_timer import PAUSED, StallTimer
 from .bounds import bounded, too_large
 from .reading_pace import ReadingPace
 
@@ -71,7 +71,7 @@ class StreamedBody:
 @asynccontextmanager
 async def open_stream(
     response_manager: AbstractAsyncContextManager[Any],
-    watch: Watch,
+    stall_timer: StallTimer,
     admission: Admission,
 ) -> AsyncGenerator[StreamedBody, None]:
     """Make the request and hold its response open; close it however the block is left.
@@ -85,7 +85,7 @@ async def open_stream(
     response_manager
         What ``client.responses.with_streaming_response.create(..., stream=True)`` returns, or its
         like for Chat Completions.
-    watch : Watch
+    stall_timer : StallTimer
         Of the model call: pauses in the reading are not held against the model.
     admission : Admission
         Of the request, which has been let through.
@@ -100,10 +100,10 @@ async def open_stream(
         The request failed, as the client raises it.
     """
     async with AsyncExitStack() as stack:
-        with bounded(watch.limits, stream=True), admission.listening():
+        with bounded(stall_timer.limits, stream=True), admission.listening():
             response = await stack.enter_async_context(response_manager)
         remember_request(response.http_request)  # once more: other hooks may have signed it
-        chunks = await stack.enter_async_context(aclosing(_chunks(response, watch)))
+        chunks = await stack.enter_async_context(aclosing(_chunks(response, stall_timer)))
         yield StreamedBody(
             chunks=chunks,
             request=response.http_request,
@@ -116,28 +116,28 @@ async def open_stream(
                     pass
 
 
-async def _chunks(response: Any, watch: Watch) -> AsyncGenerator[bytes, None]:
+async def _chunks(response: Any, stall_timer: StallTimer) -> AsyncGenerator[bytes, None]:
     """Read the body, raising the client's errors for the HTTP library's, as the client does."""
     body = response.http_response
     # Not encoded and not read by a hook of the user's, as nearly always: two generators fewer.
     is_plain = "content-encoding" not in body.headers and not body.is_stream_consumed
-    (least, most), asked = _WAITED, monotonic()
-    limit = watch.limits.answer_bytes
+    (least, most), requested_at = _WAITED, monotonic()
+    limit = stall_timer.limits.answer_bytes
     left = math.inf if limit is None else limit
     pace = ReadingPace.of_running_loop()
     pace.streams += 1
     try:
         async for chunk in body.aiter_raw() if is_plain else response.iter_bytes():
-            waited = monotonic() - asked
+            waited = monotonic() - requested_at
             left -= len(chunk)
             if left < 0:
                 raise too_large("an answer", limit or 0, "answer_bytes")
             yield chunk
             if least < waited < most and len(chunk) < _SMALL and (pause := pace.pause()):
-                watch.since = READING
+                stall_timer.waiting_since = PAUSED
                 await asyncio.sleep(pause)
-                watch.since = monotonic()
-            asked = monotonic()
+                stall_timer.waiting_since = monotonic()
+            requested_at = monotonic()
     except http_errors("ConnectTimeout") as error:
         # So the client's aiohttp transport calls a connection that was lost.
         raise APIConnectionError(request=response.http_request) from error

@@ -17,7 +17,7 @@ from typing import Final
 from openai import BaseModel
 from openai.types import responses
 
-__all__ = ["begin", "built"]
+__all__ = ["prebuild", "wait_until_built"]
 
 _IN_ORDER: Final[tuple[type[BaseModel], ...]] = (
     responses.ResponseOutputMessage,
@@ -42,7 +42,7 @@ _building: Future[None] | None = None
 _lock = threading.Lock()
 
 
-def begin() -> None:
+def prebuild() -> None:
     """Begin to build, unless that has been done in this process."""
     global _building
     with _lock:
@@ -52,7 +52,7 @@ def begin() -> None:
     threading.Thread(target=_build, args=(_building,), name="agentstream validators").start()
 
 
-async def built() -> None:
+async def wait_until_built() -> None:
     """Wait until what was begun is built; at once where nothing was."""
     if _building is not None and not _building.done():
         await asyncio.shield(asyncio.wrap_future(_building))

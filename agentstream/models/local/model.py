@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..._utils.printable import write_text
 from ...exceptions import UserError
 from ..base import Model
-from ..http.batches import InBatches, batches_of
+from ..http.batches import BatchedStream, batches_of
 from ..provider import OpenAIProvider
 from ..retry.attempts import advice_for
 from .serve import ALIAS
@@ -115,8 +115,8 @@ class LocalModel(Model):
         if self._name is not None:
             return self._name
         with self._finding:
-            if self.server is None and (found := self._running(running_servers())):
-                self._take(*found)
+            if self.server is None and (name := self._running(running_servers())):
+                self._take(*name)
             return ALIAS if self.server is None else self.server.models[0]
 
     def _take(self, server: LocalServer, name: str) -> None:
@@ -131,15 +131,15 @@ class LocalModel(Model):
     def _running(self, servers: list[LocalServer]) -> tuple[LocalServer, str] | None:
         """The first server that has the model, and what it calls it."""
         for server in servers:
-            if found := server.models[0] if self._name is None else server.named(self._name):
-                return server, found
+            if name := server.models[0] if self._name is None else server.named(self._name):
+                return server, name
         return None
 
     def _found(self) -> tuple[LocalServer, str]:
         if not self._is_small:
             servers = running_servers()
-            if found := self._running(servers):
-                return found
+            if match := self._running(servers):
+                return match
             if self._name not in (None, ALIAS):
                 listed = "; ".join(f"{one.kind}: {', '.join(one.models)}" for one in servers)
                 raise UserError(
@@ -174,9 +174,9 @@ class LocalModel(Model):
         """
         return await (await self._ready()).get_response(*args, **options)
 
-    def stream_response(self, *args: Any, **options: Any) -> InBatches[TResponseStreamEvent]:
+    def stream_response(self, *args: Any, **options: Any) -> BatchedStream[TResponseStreamEvent]:
         """Answer as a stream; parameters as in `Model.stream_response`."""
-        return InBatches(self._batches(*args, **options))
+        return BatchedStream(self._batches(*args, **options))
 
     async def _batches(
         self, *args: Any, **options: Any

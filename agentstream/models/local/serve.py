@@ -52,12 +52,12 @@ def main(state: Path, weights: Path) -> int:
         key = secrets.token_urlsafe(24)
         server = _serve(weights, key)  # kept: its threads end with the object
         with socket.create_server(("127.0.0.1", 0)) as listening:
-            found = {
+            info = {
                 "url": server.listening_address,
                 "leases": listening.getsockname()[1],
                 "key": key,
             }
-            _write(state, found | {"pid": os.getpid()})
+            _write(state, info | {"pid": os.getpid()})
             try:
                 _until_unused(listening, key)
             finally:
@@ -102,12 +102,12 @@ def _serve(weights: Path, key: str) -> Any:
     return xllamacpp.Server(parameters)
 
 
-def _write(state: Path, found: dict[str, Any]) -> None:
+def _write(state: Path, info: dict[str, Any]) -> None:
     """Write the whole file or none, for this user only."""
     new = state.with_suffix(".new")
     new.unlink(missing_ok=True)
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(found, file)
+        json.dump(info, file)
     new.replace(state)
 
 

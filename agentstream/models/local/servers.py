@@ -81,8 +81,8 @@ class LocalServer:
 def running_servers() -> list[LocalServer]:
     """Find the servers that answer now and have a model that can chat, in the table's order."""
     with ThreadPoolExecutor(4) as pool:
-        found = pool.map(lambda kind: kind[1](kind[0]()), _KINDS)
-        return [server for server in found if server is not None and server.models]
+        results = pool.map(lambda kind: kind[1](kind[0]()), _KINDS)
+        return [server for server in results if server is not None and server.models]
 
 
 def _ollama(url: str) -> LocalServer | None:
@@ -100,10 +100,10 @@ def _ollama(url: str) -> LocalServer | None:
 
 
 def _lm_studio(url: str) -> LocalServer | None:
-    status, found = _get(f"{url}/api/v0/models")
-    if status != 200 or not isinstance(_of(found, "data"), list):
+    status, data = _get(f"{url}/api/v0/models")
+    if status != 200 or not isinstance(_of(data, "data"), list):
         return None
-    chats = [one for one in found["data"] if _of(one, "type") in ("llm", "vlm")]
+    chats = [one for one in data["data"] if _of(one, "type") in ("llm", "vlm")]
     # /v1/models would list all that was ever downloaded, as if it were loaded.
     chats.sort(key=lambda one: one.get("state") != "loaded")
     return LocalServer("LM Studio", f"{url}/v1", _ids(chats))
@@ -191,12 +191,12 @@ def _embeds(model: Any) -> bool:
 
 def _numbers(sizes: dict[str, Any]) -> dict[str, float]:
     """Numbers of parameters, from numbers or from texts such as ``8.2B`` and ``134.52M``."""
-    found = {}
+    numbers = {}
     for name, size in sizes.items():
         text = str(size).strip()
         factor = {"B": 1e9, "M": 1e6, "K": 1e3}.get(text[-1:].upper())
         try:
-            found[name] = float(text[:-1]) * factor if factor else float(text)
+            numbers[name] = float(text[:-1]) * factor if factor else float(text)
         except ValueError:
             continue
-    return found
+    return numbers

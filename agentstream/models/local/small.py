@@ -60,9 +60,9 @@ def small_server(weights: Path | None = None) -> LocalServer:
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     with _lock:
         state = _folder() / f"local-model-{name}.json"
-        found = _join(state) or _start(state, path)
+        server = _join(state) or _start(state, path)
     sizes = {ALIAS: _PARAMETERS} if weights is None else {}
-    return LocalServer("llama.cpp", f"{found['url']}/v1", (ALIAS,), sizes, found["key"])
+    return LocalServer("llama.cpp", f"{server['url']}/v1", (ALIAS,), sizes, server["key"])
 
 
 def _weights() -> Path:
@@ -103,11 +103,11 @@ def _folder() -> Path:
 def _join(state: Path) -> Any:
     """Where the server is, after taking a lease; None where there is none."""
     try:
-        found = json.loads(state.read_text(encoding="utf-8"))
+        state_data = json.loads(state.read_text(encoding="utf-8"))
         kept = _leases.get(state)
         if kept is not None and _holds(kept):
-            return found
-        lease = socket.create_connection(("127.0.0.1", found["leases"]), timeout=5)
+            return state_data
+        lease = socket.create_connection(("127.0.0.1", state_data["leases"]), timeout=5)
     except (OSError, ValueError, KeyError):
         return None
     nonce = secrets.token_bytes(NONCE_BYTES)
@@ -116,14 +116,14 @@ def _join(state: Path) -> Any:
         answer = lease.recv(32, socket.MSG_WAITALL)
     except OSError:
         answer = b""
-    if answer != proof(found["key"], nonce):  # another program has the port by now
+    if answer != proof(state_data["key"], nonce):  # another program has the port by now
         lease.close()
         return None
     lease.setblocking(False)
     _leases[state] = lease
     if kept is not None:
         kept.close()
-    return found
+    return state_data
 
 
 def _holds(lease: socket.socket) -> bool:
@@ -141,8 +141,8 @@ def _start(state: Path, weights: Path) -> Any:
     limit = time.monotonic() + _STARTING
     child = _spawn(state, weights, log)
     while time.monotonic() < limit:
-        if found := _join(state):
-            return found
+        if server := _join(state):
+            return server
         if code := child.poll():
             raise UserError(
                 f"The small model did not start (its process ended with {code}): {_end_of(log)}"

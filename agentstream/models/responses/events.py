@@ -52,9 +52,9 @@ async def responses_batches(
     AnswerTooLargeError
         An event goes on for longer than it may.
     """
-    await warm_up.built()
+    await warm_up.wait_until_built()
     splitter = SSESplitter(most)
-    short = _short_validators()
+    short = _fast_validators()
     # Not kept in a local: its address may hold a key, and some tracebacks print locals.
     failure, request = partial(_failure, _Unshown(request)), None
     done = False
@@ -68,7 +68,7 @@ async def responses_batches(
         try:
             for name, data in splitter.feed(chunk):
                 unread = None
-                event = _short_path(short, name, data)
+                event = _fast_path(short, name, data)
                 if event is None:
                     if name in short:  # refused: this server leaves out fields each time
                         short = {kind: short[kind] for kind in short if kind != name}
@@ -143,12 +143,12 @@ async def responses_events(
 
 
 @lru_cache(maxsize=1)
-def _short_validators() -> Mapping[str | None, Callable[[bytes], Any]]:
+def _fast_validators() -> Mapping[str | None, Callable[[bytes], Any]]:
     """What builds a delta from its bytes, by the event's name: the same for all streams."""
     return {kind: cls.__pydantic_validator__.validate_json for kind, cls in _SHORT.items()}
 
 
-def _short_path(
+def _fast_path(
     short: Mapping[str | None, Callable[[bytes], Any]], name: str | None, data: bytes
 ) -> ResponseStreamEvent | None:
     """Build a delta from its bytes at once, without a dict in between; None: take the long way.

@@ -12,7 +12,7 @@ from ...items import ModelResponse
 from ...usage import usage_of
 from ..create import create_response
 from ..http import warm_up
-from ..http.batches import InBatches
+from ..http.batches import BatchedStream
 from ..http.server_error import no_answer
 from ..output_items import readable_call
 from ..request import ModelRequest, responses_arguments
@@ -20,7 +20,7 @@ from ..request_model import RequestModel
 from ..retry.attempts import ModelRetryAdvice, ModelRetryAdviceRequest, advice_for
 from ..retry.client_retries import ClientRetries
 from ..unsent_settings import unsent_in_responses
-from .stream import AnswerStream, response_failure, when_made
+from .stream import ResumableResponseStream, poll_until_complete, response_failure
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -67,7 +67,7 @@ class OpenAIResponsesModel(RequestModel):
         response = await retries.call(
             lambda: create_response(client, retries.extra(arguments)), arguments
         )
-        response = await when_made(response, retries)
+        response = await poll_until_complete(response, retries)
         _check_response(response)
         for item in response.output:
             readable_call(item)
@@ -84,10 +84,10 @@ class OpenAIResponsesModel(RequestModel):
 
     def _stream(
         self, request: ModelRequest, tracing: ModelTracing
-    ) -> InBatches[TResponseStreamEvent]:
-        warm_up.begin()
-        batches = AnswerStream(self._client, lambda: self._arguments(request)).batches()
-        return InBatches(request.names.batches(batches))
+    ) -> BatchedStream[TResponseStreamEvent]:
+        warm_up.prebuild()
+        batches = ResumableResponseStream(self._client, lambda: self._arguments(request)).batches()
+        return BatchedStream(request.names.batches(batches))
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """Say what the error's status and headers tell about trying again."""

@@ -34,7 +34,14 @@ if TYPE_CHECKING:
 
     from ...items import TResponseStreamEvent
 
-__all__ = ["FAILURES", "NOT_JSON", "AnswerStream", "damaged", "response_failure", "when_made"]
+__all__ = [
+    "FAILURES",
+    "NOT_JSON",
+    "ResumableResponseStream",
+    "damaged",
+    "poll_until_complete",
+    "response_failure",
+]
 
 # After one of these the answer is not usable; the SDK delivers the event and then raises.
 FAILURES: Final = ("response.failed", "response.incomplete", "error")
@@ -63,7 +70,7 @@ NOT_JSON: Final = (json.JSONDecodeError, UnicodeDecodeError)
 """What `parse_json` raises."""
 
 
-class AnswerStream:
+class ResumableResponseStream:
     """Reads one answer.
 
     Parameters
@@ -112,7 +119,7 @@ class AnswerStream:
             try:
                 async with (
                     self._admission() as admission,
-                    open_stream(self._request(), self._retries.watch, admission) as body,
+                    open_stream(self._request(), self._retries.stall_timer, admission) as body,
                 ):
                     async with aclosing(self._events(body)) as batches:
                         async for batch in batches:
@@ -130,21 +137,21 @@ class AnswerStream:
                             return
                     raise self._cut_off(body)
             except asyncio.CancelledError:
-                stalled = self._retries.watch.stalled()
-                if stalled is None:
+                stall_error = self._retries.stall_timer.stall_error()
+                if stall_error is None:
                     raise
-                if not await self._goes_on(stalled):
-                    raise stalled from None
+                if not await self._should_retry(stall_error):
+                    raise stall_error from None
             except NOT_JSON as error:
                 damage = damaged(error)
-                if not await self._goes_on(damage):
+                if not await self._should_retry(damage):
                     raise damage from error
             except (openai.APIConnectionError, openai.APIStatusError, ModelStreamError) as error:
-                if not await self._goes_on(error):
+                if not await self._should_retry(error):
                     raise
 
     def _events(self, body: StreamedBody) -> AsyncGenerator[list[Any], None]:
-        most = self._retries.watch.limits.event_bytes
+        most = self._retries.stall_timer.limits.event_bytes
         return responses_batches(body.chunks, body.request, most)
 
     def _take(self, batch: list[Any], body: StreamedBody) -> list[Any]:
@@ -203,15 +210,15 @@ class AnswerStream:
             arguments = sent_by(api.create, self._retries.extra(self._arguments))
             return responses.create(**arguments, stream=True)
         passed_on = ("extra_headers", "extra_query", "timeout")
-        asked = {name: self._arguments[name] for name in passed_on if name in self._arguments}
+        options = {name: self._arguments[name] for name in passed_on if name in self._arguments}
         return responses.retrieve(
             self._response_id,
             stream=True,
             starting_after=self._floor,
-            **self._retries.extra(asked),
+            **self._retries.extra(options),
         )
 
-    async def _goes_on(self, error: Exception) -> bool:
+    async def _should_retry(self, error: Exception) -> bool:
         """Whether the answer is asked for once more: its rest, or all of it."""
         if self._background and self._response_id is not None and self._next >= 0:
             if self._next - 1 > self._floor:
@@ -267,7 +274,7 @@ class AnswerStream:
         )
 
 
-async def when_made(response: Any, retries: ClientRetries) -> Any:
+async def poll_until_complete(response: Any, retries: ClientRetries) -> Any:
     """The answer, when a server that makes it in the background has made it.
 
     Parameters
@@ -289,8 +296,8 @@ async def when_made(response: Any, retries: ClientRetries) -> Any:
 
 def _is_background(arguments: Mapping[str, Any]) -> bool:
     body = arguments.get("extra_body")
-    given = body.get("background") if isinstance(body, Mapping) else None
-    return bool(arguments.get("background") if given is None else given)
+    background = body.get("background") if isinstance(body, Mapping) else None
+    return bool(arguments.get("background") if background is None else background)
 
 
 def damaged(error: ValueError) -> ModelStreamError:
@@ -303,10 +310,10 @@ def damaged(error: ValueError) -> ModelStreamError:
 
 
 def response_failure(
-    kind: str, told: Any, error_type: type[ModelBehaviorError] = ModelBehaviorError
+    kind: str, failure: Any, error_type: type[ModelBehaviorError] = ModelBehaviorError
 ) -> ModelBehaviorError:
     """Tell of a failed answer in the SDK's words; the hint is a note, so the text stays theirs."""
-    source = getattr(told, "response", told)
+    source = getattr(failure, "response", failure)
     names = ("status", "error", "incomplete_details", "code", "message", "param")
     facts = [(name, getattr(source, name, None)) for name in names]
     details = "; ".join(f"{name}={_plain(value)}" for name, value in facts if value is not None)
@@ -323,9 +330,9 @@ def _plain(value: Any) -> str:
     """What the server says of an error, without the client's classes and the fields it left out."""
     if not hasattr(value, "model_dump"):
         return str(value)
-    told: dict[str, Any] = value.model_dump(exclude_none=True)
-    texts = [str(told.pop(name)) for name in ("code", "reason", "message") if name in told]
-    return ": ".join(texts + [f"{name}={rest}" for name, rest in told.items()])
+    data: dict[str, Any] = value.model_dump(exclude_none=True)
+    texts = [str(data.pop(name)) for name in ("code", "reason", "message") if name in data]
+    return ": ".join(texts + [f"{name}={rest}" for name, rest in data.items()])
 
 
 _HINTS: Final = {

@@ -38,7 +38,7 @@ from .advice import (
 )
 from .client_retries import client_retries
 from .policy import RetryDecision, RetryPolicy, RetryPolicyContext, ask_policy, retry_policies
-from .stall_timer import READING, WATCH, Listener, Watch, pausable
+from .stall_timer import PAUSED, STALL_TIMER, Listener, StallTimer, pausable
 
 if TYPE_CHECKING:
     from ...items import ModelResponse, TResponseStreamEvent
@@ -118,7 +118,7 @@ async def call_with_retry(
         What the last attempt raised.
     """
     memory = (previous_response_id, conversation_id)
-    state = _Attempts(settings, model, False, memory, Watch(limits, listener, gate))
+    state = _Attempts(settings, model, False, memory, StallTimer(limits, listener, gate))
     while True:
         try:
             response = await state.call(make_call, _deadline(settings.timeout))
@@ -172,11 +172,11 @@ async def stream_with_retry(
     Exception
         What the last attempt raised, or its `ModelTimeoutError`.
     """
-    watch = Watch(limits, listener, gate)
+    stall_timer = StallTimer(limits, listener, gate)
     memory = (previous_response_id, conversation_id)
-    state = _Attempts(settings, model, True, memory, watch)
-    watch.start()
-    monotonic, reading = time.monotonic, READING
+    state = _Attempts(settings, model, True, memory, stall_timer)
+    stall_timer.start()
+    monotonic, paused = time.monotonic, PAUSED
     try:
         while True:
             failure: Exception | None = None  # of this attempt
@@ -189,32 +189,32 @@ async def stream_with_retry(
                 first: Callable[[], Awaitable[Any]] | None = state.first(batches)
                 while failure is None:
                     # Only the model's errors are caught: none that the reader throws in.
-                    watch.since = monotonic()
+                    stall_timer.waiting_since = monotonic()
                     try:
                         batch = await (following() if first is None else first())
                     except StopAsyncIteration:
                         return
                     except asyncio.CancelledError:
-                        failure = watch.stalled()
+                        failure = stall_timer.stall_error()
                         if failure is None:
                             raise
                     except Exception as error:  # noqa: BLE001 - raised below, or tried again
                         failure = error
                     else:
-                        watch.since = reading
-                        if watch.is_silent:
-                            watch.heard()
+                        stall_timer.waiting_since = paused
+                        if stall_timer.is_silent:
+                            stall_timer.recovered()
                         yield batch
-                        if not watch.begun:
+                        if not stall_timer.begun:
                             first = state.later(batches)
                             if any(event.type not in _NOT_YET_AN_ANSWER for event in batch):
-                                watch.begin()
+                                stall_timer.begin()
             if not await state.try_again(failure):
                 raise failure
             if failures is not None:
                 failures.append(failure)
     finally:
-        watch.stop()
+        stall_timer.stop()
 
 
 def add_failed_requests(usage: Usage, count: int) -> None:
@@ -263,7 +263,7 @@ class _Attempts:
         model: Model,
         stream: bool,
         memory: tuple[str | None, str | None],
-        watch: Watch,
+        stall_timer: StallTimer,
     ) -> None:
         self.attempt = 1
         self._deadline: float | None = None
@@ -273,7 +273,7 @@ class _Attempts:
         self._model = model
         self._stream = stream
         self._memory = memory
-        self._watch = watch
+        self._stall_timer = stall_timer
         self._locked = 0
         """How often the server's conversation was locked by another request."""
         self._again = 0
@@ -282,7 +282,7 @@ class _Attempts:
     def first(self, stream: AsyncIterator[T]) -> Callable[[], Awaitable[T]]:
         """How the events of an attempt are awaited until the first is there: it is begun so."""
         self._deadline = deadline = _deadline(self._timeout)
-        self._waited = self._watch.waited
+        self._waited = self._stall_timer.waited
         return lambda: self.call(stream.__anext__, deadline)
 
     def later(self, stream: AsyncIterator[T]) -> Callable[[], Awaitable[T]] | None:
@@ -290,35 +290,35 @@ class _Attempts:
         if self._deadline is None:
             return None
         # What was spent in the gate's line is not held against the model.
-        deadline = self._deadline + self._watch.waited - self._waited
+        deadline = self._deadline + self._stall_timer.waited - self._waited
         return lambda: self._in_time(stream.__anext__, deadline)
 
     async def call(self, make_call: Callable[[], Awaitable[T]], deadline: float | None) -> T:
         """Await the call of this attempt, until the deadline on the loop's clock."""
-        watched = WATCH.set(self._watch)
+        token = STALL_TIMER.set(self._stall_timer)
         try:
             with client_retries(off=self._client_retries_off()):
-                before = self._watch.waited
+                before = self._stall_timer.waited
                 async with self._admission():
                     if deadline is not None:
-                        deadline += self._watch.waited - before
+                        deadline += self._stall_timer.waited - before
                     return await self._in_time(make_call, deadline)
         finally:
-            WATCH.reset(watched)
+            STALL_TIMER.reset(token)
 
     def _admission(self) -> Admission:
         """The way through the gate of a call of a model that knows of none."""
-        gate, model = self._watch.gate, self._model
+        gate, model = self._stall_timer.gate, self._model
         if gate is None or getattr(model, "passes_gate", False):
-            return Admission(None, self._watch)
+            return Admission(None, self._stall_timer)
         line = gate.line("", type(model).__qualname__, str(getattr(model, "model", "")))
-        return Admission(line, self._watch, line.amounts(0.0))
+        return Admission(line, self._stall_timer, line.amounts(0.0))
 
     async def _in_time(self, make_call: Callable[[], Awaitable[T]], deadline: float | None) -> T:
         if self._timeout is None:
             return await make_call()
         scope = asyncio.timeout_at(deadline)
-        self._watch.timeout = self._timeout, scope
+        self._stall_timer.timeout = self._timeout, scope
         try:
             async with scope:
                 with pausable(scope):
@@ -340,13 +340,13 @@ class _Attempts:
     async def try_again(self, error: Exception) -> bool:
         """Decide on another attempt and, if there is one, wait for its time."""
         retry = self._settings
-        if self._watch.returns_to_line(error):
+        if self._stall_timer.returns_to_line(error):
             self._again += 1
             self.attempt += 1
             return True
         if await self._try_unlocked(error):
             return True
-        if retry is None or (self._watch.begun and not retry.replace_partial):
+        if retry is None or (self._stall_timer.begun and not retry.replace_partial):
             return False
         policy, limit = retry.policy, retry.max_retries or 0
         if retry.replace_partial:
@@ -368,7 +368,7 @@ class _Attempts:
         delay = facts.retry_after if decision.delay is None else decision.delay
         if delay is None:
             delay = _backoff(retry.backoff, attempt)
-        await self._watch.pause(delay, error)
+        await self._stall_timer.pause(delay, error)
         self.attempt += 1
         return True
 
@@ -379,9 +379,9 @@ class _Attempts:
         """
         locked = getattr(error, "code", None) == "conversation_locked"
         forbidden = self._settings is not None and self._settings.max_retries == 0
-        if not locked or forbidden or self._watch.begun or self._locked == _MAX_LOCKED:
+        if not locked or forbidden or self._stall_timer.begun or self._locked == _MAX_LOCKED:
             return False
-        await self._watch.pause(2.0**self._locked, error)
+        await self._stall_timer.pause(2.0**self._locked, error)
         self._locked += 1
         self.attempt += 1
         return True

@@ -28,7 +28,7 @@ from ..gate.refusals import is_fatal
 from ..http.bounds import bounded, install
 from ..http.client_pool import refuse_forked
 from .advice import ModelRetryAdviceRequest, advice_for, normalize
-from .stall_timer import current_watch
+from .stall_timer import current_stall_timer
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -122,7 +122,7 @@ class ClientRetries:
     def __init__(self, client: AsyncOpenAI) -> None:
         refuse_forked(client)
         install(client)
-        self.watch = current_watch()
+        self.stall_timer = current_stall_timer()
         self.count = 0
         self._refused = False
         self.client: Any
@@ -130,7 +130,7 @@ class ClientRetries:
             self._limit, self.client = 0, client
         else:
             self._limit = 0 if _off.get() else client.max_retries
-            self.client = _made_once(client, self.watch.limits)
+            self.client = _client_without_retries(client, self.stall_timer.limits)
         remember_client(client)
 
     async def call(
@@ -155,7 +155,7 @@ class ClientRetries:
         while True:
             try:
                 async with self.admission(arguments) as admission:
-                    with bounded(self.watch.limits), admission.listening():
+                    with bounded(self.stall_timer.limits), admission.listening():
                         answer = await make()
                     admission.spent(getattr(answer, "usage", None))
                 return answer
@@ -165,15 +165,15 @@ class ClientRetries:
 
     def admission(self, arguments: Mapping[str, Any] | None) -> Admission:
         """The way of a request through the run's gate; where there is none, it is free."""
-        gate = self.watch.gate
+        gate = self.stall_timer.gate
         if gate is None or arguments is None:
-            return Admission(None, self.watch)
+            return Admission(None, self.stall_timer)
         client, limit = self.client, arguments.get("max_output_tokens")
         if limit is None:
             limit = arguments.get("max_completion_tokens") or arguments.get("max_tokens")
         line = gate.line(str(client.base_url), client.api_key, str(arguments.get("model")))
         amounts = line.amounts(input_tokens(arguments), limit if isinstance(limit, int) else None)
-        return Admission(line, self.watch, amounts, again=self._refused)
+        return Admission(line, self.stall_timer, amounts, again=self._refused)
 
     def extra(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a request, with the number of the attempt as the client tells it."""
@@ -196,10 +196,12 @@ class ClientRetries:
         """
         remember_request(getattr(error, "request", None))
         redact_error(error)
-        self._refused = self.watch.returns_to_line(error)
+        self._refused = self.stall_timer.returns_to_line(error)
         if self._refused:
             return True
-        if self.watch.gate is not None and (normalize(error).status_code == 429 or is_fatal(error)):
+        if self.stall_timer.gate is not None and (
+            normalize(error).status_code == 429 or is_fatal(error)
+        ):
             return False  # a rate limit that will pass has been dealt with above
         if self.count >= self._limit:
             return False
@@ -207,7 +209,7 @@ class ClientRetries:
         if delay is None:
             return False
         self.count += 1
-        await self.watch.pause(delay, error, resumed=resumed)
+        await self.stall_timer.pause(delay, error, resumed=resumed)
         return True
 
     def _delay(self, error: Exception) -> float | None:
@@ -216,14 +218,15 @@ class ClientRetries:
         suggested = advice is not None and advice.suggested
         if not suggested and not isinstance(error, ModelStalledError):
             return None
-        asked = normalize(error).retry_after
-        if asked is not None and asked > _LONGEST_RETRY_AFTER:
+        retry_after = normalize(error).retry_after
+        if retry_after is not None and retry_after > _LONGEST_RETRY_AFTER:
             error.add_note(
-                f"The server asks to wait {asked:g} seconds before the next try. Run it again then."
+                f"The server asks to wait {retry_after:g} seconds before the next try. Run it "
+                "again then."
             )
             return None
-        if asked:
-            return asked
+        if retry_after:
+            return retry_after
         delay = min(_FIRST_DELAY * 2.0 ** min(self.count, 10), _LONGEST_DELAY)
         return delay * (1 - _JITTER * random.random())
 
@@ -237,7 +240,7 @@ def remember_client(client: Any) -> None:
     remember(str(getattr(client, "base_url", "")))
 
 
-def _made_once(client: Any, limits: Any) -> Any:
+def _client_without_retries(client: Any, limits: Any) -> Any:
     """The client, without retries of its own and with the run's time limits.
 
     A copy costs 0.1 ms, so it is kept as long as the client is what it was.
@@ -265,7 +268,7 @@ def _without_a_thread(client: Any) -> Any:
     return client
 
 
-def _timeout(given: Any, limits: Any) -> Any:
+def _timeout(timeout: Any, limits: Any) -> Any:
     """The client's timeout, with the run's limits laid over it.
 
     A client that was given no timeout has openai's ten minutes for each read: they give way to
@@ -274,10 +277,10 @@ def _timeout(given: Any, limits: Any) -> Any:
     silence = [limits.first_event, limits.between_events]
     longest = math.inf if None in silence else max(silence)
     default = openai.DEFAULT_TIMEOUT
-    patient = given == default and longest > (default.read or math.inf)
+    patient = timeout == default and longest > (default.read or math.inf)
     if limits.connect is None and not patient:
-        return given
-    values = given.as_dict() if hasattr(given, "as_dict") else dict.fromkeys(_PHASES, given)
+        return timeout
+    values = timeout.as_dict() if hasattr(timeout, "as_dict") else dict.fromkeys(_PHASES, timeout)
     if limits.connect is not None:
         values["connect"] = limits.connect
     if patient:

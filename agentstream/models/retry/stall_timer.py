@@ -22,9 +22,16 @@ from ...model_settings import TimeLimits
 if TYPE_CHECKING:
     from ..gate.gate import Gate
 
-__all__ = ["WATCH", "Listener", "Watch", "connection_error", "current_watch", "pausable"]
+__all__ = [
+    "STALL_TIMER",
+    "Listener",
+    "StallTimer",
+    "connection_error",
+    "current_stall_timer",
+    "pausable",
+]
 
-READING: Final = math.inf
+PAUSED: Final = math.inf
 """In place of the time at which waiting began: the model is not waited for."""
 
 _SOONEST: Final = 0.001
@@ -38,17 +45,17 @@ class Listener(Protocol):
     def retried(self, attempt: int, delay: float, error: Exception, *, resumed: bool) -> None:
         """The call failed, and is made again (or its stream resumed) after `delay` seconds."""
 
-    def silent(self, seconds: float, limit: float | None, reason: str = "") -> None:
+    def stalled(self, seconds: float, limit: float | None, reason: str = "") -> None:
         """Nothing has come for `seconds`; after `limit` seconds it is an error.
 
         With a reason the request has not left yet: a rate limit holds it.
         """
 
-    def heard(self) -> None:
+    def recovered(self) -> None:
         """The model speaks again."""
 
 
-class Watch:
+class StallTimer:
     """Watches one model call.
 
     Parameters
@@ -60,8 +67,8 @@ class Watch:
 
     Attributes
     ----------
-    since : float
-        When the reader began to wait for the model, by `time.monotonic`; `READING` while it does
+    waiting_since : float
+        When the reader began to wait for the model, by `time.monotonic`; `PAUSED` while it does
         not. Written by the reader around each event: this is all that an event costs.
     begun : bool
         Whether the answer has begun.
@@ -94,10 +101,10 @@ class Watch:
         "is_silent",
         "limits",
         "may_return",
-        "since",
         "sleep",
         "timeout",
         "waited",
+        "waiting_since",
     )
 
     def __init__(
@@ -110,7 +117,7 @@ class Watch:
         self.gate = gate
         self.may_return = False
         self.waited = 0.0
-        self.since = READING
+        self.waiting_since = PAUSED
         self.begun = False
         self.is_silent = False
         self.attempts = 0
@@ -121,7 +128,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
-        self._doubted = READING
+        self._doubted = PAUSED
 
     def start(self) -> None:
         """Begin to watch the current task; `stop` ends it."""
@@ -143,13 +150,13 @@ class Watch:
         if task is None or self._error is not None:
             return
         now = time.monotonic()
-        silence = max(now - self.since, 0.0)  # 0 while the reader does not wait
+        silence = max(now - self.waiting_since, 0.0)  # 0 while the reader does not wait
         limit = self.limits.between_events if self.begun else self.limits.first_event
         notice = self.limits.notice
         if limit is not None and silence >= limit:
-            if self._doubted != self.since:
+            if self._doubted != self.waiting_since:
                 # Perhaps the loop was blocked, and what came in the meantime waits to be read.
-                self._doubted = self.since
+                self._doubted = self.waiting_since
                 self._timer = task.get_loop().call_later(_GRACE, self._look)
                 return
             name = "between_events" if self.begun else "first_event"
@@ -159,7 +166,7 @@ class Watch:
         if notice is not None and silence >= notice and not self.is_silent:
             self.is_silent = True
             if self._listener is not None:
-                self._listener.silent(silence, limit)
+                self._listener.stalled(silence, limit)
         ahead = [limit] if self.is_silent else [limit, notice]
         waits = [seconds - silence for seconds in ahead if seconds is not None]
         if self.is_silent and notice is not None:
@@ -175,7 +182,7 @@ class Watch:
             self._timer.cancel()
         self._look()
 
-    def heard(self) -> None:
+    def recovered(self) -> None:
         """The model spoke: a silence that was told of is over."""
         self.is_silent = False
         if self._error is not None and self._task is not None:
@@ -184,16 +191,16 @@ class Watch:
             self._task.uncancel()
             self._look()
         if self._listener is not None:
-            self._listener.heard()
+            self._listener.recovered()
 
-    def stalled(self) -> ModelStalledError | None:
+    def stall_error(self) -> ModelStalledError | None:
         """The error for a cancellation that was caught; None where it came from elsewhere."""
         error, self._error = self._error, None
         if error is None or self._task is None:
             return None
         if self._task.uncancel() > self._cancelling:
             return None  # somebody else wants the task to end, too
-        self.since = READING
+        self.waiting_since = PAUSED
         self._look()
         return error
 
@@ -206,9 +213,9 @@ class Watch:
         reason : callable
             Says why a request waits.
         """
-        since, began = self.since, time.monotonic()
+        waiting_since, began = self.waiting_since, time.monotonic()
         waiting = _InLine(self._listener, reason)
-        self.since = READING
+        self.waiting_since = PAUSED
         left: list[tuple[asyncio.Timeout, float]] = []
         now = asyncio.get_running_loop().time()
         for scope in _TIMEOUTS.get():
@@ -222,7 +229,7 @@ class Watch:
             waiting.stop()
             ended = time.monotonic()
             self.waited += ended - began
-            self.since = since if since == READING else ended
+            self.waiting_since = waiting_since if waiting_since == PAUSED else ended
             now = asyncio.get_running_loop().time()
             for scope, seconds in left:
                 if not scope.expired():
@@ -259,10 +266,10 @@ class Watch:
             Whether the stream goes on where it broke off.
         """
         self._note_retry(delay, error, resumed=resumed)
-        self.since = READING
+        self.waiting_since = PAUSED
         if delay > 0:
             await self.sleep(delay)
-        self.since = time.monotonic()
+        self.waiting_since = time.monotonic()
 
     def _note_retry(self, delay: float, error: Exception, *, resumed: bool) -> None:
         self.attempts += 1
@@ -279,28 +286,28 @@ class _InLine:
     def __init__(self, listener: Listener | None, reason: Callable[[], str]) -> None:
         self._listener, self._reason = listener, reason
         self._since = time.monotonic()
-        self._told = ""
+        self._last_reason = ""
         self._timer: asyncio.TimerHandle | None = None
         if listener is not None:
-            self._timer = asyncio.get_running_loop().call_later(_IN_LINE, self._tell)
+            self._timer = asyncio.get_running_loop().call_later(_IN_LINE, self._notify)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         assert self._listener is not None
         reason = self._reason()
-        if reason and reason != self._told:
-            self._told = reason
-            self._listener.silent(time.monotonic() - self._since, None, reason)
-        self._timer = asyncio.get_running_loop().call_later(_IN_LINE, self._tell)
+        if reason and reason != self._last_reason:
+            self._last_reason = reason
+            self._listener.stalled(time.monotonic() - self._since, None, reason)
+        self._timer = asyncio.get_running_loop().call_later(_IN_LINE, self._notify)
 
     def stop(self) -> None:
         """The request leaves."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._told and self._listener is not None:
-            self._listener.heard()
+        if self._last_reason and self._listener is not None:
+            self._listener.recovered()
 
 
-def connection_error(error: BaseException, watch: Watch) -> Exception:
+def connection_error(error: BaseException, stall_timer: StallTimer) -> Exception:
     """The error itself; for a cancellation of the watch's own, what it stands for.
 
     Raises
@@ -310,10 +317,10 @@ def connection_error(error: BaseException, watch: Watch) -> Exception:
     """
     if isinstance(error, Exception):
         return error
-    stalled = watch.stalled()
-    if stalled is None:
+    stall_error = stall_timer.stall_error()
+    if stall_error is None:
         raise error
-    return stalled
+    return stall_error
 
 
 _TIMEOUTS: Final = ContextVar[tuple[asyncio.Timeout, ...]]("agentstream_timeouts", default=())
@@ -329,10 +336,10 @@ def pausable(scope: asyncio.Timeout) -> Iterator[None]:
         _TIMEOUTS.reset(token)
 
 
-WATCH: Final = ContextVar[Watch | None]("agentstream_watch", default=None)
+STALL_TIMER: Final = ContextVar[StallTimer | None]("agentstream_watch", default=None)
 """The watch of the model call that is being begun."""
 
 
-def current_watch() -> Watch:
+def current_stall_timer() -> StallTimer:
     """The watch of the model call under way; one that does nothing where there is none."""
-    return WATCH.get() or Watch()
+    return STALL_TIMER.get() or StallTimer()

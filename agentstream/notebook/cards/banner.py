@@ -78,20 +78,20 @@ def header_inside(trace: TraceState, *, live: bool) -> str:
     ]
     # The time that a run waits for an approval counts, as it does in its timeline.
     since = f' role="timer" data-since="{trace.started:.3f}"' if ticks else ""
-    shown = '<span class="as-sep"> · </span>'.join(
+    joined = '<span class="as-sep"> · </span>'.join(
         f'<span class="as-{kind}"{since if kind == "clock" else ""}>{html}</span>'
         for kind, html in fields
         if html and html != "<strong></strong>"
     )
     state = f'<span class="as-state">{_STATES[trace.status]}</span><span class="as-sep"> · </span>'
-    return state + shown
+    return state + joined
 
 
 def _agents(trace: TraceState, *, live: bool) -> str:
-    if live or len(trace.stints) < 2:
+    if live or len(trace.agent_intervals) < 2:
         return f"<bdi>{escape(one_line(trace.agent or '', 60))}</bdi>" if trace.agent else ""
-    names = [f"<bdi>{escape(one_line(name, 40))}</bdi>" for _, name in trace.stints[:5]]
-    rest = [f"{len(trace.stints) - 5} more"] if len(trace.stints) > 5 else []
+    names = [f"<bdi>{escape(one_line(name, 40))}</bdi>" for _, name in trace.agent_intervals[:5]]
+    rest = [f"{len(trace.agent_intervals) - 5} more"] if len(trace.agent_intervals) > 5 else []
     return " → ".join(names + rest)
 
 
@@ -99,8 +99,8 @@ def _model(trace: TraceState, *, live: bool) -> str:
     if live:
         return next((one_line(turn.model, 40) for turn in reversed(trace.turns) if turn.model), "")
     models = list(dict.fromkeys(turn.model for turn in trace.turns if turn.model))
-    shown = models[:3]
-    return ", ".join(one_line(model, 40) for model in shown) + " …" * (len(models) > 3)
+    first = models[:3]
+    return ", ".join(one_line(model, 40) for model in first) + " …" * (len(models) > 3)
 
 
 def _turns(trace: TraceState, *, live: bool) -> str:
@@ -181,8 +181,8 @@ def speaker(name: str) -> str:
 
 def retry_note(retry: Retry) -> str:
     """Say that a model call failed and is made again."""
-    said = escape(retried(retry))
-    return f'<p class="as-note as-retry" role="status" dir="auto"><em>{said}</em></p>'
+    text = escape(retried(retry))
+    return f'<p class="as-note as-retry" role="status" dir="auto"><em>{text}</em></p>'
 
 
 def retried(retry: Retry) -> str:
@@ -213,11 +213,11 @@ def ending(trace: TraceState, *, reason: bool = True) -> str:
         return _line("stopped", f"<strong>Stopped</strong>: {escape(one_line(trace.error, 500))}")
     if trace.status == "paused":
         names = [one_line(part.name or part.kind, 60) for part in trace.waiting]
-        shown = ", ".join(f"<code>{escape(name)}</code>" for name in names[:10])
+        names_html = ", ".join(f"<code>{escape(name)}</code>" for name in names[:10])
         over = f" and {len(names) - 10} more" if len(names) > 10 else ""
         return _line(
             "paused",
-            f"<strong>Waiting for approval</strong> of {shown}{over}"
+            f"<strong>Waiting for approval</strong> of {names_html}{over}"
             if names
             else "<strong>Waiting for approval</strong>",
         )
@@ -230,12 +230,12 @@ def ending(trace: TraceState, *, reason: bool = True) -> str:
 
 def _waiting(silence: Silence) -> str:
     """Say that the model is silent, with a clock that ticks on the page."""
-    shown = f'<span class="as-clock" role="timer" data-since="{silence.started:.3f}"></span>'
+    clock_html = f'<span class="as-clock" role="timer" data-since="{silence.started:.3f}"></span>'
     if silence.reason:
         why = escape(one_line(silence.reason, 200))
-        return _line("waiting", f"Waiting for the rate limit, {shown}: {why}")
+        return _line("waiting", f"Waiting for the rate limit, {clock_html}: {why}")
     limit = "" if silence.limit is None else f" (given up after {length_label(silence.limit)})"
-    return _line("waiting", f"Waiting for the model, {shown}{limit}")
+    return _line("waiting", f"Waiting for the model, {clock_html}{limit}")
 
 
 def kind_and_message(error: str) -> tuple[str, str]:
@@ -248,10 +248,10 @@ def kind_and_message(error: str) -> tuple[str, str]:
 
 
 def _failed(kind: str, message: str) -> str:
-    shown = message[:2_000] + ("…" if len(message) > 2_000 else "")
-    said = f"<strong>{escape(one_line(kind or 'Failed', 80))}</strong>"
-    said += f': <span class="as-message" dir="auto">{escape(shown)}</span>' if shown else ""
-    return _line("failed", said, role="alert")
+    excerpt = message[:2_000] + ("…" if len(message) > 2_000 else "")
+    html = f"<strong>{escape(one_line(kind or 'Failed', 80))}</strong>"
+    html += f': <span class="as-message" dir="auto">{escape(excerpt)}</span>' if excerpt else ""
+    return _line("failed", html, role="alert")
 
 
 def _line(kind: str, html: str, role: str = "status") -> str:

@@ -111,11 +111,11 @@ def _parts(trace: TraceState, *, live: bool, limit: int, depth: int) -> Iterator
             yield prose(part, max(min(LONGEST_TEXT, left), 1_000))
             left -= part.body.length
             continue
-        shown = _card(part, live=live, nested=True, limit=limit, now=None, depth=depth)
-        if size + len(shown) > _LARGEST >> depth:
-            shown = shell(part, Body(more(len(shown), "character of HTML")), live=live)
-        size += len(shown)
-        yield shown
+        html = _card(part, live=live, nested=True, limit=limit, now=None, depth=depth)
+        if size + len(html) > _LARGEST >> depth:
+            html = shell(part, Body(more(len(html), "character of HTML")), live=live)
+        size += len(html)
+        yield html
     yield from map(retry_note, retries)
     yield more(len(trace.parts) - _MOST_PARTS, "part")
 

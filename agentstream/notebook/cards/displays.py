@@ -47,12 +47,12 @@ def display_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
     >>> display_html([{"type": "html", "html": "<b onclick='x()'>bold</b>"}])
     '<div class="as-html"><b>bold</b></div>'
     """
-    shown, left = [], limit
+    pieces, left = [], limit
     for block in blocks[:_MOST_BLOCKS]:
         if isinstance(block, dict):
-            shown.append(_block(block, max(left, _LEAST)))
+            pieces.append(_block(block, max(left, _LEAST)))
             left -= len(str(block.get("text") or ""))
-    return "".join(shown) + more(len(blocks) - _MOST_BLOCKS, "part")
+    return "".join(pieces) + more(len(blocks) - _MOST_BLOCKS, "part")
 
 
 def _block(block: dict[str, Any], limit: int) -> str:
@@ -85,9 +85,9 @@ def _sanitised(html: str) -> str:
 
 def _table(block: dict[str, Any]) -> str:
     columns = [str(name) for name in block.get("columns") or []]
-    given = [row for row in block.get("rows") or [] if isinstance(row, (list, tuple))]
+    table_rows = [row for row in block.get("rows") or [] if isinstance(row, (list, tuple))]
     # A recording may be anybody's: its rows may be shorter than its head, or longer.
-    rows = [[*row, *[""] * (len(columns) - len(row))][: len(columns)] for row in given]
+    rows = [[*row, *[""] * (len(columns) - len(row))][: len(columns)] for row in table_rows]
     in_all, wide = _count(block, "rows_in_all"), _count(block, "columns_in_all")
     return table(columns, rows, rows_in_all=in_all, columns_in_all=wide)
 
@@ -100,20 +100,20 @@ def _count(block: dict[str, Any], name: str) -> int:
 
 def printed_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
     """Show what a tool printed and displayed, in order; the end of a long text."""
-    shown = []
+    pieces = []
     for block in blocks[:_MOST_BLOCKS]:
         if not isinstance(block, dict):
             continue
         if block.get("type") != "stream":
-            shown.append(_block(block, limit))
+            pieces.append(_block(block, limit))
             continue
         text = terminal_text(str(block.get("text") or ""))
         if text.strip():
             css = " as-stderr" if block.get("name") == "stderr" else ""
             left_out = more(len(text) - limit)
             written = preformatted(text[-limit:], limit, label="Printed")
-            shown.append(f'<div class="as-stream{css}">{left_out}{written}</div>')
-    return "".join(shown) + more(len(blocks) - _MOST_BLOCKS, "part")
+            pieces.append(f'<div class="as-stream{css}">{left_out}{written}</div>')
+    return "".join(pieces) + more(len(blocks) - _MOST_BLOCKS, "part")
 
 
 _ESCAPE_SEQUENCE = re.compile(
@@ -147,27 +147,27 @@ def question_html(trace: TraceState) -> str:
     if not blocks:
         return ""
     text = (trace.input or "").strip()
-    asked = said_html(blocks)
+    html = said_html(blocks)
     if not trace.question and len(text) > _FOLDED_QUESTION:
         brief = escape(one_line(clean_text(text), _FOLDED_QUESTION))
-        asked = f'<details><summary dir="auto">{brief}</summary>{asked}</details>'
-    return f'<div class="as-asked" role="group" aria-label="Input">{asked}</div>'
+        html = f'<details><summary dir="auto">{brief}</summary>{html}</details>'
+    return f'<div class="as-asked" role="group" aria-label="Input">{html}</div>'
 
 
 def said_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
     """Show the blocks of a message: its texts as prose."""
-    shown, left = [], limit
+    pieces, left = [], limit
     for block in blocks[:_MOST_BLOCKS]:
         if not isinstance(block, dict):
             continue
         if block.get("type") != "text":
-            shown.append(_block(block, max(left, _LEAST)))
+            pieces.append(_block(block, max(left, _LEAST)))
             continue
         text = clean_text(str(block.get("text") or ""))
         lines = escape(text[: max(left, 0)]).replace("\n", "<br>")
-        shown.append(f'<p dir="auto">{lines}</p>{more(len(text) - max(left, 0))}')
+        pieces.append(f'<p dir="auto">{lines}</p>{more(len(text) - max(left, 0))}')
         left -= len(text)
-    return "".join(shown) + more(len(blocks) - _MOST_BLOCKS, "part")
+    return "".join(pieces) + more(len(blocks) - _MOST_BLOCKS, "part")
 
 
 def is_picture_or_table(blocks: Sequence[Any]) -> bool:
@@ -178,29 +178,29 @@ def is_picture_or_table(blocks: Sequence[Any]) -> bool:
 
 def display_brief(blocks: Sequence[Any], longest: int = 60) -> str:
     """Return blocks in a few words, for a line of text."""
-    words = []
+    pieces = []
     for block in blocks[:_MOST_BLOCKS]:
         if not isinstance(block, dict):
             continue
         if block.get("type") == "table":
             rows, columns = _count(block, "rows_in_all"), _count(block, "columns_in_all")
-            words.append(f"{rows:,} rows \N{MULTIPLICATION SIGN} {columns:,} columns")
+            pieces.append(f"{rows:,} rows \N{MULTIPLICATION SIGN} {columns:,} columns")
         else:
-            words.append(str(block.get("text") or block.get("type") or ""))
-    return one_line(", ".join(words), longest)
+            pieces.append(str(block.get("text") or block.get("type") or ""))
+    return one_line(", ".join(pieces), longest)
 
 
-def told_html(told: Any, limit: int = LIMIT) -> str:
+def told_html(parts: Any, limit: int = LIMIT) -> str:
     """What the model got of an output that is shown as a picture or a table, folded."""
-    if isinstance(told, str):
-        told = [{"type": "input_text", "text": told}]
-    if not isinstance(told, list) or not told:
+    if isinstance(parts, str):
+        parts = [{"type": "input_text", "text": parts}]
+    if not isinstance(parts, list) or not parts:
         return ""
-    limit = max(limit // len(told[:_MOST_BLOCKS]), _LEAST)
-    shown = "".join(_told_part(part, limit) for part in told[:_MOST_BLOCKS])
+    limit = max(limit // len(parts[:_MOST_BLOCKS]), _LEAST)
+    html = "".join(_told_part(part, limit) for part in parts[:_MOST_BLOCKS])
     return (
         '<details class="as-fold as-told"><summary>What the model got</summary>'
-        f"{shown}{more(len(told) - _MOST_BLOCKS, 'part')}</details>"
+        f"{html}{more(len(parts) - _MOST_BLOCKS, 'part')}</details>"
     )
 
 

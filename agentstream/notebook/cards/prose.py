@@ -46,9 +46,9 @@ def prose(part: Part, limit: int = LONGEST_TEXT) -> str:
 
 def answer(text: str, limit: int = LONGEST_TEXT) -> str:
     """Show a model's text: as data if all of it is JSON, else as Markdown."""
-    shown = text[:limit]
-    parsed = parse_json(shown)
-    html = rendered(shown) if parsed is None else data_html(parsed, limit)
+    excerpt = text[:limit]
+    parsed = parse_json(excerpt)
+    html = rendered(excerpt) if parsed is None else data_html(parsed, limit)
     return html + more(len(text) - limit)
 
 
@@ -111,12 +111,12 @@ def citations(part: Part) -> str:
 def source_links(sources: list[dict[str, Any]]) -> str:
     """Show pages as a list of links."""
     items = [_source(one["url"], str(one.get("title") or one["url"])) for one in sources]
-    shown = "".join(items[:_LONGEST_LIST])
-    return f'<ol class="as-sources">{shown}</ol>{more(len(items) - _LONGEST_LIST, "source")}'
+    html = "".join(items[:_LONGEST_LIST])
+    return f'<ol class="as-sources">{html}</ol>{more(len(items) - _LONGEST_LIST, "source")}'
 
 
 def _source(url: str, title: str) -> str:
     """One link; its host stands beside a title, since a title may claim anything."""
     host = host_of(url) if title != url else ""
-    shown = f' <small class="as-host">{escape(host)}</small>' if host else ""
-    return f"<li><bdi>{link(url, one_line(title, 120))}</bdi>{shown}</li>"
+    host_html = f' <small class="as-host">{escape(host)}</small>' if host else ""
+    return f"<li><bdi>{link(url, one_line(title, 120))}</bdi>{host_html}</li>"

@@ -91,11 +91,11 @@ def clock(part: Part, now: float | None = None) -> str:
     if part.is_open:
         begin = part.called if part.called is not None else part.started
         begin = part.run_started if part.run_started is not None else begin
-        shown = "" if now is None else running_label(now - begin)
-        return f'<span class="as-clock" role="timer" data-since="{begin:.3f}">{shown}</span>'
+        text = "" if now is None else running_label(now - begin)
+        return f'<span class="as-clock" role="timer" data-since="{begin:.3f}">{text}</span>'
     took = duration(part)
-    shown = length_label(took) if took > 0 else ""
-    return f'<span class="as-clock">{shown}</span>'
+    text = length_label(took) if took > 0 else ""
+    return f'<span class="as-clock">{text}</span>'
 
 
 def duration(part: Part) -> float:
@@ -115,20 +115,19 @@ def shell(part: Part, body: Body, *, live: bool, now: float | None = None) -> st
     label = escape(one_line(f"{kind} {name}".strip(), 120) + f": {state}")
     opened = " open" if (live and part.is_open) or _is_urgent(part) or body.unfold else ""
     what = part.kind if part.kind in _LABELS else "custom"
-    said = f'<span class="as-kind">{kind}</span>'
-    said += f' <strong class="as-name" dir="auto">{escape(one_line(name, 80))}</strong>' * bool(
+    summary = f'<span class="as-kind">{kind}</span>'
+    summary += f' <strong class="as-name" dir="auto">{escape(one_line(name, 80))}</strong>' * bool(
         name
     )
-    said += _brief(body)
-    said += f'<span class="as-sep"> · </span><span class="as-state">{escape(state)}</span>'
-    said += f'<span class="as-sep"> </span>{clock(part, now)}'
+    summary += _brief(body)
+    summary += f'<span class="as-sep"> · </span><span class="as-state">{escape(state)}</span>'
+    summary += f'<span class="as-sep"> </span>{clock(part, now)}'
     head = f'class="as-card as-{what} as-is-{part.status}" data-status="{part.status}"'
     if not inside:
-        return (
-            f'<div {head} role="group" aria-label="{label}"><div class="as-row">{said}</div></div>'
-        )
+        row = f'<div class="as-row">{summary}</div>'
+        return f'<div {head} role="group" aria-label="{label}">{row}</div>'
     return (
-        f'<details {head} aria-label="{label}"{opened}><summary>{said}</summary>'
+        f'<details {head} aria-label="{label}"{opened}><summary>{summary}</summary>'
         f'<div class="as-card-body">{inside}</div></details>'
     )
 
@@ -136,10 +135,10 @@ def shell(part: Part, body: Body, *, live: bool, now: float | None = None) -> st
 def _brief(body: Body) -> str:
     if not body.asked and not body.got:
         return ""
-    asked = f'<bdi class="as-brief-input">{escape(one_line(body.asked, 100))}</bdi>'
+    input_html = f'<bdi class="as-brief-input">{escape(one_line(body.asked, 100))}</bdi>'
     got = f'<bdi class="as-brief-output">{escape(one_line(body.got, 80))}</bdi>'
-    shown = (f"{asked} " if body.asked else "") + (f"→ {got}" if body.got else "")
-    return f' <span class="as-brief">{shown}</span>'
+    html = (f"{input_html} " if body.asked else "") + (f"→ {got}" if body.got else "")
+    return f' <span class="as-brief">{html}</span>'
 
 
 def line(part: Part, html: str) -> str:
@@ -157,11 +156,11 @@ def _is_urgent(part: Part) -> bool:
 def _error(part: Part) -> str:
     if part.error is None:
         return ""
-    shown = part.error.strip()
+    message = part.error.strip()
     # A tool's failure is an answer for the model, which mostly holds the error's own words.
-    if isinstance(part.output, str) and shown and shown in part.output[:40_000]:
+    if isinstance(part.output, str) and message and message in part.output[:40_000]:
         return ""
-    text = escape(shown[:4_000] + ("…" if len(shown) > 4_000 else ""))
+    text = escape(message[:4_000] + ("…" if len(message) > 4_000 else ""))
     return f'<div class="as-error" dir="auto"><strong>Failed:</strong> {text}</div>'
 
 
@@ -176,8 +175,8 @@ def _traceback(part: Part) -> str:
 
 
 def _warnings(part: Part) -> str:
-    shown = (escape(one_line(message, 500)) for message in part.warnings[:10])
-    return "".join(f'<p class="as-more" dir="auto">\N{WARNING SIGN} {text}</p>' for text in shown)
+    lines = (escape(one_line(message, 500)) for message in part.warnings[:10])
+    return "".join(f'<p class="as-more" dir="auto">\N{WARNING SIGN} {text}</p>' for text in lines)
 
 
 def _progress(part: Part) -> str:
@@ -201,8 +200,8 @@ def _approval(part: Part, *, live: bool) -> str:
         name = escape(one_line(part.name or kind_label(part), 80))
         buttons = "".join(
             f'<button type="button" class="as-{word}" data-approval="{escape(id)}" '
-            f'aria-label="{shown} {name}">{shown}</button>'
-            for word, shown in (
+            f'aria-label="{label} {name}">{label}</button>'
+            for word, label in (
                 ("approve", "Approve"),
                 ("always", "Always approve"),
                 ("reject", "Reject"),

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ...trace.parts import get, plain
+from ...trace.parts import get, to_jsonable
 from ..markdown.highlight import code_block
 from ..markdown.sanitise import escape, image, link, safe_url
 
@@ -81,13 +81,12 @@ def more(count: int, what: str = "character") -> str:
 
 def preformatted(text: str, limit: int = LIMIT, *, label: str = "Text") -> str:
     """Show text as it is, with its lines."""
-    shown = text[:limit]
+    excerpt = text[:limit]
     # What scrolls must be reached by keyboard.
-    tall = shown.count("\n") > _TALL or len(shown) > 1_500
+    tall = excerpt.count("\n") > _TALL or len(excerpt) > 1_500
     scrolls = f' tabindex="0" role="region" aria-label="{escape(label)}"' if tall else ""
-    return (
-        f'<pre class="as-plain" dir="auto"{scrolls}>{escape(shown)}</pre>{more(len(text) - limit)}'
-    )
+    rest = more(len(text) - limit)
+    return f'<pre class="as-plain" dir="auto"{scrolls}>{escape(excerpt)}</pre>{rest}'
 
 
 def code(text: str, language: str, limit: int = LIMIT) -> str:
@@ -212,9 +211,9 @@ def _is_records(value: Any) -> bool:
 
 def _records_html(records: list[dict[Any, Any]], most: int = _ROWS) -> str:
     columns = list(dict.fromkeys(key for one in records[:1_000] for key in one))
-    shown = columns[:_COLUMNS]
-    rows = [[one.get(key, "") for key in shown] for one in records[:most]]
-    names = [str(name) for name in shown]
+    visible = columns[:_COLUMNS]
+    rows = [[one.get(key, "") for key in visible] for one in records[:most]]
+    names = [str(name) for name in visible]
     return table(names, rows, rows_in_all=len(records), columns_in_all=len(columns))
 
 
@@ -287,28 +286,28 @@ def picture(source: str, alt: str) -> str:
 
 def _content_parts(value: Any) -> list[dict[str, Any]]:
     """Return texts, images and files that a value consists of; empty if it is something else."""
-    found = plain(value if isinstance(value, (list, tuple)) else [value])
+    parts = to_jsonable(value if isinstance(value, (list, tuple)) else [value])
     known = _TEXTS | _IMAGES | _FILES
-    whole = all(isinstance(one, dict) and one.get("type") in known for one in found)
-    return list(found) if found and whole else []
+    whole = all(isinstance(one, dict) and one.get("type") in known for one in parts)
+    return list(parts) if parts and whole else []
 
 
 def parts_html(parts: list[dict[str, Any]], limit: int = LIMIT) -> str:
     """Show content parts in order; all texts together have the limit."""
-    shown, left = [], limit
+    pieces, left = [], limit
     for one in parts[:50]:
         if one["type"] in _TEXTS:
             text = str(one.get("text", ""))
-            shown.append(text_or_json(text, max(left, 200)))
+            pieces.append(text_or_json(text, max(left, 200)))
             left -= len(text)
         elif one["type"] in _IMAGES:
-            shown.append(_image_part(one))
+            pieces.append(_image_part(one))
         else:
             name = one.get("filename") or one.get("file_id") or one.get("file_url") or "file"
-            shown.append(
+            pieces.append(
                 f'<p class="as-file">File: {link(str(name), one_line(str(name), 100))}</p>'
             )
-    return "".join(shown) + more(len(parts) - 50, "part")
+    return "".join(pieces) + more(len(parts) - 50, "part")
 
 
 def _image_part(part: dict[str, Any]) -> str:
@@ -339,7 +338,7 @@ def value_html(value: Any, limit: int = LIMIT) -> str:
         return parts_html(parts, limit)
     if _is_records(value):
         return _records_html(value)
-    value = plain(value)
+    value = to_jsonable(value)
     if isinstance(value, (dict, list)):
         return json_html(value, limit)
     return preformatted(str(value), limit, label="Output")
@@ -367,6 +366,6 @@ def value_brief(value: Any, longest: int = 60) -> str:
         return one_line(", ".join(texts), longest) if texts else kind
     if _is_records(value):
         return f"{len(value):,} row{'s' * (len(value) != 1)}"
-    value = plain(value)
+    value = to_jsonable(value)
     text = pretty(value, indent=None) if isinstance(value, (dict, list)) else str(value)
     return one_line(text, longest)

@@ -12,14 +12,14 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from ..._approvals import approval_id
-from ..._utils.aio import loop_here
+from ..._utils.aio import running_loop_or_none
 from ..._utils.watchers import FailureLog, log_failure
 from ...exceptions import UserError
 from ...items import ToolApprovalItem
 from ...run_context import TContext
 from ...sessions import SQLiteSession
 from ..front_end import front_end
-from ..run_source import Bell, Source
+from ..run_source import RunAdapter, Signal
 from ..show import check_options
 from .terminal import ChatTerminal
 from .turn import ChatTurn, PastTurn
@@ -144,14 +144,18 @@ class Chat(Generic[TContext]):
         self._options: dict[str, Any] = dict(options)
         self._closed = False
         self._view_failures = FailureLog()
-        self._decisions = Bell()
+        self._decisions = Signal()
         self._tasks: set[asyncio.Task[None]] = set()
         self._remembering: asyncio.Task[None] | None = None
         # A turn that the page begins happens where the conversation was made: in that cell's
         # output, and under its recording.
         self._context = contextvars.copy_context()
         self._view: ChatView | ChatTerminal = self._make_view()
-        if self._has_past and not isinstance(self._view, ChatTerminal) and loop_here() is not None:
+        if (
+            self._has_past
+            and not isinstance(self._view, ChatTerminal)
+            and running_loop_or_none() is not None
+        ):
             self._in_background(self._remember())
 
     def _make_view(self) -> ChatView | ChatTerminal:
@@ -318,8 +322,8 @@ class Chat(Generic[TContext]):
             question_lines,  # Markdown's parser, only where a turn is written
         )
 
-        asked = text if isinstance(text, str) else "\n".join(question_lines(question))
-        turn = ChatTurn(asked, Source(result), question=question)
+        question_text = text if isinstance(text, str) else "\n".join(question_lines(question))
+        turn = ChatTurn(question_text, RunAdapter(result), question=question)
         self.turns.append(turn)
         self._tell_view(lambda: self._view.begin(turn))
         turn.source.watch(lambda: self._changed(turn))
@@ -353,7 +357,7 @@ class Chat(Generic[TContext]):
                 await turn.source.ended()
                 if decided.is_set():
                     continue
-                if not turn.source.waits or not await self._view.somebody_is_there():
+                if not turn.source.waits or not await self._view.wait_for_frontend():
                     return
                 await self._decisions.wait(decided)
         except asyncio.CancelledError:
@@ -363,7 +367,7 @@ class Chat(Generic[TContext]):
             turn.error = error
             raise
         finally:
-            self._decisions.ring()  # nobody listens any more, or finds the turn over
+            self._decisions.set()  # nobody listens any more, or finds the turn over
             self._changed(turn)
 
     def _changed(self, turn: ChatTurn) -> None:
@@ -379,10 +383,10 @@ class Chat(Generic[TContext]):
                 self.agent = source.result.last_agent
             self._tell_view(lambda: self._view.end(turn))
 
-    def _tell_view(self, tell: Callable[[], None]) -> None:
+    def _tell_view(self, update: Callable[[], None]) -> None:
         """Have the view show something; what it raises is logged once, and fails no turn."""
         try:
-            tell()
+            update()
         except Exception:  # noqa: BLE001 - it is logged
             self._view_failures.note(type(self._view))
         self._view.changed(self.state)
@@ -396,7 +400,7 @@ class Chat(Generic[TContext]):
             raise UserError("No call waits for a decision.")
         turn = self.turns[-1]
         if turn.source.decide(_chosen(turn, call), approve, **how):
-            self._decisions.ring()
+            self._decisions.set()
         await self._watched(turn)
         return turn.result
 
@@ -419,28 +423,28 @@ class Chat(Generic[TContext]):
         await turn.source.closed()
 
     def _wake(self) -> None:
-        if not self._decisions.ring():
+        if not self._decisions.set():
             self._in_background(self._watched(self.turns[-1]))
 
     # -- what is done at the page --
 
-    def hear(self, kind: str, said: str | None, reason: str | None = None) -> None:
+    def handle_message(self, kind: str, text: str | None, reason: str | None = None) -> None:
         """Obey the page; on the loop of the conversation.
 
         Parameters
         ----------
         kind : {"say", "stop", "approve", "always", "reject"}
             What was done.
-        said : str or None
+        text : str or None
             The message, or the `approval_id` of the call.
         reason : str or None
             What the model is told about a call that is rejected.
         """
         if kind == "say":
-            self._in_background(self._say(said or ""))
+            self._in_background(self._say(text or ""))
         elif kind == "stop":
             self._stop()
-        elif self.state == "waiting" and self.turns[-1].source.press(kind, said, reason):
+        elif self.state == "waiting" and self.turns[-1].source.handle_click(kind, text, reason):
             self._wake()
 
     async def _say(self, text: str) -> None:
@@ -474,15 +478,15 @@ def _chosen(turn: ChatTurn, call: str | ToolApprovalItem | None) -> list[ToolApp
         return turn.source.undecided()
     waiting = turn.source.undecided()
     if isinstance(call, ToolApprovalItem):
-        found = [item for item in waiting if approval_id(item) == approval_id(call)]
+        matches = [item for item in waiting if approval_id(item) == approval_id(call)]
     else:
-        found = [item for item in waiting if item.call_id == call]
-    if len(found) == 1:
-        return found
-    if found:
+        matches = [item for item in waiting if item.call_id == call]
+    if len(matches) == 1:
+        return matches
+    if matches:
         raise UserError(
-            f"{len(found)} calls wait with the id {call!r}; give the one that is meant, out of the "
-            "turn's result.interruptions."
+            f"{len(matches)} calls wait with the id {call!r}; give the one that is meant, out of "
+            "the turn's result.interruptions."
         )
     ids = [item.call_id for item in waiting]
     call = call.call_id if isinstance(call, ToolApprovalItem) else call

@@ -31,11 +31,11 @@ def past_turns(items: Iterable[Any], agent: str) -> list[PastTurn]:
     >>> [(turn.asked, turn.trace.parts[0].text) for turn in past_turns([said, answer], "Tutor")]
     [('What is 2 + 2?', 'Four.')]
     """
-    return [_turn(asked, answer, agent) for asked, answer in _grouped(items)]
+    return [_turn(question, answer, agent) for question, answer in _grouped(items)]
 
 
 def _grouped(items: Iterable[Any]) -> Iterator[tuple[Any, list[Mapping[str, Any]]]]:
-    asked: Any = None
+    question: Any = None
     answer: list[Mapping[str, Any]] = []
     for item in items:
         if not isinstance(item, Mapping) or item.get("role") in _SKIPPED:
@@ -43,11 +43,11 @@ def _grouped(items: Iterable[Any]) -> Iterator[tuple[Any, list[Mapping[str, Any]
         if item.get("role") != "user":
             answer.append(item)
             continue
-        if asked is not None or answer:
-            yield asked or "", answer
-        asked, answer = item.get("content") or "", []
-    if asked is not None or answer:
-        yield asked or "", answer
+        if question is not None or answer:
+            yield question or "", answer
+        question, answer = item.get("content") or "", []
+    if question is not None or answer:
+        yield question or "", answer
 
 
 def _said(content: Any) -> str:
@@ -62,17 +62,17 @@ def _said(content: Any) -> str:
     return "\n".join(texts)
 
 
-def _turn(asked: Any, answer: list[Mapping[str, Any]], agent: str) -> PastTurn:
+def _turn(question: Any, answer: list[Mapping[str, Any]], agent: str) -> PastTurn:
     trace = Trace()
     trace.timed = False
     trace.set_agent(agent)
     speaker = SimpleNamespace(name=agent)
     for item in answer:
         raw, kind = _whole(item)
-        told = SimpleNamespace(type=kind, raw_item=raw, agent=speaker, output=raw.get("output"))
-        trace.add(SimpleNamespace(type="run_item_stream_event", name=kind, item=told), 0.0)
+        run_item = SimpleNamespace(type=kind, raw_item=raw, agent=speaker, output=raw.get("output"))
+        trace.add(SimpleNamespace(type="run_item_stream_event", name=kind, item=run_item), 0.0)
     trace.add(RunFinished(), 0.0)
-    return PastTurn(_said(asked), trace, message_blocks(asked))
+    return PastTurn(_said(question), trace, message_blocks(question))
 
 
 def _whole(item: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

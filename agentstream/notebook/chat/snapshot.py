@@ -9,7 +9,7 @@ from ..._utils.printable import clean_text
 from .. import cards
 from ..markdown.sanitise import escape, one_block
 from ..snapshot.bundle import UNTYPED, said_in, style, text_bundle
-from ..snapshot.text import harmless, markdown_of, text_of
+from ..snapshot.text import defuse_markdown, markdown_of, text_of
 from .turn import Turn
 
 PAST_SHOWN = 20
@@ -58,12 +58,12 @@ def conversation(
         ``text/html``, ``text/markdown`` and ``text/plain``.
     """
     turns, note = [*past[-PAST_SHOWN:], *turns], earlier(past)
-    said = "".join(f'<div class="as-exchange">{past_html(turn)}</div>' for turn in turns)
-    said = note + said if said else f"<p><em>{escape(_nothing(name))}</em></p>"
+    content = "".join(f'<div class="as-exchange">{past_html(turn)}</div>' for turn in turns)
+    content = note + content if content else f"<p><em>{escape(_nothing(name))}</em></p>"
     html = (
         f'<div class="as-run as-snapshot as-chat-still as-still-{escape(id)} {UNTYPED}" '
         f'role="region" aria-label="Conversation with {escape(name)}">'
-        f"<style>{style()}{style('chat.css')}</style>{said}</div>"
+        f"<style>{style()}{style('chat.css')}</style>{content}</div>"
     )
     return {
         "text/html": one_block(html),
@@ -74,8 +74,8 @@ def conversation(
 
 def unshown(turns: Sequence[Turn], error: Exception) -> dict[str, str]:
     """Return a conversation as its text alone, where `conversation` failed."""
-    said = [f"> {shown(turn.asked)}\n\n{said_in(turn.trace)}" for turn in turns]
-    return text_bundle("\n\n".join(said), error, "conversation")
+    exchanges = [f"> {shown(turn.asked)}\n\n{said_in(turn.trace)}" for turn in turns]
+    return text_bundle("\n\n".join(exchanges), error, "conversation")
 
 
 def _nothing(name: str) -> str:
@@ -85,13 +85,13 @@ def _nothing(name: str) -> str:
 def past_html(turn: Turn) -> str:
     """Return a turn whose answer has ended, and where nothing can be pressed."""
     trace = turn.trace
-    asked = (
+    question = (
         f'<div class="as-question">{asked_html(turn.asked, turn.question)}</div>'
         if turn.asked
         else ""
     )
     return (
-        f"{asked}{cards.header(trace, live=False)}"
+        f"{question}{cards.header(trace, live=False)}"
         f'<div class="as-body">{cards.run_body(trace)}</div>{cards.ending(trace)}'
     )
 
@@ -108,9 +108,9 @@ def conversation_markdown(turns: Sequence[Turn]) -> str:
     """Return a conversation as Markdown."""
     parts = []
     for turn in turns:
-        asked = harmless(shown(turn.asked))
+        question = defuse_markdown(shown(turn.asked))
         answer = markdown_of(turn.trace, asks=False)
-        parts.append(f"**You:**\n\n{asked}\n\n**{_names(turn)}:**\n\n{answer}")
+        parts.append(f"**You:**\n\n{question}\n\n**{_names(turn)}:**\n\n{answer}")
     return "\n".join(parts)
 
 
@@ -119,11 +119,11 @@ def conversation_text(turns: Sequence[Turn]) -> str:
     parts = []
     for turn in turns:
         lines = shown(turn.asked).splitlines()
-        asked = "".join(f"> {line}".rstrip() + "\n" for line in lines)
-        parts.append(f"{asked}\n{text_of(turn.trace, asks=False)}")
+        quote = "".join(f"> {line}".rstrip() + "\n" for line in lines)
+        parts.append(f"{quote}\n{text_of(turn.trace, asks=False)}")
     return "\n".join(parts)
 
 
 def _names(turn: Turn) -> str:
     names = turn.trace.agents or ["Agent"]
-    return harmless(" → ".join(names)).replace("\n", " ").replace("*", "\\*")
+    return defuse_markdown(" → ".join(names)).replace("\n", " ").replace("*", "\\*")

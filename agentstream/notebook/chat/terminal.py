@@ -61,7 +61,7 @@ class ChatTerminal:
     def refuse(self, text: str, why: str) -> None:
         """Messages come from code only, which gets its errors raised."""
 
-    async def somebody_is_there(self) -> bool:
+    async def wait_for_frontend(self) -> bool:
         """Nobody can press a button."""
         return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..run_source import Source
+from ..run_source import RunAdapter
 
 if TYPE_CHECKING:
     from ...run.streamed_result import RunResultStreaming
@@ -39,7 +39,7 @@ class ChatTurn:
     ----------
     asked : str
         The message.
-    source : Source
+    source : RunAdapter
         The run as it is watched.
     is_over : bool
         Whether the answer has ended: finished, failed or stopped.
@@ -50,7 +50,7 @@ class ChatTurn:
     """
 
     asked: str
-    source: Source
+    source: RunAdapter
     is_over: bool = False
     error: Exception | None = None
     question: list[dict[str, Any]] = field(default_factory=list)

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from ..._utils.aio import loop_here
+from ..._utils.aio import running_loop_or_none
 from ..._utils.watchers import FailureLog
 from ...trace import Trace
 from ..cells import OfCells, count, remember_shown
 from ..front_end import in_marimo
-from ..ipython import Place, call_on, is_inside_another, show_in_time
-from ..live.dom import Board
+from ..ipython import CellOutput, call_on, is_inside_another, show_in_time
+from ..live.dom import VirtualDom
 from ..live.panels import Panels
-from ..live.scene import Scene
+from ..live.scene import TraceRenderer
 from ..live.widget import AgentView, script
-from ..marimo import MarimoPlace
+from ..marimo import MarimoOutput
 from ..run_source import RunInterrupted
 from ..snapshot.bundle import static, style
 from .snapshot import PAST_SHOWN, asked_html, conversation, earlier, past_html, unshown
@@ -47,57 +47,57 @@ def _module() -> str:
     return f"{before}const board = {after}\n{form}"
 
 
-class Talk:
+class ConversationRenderer:
     """The turns of a conversation on a board."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, dom: VirtualDom) -> None:
+        self._dom = dom
         self._count = 0
         self._last = ""
-        self._scene: Scene | None = None
+        self._renderer: TraceRenderer | None = None
 
     def begin(self, turn: ChatTurn) -> None:
         """Put a new turn at the end."""
         home = self._place()
-        asked = {"class": "as-question"}
-        self._board.put(
+        attributes = {"class": "as-question"}
+        self._dom.put(
             f"{home}/asked",
             "div",
             asked_html(turn.asked, turn.question),
             parent=home,
-            attributes=asked,
+            attributes=attributes,
         )
-        self._scene = Scene(turn.trace, self._board, home=home)
+        self._renderer = TraceRenderer(turn.trace, self._dom, home=home)
 
     def remember(self, past: Sequence[PastTurn]) -> None:
         """Put the turns there that a session kept."""
         if note := earlier(past):
-            self._board.put("earlier", "div", note)
+            self._dom.put("earlier", "div", note)
         for turn in past[-PAST_SHOWN:]:
-            self._board.put(f"{self._place()}/past", "div", past_html(turn), parent=self._last)
+            self._dom.put(f"{self._place()}/past", "div", past_html(turn), parent=self._last)
 
     def _place(self) -> str:
         """Make a place for a turn; its name."""
         self._count += 1
         self._last = f"turn{self._count}"
         attributes = {"class": "as-exchange", "role": "group", "aria-label": f"Turn {self._count}"}
-        self._board.put(self._last, "div", attributes=attributes)
+        self._dom.put(self._last, "div", attributes=attributes)
         return self._last
 
     def update(self) -> None:
         """Bring the newest turn up to date; the others have ended."""
-        if self._scene is not None:
-            self._scene.update()
+        if self._renderer is not None:
+            self._renderer.update()
 
     @property
     def live(self) -> bool:
         """Whether there are buttons to press in the newest turn."""
-        return self._scene is not None and self._scene.live
+        return self._renderer is not None and self._renderer.live
 
     @live.setter
     def live(self, live: bool) -> None:
-        if self._scene is not None:
-            self._scene.live = live
+        if self._renderer is not None:
+            self._renderer.live = live
 
 
 class ChatView(AgentView):
@@ -128,11 +128,11 @@ class ChatView(AgentView):
         id = f"agentstream-chat-{next(_NUMBERS)}"
         self._chat = chat
         self._shown_in: int | None = None  # the number of the cell
-        self._place: Place | None = None
-        self._home = loop_here()
+        self._cell_output: CellOutput | None = None
+        self._home = running_loop_or_none()
         self._snapshot_failures = FailureLog()
         super().__init__(
-            Trace(), on_press=self._press, model_id=id, chat_id=id, speaker=chat.agent.name
+            Trace(), on_click=self._on_click, model_id=id, chat_id=id, speaker=chat.agent.name
         )
         self.live = False
         for older in _OPEN.replace(self):
@@ -142,8 +142,8 @@ class ChatView(AgentView):
         show_in_time(self._show_in_time, self._home)
 
     def _lay_out(self, trace: Trace, **_: Any) -> None:
-        self._scene = Talk(self._board)
-        self._panels = Panels(trace, self._board)
+        self._renderer = ConversationRenderer(self._dom)
+        self._panels = Panels(trace, self._dom)
 
     # -- its place in the notebook --
 
@@ -158,12 +158,12 @@ class ChatView(AgentView):
         self._shown_in = count()
         self.flush()
         if in_marimo():
-            MarimoPlace().show_widget(self)  # it keeps its last page by itself
+            MarimoOutput().show_widget(self)  # it keeps its last page by itself
             return
-        self._place = Place(self.chat_id)
-        self._place.show(self._still())
+        self._cell_output = CellOutput(self.chat_id)
+        self._cell_output.show(self._still())
         nothing = {"text/html": "", "text/plain": ""}  # the still picture is there already
-        Place(f"{self.chat_id}-live").show_widget(self, nothing)
+        CellOutput(f"{self.chat_id}-live").show_widget(self, nothing)
 
     def _still(self) -> dict[str, str]:
         chat = self._chat
@@ -181,22 +181,22 @@ class ChatView(AgentView):
 
     def remember(self, past: Sequence[PastTurn]) -> None:
         """Show what the session holds already."""
-        self._scene.remember(past)
+        self._renderer.remember(past)
         self._set_keyframe()
         self.nudge()
         self._picture()
 
     def _picture(self) -> None:
         """Bring the still picture up to date."""
-        if self._place is not None:
-            self._place.replace(self._still())
+        if self._cell_output is not None:
+            self._cell_output.replace(self._still())
 
     def begin(self, turn: ChatTurn) -> None:
         """Show a new turn."""
         remember_shown(turn.result)
         turn.trace.shown = True  # what its tools print goes into their cards
-        self._scene.begin(turn)
-        self._panels = Panels(turn.trace, self._board)
+        self._renderer.begin(turn)
+        self._panels = Panels(turn.trace, self._dom)
         self.live = True
 
     def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:
@@ -232,14 +232,14 @@ class ChatView(AgentView):
         """What a cancelled wait raises: one line."""
         return RunInterrupted()
 
-    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
+    def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
         if isinstance(message, dict) and message.get("kind") == "say":
-            self._press("say", str(message.get("text", "")))
+            self._on_click("say", str(message.get("text", "")))
         else:
-            super()._hear(widget, message, buffers)
+            super()._on_message(widget, message, buffers)
 
-    def _press(self, kind: str, said: str | None, reason: str | None = None) -> None:
-        self.on_loop(lambda: self._chat.hear(kind, said, reason))
+    def _on_click(self, kind: str, text: str | None, reason: str | None = None) -> None:
+        self.on_loop(lambda: self._chat.handle_message(kind, text, reason))
 
     def on_loop(self, function: Callable[[], None]) -> None:
         """Call `function` on the conversation's loop; messages come in on another thread."""

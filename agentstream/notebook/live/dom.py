@@ -51,21 +51,21 @@ class Node:
     children: dict[str, None] = field(default_factory=dict)
     known: str | None = None
     """The HTML that the page has; None while it does not know the node."""
-    told: int = 0
+    sent_len: int = 0
     """How many pieces of the tail the page has."""
-    dressed: bool = False
+    attributes_changed: bool = False
     """Its attributes changed."""
-    cut: bool = False
+    content_changed: bool = False
     """Its inside changed, or its tail was taken away."""
 
-    def made(self) -> Iterator[Op]:
+    def create_ops(self) -> Iterator[Op]:
         """The operations that make the node as it is."""
         yield ["+", self.id, self.parent, self.tag, self.attributes, self.html]
         if self.tail:
             yield ["t", self.id, "".join(self.tail)]
 
 
-class Board:
+class VirtualDom:
     """What a page shows, and what of it the page has not been told.
 
     Attributes
@@ -75,12 +75,12 @@ class Board:
 
     Examples
     --------
-    >>> board = Board()
-    >>> board.put("answer", "div", "<p>Hello</p>")
-    >>> board.frame()
+    >>> dom = VirtualDom()
+    >>> dom.put("answer", "div", "<p>Hello</p>")
+    >>> dom.frame()
     [['+', 'answer', '', 'div', {}, '<p>Hello</p>']]
-    >>> board.write("answer", " there")
-    >>> board.frame()
+    >>> dom.write("answer", " there")
+    >>> dom.frame()
     [['t', 'answer', ' there']]
     """
 
@@ -131,11 +131,11 @@ class Board:
             self._dirty[id] = None
             return
         if attributes is not None and attributes != node.attributes:
-            node.attributes, node.dressed = attributes, True
+            node.attributes, node.attributes_changed = attributes, True
             self._dirty[id] = None
         if html != node.html or node.tail:
             self.size += len(html) - len(node.html) - sum(map(len, node.tail))
-            node.html, node.tail, node.told, node.cut = html, [], 0, True
+            node.html, node.tail, node.sent_len, node.content_changed = html, [], 0, True
             self._dirty[id] = None
 
     def _named(self, match: re.Match[str]) -> str:
@@ -180,31 +180,31 @@ class Board:
         """What changed since the last frame; empty when nothing did."""
         ops: list[Op] = [["-", id] for id in self._gone]
         for id in self._dirty:
-            ops += self._told(self._nodes[id])
+            ops += self._changes(self._nodes[id])
         self._gone.clear()
         self._dirty.clear()
         return ops
 
-    def _told(self, node: Node) -> Iterator[Op]:
+    def _changes(self, node: Node) -> Iterator[Op]:
         if node.known is None:
-            yield from node.made()
+            yield from node.create_ops()
         else:
-            if node.dressed:
+            if node.attributes_changed:
                 yield ["@", node.id, node.attributes]
-            if node.cut:
+            if node.content_changed:
                 yield _change(node.id, node.known, node.html)
-            if node.told < len(node.tail):
-                yield ["t", node.id, "".join(node.tail[node.told :])]
-        node.known, node.dressed, node.cut = node.html, False, False
+            if node.sent_len < len(node.tail):
+                yield ["t", node.id, "".join(node.tail[node.sent_len :])]
+        node.known, node.attributes_changed, node.content_changed = node.html, False, False
         node.tail = ["".join(node.tail)] if node.tail else []
-        node.told = len(node.tail)
+        node.sent_len = len(node.tail)
 
     def keyframe(self) -> list[Op]:
         """All nodes, each as a new one."""
         return [op for id in self._roots for op in self._whole(self._nodes[id])]
 
     def _whole(self, node: Node) -> Iterator[Op]:
-        yield from node.made()
+        yield from node.create_ops()
         for child in node.children:
             yield from self._whole(self._nodes[child])
 

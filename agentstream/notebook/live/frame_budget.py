@@ -64,10 +64,10 @@ class FrameBudget:
         self._cost += (cost - self._cost) / 8
         self._sent[view] = monotonic()
         if not self._held:
-            loop.call_soon(self._come_round)
+            loop.call_soon(self._next_tick)
         self._held += max(cost, 1e-9)
 
-    def _come_round(self) -> None:
+    def _next_tick(self) -> None:
         self._held = 0.0
 
 

@@ -19,7 +19,7 @@ from ...trace.timeline.svg import draw
 from ...trace.timeline.text import plain_timeline
 from ..cards import values
 from ..snapshot.text import as_code, fenced
-from .dom import Board
+from .dom import VirtualDom
 
 if TYPE_CHECKING:
     from ...trace import Trace
@@ -44,9 +44,9 @@ _TYPE = re.compile(r"(?<=>)[a-z]+(?:_[a-z]+)*_item(?=</td>)")
 _SUMMARY = "<summary><strong>Items</strong></summary>"
 
 
-def items_html(trace: Trace, shown: slice) -> str:
+def items_html(trace: Trace, rows: slice) -> str:
     """Return rows of the items table as HTML; a note says how many there are."""
-    records, count = item_records(trace, shown)
+    records, count = item_records(trace, rows)
     if not records:
         return '<p class="as-more">No items</p>'
     for record in records:  # a row has one of them
@@ -99,8 +99,8 @@ def _text_rows(trace: Trace) -> tuple[list[tuple[str, ...]], int]:
     records, count = item_records(trace, slice(_TEXT_ROWS))
     rows: list[tuple[str, ...]] = [_TEXT_COLUMNS]
     for record in records:
-        shown = record | {"text": record.get("text") or record.get("output")}
-        rows.append(tuple(_plain(shown.get(name)) for name in _TEXT_COLUMNS))
+        row = record | {"text": record.get("text") or record.get("output")}
+        rows.append(tuple(_plain(row.get(name)) for name in _TEXT_COLUMNS))
     return rows, count - len(records)
 
 
@@ -143,7 +143,7 @@ class _Panel:
 
     def is_old(self, trace: Trace) -> bool:
         """Whether there is something to show that it does not show yet."""
-        if trace.ended is None and not (trace.stints if self.moves else trace.parts):
+        if trace.ended is None and not (trace.agent_intervals if self.moves else trace.parts):
             return False  # there is nothing to tell yet
         return self.version != trace.version or (self.moves and trace.ended is None)
 
@@ -155,7 +155,7 @@ class Panels:
     ----------
     trace : Trace
         The run.
-    board : Board
+    dom : VirtualDom
         Where they are shown, after what is there already.
     table, timeline : bool
         What is shown.
@@ -165,25 +165,25 @@ class Panels:
     Examples
     --------
     >>> from agentstream.trace import Trace
-    >>> board = Board()
+    >>> dom = VirtualDom()
     >>> trace = Trace("demo")
-    >>> panels = Panels(trace, board, table=True)
+    >>> panels = Panels(trace, dom, table=True)
     >>> trace.finish(1.0, "completed")
     >>> panels.update()
-    >>> [op[1] for op in board.frame()]
+    >>> [op[1] for op in dom.frame()]
     ['items']
     """
 
     def __init__(
         self,
         trace: Trace,
-        board: Board,
+        dom: VirtualDom,
         *,
         table: bool = False,
         timeline: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._trace, self._board, self._clock = trace, board, clock
+        self._trace, self._dom, self._clock = trace, dom, clock
         self._panels: list[_Panel] = []
         self._heard = (trace.version, trace.now, clock())
         if table:
@@ -206,7 +206,7 @@ class Panels:
                 continue
             panel.version = trace.version
             html = panel.render(trace, self.now)
-            self._board.put(panel.id, panel.tag, html, attributes=panel.attributes)
+            self._dom.put(panel.id, panel.tag, html, attributes=panel.attributes)
             ended = self._clock()
             took = ended - started
             panel.due = ended + max(_EVERY, _SHARE * took, len(html) / _BYTES_A_SECOND)

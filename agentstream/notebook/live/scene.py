@@ -1,6 +1,6 @@
 """Puts a run on the board: header, speakers, texts block by block, cards, the end.
 
-It reads the `Trace` and writes to the `Board`; it knows neither the loop nor the page.
+It reads the `Trace` and writes to the `VirtualDom`; it knows neither the loop nor the page.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...trace.parts import Part
 from .. import cards
 from ..markdown.stream import MarkdownStream
-from .dom import Board
+from .dom import VirtualDom
 
 if TYPE_CHECKING:
     from ...trace.state import TraceState
@@ -25,8 +25,8 @@ _PROSE = frozenset({"text", "reasoning", "refusal"})
 class _Writing:
     """A text part on the board: finished blocks that stay, and one open block."""
 
-    def __init__(self, board: Board, home: str, rewrites: int) -> None:
-        self.board = board
+    def __init__(self, dom: VirtualDom, home: str, rewrites: int) -> None:
+        self.dom = dom
         self.home = home
         self.rewrites = rewrites
         self.frame = f"{home}.frame"
@@ -51,16 +51,16 @@ class _Writing:
         end = self.stream.open
         self.show_finished()
         id = self.id_of(self.blocks)
-        if end.revision != self.revision or id not in self.board:
-            self.board.put(id, "div", end.html, parent=self.frame)
+        if end.revision != self.revision or id not in self.dom:
+            self.dom.put(id, "div", end.html, parent=self.frame)
             self.revision, self.tail = end.revision, 0
-        self.board.write(id, end.tail[self.tail :])
+        self.dom.write(id, end.tail[self.tail :])
         self.tail = len(end.tail)
 
     def show_finished(self) -> None:
         """Show the blocks that were finished since; the first takes the open block's place."""
         for html in self.stream.finished[self.blocks :]:
-            self.board.put(self.id_of(self.blocks), "div", html, parent=self.frame)
+            self.dom.put(self.id_of(self.blocks), "div", html, parent=self.frame)
             self.blocks += 1
             self.revision = -1
 
@@ -68,51 +68,51 @@ class _Writing:
         """Make the element that the text is written in."""
         if part.kind != "reasoning":
             attributes = {"class": f"as-text as-{part.kind}"}
-            self.board.put(self.frame, "div", parent=self.home, attributes=attributes)
+            self.dom.put(self.frame, "div", parent=self.home, attributes=attributes)
             return
         folded = f"{self.home}.folded"
-        self.board.put(folded, "details", parent=self.home, attributes={"class": "as-reasoning"})
-        self.board.put(f"{folded}.summary", "summary", cards.reasoning_summary(part), parent=folded)
+        self.dom.put(folded, "details", parent=self.home, attributes={"class": "as-reasoning"})
+        self.dom.put(f"{folded}.summary", "summary", cards.reasoning_summary(part), parent=folded)
         attributes = {"class": "as-reasoning-body"}
-        self.board.put(self.frame, "blockquote", parent=folded, attributes=attributes)
+        self.dom.put(self.frame, "blockquote", parent=folded, attributes=attributes)
 
     def finish(self, part: Part) -> None:
         """The text is whole: show its last block, its sources, and what a late link changed."""
         revised = self.stream.finish()
         self.show_finished()
-        self.board.remove(self.id_of(self.blocks))
+        self.dom.remove(self.id_of(self.blocks))
         for number in revised:
-            self.board.put(self.id_of(number), "div", self.stream.finished[number])
+            self.dom.put(self.id_of(number), "div", self.stream.finished[number])
         if part.kind == "reasoning":
-            self.board.put(f"{self.home}.folded.summary", "summary", cards.reasoning_summary(part))
+            self.dom.put(f"{self.home}.folded.summary", "summary", cards.reasoning_summary(part))
         elif part.text[:1] in ("{", "["):
             # The answer of an agent with an output type: shown as the data that it is.
             for number in range(1, self.blocks):
-                self.board.remove(self.id_of(number))
-            self.board.put(self.id_of(0), "div", cards.answer(part.text))
+                self.dom.remove(self.id_of(number))
+            self.dom.put(self.id_of(0), "div", cards.answer(part.text))
         note = cards.citations(part) + cards.text_note(part)
         if note:
-            self.board.put(f"{self.home}.note", "div", note, parent=self.home)
+            self.dom.put(f"{self.home}.note", "div", note, parent=self.home)
         self.ended = True
 
     def forget(self) -> None:
         """The text was replaced, not continued: take away what was shown of it."""
         for id in (self.frame, f"{self.home}.folded", f"{self.home}.note"):
-            self.board.remove(id)
+            self.dom.remove(id)
 
     def id_of(self, number: int) -> str:
         """The name of the node with block `number`."""
         return f"{self.home}.{number}"
 
 
-class Scene:
+class TraceRenderer:
     """A run on a board.
 
     Parameters
     ----------
     trace : Trace
         The run.
-    board : Board
+    dom : VirtualDom
         Where it is shown.
     home : str
         The node it is shown in; several runs can share a board.
@@ -121,24 +121,24 @@ class Scene:
 
     Examples
     --------
-    >>> board = Board()
+    >>> dom = VirtualDom()
     >>> from agentstream.trace import Trace
-    >>> Scene(Trace("demo"), board).update()
-    >>> [op[1] for op in board.frame()]
+    >>> TraceRenderer(Trace("demo"), dom).update()
+    >>> [op[1] for op in dom.frame()]
     ['header', 'body', 'ending', 'header.said', 'header.stop']
     """
 
     def __init__(
         self,
         trace: TraceState,
-        board: Board,
+        dom: VirtualDom,
         *,
         home: str = "",
         live: bool = True,
         nested: bool = False,
     ) -> None:
         self.trace = trace
-        self.board = board
+        self.dom = dom
         self.live = live
         self.nested = nested
         self._prefix = f"{home}/" if home else ""
@@ -151,15 +151,15 @@ class Scene:
         self._retries = 0
         self._writings: dict[int, _Writing] = {}
         self._streaming: dict[int, tuple[int, str, int]] = {}
-        self._inner: dict[int, Scene] = {}
+        self._inner: dict[int, TraceRenderer] = {}
         self._begin()
 
     def _begin(self) -> None:
         """Make the places that every run has."""
         if not self.nested:
-            self.board.put(self._id("header"), "div", parent=self._home)
-        self.board.put(self._id("body"), "div", parent=self._home, attributes=self._body())
-        self.board.put(self._id("ending"), "div", parent=self._home)
+            self.dom.put(self._id("header"), "div", parent=self._home)
+        self.dom.put(self._id("body"), "div", parent=self._home, attributes=self._body())
+        self.dom.put(self._id("ending"), "div", parent=self._home)
 
     def _body(self) -> dict[str, str]:
         """The attributes of the place of the answer; one agent alone is named by the header."""
@@ -176,17 +176,17 @@ class Scene:
         trace = self.trace
         if trace.version != self._version:
             is_alone = not self._home and not self.nested  # a chat shows what was asked itself
-            if is_alone and "question" not in self.board and (asked := cards.question_html(trace)):
-                self.board.put("question", "div", asked, parent="body")
+            if is_alone and "question" not in self.dom and (question := cards.question_html(trace)):
+                self.dom.put("question", "div", question, parent="body")
             for part in trace.changed_since(self._version):
                 self._tell_retries(part.started)
                 self._speak(part.agent)
                 self._show(part)
-            if not is_alone or "question" in self.board or trace.parts:
+            if not is_alone or "question" in self.dom or trace.parts:
                 self._speak(trace.agent)  # below the question, which is known a moment later
             self._tell_retries(trace.now)
             self._version = trace.version
-            self.board.put(self._id("ending"), "div", cards.ending(trace))
+            self.dom.put(self._id("ending"), "div", cards.ending(trace))
         for scene in self._inner.values():
             scene.update()
         if not self.nested:
@@ -200,16 +200,16 @@ class Scene:
         if state == self._headed and trace.now < self._header_due:
             return
         self._headed, self._header_due = state, trace.now + _HEADER_EVERY
-        self.board.put(home, "div", attributes=attributes)
+        self.dom.put(home, "div", attributes=attributes)
         inside = cards.header_inside(trace, live=self.live)
-        said = {"class": "as-said"}
-        self.board.put(f"{home}.said", "span", inside, parent=home, attributes=said)
+        text_attributes = {"class": "as-said"}
+        self.dom.put(f"{home}.said", "span", inside, parent=home, attributes=text_attributes)
         button = f"{home}.stop"
         if not cards.can_stop(trace, self.live):
-            self.board.remove(button)
-        elif button not in self.board:
+            self.dom.remove(button)
+        elif button not in self.dom:
             look = {"class": "as-stop", "type": "button"}
-            self.board.put(button, "button", cards.STOP, parent=home, attributes=look)
+            self.dom.put(button, "button", cards.STOP, parent=home, attributes=look)
 
     def _speak(self, agent: str | None) -> None:
         """Show who speaks when that has changed."""
@@ -217,9 +217,9 @@ class Scene:
             return
         self._speaker = agent
         self._speakers += 1
-        self.board.put(self._id("body"), "div", attributes=self._body())
+        self.dom.put(self._id("body"), "div", attributes=self._body())
         id = self._id(f"s{self._speakers}")
-        self.board.put(id, "div", cards.speaker(agent), parent=self._id("body"))
+        self.dom.put(id, "div", cards.speaker(agent), parent=self._id("body"))
 
     def _tell_retries(self, until: float) -> None:
         """Say which model calls failed and were made again, before what came after them."""
@@ -228,12 +228,12 @@ class Scene:
                 return
             self._retries += 1
             id = self._id(f"r{self._retries}")
-            self.board.put(id, "div", cards.retry_note(retry), parent=self._id("body"))
+            self.dom.put(id, "div", cards.retry_note(retry), parent=self._id("body"))
 
     def _show(self, part: Part) -> None:
         if part.status == "superseded":
             # Another answer takes its place; a note says so.
-            self.board.remove(self._id(f"p{part.index}"))
+            self.dom.remove(self._id(f"p{part.index}"))
             return
         if part.kind in _PROSE:
             self._write(part)
@@ -246,22 +246,22 @@ class Scene:
         if not part.body:
             # Reasoning that stays hidden has a line of its own; an empty text has nothing.
             if part.kind == "reasoning":
-                self.board.put(f"{home}.card", "div", cards.card(part), parent=home)
+                self.dom.put(f"{home}.card", "div", cards.card(part), parent=home)
             return
         writing = self._writings.get(part.index)
         if writing is None or writing.rewrites != part.rewrites:
-            self.board.remove(f"{home}.card")
+            self.dom.remove(f"{home}.card")
             if writing is not None:
                 writing.forget()
-            writing = self._writings[part.index] = _Writing(self.board, home, part.rewrites)
+            writing = self._writings[part.index] = _Writing(self.dom, home, part.rewrites)
         writing.update(part)
 
     def _place(self, part: Part) -> str:
         """The node that the part is shown in."""
         home = self._id(f"p{part.index}")
-        if home not in self.board:
+        if home not in self.dom:
             attributes = {"class": "as-part"}
-            self.board.put(home, "div", parent=self._id("body"), attributes=attributes)
+            self.dom.put(home, "div", parent=self._id("body"), attributes=attributes)
         return home
 
     def _deal(self, part: Part) -> None:
@@ -273,12 +273,12 @@ class Scene:
         html = cards.card(part, live=self.live, nested=False, writing=writing)
         before = self._streaming.pop(part.index, None)
         if not writing:
-            self.board.put(card, "div", html, parent=home)
+            self.dom.put(card, "div", html, parent=home)
         else:
             read = before[2] if before and before[:2] == (part.rewrites, html) else 0
             if not read:
-                self.board.put(card, "div", html, parent=home)
-            self.board.write(card, part.arguments_from(read))
+                self.dom.put(card, "div", html, parent=home)
+            self.dom.write(card, part.arguments_from(read))
             self._streaming[part.index] = (part.rewrites, html, len(part.input))
         if part.nested is not None:
             self._nest(part, home)
@@ -287,7 +287,7 @@ class Scene:
         """Show the run of an agent that runs as this tool inside its card's place."""
         if part.index not in self._inner and part.nested is not None:
             frame = f"{home}.nested"
-            self.board.put(frame, "div", parent=home, attributes={"class": "as-nested"})
-            self._inner[part.index] = Scene(
-                part.nested, self.board, home=frame, live=self.live, nested=True
+            self.dom.put(frame, "div", parent=home, attributes={"class": "as-nested"})
+            self._inner[part.index] = TraceRenderer(
+                part.nested, self.dom, home=frame, live=self.live, nested=True
             )

@@ -41,9 +41,9 @@ class Visibility:
         """Whether a page has asked for the view."""
         return bool(self._pages)
 
-    def note(self, page: str, visible: bool) -> None:
+    def note(self, view_id: str, visible: bool) -> None:
         """Note what a page says, on the thread on which its message came."""
-        self._pages[page] = visible
+        self._pages[view_id] = visible
         self._subshell = threading.current_thread() is not threading.main_thread()
 
     def is_hidden(self) -> bool:

@@ -25,10 +25,10 @@ from ...trace import Trace
 from ..comm_messages import deliver_to
 from ..ipython import call_on
 from ..snapshot.bundle import static, style
-from .dom import Board
+from .dom import VirtualDom
 from .frame_budget import FrameBudget
 from .panels import Panels
-from .scene import Scene
+from .scene import TraceRenderer
 from .visibility import Visibility
 
 # Characters. A reason goes into the conversation, and is sent with each later request: a few
@@ -65,7 +65,7 @@ class AgentView(anywidget.AnyWidget):
     ----------
     trace : Trace
         The run; call `nudge` when it has changed.
-    on_press : callable, optional
+    on_click : callable, optional
         Called with what is pressed on the page (``"stop"``, ``"approve"``, ``"always"``,
         ``"reject"``), the call's id and the reason that was written for it, on the thread that
         widget messages come in on.
@@ -90,7 +90,7 @@ class AgentView(anywidget.AnyWidget):
         self,
         trace: Trace,
         *,
-        on_press: Callable[[str, str | None, str | None], None] | None = None,
+        on_click: Callable[[str, str | None, str | None], None] | None = None,
         table: bool = False,
         timeline: bool = False,
         **traits: Any,
@@ -102,9 +102,9 @@ class AgentView(anywidget.AnyWidget):
             **traits,
         )
         self._visibility = Visibility()
-        self._board = Board()
+        self._dom = VirtualDom()
         self._lay_out(trace, table=table, timeline=timeline)
-        self._on_press = on_press
+        self._click_handler = on_click
         self._number = -1
         self._key_size = _KEY_FROM // _KEY_GROWTH
         self._due: asyncio.Handle | None = None
@@ -114,13 +114,13 @@ class AgentView(anywidget.AnyWidget):
         self._behind = False
         self._failures = FailureLog()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.on_msg(self._hear)
+        self.on_msg(self._on_message)
         deliver_to(self)
 
     def _lay_out(self, trace: Trace, *, table: bool, timeline: bool) -> None:
         """Find the run its place on the board."""
-        self._scene: Any = Scene(trace, self._board)
-        self._panels = Panels(trace, self._board, table=table, timeline=timeline)
+        self._renderer: Any = TraceRenderer(trace, self._dom)
+        self._panels = Panels(trace, self._dom, table=table, timeline=timeline)
 
     @property
     def is_due(self) -> bool:
@@ -156,15 +156,15 @@ class AgentView(anywidget.AnyWidget):
         self._last, self._behind = time.monotonic(), False
         self._update()
         self._look_again()
-        ops = self._board.frame()
+        ops = self._dom.frame()
         if not ops:
             return
         self._number += 1
         frame: dict[str, Any] = {"n": self._number, "t": self._panels.now, "ops": ops}
-        if images := self._board.new_images():
+        if images := self._dom.new_images():
             frame["images"] = images
         self.send(frame)
-        if self._board.size > _KEY_GROWTH * self._key_size or self._is_unanswered():
+        if self._dom.size > _KEY_GROWTH * self._key_size or self._is_unanswered():
             self._set_keyframe()
 
     def _update(self, *, at_once: bool = False) -> None:
@@ -173,7 +173,7 @@ class AgentView(anywidget.AnyWidget):
         It is tried again with each frame: a text that is half written may fail, and be whole later.
         """
         try:
-            self._scene.update()
+            self._renderer.update()
             self._panels.update(at_once=at_once)
         except Exception:  # noqa: BLE001 - it is logged
             self._failures.note(type(self))
@@ -196,14 +196,14 @@ class AgentView(anywidget.AnyWidget):
             Whether the whole page is kept in the widget's state; not needed where a still picture
             takes the widget's place.
         """
-        self._scene.live = False
+        self._renderer.live = False
         self._update(at_once=True)
         self.flush()
         self.live = False
         if keep:
             self._set_keyframe()
 
-    async def somebody_is_there(self, seconds: float = 2) -> bool:
+    async def wait_for_frontend(self, seconds: float = 2) -> bool:
         """Whether a page shows the run; one that is still loading has `seconds` to say so."""
         until, blocked = time.monotonic() + seconds, 0
         seen = self._visibility
@@ -229,14 +229,14 @@ class AgentView(anywidget.AnyWidget):
         return True
 
     def _set_keyframe(self) -> None:
-        self._key_size = max(self._board.size, _KEY_FROM)
+        self._key_size = max(self._dom.size, _KEY_FROM)
         self.keyframe = self._whole()
 
     def _whole(self) -> dict[str, Any]:
-        whole = {"n": self._number, "t": self._panels.now, "ops": self._board.keyframe()}
-        return {**whole, "images": self._board.images} if self._board.images else whole
+        whole = {"n": self._number, "t": self._panels.now, "ops": self._dom.keyframe()}
+        return {**whole, "images": self._dom.images} if self._dom.images else whole
 
-    def _hear(self, widget: Any, message: Any, buffers: Any) -> None:
+    def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
         """Hear the page; on another thread where its messages come over a subshell."""
         kind = message.get("kind") if isinstance(message, dict) else None
         if kind == "keyframe":
@@ -245,9 +245,9 @@ class AgentView(anywidget.AnyWidget):
         elif kind == "visible":
             self._visibility.note(str(message.get("page")), bool(message.get("visible")))
             call_on(self._loop, self._catch_up)
-        elif kind in ("stop", "approve", "always", "reject") and self._on_press is not None:
+        elif kind in ("stop", "approve", "always", "reject") and self._click_handler is not None:
             reason = str(message.get("reason") or "").strip()[:_LONGEST_REASON]
-            self._on_press(kind, message.get("approval_id"), reason or None)
+            self._click_handler(kind, message.get("approval_id"), reason or None)
 
     def _catch_up(self) -> None:
         """Send all that a page has missed while it was out of sight."""

@@ -22,7 +22,7 @@ from ...exceptions import UserError
 from ...sessions import SQLiteSession
 from ..run_source import RunInterrupted
 from ..show import show
-from .options import FLAGS, Asked, parse
+from .options import FLAGS, MagicArguments, parse
 
 _CALL = "_magic('agent', "
 _LOADED: WeakKeyDictionary[Any, AgentMagic] = WeakKeyDictionary()
@@ -88,8 +88,8 @@ class AgentCellError(Exception):
 class Answering:
     """A question on its way: await it, or leave it there."""
 
-    def __init__(self, shown: Any, *, traceback: bool) -> None:
-        self._shown = shown
+    def __init__(self, display: Any, *, traceback: bool) -> None:
+        self._shown = display
         self._traceback = traceback
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -116,8 +116,8 @@ def _one_line(error: Exception) -> str:
     first, _, more = printable(str(error)).partition("\n")
     if len(first) > LONGEST_LINE:
         first, more = first[:LONGEST_LINE], "more"
-    said = f"{kinds[0]}: {first}{' …' * bool(more)}"
-    return f"{said} ({hint}{'; ' * bool(hint)}%tb shows the traceback)"
+    line = f"{kinds[0]}: {first}{' …' * bool(more)}"
+    return f"{line} ({hint}{'; ' * bool(hint)}%tb shows the traceback)"
 
 
 def _agentstream_compat(line: str) -> None:
@@ -174,23 +174,23 @@ class AgentMagic:
             If no agent is meant, or nothing is asked.
         """
         try:
-            asked = parse(line, cell)
-            agent = self.find(asked)
-            text = self._expanded(asked.text) if asked.expand else asked.text
+            arguments = parse(line, cell)
+            agent = self.find(arguments)
+            text = self._expanded(arguments.text) if arguments.expand else arguments.text
             if not text.strip():
                 raise UserError("Nothing is asked: write the question below %%agent.")
-            shown = show(
+            display = show(
                 agent,
                 text,
-                table=asked.table,
-                timeline=asked.timeline,
-                session=self._session(asked, agent),
+                table=arguments.table,
+                timeline=arguments.timeline,
+                session=self._session(arguments, agent),
             )
         except UserError as error:
             raise AgentCellError(f"%agent: {error}") from None
-        if asked.output:
-            self.shell.user_ns[asked.output] = shown.source.result
-        return Answering(shown, traceback=asked.traceback)
+        if arguments.output:
+            self.shell.user_ns[arguments.output] = display.source.result
+        return Answering(display, traceback=arguments.traceback)
 
     def agents(self) -> dict[str, Any]:
         """The agents of the user's namespace, by the names of their variables."""
@@ -200,7 +200,7 @@ class AgentMagic:
             if not name.startswith("_") and _is_agent(value)
         }
 
-    def find(self, asked: Asked) -> Any:
+    def find(self, arguments: MagicArguments) -> Any:
         """The agent that is meant: by its variable, by its name, or the only one there is.
 
         Raises
@@ -208,7 +208,7 @@ class AgentMagic:
         UserError
             If there is none, or if it may be more than one.
         """
-        agents, name = self.agents(), asked.agent
+        agents, name = self.agents(), arguments.agent
         if name in agents:
             return agents[name]
         named = {id(agent): agent for agent in agents.values() if agent.name == name}
@@ -232,14 +232,14 @@ class AgentMagic:
             raise UserError(f"{name} is no agent but {kind}. Agents here: {here}.")
         raise UserError(f"There is no agent {name!r}.{meant} Agents here: {here}.")
 
-    def _session(self, asked: Asked, agent: Any) -> Any:
-        if asked.session is None:
+    def _session(self, arguments: MagicArguments, agent: Any) -> Any:
+        if arguments.session is None:
             return None
-        own = self.shell.user_ns.get(asked.session)
+        own = self.shell.user_ns.get(arguments.session)
         if hasattr(own, "get_items") and hasattr(own, "add_items"):
             return own
-        name = asked.session or agent.name
-        if asked.new or name not in self.sessions:
+        name = arguments.session or agent.name
+        if arguments.new or name not in self.sessions:
             self.sessions[name] = SQLiteSession(name)
         return self.sessions[name]
 
@@ -291,10 +291,10 @@ class AgentMagic:
         fits : list of str
             Options and agents, by their variables, else by their names.
         """
-        magic, *words = re.split(r"\s+", line.lstrip())
-        if magic not in ("%agent", "%%agent") or not words:
+        magic, *tokens = re.split(r"\s+", line.lstrip())
+        if magic not in ("%agent", "%%agent") or not tokens:
             return "", []
-        typed, before = words[-1], words[:-1]
+        typed, before = tokens[-1], tokens[:-1]
         is_named = before and not before[-1].startswith("-")
         if typed.startswith("-") or is_named:
             return typed, [flag for flag in FLAGS if flag.startswith(typed)]

@@ -14,7 +14,7 @@ _WORD = re.compile(r"""\s*("[^"]*"|'[^']*'|\S+)""")
 
 
 @dataclass
-class Asked:
+class MagicArguments:
     """What a magic's line and cell say.
 
     Attributes
@@ -42,7 +42,7 @@ class Asked:
     traceback: bool = False
 
 
-def parse(line: str, cell: str | None) -> Asked:
+def parse(line: str, cell: str | None) -> MagicArguments:
     """Read what stands behind the magic.
 
     Parameters
@@ -64,48 +64,48 @@ def parse(line: str, cell: str | None) -> Asked:
     >>> parse("tutor --session ada -o result", "Hello").session
     'ada'
     """
-    asked, place = Asked(), 0
+    arguments, place = MagicArguments(), 0
     while match := _WORD.match(line, place):
         word = match[1]
         if word == "--":
-            asked.text = line[match.end() :].strip()
+            arguments.text = line[match.end() :].strip()
             break
         if word.startswith("-") and len(word) > 1:
-            place = _option(asked, line, match, with_value=cell is not None)
-        elif asked.agent is None:
-            asked.agent, place = word.strip("\"'"), match.end()
+            place = _option(arguments, line, match, with_value=cell is not None)
+        elif arguments.agent is None:
+            arguments.agent, place = word.strip("\"'"), match.end()
         else:
-            asked.text = line[match.start(1) :].strip()
+            arguments.text = line[match.start(1) :].strip()
             break
     if cell is None:
-        return asked
-    if asked.text:
+        return arguments
+    if arguments.text:
         raise UserError(
-            f"{asked.text!r} stands behind the agent: in a cell of %%agent the text goes below, in "
-            "a line of its own it goes behind %agent."
+            f"{arguments.text!r} stands behind the agent: in a cell of %%agent the text goes "
+            "below, in a line of its own it goes behind %agent."
         )
-    asked.text = cell.strip("\n")
-    return asked
+    arguments.text = cell.strip("\n")
+    return arguments
 
 
-def _option(asked: Asked, line: str, match: re.Match[str], *, with_value: bool) -> int:
+def _option(arguments: MagicArguments, line: str, match: re.Match[str], *, with_value: bool) -> int:
     """Note an option; where the line goes on behind it."""
-    name, given, value = match[1].partition("=")
+    name, equals, value = match[1].partition("=")
     place = match.end()
     following = _WORD.match(line, place)
-    if name in _SIMPLE and not given:
-        setattr(asked, name[2:], True)
+    if name in _SIMPLE and not equals:
+        setattr(arguments, name[2:], True)
     elif name == "--session":
-        asked.session = value.strip("\"'")
+        arguments.session = value.strip("\"'")
         # A word behind it is its name only where it cannot be the agent, nor the question.
-        if not given and with_value and asked.agent and following and following[1][0] != "-":
-            asked.session, place = following[1].strip("\"'"), following.end()
+        if not equals and with_value and arguments.agent and following and following[1][0] != "-":
+            arguments.session, place = following[1].strip("\"'"), following.end()
     elif name == "-o":
-        if not given and following:
+        if not equals and following:
             value, place = following[1], following.end()
         if not value.isidentifier():
             raise UserError(f"-o wants the name of a variable, as -o result, not {value!r}.")
-        asked.output = value
+        arguments.output = value
     else:
         close = get_close_matches(name, FLAGS, 1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(FLAGS)}."

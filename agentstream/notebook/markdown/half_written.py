@@ -44,8 +44,8 @@ def without_citation_marks(text: str) -> str:
 
 def _kept(mark: re.Match[str]) -> str:
     fields = (mark[2] or "").split("\ue202")[1:]
-    words = " ".join(field for field in fields if not _REFERENCE.fullmatch(field))
-    return words and mark[1] + words
+    fields_kept = " ".join(field for field in fields if not _REFERENCE.fullmatch(field))
+    return fields_kept and mark[1] + fields_kept
 
 
 def half_mark(text: str) -> int:
@@ -70,10 +70,10 @@ def as_shown_while_open(source: str) -> str:
         return ""
     if (mark := half_mark(source)) >= 0:
         return source[:mark].rstrip(" ")
-    found = _half_link(source)
-    if found is None:
+    link = _half_link(source)
+    if link is None:
         return source
-    begin, end = found
+    begin, end = link
     is_image = source[begin - 1 : begin] == "!"
     return source[: begin - is_image] + source[begin + 1 : end]
 

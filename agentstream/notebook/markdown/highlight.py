@@ -90,8 +90,8 @@ def json_block(value: Any, *, fold_from: int = _FOLD_FROM) -> str:
     if len(text) < fold_from:
         return sanitise(block)
     summary = " ".join(text[:160].split())
-    shown = summary if len(summary) <= 80 else summary[:79] + "…"
-    return sanitise(f"<details><summary><code>{escape(shown)}</code></summary>{block}</details>")
+    title = summary if len(summary) <= 80 else summary[:79] + "…"
+    return sanitise(f"<details><summary><code>{escape(title)}</code></summary>{block}</details>")
 
 
 def render_code(code: str, language: str) -> str:

@@ -18,23 +18,23 @@ _BARE_ADDRESS = re.compile(r"(?<![A-Za-z0-9])https?://[^\s<>\"'`|\\]{1,2000}")
 
 def settled_links(tokens: Sequence[Token]) -> Iterator[Token]:
     """Settle the links: those that may not be clicked lose their tags, bare addresses get them."""
-    shown: list[bool] = []
+    visible: list[bool] = []
     paired = paired_tags(tokens)
     for index, token in enumerate(tokens):
         if token.type == "html_inline" and index not in paired:
             yield Token("text", "", 0, content=token.content)
         elif token.type == "link_open":
-            shown.append(safe_url(str(token.attrGet("href") or "")) is not None)
-            if shown[-1]:
+            visible.append(safe_url(str(token.attrGet("href") or "")) is not None)
+            if visible[-1]:
                 yield token
         elif token.type == "link_close":
-            if shown.pop():
+            if visible.pop():
                 yield token
-        elif token.type == "text" and not shown and "://" in token.content:
+        elif token.type == "text" and not visible and "://" in token.content:
             yield from _link_bare_addresses(token.content)
         else:
             if token.type == "image":
-                token.meta = {**token.meta, "linked": any(shown)}
+                token.meta = {**token.meta, "linked": any(visible)}
             yield token
 
 

@@ -11,7 +11,7 @@ from markdown_it.token import Token
 
 from .sanitise import escape
 
-__all__ = ["OpenTags", "details_balance", "harmless", "paired_tags"]
+__all__ = ["OpenTags", "details_balance", "paired_tags", "sanitise_tags"]
 
 # Raw tags in one another, over all blocks of a group: the sanitiser's time grows with the square of
 # their depth, and its parser opens each style that is open again in each paragraph.
@@ -100,7 +100,7 @@ _TAG = re.compile(
 _ATTRIBUTE = re.compile(r"([A-Za-z]+)\s*(?:=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+)))?")
 
 
-def harmless(raw: str, tags: OpenTags | None = None) -> str:
+def sanitise_tags(raw: str, tags: OpenTags | None = None) -> str:
     """Rebuild the harmless tags of raw HTML and escape all else; the sanitiser sees the result."""
     parts: list[str] = []
     done = 0

@@ -43,7 +43,7 @@ from .half_written import as_shown_while_open, without_citation_marks
 from .highlight import render_code
 from .latex import add_maths, mathml
 from .links import settled_links
-from .raw_html import OpenTags, details_balance, harmless
+from .raw_html import OpenTags, details_balance, sanitise_tags
 from .sanitise import escape, link, sanitise
 
 if TYPE_CHECKING:
@@ -132,10 +132,10 @@ class Definitions:
         return self.get(label) is not None
 
     def __getitem__(self, label: str) -> dict[str, str]:
-        found = self.get(label)
-        if found is None:
+        definition = self.get(label)
+        if definition is None:
             raise KeyError(label)
-        return found
+        return definition
 
     def get(self, label: str, default: None = None) -> dict[str, str] | None:
         """Return the first definition of `label`."""
@@ -164,12 +164,12 @@ class Group:
 
     def definitions(self) -> dict[str, dict[str, str]]:
         """Return the link definitions made here, the first of each label."""
-        found: dict[str, dict[str, str]] = {}
+        definitions: dict[str, dict[str, str]] = {}
         for token in self.tokens:
             if token.type == "definition":
                 href = {"href": token.meta["url"], "title": token.meta["title"]}
-                found.setdefault(token.meta["id"], href)
-        return found
+                definitions.setdefault(token.meta["id"], href)
+        return definitions
 
 
 def groups(source: str) -> list[Group]:
@@ -179,19 +179,19 @@ def groups(source: str) -> list[Group]:
     parser().block.parse(source, parser(), {}, tokens)
     _mark_tasks(tokens)
     mark_callouts(tokens)
-    found: list[Group] = []
+    result: list[Group] = []
     open_details = 0
     for token in tokens:
         if open_details == 0 and token.level == 0 and token.nesting >= 0:
-            found.append(Group([], token.map[0] if token.map else 0))
-        found[-1].tokens.append(token)
-        if len(found[-1].tokens) >= _LARGEST_DETAILS:
+            result.append(Group([], token.map[0] if token.map else 0))
+        result[-1].tokens.append(token)
+        if len(result[-1].tokens) >= _LARGEST_DETAILS:
             open_details = 0
         elif token.type == "html_block" and token.level == 0:
             # One that is very long is shown as text.
             balance = 0 if len(token.content) > _LONGEST_INLINE else details_balance(token.content)
             open_details = max(0, open_details + balance)
-    return found
+    return result
 
 
 def inline_tokens(source: str) -> list[Token]:
@@ -360,14 +360,14 @@ class _Renderer(RendererHTML):
         return escape(alt) if token.meta.get("linked") else link(source, alt or source)
 
     def html_inline(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
-        return harmless(tokens[index].content)
+        return sanitise_tags(tokens[index].content)
 
     def html_block(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
     ) -> str:
         content = tokens[index].content
         long = len(content) > _LONGEST_INLINE
-        html = escape(content) if long else harmless(content, env["tags"])
+        html = escape(content) if long else sanitise_tags(content, env["tags"])
         return html if html.startswith("<") else f"<p>{html}</p>\n"
 
     def list_item_open(

@@ -244,25 +244,25 @@ class MarkdownStream:
         self._unread, self._unread_length = [], 0
         held = "" if self._ended else _bare_marker(text.rpartition("\n")[2])
         text = text[: len(text) - len(held)]
-        found = groups(text)
+        open_groups = groups(text)
         lines = text.split("\n")
-        settled = len(found) if self._ended else _settled(found, lines)
-        for group in found[:settled]:
+        settled = len(open_groups) if self._ended else _settled(open_groups, lines)
+        for group in open_groups[:settled]:
             for label, target in group.definitions().items():
                 self._definitions.setdefault(label, target)
-        ahead = self._definitions_ahead(found[settled:])
+        ahead = self._definitions_ahead(open_groups[settled:])
         if self._known != (len(self._definitions), ahead):
             self._known = (len(self._definitions), ahead)
             self._cache = {}
-        for group in found[:settled]:
+        for group in open_groups[:settled]:
             self._finish_group(group)
         if settled:
-            first = found[settled].first_line if settled < len(found) else len(lines)
+            first = open_groups[settled].first_line if settled < len(open_groups) else len(lines)
             lines = lines[first:]
             text = "\n".join(lines)
         self._read = text + held
         # What is held back may close the code it stands in: nothing may wait behind it.
-        self._show(found[settled:], lines, ahead, may_wait=not held)
+        self._show(open_groups[settled:], lines, ahead, may_wait=not held)
 
     def _definitions_ahead(self, open_groups: list[Group]) -> dict[str, dict[str, str]]:
         ahead: dict[str, dict[str, str]] = {}
@@ -324,13 +324,15 @@ def _bare_marker(line: str) -> str:
     return line if len(line) <= 200 and _BARE_MARKER.fullmatch(line) else ""
 
 
-def _settled(found: list[Group], lines: list[str]) -> int:
+def _settled(open_groups: list[Group], lines: list[str]) -> int:
     """Count the groups that no further text can change: those before the last safe boundary."""
-    for number in range(len(found) - 1, 0, -1):
-        first = found[number].first_line
+    for number in range(len(open_groups) - 1, 0, -1):
+        first = open_groups[number].first_line
         # A line that begins with a letter marks no list item, whatever follows.
         begun = first < len(lines) - 1 or lines[first][0].isalpha()
-        if begun and (not lines[first - 1].strip(" \t") or _ends_by_itself(found[number - 1])):
+        if begun and (
+            not lines[first - 1].strip(" \t") or _ends_by_itself(open_groups[number - 1])
+        ):
             return number
     return 0
 
@@ -378,12 +380,12 @@ def render(text: str) -> str:
     >>> render("a **b** <script>x()</script>")
     '<p>a <strong>b</strong> &lt;script&gt;x()&lt;/script&gt;</p>\n'
     """
-    found = groups(_normalise(text))
+    all_groups = groups(_normalise(text))
     definitions: dict[str, dict[str, str]] = {}
-    for group in found:
+    for group in all_groups:
         for label, target in group.definitions().items():
             definitions.setdefault(label, target)
-    return "".join(render_group(group, Definitions(definitions))[0] for group in found)
+    return "".join(render_group(group, Definitions(definitions))[0] for group in all_groups)
 
 
 _streamed: dict[str, str] = {}

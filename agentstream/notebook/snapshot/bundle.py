@@ -117,14 +117,14 @@ def said_in(trace: Trace) -> str:
 
 def text_bundle(text: str, error: Exception, what: str) -> dict[str, str]:
     """Return text as a MIME bundle, with why there is nothing better of `what` it is."""
-    said = clean_text(text)
+    content = clean_text(text)
     failed = f"The view failed ({type(error).__name__}: {error})."
     why = clean_text(f"{failed} This is the {what}'s text.")
     # No empty line inside: Markdown would take what follows one for its own.
-    html = escape(said).replace("\n", "<br>")
+    html = escape(content).replace("\n", "<br>")
     return {
         "text/html": one_block(f"<div><p><em>{escape(why)}</em></p><p>{html}</p></div>"),
-        "text/plain": f"{why}\n\n{said}",
+        "text/plain": f"{why}\n\n{content}",
     }
 
 

@@ -70,8 +70,8 @@ def markdown_of(trace: TraceState, *, asks: bool = True, reason: bool = True) ->
     it is said why the run failed; a traceback below says it, too.
     """
     lines = asked_lines(trace) if asks else []
-    asked = "\n".join(f"> {as_code(line, LONGEST_LINE)}  ".rstrip("\n") for line in lines)
-    return _bounded(chain([asked] * bool(asked), _markdown_blocks(trace, 0, reason)))
+    question = "\n".join(f"> {as_code(line, LONGEST_LINE)}  ".rstrip("\n") for line in lines)
+    return _bounded(chain([question] * bool(question), _markdown_blocks(trace, 0, reason)))
 
 
 def asked_lines(trace: TraceState) -> list[str]:
@@ -86,10 +86,10 @@ def question_lines(blocks: list[Any]) -> list[str]:
     lines: list[str] = []
     for block in blocks[:_MOST_ASKED]:
         if isinstance(block, dict):
-            words = display_brief([block], 400)
+            brief = display_brief([block], 400)
             text = str(block.get("text") or "")
             lines += (
-                text[:LONGEST_TEXT].splitlines() if block.get("type") == "text" else [f"[{words}]"]
+                text[:LONGEST_TEXT].splitlines() if block.get("type") == "text" else [f"[{brief}]"]
             )
     return lines
 
@@ -102,7 +102,7 @@ def _markdown_blocks(trace: TraceState, depth: int, reason: bool = True) -> Iter
             agent = part.agent
             yield f"{quote}**{as_code(agent)}**"
         if part.kind in ("text", "refusal"):
-            text = harmless(part.text[:LONGEST_TEXT]) + _rest(part)
+            text = defuse_markdown(part.text[:LONGEST_TEXT]) + _rest(part)
             yield "\n".join(f"{quote}{line}" for line in text.split("\n")) if depth else text
         elif part.kind == "reasoning":
             continue
@@ -119,9 +119,9 @@ def _markdown_line(part: Part) -> str:
     if part.kind in ("handoff", "compaction"):
         target = f" {as_code(label_of(part))}" if label_of(part) else ""
         return f"{kind_label(part)}{target}"
-    asked, got = _said(part)
-    words = [kind_label(part)] + [as_code(one) for one in (label_of(part), asked) if one]
-    line = " ".join(words) + (f" → {as_code(got)}" if got else "")
+    brief, got = _said(part)
+    pieces = [kind_label(part)] + [as_code(one) for one in (label_of(part), brief) if one]
+    line = " ".join(pieces) + (f" → {as_code(got)}" if got else "")
     return f"{line} · {_facts(part)}"
 
 
@@ -145,10 +145,10 @@ def _longest_run(text: str) -> int:
     return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
-def harmless(text: str) -> str:
+def defuse_markdown(text: str) -> str:
     """Return Markdown whose images are links and whose tags are text, wherever it is shown."""
     lines = clean_text(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    done, shown = 0, list[str]()
+    done, result = 0, list[str]()
     tokens: list[Token] = []
     parser().block.parse("\n".join(lines), parser(), {}, tokens)
     for token in tokens:
@@ -158,18 +158,18 @@ def harmless(text: str) -> str:
         opening = _FENCE.match(lines[begin])
         if opening is None:
             continue
-        shown += _defused(lines[done:begin])
-        shown += [""] * bool(shown and shown[-1].strip())
+        result += _defused(lines[done:begin])
+        result += [""] * bool(result and result[-1].strip())
         body = lines[begin:end]
         mark = opening.group(1)
         closing = re.compile(rf"{re.escape(mark[0])}{{{len(mark)},}}[ \t]*\Z")
         if len(body) > 1 and closing.match(body[-1].strip()):
             body = body[:-1]
-        shown += [mark + _language(body[0][len(mark) :]), *body[1:], mark]
+        result += [mark + _language(body[0][len(mark) :]), *body[1:], mark]
         done = end
-        shown += [""] * bool(done < len(lines) and lines[done].strip())
-    shown += _defused(lines[done:])
-    return "\n".join(shown).strip("\n")
+        result += [""] * bool(done < len(lines) and lines[done].strip())
+    result += _defused(lines[done:])
+    return "\n".join(result).strip("\n")
 
 
 def _language(info: str) -> str:
@@ -220,8 +220,8 @@ def _may_be_clicked(url: str) -> bool:
 def text_of(trace: TraceState, *, asks: bool = True, reason: bool = True) -> str:
     """Return a run as text for a terminal; `asks` and `reason` as for `markdown_of`."""
     lines = asked_lines(trace) if asks else []
-    asked = "\n".join(f"> {line}".rstrip() for line in lines)
-    return printable(_bounded(chain([asked] * bool(asked), _text_blocks(trace, 0, reason))))
+    question = "\n".join(f"> {line}".rstrip() for line in lines)
+    return printable(_bounded(chain([question] * bool(question), _text_blocks(trace, 0, reason))))
 
 
 def _text_blocks(trace: TraceState, depth: int, reason: bool = True) -> Iterator[str]:
@@ -245,10 +245,10 @@ def _text_blocks(trace: TraceState, depth: int, reason: bool = True) -> Iterator
 def _text_line(part: Part) -> str:
     if part.kind in ("handoff", "compaction"):
         return f"[{kind_label(part)} {_plain(label_of(part))}".rstrip() + "]"
-    asked, got = _said(part)
-    words = [kind_label(part), _plain(label_of(part)), _plain(asked, 160)]
-    words.append(f"→ {_plain(got)}" if got else "")
-    return f"[{' '.join(word for word in words if word)} · {_facts(part)}]"
+    brief, got = _said(part)
+    pieces = [kind_label(part), _plain(label_of(part)), _plain(brief, 160)]
+    pieces.append(f"→ {_plain(got)}" if got else "")
+    return f"[{' '.join(word for word in pieces if word)} · {_facts(part)}]"
 
 
 def _plain(text: str, longest: int = 80) -> str:
@@ -290,12 +290,12 @@ def _rest(part: Part) -> str:
 
 def _bounded(blocks: Iterator[str]) -> str:
     """Join blocks until there is enough of them."""
-    shown: list[str] = []
+    result: list[str] = []
     left = LONGEST
     for block in blocks:
         left -= len(block)
         if left < 0:
-            shown.append("… The rest is not shown: it is too long.")
+            result.append("… The rest is not shown: it is too long.")
             break
-        shown.append(block)
-    return "\n\n".join(shown).rstrip("\n") + "\n"
+        result.append(block)
+    return "\n\n".join(result).rstrip("\n") + "\n"

@@ -56,8 +56,8 @@ _IN_MEMORY: Final = 8_000_000
 class BatchPool(Pool):
     """Asks the rows by batches; parameters and attributes as for `Pool`."""
 
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
         self._open: dict[str, Batch] = {}
         self._size = MOST_REQUESTS
         self._fruitless = 0  # batches in a row that the service had no room for
@@ -132,15 +132,15 @@ class BatchPool(Pool):
                     "them again, and pay again, give another checkpoint."
                 )
             if batch.id is None and batch.is_ours:
-                found = await self._service.find(name)
-                if found is None:
+                batches = await self._service.find(name)
+                if batches is None:
                     if 0 <= time.time() - batch.at < SETTLED:
                         self._is_unsure = True  # it may be under way still, or not be listed yet
                         continue
                     await self._store.release(batch)
                     self._put_back([key for key in batch.keys if key in self._elsewhere])
                     continue
-                batch.id = found.id
+                batch.id = batches.id
                 await self._store.made(batch)
             if batch.id is not None:
                 self._hold(batch)
@@ -155,7 +155,7 @@ class BatchPool(Pool):
         self._elsewhere -= held
         self.plan.waiting = deque(key for key in self.plan.waiting if key not in held)
         self.budget.reserved += len(held)
-        self.tell()
+        self.notify()
 
     def _put_back(self, keys: Any) -> None:
         keys = [key for key in keys if key not in self.plan.results]
@@ -191,7 +191,7 @@ class BatchPool(Pool):
         batch.id = made.id
         await self._store.made(batch)
         self._open[batch.name] = batch
-        self.tell()
+        self.notify()
         return True
 
     async def _made(self, batch: Batch, file: str) -> Any:
@@ -252,8 +252,8 @@ class BatchPool(Pool):
                 raise
             # As it would be sent, byte for byte; JSON has no line break in it.
             body = exchange.body.replace(b"\n", b" ")
-            given = {"custom_id": key.hex(), "method": "POST", "url": self._endpoint}
-            return json.dumps(given)[:-1].encode() + b', "body": ' + body + b"}\n"
+            line = {"custom_id": key.hex(), "method": "POST", "url": self._endpoint}
+            return json.dumps(line)[:-1].encode() + b', "body": ' + body + b"}\n"
         await self._record(outcome.result)
         self._judge(outcome)
         return None
@@ -281,7 +281,7 @@ class BatchPool(Pool):
 
     async def _look(self) -> bool:
         """Look what the open batches do, and collect those that have ended; whether one has."""
-        found = False
+        has_changed = False
         for name, batch in list(self._open.items()):
             assert batch.id is not None
             try:
@@ -300,7 +300,7 @@ class BatchPool(Pool):
             if at.request_counts is not None:
                 counts = at.request_counts
                 batch.answered, batch.total = counts.completed + counts.failed, counts.total
-            self.tell()
+            self.notify()
             if at.status in _ENDED:
                 try:
                     await self._collect(batch, at)
@@ -309,15 +309,15 @@ class BatchPool(Pool):
                         raise
                     continue
                 self._close(name)
-                found = True
-        return found
+                has_changed = True
+        return has_changed
 
     def _close(self, name: str) -> None:
         batch = self._open.pop(name)
         left = [key for key in batch.keys if key not in self.plan.results]
         self.budget.reserved -= len(left)
         self._put_back(left)
-        self.tell()
+        self.notify()
 
     async def _collect(self, batch: Batch, at: Any) -> None:
         """Take in the answers of a batch that has ended."""
@@ -348,8 +348,10 @@ class BatchPool(Pool):
                 outcome = await self._ask(key)
             outcome.result.cost_usd *= PRICE
         else:
-            told = error if isinstance(error, dict) else {}
-            why = f"{told.get('code') or 'no answer'}: {told.get('message') or 'of the batch'}"
+            details = error if isinstance(error, dict) else {}
+            why = (
+                f"{details.get('code') or 'no answer'}: {details.get('message') or 'of the batch'}"
+            )
             outcome = Outcome(self._failed(key, RowError(why)))
         await self._settle(outcome, batch, seconds)
 

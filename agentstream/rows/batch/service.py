@@ -102,8 +102,8 @@ class BatchService:
                 if not left or not is_away(error):
                     raise
                 await asyncio.sleep(_DELAY * 2 ** (_TRIES - left))
-                if status != 429 and (found := await self.find(name)) is not None:
-                    return found
+                if status != 429 and (existing := await self.find(name)) is not None:
+                    return existing
         raise AssertionError
 
     async def find(self, name: str) -> Any:

@@ -68,7 +68,7 @@ class BatchStore:
         """The batches of this agent that have rows without a result, by name."""
 
         def job(connection: sqlite3.Connection) -> dict[str, Batch]:
-            found: dict[str, Batch] = {}
+            batches: dict[str, Batch] = {}
             rows = connection.execute(
                 "SELECT batches.name, endpoint, id, owner, at, batch_rows.key, id IS NULL AND "
                 "EXISTS (SELECT 1 FROM claims WHERE claims.key = batch_rows.key "
@@ -77,13 +77,13 @@ class BatchStore:
                 (time.time(), self._agent),
             )
             for name, endpoint, number, owner, at, key, is_claimed in rows:
-                if name not in found:
-                    found[name] = Batch(str(name), str(endpoint), number, at=at)
-                if is_claimed and found[name].is_ours:
+                if name not in batches:
+                    batches[name] = Batch(str(name), str(endpoint), number, at=at)
+                if is_claimed and batches[name].is_ours:
                     here = owner == self._checkpoint.owner
-                    found[name].is_ours = here or not is_alive(connection, owner)
-                found[name].keys.append(key)
-            return found
+                    batches[name].is_ours = here or not is_alive(connection, owner)
+                batches[name].keys.append(key)
+            return batches
 
         return await self._do(job)
 

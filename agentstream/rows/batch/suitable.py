@@ -38,11 +38,11 @@ def refuse_for_batch(agent: Any, config: Any, checkpoint: Any) -> None:
         "MCP servers": agent.mcp_servers,
         "handoffs": agent.handoffs,
     }
-    found = [what for what, given in needs.items() if given]
-    if found:
+    reasons = [what for what, is_used in needs.items() if is_used]
+    if reasons:
         raise UserError(
             f"map_frame(mode='batch') is for agents of one model call, and {agent.name!r} has "
-            f"{' and '.join(found)}: a batch cannot wait for what they do. Leave out mode=."
+            f"{' and '.join(reasons)}: a batch cannot wait for what they do. Leave out mode=."
         )
     settings = agent.model_settings.resolve(config.model_settings)
     unsent = [name for name in ("extra_headers", "extra_query") if getattr(settings, name)]

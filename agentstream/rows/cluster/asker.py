@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._extras import install_command
-from ..._utils.aio import loop_here
+from ..._utils.aio import running_loop_or_none
 from ...exceptions import UserError
 from ...handoffs import Handoff
 from ...models.retry.client_retries import remember_client
@@ -75,7 +75,7 @@ class ClusterAsker(Asker):
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of work that is done on the client's event loop."""
         loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop
-        if loop is loop_here():
+        if loop is running_loop_or_none():
             return await work
         if loop.is_closed():
             work.close()
@@ -84,7 +84,10 @@ class ClusterAsker(Asker):
 
 
 def on_cluster(
-    asker: Asker, given: Agent[Any] | Callable[[], Agent[Any]], client: Client, gate: Gate | None
+    asker: Asker,
+    agent_or_factory: Agent[Any] | Callable[[], Agent[Any]],
+    client: Client,
+    gate: Gate | None,
 ) -> ClusterAsker:
     """What asks the same rows by a cluster.
 
@@ -92,7 +95,7 @@ def on_cluster(
     ----------
     asker : Asker
         Asks them in this process.
-    given : Agent or callable
+    agent_or_factory : Agent or callable
         The agent, or what makes it.
     client : distributed.Client
         Of the cluster; one of the asynchronous form, too.
@@ -106,7 +109,9 @@ def on_cluster(
     """
     _remember_clients(asker)
     made = ClusterAsker(**{each.name: getattr(asker, each.name) for each in fields(asker)})
-    made._job = Job(given, asker.config, asker.context, asker.max_turns, asker.tries).pack()
+    made._job = Job(
+        agent_or_factory, asker.config, asker.context, asker.max_turns, asker.tries
+    ).pack()
     made._client, made._gate = client, gate
     return made
 

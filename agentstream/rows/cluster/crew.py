@@ -125,8 +125,8 @@ class Crew:
         failures = 0
         while True:
             try:
-                found: Any = self.client.nthreads()
-                addresses = set(await found)
+                workers: Any = self.client.nthreads()
+                addresses = set(await workers)
                 failures = 0
             except Exception as error:  # noqa: BLE001 - raised where rows are asked for
                 failures += 1
@@ -309,8 +309,8 @@ class Member:
         future.set_result(Outcome(result, None, error and error.error(), stops_all))
 
 
-async def _result(call: Callable[..., Any], *given: Any) -> Any:
-    return await call(*given)
+async def _result(call: Callable[..., Any], *args: Any) -> Any:
+    return await call(*args)
 
 
 def _lost(address: str, error: Exception) -> WorkerLostError:

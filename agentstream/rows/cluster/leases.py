@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._utils.aio import call_where_it_runs
 from ...models.gate.gate import Gate, Line
-from ...models.gate.limiter import Limiter, Ticket
+from ...models.gate.limiter import Limiter, Permit
 from ...models.gate.meter import SLACK
 from .job import PackedError
 
@@ -31,7 +31,7 @@ Send = Callable[[tuple[Any, ...]], None]
 
 
 @dataclass(slots=True, eq=False)
-class _LeasedTicket(Ticket):
+class _LeasedPermit(Permit):
     number: int = 0
 
 
@@ -42,7 +42,7 @@ class _Lease:
     line: LineName
     amounts: Mapping[str, float]
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Ticket]
+    future: asyncio.Future[Permit]
     is_given: bool = False
 
 
@@ -122,9 +122,9 @@ class LeasedGate(Gate):
                 del self._leases[number]
         future = lease.future
         if not numbers and future.done() and not future.cancelled() and not future.exception():
-            ticket = future.result()
-            assert isinstance(ticket, _LeasedTicket)
-            numbers = [ticket.number]
+            permit = future.result()
+            assert isinstance(permit, _LeasedPermit)
+            numbers = [permit.number]
         for number in numbers:
             self._send(("withdrawn", number))
 
@@ -135,14 +135,14 @@ class LeasedGate(Gate):
     def _leave(self, number: int) -> None:
         lease = self._take(number)
         if lease is not None:
-            ticket = _LeasedTicket(lease.amounts, 0, time.monotonic(), number=number)
-            call_where_it_runs(lease.loop, self._let_through, lease.future, ticket)
+            permit = _LeasedPermit(lease.amounts, 0, time.monotonic(), number=number)
+            call_where_it_runs(lease.loop, self._let_through, lease.future, permit)
 
-    def _let_through(self, future: asyncio.Future[Ticket], ticket: _LeasedTicket) -> None:
+    def _let_through(self, future: asyncio.Future[Permit], permit: _LeasedPermit) -> None:
         if future.done():  # cancelled in the meantime
-            self._send(("withdrawn", ticket.number))
+            self._send(("withdrawn", permit.number))
         else:
-            future.set_result(ticket)
+            future.set_result(permit)
 
     def _take(self, number: int) -> _Lease | None:
         with self._leases_lock:
@@ -194,7 +194,7 @@ class _LeasedLine(Line):
 
     async def enter(
         self, amounts: Mapping[str, float], *, first: bool = False, ahead: float = 0.0
-    ) -> Ticket:
+    ) -> Permit:
         loop = asyncio.get_running_loop()
         lease = _Lease(self._name, amounts, loop, loop.create_future())
         self._gate.ask(lease, first=first)
@@ -204,34 +204,34 @@ class _LeasedLine(Line):
             self._gate.give_up(lease)
             raise
 
-    def heard(
-        self, ticket: Ticket, readings: Mapping[str, Reading], *, is_error: bool = False
+    def note_limits(
+        self, permit: Permit, readings: Mapping[str, Reading], *, is_error: bool = False
     ) -> None:
-        self._tell("heard", ticket, dict(readings), is_error)
+        self._tell("note_limits", permit, dict(readings), is_error)
 
-    def succeeded(self, ticket: Ticket, used: Mapping[str, float]) -> None:
+    def succeeded(self, permit: Permit, used: Mapping[str, float]) -> None:
         with self._lock:
-            self._learn(ticket, used)
-        self._tell("succeeded", ticket, dict(used))
+            self._learn(permit, used)
+        self._tell("succeeded", permit, dict(used))
 
-    def refused(self, ticket: Ticket, retry_after: float | None, error: Exception) -> bool:
-        self._tell("refused", ticket, retry_after, PackedError.of(error))
+    def refused(self, permit: Permit, retry_after: float | None, error: Exception) -> bool:
+        self._tell("refused", permit, retry_after, PackedError.of(error))
         return True  # where all are refused, the client fails it when it stands in line again
 
-    def failed(self, ticket: Ticket, *, server_error: bool) -> None:
-        self._tell("failed", ticket, server_error)
+    def failed(self, permit: Permit, *, server_error: bool) -> None:
+        self._tell("failed", permit, server_error)
 
-    def withdrawn(self, ticket: Ticket) -> None:
-        self._tell("withdrawn", ticket)
+    def withdrawn(self, permit: Permit) -> None:
+        self._tell("withdrawn", permit)
 
     def stop(self, error: Exception) -> None:
         self._gate.send("stop", self._name, PackedError.of(error))
 
-    def _tell(self, kind: str, ticket: Ticket, *what: Any) -> None:
-        assert isinstance(ticket, _LeasedTicket)
-        self._gate.send(kind, ticket.number, *what)
+    def _tell(self, kind: str, permit: Permit, *what: Any) -> None:
+        assert isinstance(permit, _LeasedPermit)
+        self._gate.send(kind, permit.number, *what)
 
 
-def _set_error(future: asyncio.Future[Ticket], error: Exception) -> None:
+def _set_error(future: asyncio.Future[Permit], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)

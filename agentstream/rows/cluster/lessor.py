@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ...models.gate.gate import Gate, Line
-from ...models.gate.limiter import Ticket
+from ...models.gate.limiter import Permit
 from .job import PackedError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Lessor:
         self._send = send
         self._recall = recall
         self._waiting: dict[int, asyncio.Task[None]] = {}
-        self._tickets: dict[int, tuple[LineName, Line, Ticket]] = {}
+        self._permits: dict[int, tuple[LineName, Line, Permit]] = {}
         self._hopeless: Counter[LineName] = Counter()
         self._last: dict[LineName, PackedError] = {}
 
@@ -50,9 +50,9 @@ class Lessor:
         """The worker is gone: what it was given comes back."""
         for task in self._waiting.values():
             task.cancel()
-        tickets, self._tickets = self._tickets, {}
-        for _, line, ticket in tickets.values():
-            line.withdrawn(ticket)
+        permits, self._permits = self._permits, {}
+        for _, line, permit in permits.values():
+            line.withdrawn(permit)
 
     def _on_enter(
         self, number: int, name: LineName, amounts: Mapping[str, float], first: bool
@@ -68,45 +68,45 @@ class Lessor:
     ) -> None:
         line = self._gate.line_named(name)
         try:
-            ticket = await line.enter(amounts, first=first, ahead=LEASE)
+            permit = await line.enter(amounts, first=first, ahead=LEASE)
         except Exception as error:  # noqa: BLE001 - it is the worker's request that failed
             self._send(("fail", number, PackedError.of(error)))
             return
         finally:
             self._waiting.pop(number, None)
-        self._tickets[number] = name, line, ticket
-        self._send(("grant", number, max(0.0, ticket.at - line.clock())))
+        self._permits[number] = name, line, permit
+        self._send(("grant", number, max(0.0, permit.at - line.clock())))
 
     def _on_withdrawn(self, number: int) -> None:
         task = self._waiting.get(number)
         if task is not None:
             task.cancel()
-        elif number in self._tickets:
-            _, line, ticket = self._tickets.pop(number)
-            line.withdrawn(ticket)
+        elif number in self._permits:
+            _, line, permit = self._permits.pop(number)
+            line.withdrawn(permit)
 
-    def _on_heard(self, number: int, readings: Mapping[str, Any], is_error: bool) -> None:
-        if number in self._tickets:
-            _, line, ticket = self._tickets[number]
-            line.heard(ticket, readings, is_error=is_error)
+    def _on_note_limits(self, number: int, readings: Mapping[str, Any], is_error: bool) -> None:
+        if number in self._permits:
+            _, line, permit = self._permits[number]
+            line.note_limits(permit, readings, is_error=is_error)
 
     def _on_succeeded(self, number: int, used: Mapping[str, float]) -> None:
-        if number in self._tickets:
-            _, line, ticket = self._tickets.pop(number)
-            line.succeeded(ticket, used)
+        if number in self._permits:
+            _, line, permit = self._permits.pop(number)
+            line.succeeded(permit, used)
 
     def _on_refused(self, number: int, retry_after: float | None, error: PackedError) -> None:
-        if number in self._tickets:
-            name, line, ticket = self._tickets.pop(number)
-            if not line.refused(ticket, retry_after, error.error()):
+        if number in self._permits:
+            name, line, permit = self._permits.pop(number)
+            if not line.refused(permit, retry_after, error.error()):
                 self._hopeless[name] += 1
                 self._last[name] = error
             self._recall(name)
 
     def _on_failed(self, number: int, server_error: bool) -> None:
-        if number in self._tickets:
-            _, line, ticket = self._tickets.pop(number)
-            line.failed(ticket, server_error=server_error)
+        if number in self._permits:
+            _, line, permit = self._permits.pop(number)
+            line.failed(permit, server_error=server_error)
 
     def _on_stop(self, name: LineName, error: PackedError) -> None:
         self._gate.line_named(name).stop(error.error())

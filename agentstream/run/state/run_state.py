@@ -191,7 +191,7 @@ class RunState(Generic[TContext, TAgent]):
         """Append `items` to the run; `from_model` tells that the server knows them."""
         self.new_items.extend(items)
         self.model_items.extend(items)
-        inputs = [self.input_item(item) for item in items if told_to_model(item)]
+        inputs = [self.input_item(item) for item in items if is_model_visible(item)]
         self.history.extend(inputs)
         if not from_model:
             self.unsent.extend(inputs)
@@ -219,7 +219,7 @@ class RunState(Generic[TContext, TAgent]):
         """Make the history again from input and items, after a handoff's filter or from JSON."""
         history = ItemHelpers.input_to_new_input_list(self.input)
         self.history = [self.as_sent(item) for item in history]
-        self.history += [self.input_item(i) for i in self.model_items if told_to_model(i)]
+        self.history += [self.input_item(i) for i in self.model_items if is_model_visible(i)]
 
     def model_input(self) -> list[TResponseInputItem]:
         """What the next model call is sent."""
@@ -242,7 +242,7 @@ class RunState(Generic[TContext, TAgent]):
             self.began = now
         self.trace.add_all(events, now - self.began)
         if self.observers:
-            self.observers.tell_all(events)
+            self.observers.notify_all(events)
 
     def details(self) -> RunErrorDetails:
         """What the run has reached, for an error to carry."""
@@ -283,8 +283,8 @@ class RunState(Generic[TContext, TAgent]):
         if id(agent) not in self._agent_keys:
             from .serialize import reachable_agents
 
-            found = reachable_agents(self.starting_agent).items()
-            self._agent_keys = {id(each): (each, name) for name, each in found}
+            agents = reachable_agents(self.starting_agent).items()
+            self._agent_keys = {id(each): (each, name) for name, each in agents}
             # One that cannot be reached from the first is not restored from JSON either.
             self._agent_keys.setdefault(id(agent), (agent, f"{agent.name}@{id(agent)}"))
         return self._agent_keys[id(agent)][1]
@@ -296,14 +296,14 @@ class RunState(Generic[TContext, TAgent]):
             return known[1]
         # All at once: each call of an answer is about to ask.
         before: Counter[str] = Counter()
-        found: dict[int, tuple[RunItem, int]] = {}
+        positions: dict[int, tuple[RunItem, int]] = {}
         for item in self.new_items:
             if isinstance(item, _CALLS):
                 name = str(_call_id(item))
-                found[id(item)] = item, before[name]
+                positions[id(item)] = item, before[name]
                 before[name] += 1
-        self._positions = found
-        known = found.get(id(call))
+        self._positions = positions
+        known = positions.get(id(call))
         return before[str(_call_id(call))] if known is None else known[1]
 
     def get_interruptions(self) -> list[ToolApprovalItem]:
@@ -513,6 +513,6 @@ def _names(call: Any) -> set[str]:
     return {name, f"{space}.{name}"} if space else {name}
 
 
-def told_to_model(item: RunItem) -> bool:
+def is_model_visible(item: RunItem) -> bool:
     """Whether the model sees `item`; approvals are between the run and its user."""
     return not isinstance(item, ToolApprovalItem)

@@ -96,7 +96,7 @@ class _Names:
     """The names of a run's agents, as `reachable_agents` tells two of one name apart."""
 
     def __init__(self, agent: Agent[Any]) -> None:
-        self._names = {id(found): name for name, found in reachable_agents(agent).items()}
+        self._names = {id(named): name for name, named in reachable_agents(agent).items()}
 
     def __getitem__(self, agent: AgentInfo) -> str:
         return self._names.get(id(agent), agent.name)
@@ -196,9 +196,9 @@ def state_from_json(
     """The state in `data`; see `RunState.from_json`."""
     data = _upgraded(data)
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        schema = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise UserError(
-            f"This is no run saved by this version of agentstream (schema {found!r}, wanted "
+            f"This is no run saved by this version of agentstream (schema {schema!r}, wanted "
             f"{SCHEMA!r}); give what RunState.to_json() returned."
         )
     if not isinstance(agent, Agent):
@@ -322,15 +322,15 @@ def reachable_agents(agent: Agent[Any]) -> dict[str, Agent[Any]]:
         for name, target in sorted(_led_to(current), key=lambda pair: pair[0]):
             waiting.append((target, (*path, name)))
     shared = Counter(each.name for each, _ in paths.values())
-    found: dict[str, Agent[Any]] = {}
+    agents: dict[str, Agent[Any]] = {}
     for each, path in paths.values():
         name = each.name
         if path and shared[name] > 1:
             name = f"{name}#{'/'.join(path)}"
-        while name in found:
+        while name in agents:
             name += "#"
-        found[name] = each
-    return found
+        agents[name] = each
+    return agents
 
 
 def _led_to(agent: Agent[Any]) -> Iterator[tuple[str, Agent[Any]]]:

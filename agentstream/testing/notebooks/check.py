@@ -22,7 +22,7 @@ class NotebookError(UserError):
 
     Parameters
     ----------
-    found : list of str
+    problems : list of str
         The same as `problems`.
 
     Attributes
@@ -38,10 +38,10 @@ class NotebookError(UserError):
     ['cell 3: NameError']
     """
 
-    def __init__(self, path: Path, found: list[str]) -> None:
+    def __init__(self, path: Path, problems: list[str]) -> None:
         self.path = path
-        self.problems = found
-        super().__init__("\n".join([f"{path.name}: {found[0]}", *found[1:]]))
+        self.problems = problems
+        super().__init__("\n".join([f"{path.name}: {problems[0]}", *problems[1:]]))
 
 
 def check_notebook(
@@ -98,19 +98,19 @@ def check_notebook(
     """
     file = Path(os.fspath(path))
     saved = read(file)
-    found = list(problems(saved, size=file.stat().st_size, max_size=max_size))
-    if found:
-        raise NotebookError(file, found)
+    issues = list(problems(saved, size=file.stat().st_size, max_size=max_size))
+    if issues:
+        raise NotebookError(file, issues)
     done = execute(file, cell_time=cell_time, time=time, network=network, environment=environment)
-    found = _of(done)
-    if not found:
-        found = [f"a fresh run: {one}" for one in problems(done.notebook, size=0, max_size=1)]
-    if not found and same and _was_run(saved):
-        found = differences(saved, done.notebook)
-        if found:
-            found.insert(0, "its saved outputs are not those of a fresh run; save_notebook(path)")
-    if found:
-        raise NotebookError(file, found)
+    issues = _of(done)
+    if not issues:
+        issues = [f"a fresh run: {one}" for one in problems(done.notebook, size=0, max_size=1)]
+    if not issues and same and _was_run(saved):
+        issues = differences(saved, done.notebook)
+        if issues:
+            issues.insert(0, "its saved outputs are not those of a fresh run; save_notebook(path)")
+    if issues:
+        raise NotebookError(file, issues)
     return done.notebook
 
 
@@ -154,9 +154,9 @@ def save_notebook(
     saved = read(file)
     before = file.read_bytes()
     done = execute(file, cell_time=cell_time, time=time, network=network, environment=environment)
-    found = _of(done) or list(problems(done.notebook, size=0, max_size=1))
-    if found:
-        raise NotebookError(file, found)
+    issues = _of(done) or list(problems(done.notebook, size=0, max_size=1))
+    if issues:
+        raise NotebookError(file, issues)
     text = written(_kept(saved, done.notebook)).encode()
     if text != before:
         file.write_bytes(text)
@@ -231,8 +231,8 @@ def _frame(cell: dict[str, Any]) -> list[str]:
         for kind, text in output.get("data", {}).items()
         if kind in ("text/html", "image/svg+xml")
     ]
-    found = re.findall(r"<style.*?</style>|<svg[^>]*>", "".join(html), re.DOTALL)
-    return [re.sub(r"[\d.]+", "", one) for one in found]
+    matches = re.findall(r"<style.*?</style>|<svg[^>]*>", "".join(html), re.DOTALL)
+    return [re.sub(r"[\d.]+", "", one) for one in matches]
 
 
 def _is_widget(output: dict[str, Any]) -> bool:

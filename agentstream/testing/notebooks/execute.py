@@ -16,7 +16,7 @@ from typing import Any
 
 from ..._extras import install_command
 from ...exceptions import UserError
-from .no_network import TRIED, Gate
+from .no_network import TRIED, NetworkGuard
 from .normalise import read
 
 DIED = "ended its kernel"
@@ -42,7 +42,8 @@ _PASSED_ON = frozenset(
     """.split()
 )
 _START = (
-    "from agentstream.testing.notebooks.no_network import stay_here; stay_here(); del stay_here"
+    "from agentstream.testing.notebooks.no_network import block_network; "
+    "block_network(); del block_network"
 )
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 _HERE = "localhost,127.0.0.1,::1"
@@ -123,7 +124,7 @@ def execute(
         )
 
     # Windows keeps a file that somebody has open, such as a program that the kernel has started.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Gate() as gate:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, NetworkGuard() as gate:
         note = Path(folder) / "tried"
         env = dict(os.environ) if network else _closed(os.environ, gate, note)
         # A warning of the debugger's is nothing that the notebook says.
@@ -138,7 +139,7 @@ def execute(
     return done
 
 
-def _closed(outer: Mapping[str, str], gate: Gate, note: Path) -> dict[str, str]:
+def _closed(outer: Mapping[str, str], gate: NetworkGuard, note: Path) -> dict[str, str]:
     """An environment of what is known to be no key, and with no way out."""
     kept = {k: v for k, v in outer.items() if k.upper() in _PASSED_ON or k.startswith("LC_")}
     kept |= dict.fromkeys(_PROXIES, gate.url)

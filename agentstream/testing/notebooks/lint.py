@@ -49,8 +49,8 @@ def secret_in(text: str, environment: Mapping[str, str] | None = None) -> str:
     for name, value in secrets(os.environ if environment is None else environment).items():
         if value in text or json.dumps(value)[1:-1] in text:
             return f"the value of {name}"
-    found = _KEY.search(text)
-    return f"what looks like a key ({found[0][:5]}…)" if found else ""
+    match = _KEY.search(text)
+    return f"what looks like a key ({match[0][:5]}…)" if match else ""
 
 
 def problems(notebook: Mapping[str, Any], *, size: int, max_size: int) -> Iterator[str]:
@@ -69,13 +69,13 @@ def problems(notebook: Mapping[str, Any], *, size: int, max_size: int) -> Iterat
             "to its reader"
         )
     whole = secret_in(json.dumps(notebook, ensure_ascii=False))
-    told = False
+    reported = False
     for number, cell in enumerate(notebook["cells"], 1):
         for output in cell.get("outputs", ()):
             for problem in _of_output(output):
-                told = told or "key" in problem
+                reported = reported or "key" in problem
                 yield f"cell {number} {problem}"
-    if whole and not told:
+    if whole and not reported:
         yield f"it contains {whole}"
 
 
@@ -102,5 +102,5 @@ def path_in(text: str) -> str:
     for path in here:
         if len(path) > 5 and path in text:
             return path
-    found = _PATH.search(text)
-    return found[0] if found else ""
+    match = _PATH.search(text)
+    return match[0] if match else ""

@@ -1,7 +1,8 @@
 """Keeps a notebook on this machine: whoever reaches for another is told, and noted.
 
-Two ways lead out. Python's sockets are closed in the notebook's kernel by `stay_here`. What does
-not go through them, such as a server that the notebook starts, finds a `Gate` for its proxy.
+Two ways lead out. Python's sockets are closed in the notebook's kernel by `block_network`.
+What does not go through them, such as a server that the notebook starts, finds a `NetworkGuard` for
+its proxy.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ TRIED = "AGENTSTREAM_TRIED"
 """Names the file in which a kernel notes the machines that it tried to reach."""
 
 
-def stay_here() -> None:
+def block_network() -> None:
     """Refuse every connection to another machine from now on; loopback stays open."""
     resolve, connect, connect_ex = (
         socket.getaddrinfo,
@@ -70,7 +71,7 @@ def is_here(host: Any) -> bool:
         return False
 
 
-class Gate:
+class NetworkGuard:
     """A proxy that lets nobody out, and notes where they wanted to go.
 
     Attributes
@@ -85,17 +86,17 @@ class Gate:
         self.tried: list[str] = []
         tried = self.tried
 
-        class Keeper(socketserver.StreamRequestHandler):
+        class RefusingHandler(socketserver.StreamRequestHandler):
             timeout = 10
 
             def handle(self) -> None:
-                words = self.rfile.readline(65_536).decode("latin-1").split()
-                if len(words) >= 2:
-                    target = words[1] if "//" in words[1] else f"//{words[1]}"
-                    tried.append(urlsplit(target).hostname or words[1])
+                request_line = self.rfile.readline(65_536).decode("latin-1").split()
+                if len(request_line) >= 2:
+                    target = request_line[1] if "//" in request_line[1] else f"//{request_line[1]}"
+                    tried.append(urlsplit(target).hostname or request_line[1])
                 self.wfile.write(b"HTTP/1.1 403 No network in a check\r\nContent-Length: 0\r\n\r\n")
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Keeper)
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), RefusingHandler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 

@@ -83,21 +83,21 @@ def read(notebook: Any) -> dict[str, Any]:
             if path.exists() and not (path.is_file() or path.is_dir()):
                 raise OSError("it is a pipe or a device")
             text = path.read_text(encoding="utf-8")
-        found = read_json(text)
+        data = read_json(text)
     except FileNotFoundError:
         raise UserError(f"There is no notebook {name}.") from None
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{name} cannot be read as a notebook: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("cells"), list):
+    if not isinstance(data, dict) or not isinstance(data.get("cells"), list):
         raise UserError(f"{name} is no notebook in the format of nbformat 4: it has no cells.")
-    for number, cell in enumerate(found["cells"], 1):
+    for number, cell in enumerate(data["cells"], 1):
         if fault := _fault_of(cell):
             raise UserError(
                 f"{name} is no notebook in the format of nbformat 4: {fault} of cell {number} is "
                 "not as that has it. Open it in JupyterLab and save it, or take it from where it "
                 "was whole."
             )
-    return found
+    return data
 
 
 def _fault_of(cell: Any) -> str:
@@ -169,16 +169,16 @@ def differences(saved: Any, fresh: Any) -> list[str]:
     before, after = normalised(saved)["cells"], normalised(fresh)["cells"]
     if len(before) != len(after):
         return [f"{len(before)} cells were saved, {len(after)} are there now"]
-    found = []
+    result = []
     for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
         if old != new:
             lines = difflib.unified_diff(
                 list(_lines(old)), list(_lines(new)), "saved", "now", lineterm="", n=1
             )
-            shown = [line if len(line) <= 200 else f"{line[:200]}…" for line in lines]
-            more = [f"… {len(shown) - 40} more lines"] if len(shown) > 40 else []
-            found.append("\n".join([f"cell {number}:", *shown[:40], *more]))
-    return found
+            excerpt = [line if len(line) <= 200 else f"{line[:200]}…" for line in lines]
+            more = [f"… {len(excerpt) - 40} more lines"] if len(excerpt) > 40 else []
+            result.append("\n".join([f"cell {number}:", *excerpt[:40], *more]))
+    return result
 
 
 def _lines(cell: dict[str, Any]) -> Iterator[str]:
@@ -193,10 +193,10 @@ def _lines(cell: dict[str, Any]) -> Iterator[str]:
 
 
 def _cell(cell: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"cell_type": cell["cell_type"], "source": text_of(cell.get("source", ""))}
+    data = {"cell_type": cell["cell_type"], "source": text_of(cell.get("source", ""))}
     if cell["cell_type"] == "code":
-        said["outputs"] = list(_outputs(cell.get("outputs", ())))
-    return said
+        data["outputs"] = list(_outputs(cell.get("outputs", ())))
+    return data
 
 
 def _outputs(outputs: Any) -> Iterator[dict[str, Any]]:
@@ -225,20 +225,20 @@ def _outputs(outputs: Any) -> Iterator[dict[str, Any]]:
 
 
 def _data(data: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    data_by_type: dict[str, str] = {}
     has_table = "<table" in text_of(data.get("text/html", ""))
     for kind, value in sorted(data.items()):
         if is_silent(kind, value):
             continue
         text = text_of(value)
         if kind.startswith("image/") and kind != "image/svg+xml":
-            found[kind] = "#picture"
+            data_by_type[kind] = "#picture"
         elif kind in ("text/plain", "text/markdown") and has_table:
             # Its columns are as wide as their widest number.
-            found[kind] = re.sub(r"[ -]{2,}", "  ", _FLOAT.sub("#", _calm(text)))
+            data_by_type[kind] = re.sub(r"[ -]{2,}", "  ", _FLOAT.sub("#", _calm(text)))
         else:
-            found[kind] = _calm(text)
-    return found
+            data_by_type[kind] = _calm(text)
+    return data_by_type
 
 
 def is_silent(kind: str, value: Any) -> bool:
@@ -290,8 +290,8 @@ def _drawing(svg: str) -> str:
     label = re.search(r'aria-label="([^"]*)"', svg)
     if label is not None and label[1].startswith("Timeline of"):
         return f"#svg {_calm(html.unescape(label[1]))}"
-    words = re.findall(r"<(?:text|tspan|title|desc)\b[^>]*>([^<]+)<", svg)
-    return "#svg " + " | ".join(dict.fromkeys(_calm(word.strip()) for word in words))
+    texts = re.findall(r"<(?:text|tspan|title|desc)\b[^>]*>([^<]+)<", svg)
+    return "#svg " + " | ".join(dict.fromkeys(_calm(word.strip()) for word in texts))
 
 
 def _table(table: str) -> str:
@@ -307,10 +307,10 @@ def _table(table: str) -> str:
     def row(match: re.Match[str]) -> str:
         cells = iter(range(len(names)))
 
-        def cell(found: re.Match[str]) -> str:
+        def cell(match: re.Match[str]) -> str:
             at = next(cells, None)
-            number = at in timed and found[2] == "td" and _words(found[3])
-            return f"{found[1]}{'#' if number else found[3]}{found[4]}"
+            number = at in timed and match[2] == "td" and _words(match[3])
+            return f"{match[1]}{'#' if number else match[3]}{match[4]}"
 
         return _CELL.sub(cell, match[0])
 

@@ -128,8 +128,8 @@ def new_tutorial(name: str, folder: str | os.PathLike[str] = ".") -> list[Path]:
 
 
 def _notebook(name: str) -> dict[str, Any]:
-    words = re.sub(r"[-_]+", " ", name).strip()
-    title = words[:1].upper() + words[1:]
+    readable = re.sub(r"[-_]+", " ", name).strip()
+    title = readable[:1].upper() + readable[1:]
     cells: list[dict[str, Any]] = []
     for number, (kind, source) in enumerate(_CELLS):
         text = source if source == _AGENT else source.format(name=name, title=title)

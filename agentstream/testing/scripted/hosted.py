@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .parts import arguments_text, tokens_of
-from .shapes import Beat, Part
+from .shapes import Part, TimedEvent
 
 # Long enough to be seen in a paced demonstration; nothing waits where no pace is set.
 WORK = 0.8
 
 
-def _stages(item_type: str, *stages: str) -> tuple[Beat, ...]:
+def _stages(item_type: str, *stages: str) -> tuple[TimedEvent, ...]:
     """The events that tell of a hosted call's progress; the work is done before the last."""
     last = len(stages) - 1
     return tuple(
-        Beat({"type": f"response.{item_type}.{stage}"}, seconds=WORK if index == last else 0.0)
+        TimedEvent(
+            {"type": f"response.{item_type}.{stage}"}, seconds=WORK if index == last else 0.0
+        )
         for index, stage in enumerate(stages)
     )
 
@@ -46,7 +48,7 @@ def web_search(query: str, *, sources: Iterable[str] = ()) -> Part:
         "ws",
         added={**item, "status": "in_progress"},
         done={**item, "status": "completed", "action": action},
-        beats=_stages("web_search_call", "in_progress", "searching", "completed"),
+        timed_events=_stages("web_search_call", "in_progress", "searching", "completed"),
     )
 
 
@@ -67,12 +69,12 @@ def search_files(*queries: str, results: Iterable[Mapping[str, Any]] | None = No
     'tides.md'
     """
     item = {"id": None, "type": "file_search_call", "queries": list(queries)}
-    found = None if results is None else [dict(result) for result in results]
+    result_list = None if results is None else [dict(result) for result in results]
     return Part(
         "fs",
         added={**item, "status": "in_progress", "queries": [], "results": None},
-        done={**item, "status": "completed", "results": found},
-        beats=_stages("file_search_call", "in_progress", "searching", "completed"),
+        done={**item, "status": "completed", "results": result_list},
+        timed_events=_stages("file_search_call", "in_progress", "searching", "completed"),
     )
 
 
@@ -102,12 +104,15 @@ def run_code(code: str, *, logs: str | None = None, images: Iterable[str] = ()) 
         "ci",
         added={**item, "status": "in_progress", "code": "", "outputs": None},
         done={**item, "status": "completed", "code": code, "outputs": outputs or None},
-        beats=(
-            Beat({"type": f"{kind}.in_progress"}),
-            *(Beat({"type": f"{kind}_code.delta", "delta": piece}, 1) for piece in tokens_of(code)),
-            Beat({"type": f"{kind}_code.done", "code": code}),
-            Beat({"type": f"{kind}.interpreting"}),
-            Beat({"type": f"{kind}.completed"}, seconds=WORK),
+        timed_events=(
+            TimedEvent({"type": f"{kind}.in_progress"}),
+            *(
+                TimedEvent({"type": f"{kind}_code.delta", "delta": piece}, 1)
+                for piece in tokens_of(code)
+            ),
+            TimedEvent({"type": f"{kind}_code.done", "code": code}),
+            TimedEvent({"type": f"{kind}.interpreting"}),
+            TimedEvent({"type": f"{kind}.completed"}, seconds=WORK),
         ),
     )
 
@@ -132,7 +137,7 @@ def make_image(image: str, *, prompt: str | None = None, partial: Iterable[str] 
     item = {"id": None, "type": "image_generation_call"}
     kind = "response.image_generation_call"
     previews = [
-        Beat(
+        TimedEvent(
             {
                 "type": f"{kind}.partial_image",
                 "partial_image_b64": preview,
@@ -148,10 +153,10 @@ def make_image(image: str, *, prompt: str | None = None, partial: Iterable[str] 
         "ig",
         added={**item, "status": "in_progress"},
         done={**done, "revised_prompt": prompt} if prompt is not None else done,
-        beats=(
+        timed_events=(
             *_stages("image_generation_call", "in_progress", "generating"),
             *previews,
-            Beat({"type": f"{kind}.completed"}, seconds=WORK),
+            TimedEvent({"type": f"{kind}.completed"}, seconds=WORK),
         ),
     )
 
@@ -180,7 +185,7 @@ def mcp_tools(server: str, tools: Iterable[str | Mapping[str, Any]]) -> Part:
         "mcpl",
         added={**item, "tools": []},
         done={**item, "tools": listed},
-        beats=_stages("mcp_list_tools", "in_progress", "completed"),
+        timed_events=_stages("mcp_list_tools", "in_progress", "completed"),
     )
 
 
@@ -222,11 +227,11 @@ def mcp_call(
             "error": failure,
             "output": output,
         },
-        beats=(
-            Beat({"type": f"{kind}.in_progress"}),
-            Beat({"type": f"{kind}_arguments.delta", "delta": text}, 1),
-            Beat({"type": f"{kind}_arguments.done", "arguments": text}),
-            Beat({"type": f"{kind}.{outcome}"}, seconds=WORK),
+        timed_events=(
+            TimedEvent({"type": f"{kind}.in_progress"}),
+            TimedEvent({"type": f"{kind}_arguments.delta", "delta": text}, 1),
+            TimedEvent({"type": f"{kind}_arguments.done", "arguments": text}),
+            TimedEvent({"type": f"{kind}.{outcome}"}, seconds=WORK),
         ),
     )
 
@@ -272,15 +277,19 @@ def search_tools(*paths: str, tools: Iterable[Mapping[str, Any]] | None = None) 
     ['tool_search_call', 'tool_search_output']
     """
     head = {"id": None, "call_id": None, "execution": "server"}
-    asked = {**head, "type": "tool_search_call", "arguments": {"paths": list(paths)}}
-    found = {**head, "type": "tool_search_output", "tools": [dict(tool) for tool in tools or ()]}
+    search_call = {**head, "type": "tool_search_call", "arguments": {"paths": list(paths)}}
+    search_output = {
+        **head,
+        "type": "tool_search_output",
+        "tools": [dict(tool) for tool in tools or ()],
+    }
     return tuple(
         Part(
             prefix,
             added={**item, "status": "in_progress"},
             done={**item, "status": "completed"},
         )
-        for prefix, item in (("tsc", asked), ("tso", found))
+        for prefix, item in (("tsc", search_call), ("tso", search_output))
     )
 
 

@@ -22,7 +22,7 @@ from ...models.responses.events import responses_event, responses_events
 from ...models.responses.stream import FAILURES, response_failure
 from ...usage import usage_of
 from .player import play
-from .shapes import Beat, Fault, Pace, RawTurn, ScriptRequest
+from .shapes import Fault, Pace, RawTurn, ScriptRequest, TimedEvent
 from .turns import Script, as_pace
 
 if TYPE_CHECKING:
@@ -113,8 +113,12 @@ class ScriptedModel(RequestModel):
 
     def _request(self, request: ModelRequest) -> ScriptRequest:
         """Keep what a function of the script, or a test, may want to know of a request."""
-        given = request.input
-        items: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        model_input = request.input
+        items: list[Any] = (
+            [{"role": "user", "content": model_input}]
+            if isinstance(model_input, str)
+            else model_input
+        )
         self._script.asked += 1
         noted = ScriptRequest(
             number=self._script.asked,
@@ -133,8 +137,8 @@ class ScriptedModel(RequestModel):
                 async for event in recorded:
                     yield event
             return
-        beats = play(turn, request, key=digest(request), model=self.model)
-        async with aclosing(paced(beats, turn.pace or self.pace)) as events:
+        timed_events = play(turn, request, key=digest(request), model=self.model)
+        async with aclosing(paced(timed_events, turn.pace or self.pace)) as events:
             async for data in events:
                 if not isinstance(data, Fault):
                     event = responses_event(dict(data))
@@ -169,13 +173,13 @@ async def paced_fragments(raw: RawTurn) -> AsyncIterator[bytes]:
 
 
 async def paced(
-    events: Iterable[Beat | Fault], pace: Pace | None
+    events: Iterable[TimedEvent | Fault], pace: Pace | None
 ) -> AsyncGenerator[Mapping[str, Any] | Fault, None]:
     """The events of a turn when they are due, and the faults that end it; a stall is waited for.
 
     Parameters
     ----------
-    events : iterator of Beat or Fault
+    events : iterator of TimedEvent or Fault
         From `play`.
     pace : Pace or None
         None: at once, though other tasks get their turn between two events.
@@ -183,21 +187,25 @@ async def paced(
     clock = asyncio.get_running_loop().time
     due = clock()
     waiting = pace.first_token if pace else 0.0
-    for beat in events:
-        if isinstance(beat, Fault):
-            if beat.kind != "stall":
-                yield beat
+    for timed_event in events:
+        if isinstance(timed_event, Fault):
+            if timed_event.kind != "stall":
+                yield timed_event
                 return
             # Nothing sets this event: a stall without a length ends when its task is cancelled.
-            await (asyncio.Event().wait() if beat.seconds is None else asyncio.sleep(beat.seconds))
+            await (
+                asyncio.Event().wait()
+                if timed_event.seconds is None
+                else asyncio.sleep(timed_event.seconds)
+            )
             due = clock()
             continue
         if pace:
-            due += beat.seconds + beat.tokens / pace.tokens_per_second
-            if waiting and beat.event["type"] == "response.output_item.added":
+            due += timed_event.seconds + timed_event.tokens / pace.tokens_per_second
+            if waiting and timed_event.event["type"] == "response.output_item.added":
                 due, waiting = due + waiting, 0.0
         await asyncio.sleep(max(0.0, due - clock()))
-        yield beat.event
+        yield timed_event.event
 
 
 STATUS_ERRORS: dict[int, type[openai.APIStatusError]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..._utils.json import write_json
 from ...exceptions import UserError
-from .shapes import Beat, HandOff, Part
+from .shapes import HandOff, Part, TimedEvent
 
 # About the cut of the tokenizers in use: a word with the space before it, or some punctuation.
 TOKEN = re.compile(r"\s*(?:\w{1,12}|[^\w\s]{1,4})|\s+")
@@ -44,13 +44,13 @@ def say(text: str, *, annotations: Iterable[Mapping[str, Any]] = ()) -> Part:
     empty = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     full = {**empty, "annotations": notes, "text": text}
     kind = "response.output_text"
-    beats = [_part_event("response.content_part.added", empty)]
-    beats += [
-        Beat({"type": f"{kind}.delta", "content_index": 0, "delta": piece, "logprobs": []}, 1)
+    timed_events = [_part_event("response.content_part.added", empty)]
+    timed_events += [
+        TimedEvent({"type": f"{kind}.delta", "content_index": 0, "delta": piece, "logprobs": []}, 1)
         for piece in tokens_of(text)
     ]
-    beats += [
-        Beat(
+    timed_events += [
+        TimedEvent(
             {
                 "type": f"{kind}.annotation.added",
                 "annotation": note,
@@ -60,9 +60,11 @@ def say(text: str, *, annotations: Iterable[Mapping[str, Any]] = ()) -> Part:
         )
         for index, note in enumerate(notes)
     ]
-    beats.append(Beat({"type": f"{kind}.done", "content_index": 0, "logprobs": [], "text": text}))
-    beats.append(_part_event("response.content_part.done", full))
-    return message(full, tuple(beats))
+    timed_events.append(
+        TimedEvent({"type": f"{kind}.done", "content_index": 0, "logprobs": [], "text": text})
+    )
+    timed_events.append(_part_event("response.content_part.done", full))
+    return message(full, tuple(timed_events))
 
 
 def refuse(text: str) -> Part:
@@ -75,29 +77,31 @@ def refuse(text: str) -> Part:
     """
     empty = {"type": "refusal", "refusal": ""}
     full = {"type": "refusal", "refusal": text}
-    beats = [_part_event("response.content_part.added", empty)]
-    beats += [
-        Beat({"type": "response.refusal.delta", "content_index": 0, "delta": piece}, 1)
+    timed_events = [_part_event("response.content_part.added", empty)]
+    timed_events += [
+        TimedEvent({"type": "response.refusal.delta", "content_index": 0, "delta": piece}, 1)
         for piece in tokens_of(text)
     ]
-    beats.append(Beat({"type": "response.refusal.done", "content_index": 0, "refusal": text}))
-    beats.append(_part_event("response.content_part.done", full))
-    return message(full, tuple(beats))
+    timed_events.append(
+        TimedEvent({"type": "response.refusal.done", "content_index": 0, "refusal": text})
+    )
+    timed_events.append(_part_event("response.content_part.done", full))
+    return message(full, tuple(timed_events))
 
 
-def message(content: Mapping[str, Any], beats: tuple[Beat, ...]) -> Part:
+def message(content: Mapping[str, Any], timed_events: tuple[TimedEvent, ...]) -> Part:
     """A message of one content part."""
     item = {"id": None, "type": "message", "status": "completed", "role": "assistant"}
     return Part(
         "msg",
         added={**item, "status": "in_progress", "content": []},
         done={**item, "content": [content]},
-        beats=beats,
+        timed_events=timed_events,
     )
 
 
-def _part_event(kind: str, part: Mapping[str, Any]) -> Beat:
-    return Beat({"type": kind, "content_index": 0, "part": part})
+def _part_event(kind: str, part: Mapping[str, Any]) -> TimedEvent:
+    return TimedEvent({"type": kind, "content_index": 0, "part": part})
 
 
 def cite(url: str, title: str, *, start: int = 0, end: int = 0) -> dict[str, Any]:
@@ -158,41 +162,43 @@ def think(*summaries: str, text: str | None = None, encrypted: str | None = None
     >>> [part["text"] for part in think("**Looking up the weather**").done["summary"]]
     ['**Looking up the weather**']
     """
-    beats: list[Beat] = []
+    timed_events: list[TimedEvent] = []
     for index, summary in enumerate(summaries):
-        beats += _summary_beats(index, summary)
+        timed_events += _summary_events(index, summary)
     item: dict[str, Any] = {"id": None, "type": "reasoning", "summary": []}
     if encrypted is not None:
         item["encrypted_content"] = encrypted
     done = {**item, "summary": [{"type": "summary_text", "text": text} for text in summaries]}
     if text is not None:
-        beats += _reasoning_beats(text)
+        timed_events += _reasoning_events(text)
         done["content"] = [{"type": "reasoning_text", "text": text}]
-    return Part("rs", added=item, done=done, beats=tuple(beats))
+    return Part("rs", added=item, done=done, timed_events=tuple(timed_events))
 
 
-def _summary_beats(index: int, text: str) -> list[Beat]:
-    def beat(kind: str, tokens: int = 0, **fields: Any) -> Beat:
+def _summary_events(index: int, text: str) -> list[TimedEvent]:
+    def timed_event(kind: str, tokens: int = 0, **fields: Any) -> TimedEvent:
         event = {"type": f"response.reasoning_summary_{kind}", "summary_index": index, **fields}
-        return Beat(event, tokens, reasoning=True)
+        return TimedEvent(event, tokens, reasoning=True)
 
     return [
-        beat("part.added", part={"type": "summary_text", "text": ""}),
-        *(beat("text.delta", 1, delta=piece) for piece in tokens_of(text)),
-        beat("text.done", text=text),
-        beat("part.done", part={"type": "summary_text", "text": text}),
+        timed_event("part.added", part={"type": "summary_text", "text": ""}),
+        *(timed_event("text.delta", 1, delta=piece) for piece in tokens_of(text)),
+        timed_event("text.done", text=text),
+        timed_event("part.done", part={"type": "summary_text", "text": text}),
     ]
 
 
-def _reasoning_beats(text: str) -> list[Beat]:
+def _reasoning_events(text: str) -> list[TimedEvent]:
     kind = "response.reasoning_text"
     return [
         _part_event("response.content_part.added", {"type": "reasoning_text", "text": ""}),
         *(
-            Beat({"type": f"{kind}.delta", "content_index": 0, "delta": piece}, 1, reasoning=True)
+            TimedEvent(
+                {"type": f"{kind}.delta", "content_index": 0, "delta": piece}, 1, reasoning=True
+            )
             for piece in tokens_of(text)
         ),
-        Beat({"type": f"{kind}.done", "content_index": 0, "text": text}),
+        TimedEvent({"type": f"{kind}.done", "content_index": 0, "text": text}),
         _part_event("response.content_part.done", {"type": "reasoning_text", "text": text}),
     ]
 
@@ -221,9 +227,12 @@ def call(tool: str, arguments: str | Mapping[str, Any] | None = None, /, **named
         "fc",
         added={**item, "status": "in_progress", "arguments": ""},
         done={**item, "status": "completed", "arguments": text},
-        beats=(
-            *(Beat({"type": f"{kind}.delta", "delta": piece}, 1) for piece in tokens_of(text)),
-            Beat({"type": f"{kind}.done", "arguments": text, "name": tool}),
+        timed_events=(
+            *(
+                TimedEvent({"type": f"{kind}.delta", "delta": piece}, 1)
+                for piece in tokens_of(text)
+            ),
+            TimedEvent({"type": f"{kind}.done", "arguments": text, "name": tool}),
         ),
     )
 

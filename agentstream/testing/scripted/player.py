@@ -14,7 +14,7 @@ from typing import Any
 
 from ...exceptions import UserError
 from .parts import call
-from .shapes import Beat, Fault, HandOff, Part, ScriptRequest, Turn
+from .shapes import Fault, HandOff, Part, ScriptRequest, TimedEvent, Turn
 
 # A fixed time, so that a run of a script gives the same bytes each time: 2026-01-01, UTC.
 CREATED = 1767225600
@@ -33,7 +33,9 @@ def handoff_tool_name(agent_name: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_]", "_", f"transfer_to_{agent_name}").lower()
 
 
-def play(turn: Turn, request: ScriptRequest, *, key: str, model: str) -> Iterator[Beat | Fault]:
+def play(
+    turn: Turn, request: ScriptRequest, *, key: str, model: str
+) -> Iterator[TimedEvent | Fault]:
     """The events of `turn`, with its faults where they happen.
 
     Parameters
@@ -53,8 +55,8 @@ def play(turn: Turn, request: ScriptRequest, *, key: str, model: str) -> Iterato
         return
     delayed = [part for part in turn.parts if isinstance(part, Fault) and part.after is not None]
     delayed.sort(key=lambda fault: fault.after or 0)
-    beats = list(_Player(turn, request, key, model).beats())
-    events = sum(isinstance(beat, Beat) for beat in beats)
+    timed_events = list(_Player(turn, request, key, model).timed_events())
+    events = sum(isinstance(timed_event, TimedEvent) for timed_event in timed_events)
     if delayed and (delayed[-1].after or 0) >= events:
         fault = delayed[-1]
         raise UserError(
@@ -62,11 +64,11 @@ def play(turn: Turn, request: ScriptRequest, *, key: str, model: str) -> Iterato
             f"Write a number below {events}."
         )
     count = 0
-    for beat in beats:
-        while isinstance(beat, Beat) and delayed and count == delayed[0].after:
+    for timed_event in timed_events:
+        while isinstance(timed_event, TimedEvent) and delayed and count == delayed[0].after:
             yield delayed.pop(0)
-        yield beat
-        count += isinstance(beat, Beat)
+        yield timed_event
+        count += isinstance(timed_event, TimedEvent)
 
 
 @dataclass
@@ -80,9 +82,11 @@ class _Player:
     output_tokens: int = 0
     reasoning_tokens: int = 0
 
-    def beats(self) -> Iterator[Beat | Fault]:
+    def timed_events(self) -> Iterator[TimedEvent | Fault]:
         for kind in ("response.created", "response.in_progress"):
-            yield self.numbered(Beat({"type": kind, "response": self.response("in_progress")}))
+            yield self.numbered(
+                TimedEvent({"type": kind, "response": self.response("in_progress")})
+            )
         parts = [part for part in self.turn.parts if getattr(part, "after", None) is None]
         for index, part in enumerate(parts):
             if isinstance(part, Fault):
@@ -103,7 +107,7 @@ class _Player:
         resolved = call(name, part.arguments)
         return resolved.with_id(part.call_id) if part.call_id else resolved
 
-    def part(self, part: Part, short: bool) -> Iterator[Beat]:
+    def part(self, part: Part, short: bool) -> Iterator[TimedEvent]:
         index = len(self.output)
         ids = {"id": part.done.get("id") or f"{part.prefix}_{self.key}_{index}"}
         if part.done.get("type") == "function_call":
@@ -113,27 +117,29 @@ class _Player:
             done["status"] = "incomplete"
         where = {"output_index": index}
         added = {"type": "response.output_item.added", "item": {**part.added, **ids}, **where}
-        yield self.numbered(Beat(added))
-        for beat in part.beats:
-            event = {**beat.event, "item_id": ids["id"], **where}
-            yield self.numbered(replace(beat, event=event))
+        yield self.numbered(TimedEvent(added))
+        for timed_event in part.timed_events:
+            event = {**timed_event.event, "item_id": ids["id"], **where}
+            yield self.numbered(replace(timed_event, event=event))
         self.output.append(done)
         finished = {"type": "response.output_item.done", "item": done, **where}
-        yield self.numbered(Beat(finished))
+        yield self.numbered(TimedEvent(finished))
 
-    def numbered(self, beat: Beat) -> Beat:
-        event = {**beat.event, "sequence_number": self.number}
+    def numbered(self, timed_event: TimedEvent) -> TimedEvent:
+        event = {**timed_event.event, "sequence_number": self.number}
         self.number += 1
-        self.output_tokens += beat.tokens
-        self.reasoning_tokens += beat.tokens if beat.reasoning else 0
-        return replace(beat, event=event)
+        self.output_tokens += timed_event.tokens
+        self.reasoning_tokens += timed_event.tokens if timed_event.reasoning else 0
+        return replace(timed_event, event=event)
 
-    def ending(self, fault: Fault | None) -> Beat:
+    def ending(self, fault: Fault | None) -> TimedEvent:
         if fault is None:
             kind, response = "completed", self.response("completed")
         elif fault.kind == "error":
             return self.numbered(
-                Beat({"type": "error", "code": fault.code, "message": fault.message, "param": None})
+                TimedEvent(
+                    {"type": "error", "code": fault.code, "message": fault.message, "param": None}
+                )
             )
         elif fault.kind == "fail":
             kind, response = "failed", self.response("failed")
@@ -143,7 +149,7 @@ class _Player:
             response["incomplete_details"] = {"reason": fault.code}
         if kind != "failed":
             response["usage"] = self.usage()
-        return self.numbered(Beat({"type": f"response.{kind}", "response": response}))
+        return self.numbered(TimedEvent({"type": f"response.{kind}", "response": response}))
 
     def response(self, status: str) -> dict[str, Any]:
         body = self.request.body
@@ -179,18 +185,18 @@ class _Player:
     def usage(self) -> dict[str, Any] | None:
         if self.turn.usage is False:
             return None
-        given: Mapping[str, int] = self.turn.usage or {}
-        input_tokens = given.get("input_tokens", estimated_tokens(self.request))
-        output_tokens = given.get("output_tokens", self.output_tokens)
+        usage: Mapping[str, int] = self.turn.usage or {}
+        input_tokens = usage.get("input_tokens", estimated_tokens(self.request))
+        output_tokens = usage.get("output_tokens", self.output_tokens)
         return {
             "input_tokens": input_tokens,
             "input_tokens_details": {
-                "cached_tokens": given.get("cached_tokens", 0),
-                "cache_write_tokens": given.get("cache_write_tokens", 0),
+                "cached_tokens": usage.get("cached_tokens", 0),
+                "cache_write_tokens": usage.get("cache_write_tokens", 0),
             },
             "output_tokens": output_tokens,
             "output_tokens_details": {
-                "reasoning_tokens": given.get("reasoning_tokens", self.reasoning_tokens)
+                "reasoning_tokens": usage.get("reasoning_tokens", self.reasoning_tokens)
             },
             "total_tokens": input_tokens + output_tokens,
         }

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True)
-class Beat:
+class TimedEvent:
     """One event, and what a model spends before it.
 
     Attributes
@@ -41,7 +41,7 @@ class Part:
         What the item's id starts with, such as ``"msg"``.
     added, done : dict
         The item as in `response.output_item.added` and `.done`; an id of None is filled in.
-    beats : tuple of Beat
+    timed_events : tuple of TimedEvent
         The events between, without `item_id`, `output_index` and `sequence_number`.
 
     Examples
@@ -54,7 +54,7 @@ class Part:
     prefix: str
     added: Mapping[str, Any]
     done: Mapping[str, Any]
-    beats: tuple[Beat, ...] = ()
+    timed_events: tuple[TimedEvent, ...] = ()
 
     def with_fields(self, **fields: Any) -> Part:
         """The same part, whose item has `fields`, too (or instead).

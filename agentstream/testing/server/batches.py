@@ -211,20 +211,20 @@ class ScriptedBatches:
             one for one in self.batches.values() if one["status"] in ("in_progress", "finalizing")
         ]
         taken = sum(one["request_counts"]["total"] for one in others)
-        found = []
+        errors = []
         if not lines:
-            found.append(("empty_file", "The file has no requests."))
+            errors.append(("empty_file", "The file has no requests."))
         if len(lines) > requests or len(self.files[batch["input_file_id"]]) > size:
-            found.append(("file_too_large", "The file exceeds the limits of a batch."))
+            errors.append(("file_too_large", "The file exceeds the limits of a batch."))
         if None in names or len(set(names)) < len(names):
-            found.append(("duplicate_custom_id", "Each request needs a custom_id of its own."))
+            errors.append(("duplicate_custom_id", "Each request needs a custom_id of its own."))
         if any(line.get("url") != batch["endpoint"] for line in lines):
-            found.append(("mismatched_url", "A request is for another endpoint than the batch."))
+            errors.append(("mismatched_url", "A request is for another endpoint than the batch."))
         if any((line.get("body") or {}).get("stream") for line in lines):
-            found.append(("invalid_request", "A batch cannot stream."))
+            errors.append(("invalid_request", "A batch cannot stream."))
         if self._room is not None and taken + len(lines) > self._room:
-            found.append(("token_limit_exceeded", "Enqueued token limit reached."))
-        return found
+            errors.append(("token_limit_exceeded", "Enqueued token limit reached."))
+        return errors
 
     async def _end(
         self,
@@ -272,9 +272,9 @@ async def _played(line: Mapping[str, Any], script: Script, calls: list[Call]) ->
     return memory.answer
 
 
-def _line(asked: Mapping[str, Any], response: Any, error: Any) -> bytes:
-    number = f"batch_req_{asked['custom_id']}"
-    line = {"id": number, "custom_id": asked["custom_id"], "response": response, "error": error}
+def _line(request: Mapping[str, Any], response: Any, error: Any) -> bytes:
+    number = f"batch_req_{request['custom_id']}"
+    line = {"id": number, "custom_id": request["custom_id"], "response": response, "error": error}
     return json.dumps(line, ensure_ascii=False).encode("utf-8", "replace")
 
 

@@ -165,8 +165,12 @@ def chat_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
 def request_of(body: Mapping[str, Any], number: int) -> ScriptRequest:
     """What a body of either API asks, in one form."""
     if "messages" not in body:
-        asked = body.get("input", [])
-        items = [{"role": "user", "content": asked}] if isinstance(asked, str) else list(asked)
+        input_items = body.get("input", [])
+        items = (
+            [{"role": "user", "content": input_items}]
+            if isinstance(input_items, str)
+            else list(input_items)
+        )
         tools = tuple(tool.get("name") or tool["type"] for tool in body.get("tools") or ())
         return ScriptRequest(number, body.get("instructions"), items, tools, body=body)
     items, instructions = [], None

@@ -102,10 +102,10 @@ class RateLimits:
         self.times: list[float] = []
         self._charge = charge
         self._retry_after = retry_after and headers != "azure"
-        given = {"requests": (requests, burst), "tokens": (tokens, None)}
+        limits = {"requests": (requests, burst), "tokens": (tokens, None)}
         self._buckets = {
             unit: _Bucket(limit, burst or limit, window)
-            for unit, (limit, burst) in given.items()
+            for unit, (limit, burst) in limits.items()
             if limit is not None
         }
 
@@ -127,13 +127,13 @@ class RateLimits:
         wait, unit = max(short, default=(0.0, ""))
         if wait > 0:
             self.refused += 1
-            told = self._headers(now)
+            headers = self._headers(now)
             if self._retry_after:
-                told |= {
+                headers |= {
                     "retry-after-ms": str(math.ceil(wait * 1000)),
                     "retry-after": str(math.ceil(wait)),
                 }
-            return Verdict(False, told, unit)
+            return Verdict(False, headers, unit)
         self.allowed += 1
         self.times.append(now)
         for name, bucket in self._buckets.items():
@@ -141,21 +141,21 @@ class RateLimits:
         return Verdict(True, self._headers(now))
 
     def _headers(self, now: float) -> dict[str, str]:
-        told: dict[str, str] = {}
+        headers: dict[str, str] = {}
         for unit, bucket in self._buckets.items():
             limit, left = bucket.limit * self.told, math.floor(bucket.level * self.told)
             reset = bucket.reset(now)
             if self.headers == "azure":
-                told |= _openai(unit, "-1", "-1", "0")
+                headers |= _openai(unit, "-1", "-1", "0")
             elif self.headers == "openai":
-                told |= _openai(unit, f"{limit:g}", str(max(left, 0)), _duration(reset))
+                headers |= _openai(unit, f"{limit:g}", str(max(left, 0)), _duration(reset))
             elif self.headers == "anthropic":
                 when = datetime.now(UTC) + timedelta(seconds=reset)
                 start = f"anthropic-ratelimit-{unit}"
-                told[f"{start}-limit"] = f"{limit:g}"
-                told[f"{start}-remaining"] = str(max(left, 0))
-                told[f"{start}-reset"] = when.isoformat().replace("+00:00", "Z")
-        return told
+                headers[f"{start}-limit"] = f"{limit:g}"
+                headers[f"{start}-remaining"] = str(max(left, 0))
+                headers[f"{start}-reset"] = when.isoformat().replace("+00:00", "Z")
+        return headers
 
 
 class _Bucket:

@@ -91,8 +91,8 @@ class Answer:
             if turn.raw is not None:
                 await self.send_raw(turn.raw)
             else:
-                beats = play(turn, request, key=str(self.number), model=self.model)
-                events = paced(beats, turn.pace or self.pace)
+                timed_events = play(turn, request, key=str(self.number), model=self.model)
+                events = paced(timed_events, turn.pace or self.pace)
                 await (self.stream(events) if body.get("stream") else self.whole(events))
         except UserError as error:
             # A client would try a 500 again; the script will not get better by it.

@@ -45,9 +45,9 @@ def begin(trace: TraceState, item: Any, item_type: str, position: int, t: float)
     call_id = get(item, "call_id")
     if call_id is not None:
         trace.name_call(part, call_id)
-    given = get(item, "arguments") or get(item, "input") or get(item, "code")
-    if isinstance(given, str):
-        part.input.append(given)
+    arguments = get(item, "arguments") or get(item, "input") or get(item, "code")
+    if isinstance(arguments, str):
+        part.input.append(arguments)
     return part
 
 
@@ -84,9 +84,9 @@ def finish_call(trace: TraceState, part: Part, item: Any, t: float) -> None:
     part.item = item
     trace.identify(part, get(item, "id", part.item_id))
     part.name = name_of(item, part.item_type) or part.name
-    given = get(item, "arguments") or get(item, "input") or get(item, "code")
-    if isinstance(given, str):
-        set_input(part, given)
+    arguments = get(item, "arguments") or get(item, "input") or get(item, "code")
+    if isinstance(arguments, str):
+        set_input(part, arguments)
     error = get(item, "error")
     if error is not None:
         part.error = error if isinstance(error, str) else str(get(error, "message", error))
@@ -121,29 +121,29 @@ def _whole_text(trace: TraceState, item: Any, item_type: str, position: int, t: 
     else:
         kinds = ("text", "refusal")
         texts = [(kind, "".join(_texts(contents, kind))) for kind in kinds]
-    found: list[Part] = []
+    parts: list[Part] = []
     for family, whole in texts:
         part = trace.places.text_at(position, family)
         if part is None and whole:
             part = _text_part(trace, family, position, t)
         if part is not None:
-            found.append(part)
+            parts.append(part)
             _finish_text(trace, part, item, whole, t)
-    if not found:  # an item without any text, such as encrypted reasoning
-        found = [_text_part(trace, texts[0][0], position, t)]
-        _finish_text(trace, found[0], item, "", t)
-    return found[0]
+    if not parts:  # an item without any text, such as encrypted reasoning
+        parts = [_text_part(trace, texts[0][0], position, t)]
+        _finish_text(trace, parts[0], item, "", t)
+    return parts[0]
 
 
 def _texts(parts: Any, name: str) -> list[str]:
     """The texts of this name in a list of parts; a server may have put anything in their place."""
     listed = parts if isinstance(parts, (list, tuple)) else []
-    found = [
+    texts = [
         get(part, name, "")
         for part in listed
         if (get(part, "type") == "refusal") == (name == "refusal")
     ]
-    return [text if isinstance(text, str) else str(text) for text in found]
+    return [text if isinstance(text, str) else str(text) for text in texts]
 
 
 def _text_part(trace: TraceState, family: str, position: int, t: float) -> Part:
@@ -163,8 +163,8 @@ def _finish_text(trace: TraceState, part: Part, item: Any, whole: str, t: float)
             part.rewrites += 1
     if part.kind == "text":
         contents = get(item, "content", [])
-        found = [get(one, "annotations", []) for one in contents if not isinstance(one, str)]
-        part.annotations = [note for notes in found for note in notes] or part.annotations
+        annotations = [get(one, "annotations", []) for one in contents if not isinstance(one, str)]
+        part.annotations = [note for notes in annotations for note in notes] or part.annotations
     trace.end_part(part, t, STATUSES.get(get(item, "status", ""), "completed"))
     trace.touch(part)
 

@@ -45,12 +45,12 @@ def _claim(trace: TraceState, raw: Any, t: float) -> Part:
     """Find the part of an item among those the model's stream announced, or begin one."""
     call_id, item_type = get(raw, "call_id"), get(raw, "type", "unknown")
     if call_id is not None:
-        found = trace.index.unclaimed_call(call_id) or _renamed(trace, raw, call_id)
+        claimed = trace.index.unclaimed_call(call_id) or _renamed(trace, raw, call_id)
     else:
-        found = trace.index.unclaimed(item_type, get(raw, "id"))
-        found = found or trace.index.unclaimed(item_type, None)
-    if found is not None:
-        part = found
+        claimed = trace.index.unclaimed(item_type, get(raw, "id"))
+        claimed = claimed or trace.index.unclaimed(item_type, None)
+    if claimed is not None:
+        part = claimed
         if part.kind not in ("text", "reasoning", "refusal"):
             finish_call(trace, part, raw, t)
     else:
@@ -96,8 +96,8 @@ def _output(trace: TraceState, item: Any, item_type: str, raw: Any, t: float) ->
         part = trace.find_call(str(call_id), name=get(raw, "name"), t=t)
     if item_type == "handoff_output_item":
         _handed_off(trace, part, item, t)
-    given = get(item, "output")
-    part.output = given if given is not None else get(raw, "output", get(raw, "tools"))
+    output = get(item, "output")
+    part.output = output if output is not None else get(raw, "output", get(raw, "tools"))
     part.has_output = True
     part.display, part.told = get(item, "display"), get(raw, "output")
     trace.index.note_answer(part)

@@ -83,7 +83,7 @@ class Lane:
     key: LaneKey
     agent: str
     depth: int
-    stints: list[Span] = field(default_factory=list)
+    agent_intervals: list[Span] = field(default_factory=list)
     groups: dict[str, list[Span]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     hidden: int = 0
@@ -95,20 +95,20 @@ def lanes_of(spans: list[Span]) -> list[Lane]:
     The runs of one tool's agent share a lane.
     """
     keys: dict[int, LaneKey] = {}
-    found: dict[LaneKey, Lane] = {}
+    lanes: dict[LaneKey, Lane] = {}
     for index, span in enumerate(spans):
         outer = keys.get(span.parent, ()) if span.parent is not None else ()
         if span.kind == "agent":
             key = (*outer, span.name)
             keys[index] = key
-            lane = found.setdefault(key, Lane(key, span.name, span.depth))
-            lane.stints.append(span)
+            lane = lanes.setdefault(key, Lane(key, span.name, span.depth))
+            lane.agent_intervals.append(span)
         else:
             keys[index] = outer
             group = _GROUP.get(span.kind)
             if group is not None:
-                found[outer].groups.setdefault(group, []).append(span)
-    return _in_order(list(found.values()))
+                lanes[outer].groups.setdefault(group, []).append(span)
+    return _in_order(list(lanes.values()))
 
 
 def _in_order(lanes: list[Lane]) -> list[Lane]:

@@ -85,28 +85,28 @@ class Scale:
             return [(self.pieces[0].left, "0")]
         least = spacing / self._rate if self._rate else math.inf
         step = next((step for step in _STEPS if step >= least), _STEPS[-1])
-        found: list[tuple[float, str]] = []
+        ticks: list[tuple[float, str]] = []
         for piece in self.pieces:
             if piece.cut:
                 continue
             number = math.ceil(piece.start / step - 1e-9)
             while (time := number * step) <= piece.end + step * 1e-9:
                 at = self(time)
-                if not found or at - found[-1][0] >= spacing * 0.999:
-                    found.append((at, tick_label(time, step)))
+                if not ticks or at - ticks[-1][0] >= spacing * 0.999:
+                    ticks.append((at, tick_label(time, step)))
                 number += 1
-        return found
+        return ticks
 
 
 def _idle(start: float, end: float, busy: list[tuple[float, float]]) -> list[tuple[float, float]]:
     limit = 0.3 * (end - start)
-    found, free_since = [], start
+    gaps, free_since = [], start
     for begin, stop in [*sorted(busy), (end, end)]:
         if begin - free_since > limit:
-            found.append((free_since, begin))
+            gaps.append((free_since, begin))
         free_since = max(free_since, stop)
     # With nothing at work at all there is nothing to make room for.
-    return found if sum(stop - begin for begin, stop in found) < 0.999 * (end - start) else []
+    return gaps if sum(stop - begin for begin, stop in gaps) < 0.999 * (end - start) else []
 
 
 def tick_label(time: float, step: float) -> str:

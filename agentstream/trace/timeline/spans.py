@@ -117,28 +117,28 @@ def _run(
             is_open=trace.ended is None,
         )
     )
-    stints = _stints(builder, trace, path, run, depth)
-    _Fill(builder, trace, path, run, depth, stints).all()
+    agent_intervals = _agent_intervals(builder, trace, path, run, depth)
+    _Fill(builder, trace, path, run, depth, agent_intervals).all()
 
 
-def _stints(
+def _agent_intervals(
     builder: _Builder, trace: TraceState, path: tuple[int | str, ...], run: int, depth: int
 ) -> list[int]:
-    taken = trace.stints or [(trace.started, trace.name or "model")]
+    taken = trace.agent_intervals or [(trace.started, trace.name or "model")]
     # The first agent is at work from the start, although its event comes a moment later.
     taken = [(trace.started, taken[0][1]), *taken[1:]]
     ends = [start for start, _ in taken[1:]] + [builder.spans[run].ended]
-    found = []
+    intervals = []
     for (start, agent), end in zip(taken, ends, strict=True):
         last = end == ends[-1] and trace.ended is None
         status = trace.status if end == ends[-1] else "completed"
         lane = (*path, agent)
-        found.append(
+        intervals.append(
             builder.add(
                 Span("agent", agent, agent, lane, depth, start, end, status, run, is_open=last)
             )
         )
-    return found
+    return intervals
 
 
 class _Fill:
@@ -151,14 +151,14 @@ class _Fill:
         path: tuple[int | str, ...],
         run: int,
         depth: int,
-        stints: list[int],
+        agent_intervals: list[int],
     ) -> None:
         self.builder, self.trace, self.path = builder, trace, path
-        self.run, self.depth, self.stints = run, depth, stints
+        self.run, self.depth, self.agent_intervals = run, depth, agent_intervals
         self.models: dict[int, int] = {}
         self.begun: dict[str | None, tuple[list[float], list[int]]] = {}
         """When the stints of each agent, and of any (None), begin, and their indexes."""
-        for index in stints:
+        for index in agent_intervals:
             span = builder.spans[index]
             for agent in {None, span.agent}:
                 starts, indexes = self.begun.setdefault(agent, ([], []))
@@ -176,11 +176,11 @@ class _Fill:
         self.handoffs()
         self.end()
 
-    def stint(self, agent: str | None, time: float) -> int:
+    def agent_interval(self, agent: str | None, time: float) -> int:
         """Return the last stint of ``agent`` that began by ``time``."""
         starts, indexes = self.begun.get(agent, ([], []))
         at = bisect_right(starts, time)
-        return indexes[at - 1] if at else self.stints[0]
+        return indexes[at - 1] if at else self.agent_intervals[0]
 
     def put(
         self, kind: SpanKind, name: str, parent: int, start: float, end: float | None, status: str
@@ -204,7 +204,7 @@ class _Fill:
 
     def model_calls(self) -> None:
         for turn in self.trace.turns:
-            parent = self.stint(turn.agent, turn.started)
+            parent = self.agent_interval(turn.agent, turn.started)
             name = turn.model or "model"
             span = self.put("model", name, parent, turn.started, turn.ended, turn.status)
             span.turn, span.mark, span.detail = turn.index, turn.first_token, turn.error
@@ -224,7 +224,7 @@ class _Fill:
             start = part.called
         if start is None and part.status not in OPEN_STATUSES:
             start = part.ended  # broken off while it was written
-        parent = self.stint(part.agent, part.started)
+        parent = self.agent_interval(part.agent, part.started)
         self.approval(part, parent)
         has_run = part.nested is not None  # and it is that run which waits
         if start is None or (not has_run and part.status in ("awaiting_approval", "rejected")):
@@ -247,7 +247,7 @@ class _Fill:
             span.turn, span.call_id = part.turn, part.call_id
 
     def hosted(self, part: Part) -> None:
-        parent = self.models.get(part.turn or 0, self.stint(part.agent, part.started))
+        parent = self.models.get(part.turn or 0, self.agent_interval(part.agent, part.started))
         span = self.put(
             "hosted", part.name or part.kind, parent, part.started, part.ended, part.status
         )
@@ -255,7 +255,7 @@ class _Fill:
 
     def guardrails(self) -> None:
         for guardrail in self.trace.guardrails:
-            parent = self.stint(guardrail.agent, guardrail.started)
+            parent = self.agent_interval(guardrail.agent, guardrail.started)
             status = {None: "running", True: "failed", False: "completed"}[guardrail.tripped]
             span = self.put(
                 "guardrail", guardrail.name, parent, guardrail.started, guardrail.ended, status
@@ -277,5 +277,7 @@ class _Fill:
         if trace.ended is not None and trace.status in ("cancelled", "failed"):
             kind: SpanKind = "stop" if trace.status == "cancelled" else "error"
             name = "stopped" if trace.status == "cancelled" else "failed"
-            span = self.put(kind, name, self.stints[-1], trace.ended, trace.ended, trace.status)
+            span = self.put(
+                kind, name, self.agent_intervals[-1], trace.ended, trace.ended, trace.status
+            )
             span.detail = trace.error

@@ -62,8 +62,8 @@ def summary(trace: Trace, now: float = 0.0) -> str:
         (tools, "tool call"),
         (trace.usage["total"], "token"),
     ]
-    told = [f"{count:,} {name}{'s' * (count != 1)}" for count, name in counts if count]
-    return " · ".join([length_label(length), *told])
+    counts_text = [f"{count:,} {name}{'s' * (count != 1)}" for count, name in counts if count]
+    return " · ".join([length_label(length), *counts_text])
 
 
 def title_of(trace: Trace) -> str:
@@ -146,21 +146,21 @@ class _Picture:
     def header(self) -> float:
         """Write title, status and summary; return the height of a second line if it took one."""
         word, color = _STATUS[self.trace.status]
-        told = self.summary
-        said, counted = text_width(word, 11.5), text_width(told, 11.5)
-        room = self.right - _PAD - said - 30
+        text = self.summary
+        title_width, counted = text_width(word, 11.5), text_width(text, 11.5)
+        room = self.right - _PAD - title_width - 30
         beside = room - counted - 14
         one_line = text_width(self.title, 14, bold=True) <= beside
         name = shorten(self.title, beside if one_line else room, 14, bold=True)
         self.out.text(_PAD, 28, name, "ink", size=14, bold=True, title=self.title)
-        x = self.right - said - (counted + 14 if one_line else 0)
+        x = self.right - title_width - (counted + 14 if one_line else 0)
         self.out.text(x, 28, word, "ink", size=11.5)
         self.out.circle(x - 9, 24, 4, color)
         if one_line:
-            self.out.text(self.right, 28, told, "muted", size=11.5, anchor="end")
+            self.out.text(self.right, 28, text, "muted", size=11.5, anchor="end")
             return 0.0
-        told = shorten(told, self.right - _PAD, 11.5)
-        self.out.text(_PAD, 47, told, "muted", size=11.5)
+        text = shorten(text, self.right - _PAD, 11.5)
+        self.out.text(_PAD, 47, text, "muted", size=11.5)
         return 19.0
 
     def bands(self, top: float, heights: list[float]) -> None:
@@ -169,9 +169,11 @@ class _Picture:
         for number, (lane, height) in enumerate(zip(self.lanes, heights, strict=True)):
             if number % 2 == 0:
                 self.out.rect(1, at, self.out.width - 2, height, "band")
-            for stint in lane.stints:
-                left, right = self.scale(stint.started), self.scale(stint.ended)
-                tip = f"{stint.name} at work\n{_hover(stint).partition(chr(10))[2]}"
+            for agent_interval in lane.agent_intervals:
+                left, right = self.scale(agent_interval.started), self.scale(agent_interval.ended)
+                tip = (
+                    f"{agent_interval.name} at work\n{_hover(agent_interval).partition(chr(10))[2]}"
+                )
                 self.out.rect(
                     left, at + 2, max(right - left, 1), height - 4, "stint", radius=3, title=tip
                 )
@@ -313,17 +315,17 @@ class _Picture:
         self.out.circle(x, begin, 2.5, "ink")
         self.out.polygon([(x - 4, back), (x + 4, back), (x, tip_y)], "ink", tip)
 
-    def ends(self, found: list[Span], top: float, bottom: float) -> None:
+    def ends(self, failures: list[Span], top: float, bottom: float) -> None:
         """Draw the moment of a stop or an error, and say what it was."""
-        for span in found:
+        for span in failures:
             x = self.scale(span.started)
             self.out.line([(x, top - 8), (x, bottom + 4)], "error", width=1.5, dash="5 3")
-            said = f"{span.name} at {length_label(span.started)}"
+            text = f"{span.name} at {length_label(span.started)}"
             if span.detail:
-                said += f": {' '.join(span.detail.split())}"
-            said = shorten(said, self.right - self.left, 11, bold=True)
-            left = max(self.left, x - text_width(said, 11, bold=True))
-            self.out.text(left, bottom + 17, said, "error", size=11, bold=True, title=span.detail)
+                text += f": {' '.join(span.detail.split())}"
+            text = shorten(text, self.right - self.left, 11, bold=True)
+            left = max(self.left, x - text_width(text, 11, bold=True))
+            self.out.text(left, bottom + 17, text, "error", size=11, bold=True, title=span.detail)
 
     def legend_rows(self) -> list[list[tuple[str, str]]]:
         kinds: set[str] = {span.kind for span in self.spans}

@@ -38,42 +38,42 @@ def plain_timeline(trace: Trace, title: str | None = None) -> str:
     >>> print(plain_timeline(Trace("empty")).splitlines()[0])
     empty (running): 0 s
     """
-    found = spans(trace)
-    run = found[0]
+    all_spans = spans(trace)
+    run = all_spans[0]
     busy = [
         (span.started, span.ended)
-        for span in found
+        for span in all_spans
         if span.kind in ("model", "retry", "tool", "hosted", "guardrail")
     ]
     scale = Scale(run.started, run.ended, 0, _WIDTH - _GUTTER - 1, busy)
     head = f"{title or title_of(trace)} ({trace.status}):"
     lines = [*_wrap([head, *summary(trace).split(" · ")], " · ", 0), _axis(scale)]
     lines[0] = lines[0].replace(": · ", ": ", 1)
-    arrivals = _arrivals(found, scale)
+    arrivals = _arrivals(all_spans, scale)
     retries: dict[str | None, list[tuple[int, int]]] = {}
-    for span in found:
+    for span in all_spans:
         if span.kind == "retry":
             when = (round(scale(span.started)), round(scale(span.ended)))
             retries.setdefault(span.agent, []).append(when)
-    lanes = lanes_of(found)
+    lanes = lanes_of(all_spans)
     for lane in lanes[:MOST_LANES]:
-        told = arrivals.get(lane.agent, []), retries.get(lane.agent, [])
-        lines += _lane(lane, scale, *told)
+        markers = arrivals.get(lane.agent, []), retries.get(lane.agent, [])
+        lines += _lane(lane, scale, *markers)
     if len(lanes) > MOST_LANES:
         lines.append(f"and {len(lanes) - MOST_LANES} more agents")
-    for span in found:
+    for span in all_spans:
         if span.kind in ("stop", "error") and not span.depth:
-            said = f"{span.name} at {length_label(span.started)}"
-            said += f": {' '.join(span.detail.split())}" if span.detail else ""
-            lines.append(" " * _GUTTER + said)
-    kinds = {span.kind for span in found}
+            text_line = f"{span.name} at {length_label(span.started)}"
+            text_line += f": {' '.join(span.detail.split())}" if span.detail else ""
+            lines.append(" " * _GUTTER + text_line)
+    kinds = {span.kind for span in all_spans}
     lines += _wrap([text for kind, text in _LEGEND if kind in kinds], "  ", _GUTTER)
     return "\n".join(_fit(printable_line(line), _WIDTH).rstrip() for line in lines)
 
 
-def _wrap(words: list[str], gap: str, indent: int) -> list[str]:
+def _wrap(items: list[str], gap: str, indent: int) -> list[str]:
     lines: list[str] = []
-    for word in words:
+    for word in items:
         if lines and len(lines[-1] + gap + word) <= _WIDTH:
             lines[-1] += gap + word
         else:
@@ -92,9 +92,9 @@ def _axis(scale: Scale) -> str:
     return " " * _GUTTER + "".join(canvas)
 
 
-def _arrivals(found: list[Span], scale: Scale) -> dict[str, list[int]]:
+def _arrivals(all_spans: list[Span], scale: Scale) -> dict[str, list[int]]:
     arrivals: dict[str, list[int]] = {}
-    for span in found:
+    for span in all_spans:
         if span.kind == "handoff" and span.target is not None:
             arrivals.setdefault(span.target, []).append(round(scale(span.started)))
     return arrivals
