@@ -140,7 +140,7 @@ def _call(item: ToolApprovalItem) -> list[Any]:
     kind, space = ("function", item.tool_namespace) if server is None else ("hosted_mcp", server)
     origin = item.tool_origin
     if origin is not None and origin.mcp_server_name is not None:
-        kind, space = "mcp", origin.mcp_server_name
+        kind, space = "mcp", [origin.mcp_server_name, *(origin.recipient or ())]
     arguments = item.arguments
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, default=str)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

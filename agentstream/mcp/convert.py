@@ -8,6 +8,7 @@ import inspect
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -73,15 +74,18 @@ async def mcp_tools(
     """
     options: Mapping[str, Any] = config or {}
     listed = await _listed(servers, run_context, agent)
+    places = _places(servers)
     offered = [
-        (server, tool) for server, tools in zip(servers, listed, strict=True) for tool in tools
+        (server, tool, place)
+        for server, place, tools in zip(servers, places, listed, strict=True)
+        for tool in tools
     ]
     if options.get("include_server_in_tool_names"):
         taken = {tool.name for tool in agent.tools if isinstance(tool, FunctionTool)}
         taken |= set(reserved)
-        names = prefixed([Named(server.name, tool.name) for server, tool in offered], taken)
+        names = prefixed([Named(server.name, tool.name) for server, tool, _ in offered], taken)
     else:
-        names = [tool.name for _, tool in offered]
+        names = [tool.name for _, tool, _ in offered]
         _refuse_duplicates(listed)
     return [
         function_tool_of(
@@ -93,9 +97,20 @@ async def mcp_tools(
                 "failure_error_function", default_tool_error_function
             ),
             name=name,
+            place=place,
         )
-        for (server, tool), name in zip(offered, names, strict=True)
+        for (server, tool, place), name in zip(offered, names, strict=True)
     ]
+
+
+def _places(servers: Sequence[MCPServer]) -> list[int]:
+    """Of each server, how many of its name are before it."""
+    before: Counter[str] = Counter()
+    places = []
+    for server in servers:
+        places.append(before[server.name])
+        before[server.name] += 1
+    return places
 
 
 async def _listed(
@@ -135,6 +150,7 @@ def function_tool_of(
     agent: AgentBase[Any] | None = None,
     failure_error_function: ToolErrorFunction | None = default_tool_error_function,
     name: str | None = None,
+    place: int = 0,
 ) -> FunctionTool:
     """Make a function tool of one MCP tool.
 
@@ -152,6 +168,8 @@ def function_tool_of(
         Makes the model's answer from an error; the server's own comes first.
     name : str or None
         The name the model sees; the tool's own by default.
+    place : int
+        How many of the agent's servers before this one have its name.
     """
     schema, strict = _schema(tool, convert_schemas_to_strict)
     title = tool.title or (tool.annotations.title if tool.annotations else None)
@@ -168,7 +186,9 @@ def function_tool_of(
         custom_data_extractor=call.custom_data if server.custom_data_extractor else None,
         _mcp_title=title,
         _mcp_annotations=copy.deepcopy(tool.annotations),
-        _tool_origin=ToolOrigin(ToolOriginType.MCP, mcp_server_name=server.name),
+        _tool_origin=ToolOrigin(
+            ToolOriginType.MCP, mcp_server_name=server.name, recipient=(tool.name, place)
+        ),
     )
 
 

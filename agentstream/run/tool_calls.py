@@ -122,15 +122,18 @@ def _worker(
     if kind == "local_shell_call":
         return lambda keep: run_shell_call(state, options, toolbox, item, keep)
     tool = toolbox.function(item.raw_item)
-    if tool is None or _is_another(tool, item):
+    if tool is None:
         return lambda keep: _unknown_tool(state, options, toolbox, item)
-    return FunctionCall(state, options, tool, item).run
+    function_call = FunctionCall(state, options, tool, item)
+    if _is_another(tool, item) and not function_call.rejected:
+        return lambda keep: _unknown_tool(state, options, toolbox, item)
+    return function_call.run
 
 
 def _is_another(tool: Any, item: RunItem) -> bool:
     """Whether a call was made, and maybe approved, when its tool's name was that of another one."""
     origin = getattr(item, "tool_origin", None)
-    return origin is not None and origin != origin_of(tool)
+    return origin is not None and origin.is_another(origin_of(tool))
 
 
 async def _unknown_tool(
@@ -143,10 +146,13 @@ async def _unknown_tool(
         tool = toolbox.function(raw_call)
         if tool is None:
             raise not_found(name, toolbox)
+        before: Any = getattr(item, "tool_origin", None)
+        now = origin_of(tool)
+        made, has = (str(before), str(now)) if before != now else (before.in_full(), now.in_full())
         raise UserError(
-            f"The call of {name!r} was made to {getattr(item, 'tool_origin', None)}, but agent "
-            f"{state.agent.name!r} has it from {origin_of(tool)} now, so it was not run. Give the "
-            "agent the tools that it had when the call was made."
+            f"The call of {name!r} was made to {made}, but agent {state.agent.name!r} has it from "
+            f"{has} now, so it was not run. Give the agent the tools that it had when the call was "
+            "made."
         )
     message = await error_text(
         options,

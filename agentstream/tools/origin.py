@@ -7,7 +7,7 @@ on it, and a run that goes on elsewhere, hold for that tool.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -51,6 +51,15 @@ class ToolOrigin:
     mcp_server_name: str | None = None
     agent_name: str | None = None
     agent_tool_name: str | None = None
+    recipient: tuple[str, int] | None = field(default=None, compare=False)
+    """Of an MCP tool: its name at the server, and which of the agent's servers of one name it is.
+
+    What is public of it, the two may share with another tool of another day.
+    """
+
+    def is_another(self, tool: ToolOrigin) -> bool:
+        """Whether a call that was made to this would now go to another one."""
+        return self != tool or self.recipient not in (None, tool.recipient)
 
     def __str__(self) -> str:
         if self.type is ToolOriginType.MCP:
@@ -59,9 +68,18 @@ class ToolOrigin:
             return f"agent {self.agent_name!r}"
         return "a function"
 
-    def to_json_dict(self) -> dict[str, str]:
+    def in_full(self) -> str:
+        """Where the tool is from, and what it is called there."""
+        if self.recipient is None:
+            return str(self)
+        name, place = self.recipient
+        return f"{self}, number {place + 1} of that name, as its tool {name!r}"
+
+    def to_json_dict(self) -> dict[str, Any]:
         """These fields as plain data, without those that are None."""
         fields = {name: value for name, value in vars(self).items() if value is not None}
+        if self.recipient is not None:
+            fields["recipient"] = list(self.recipient)
         return {**fields, "type": self.type.value}
 
     @classmethod
@@ -86,10 +104,15 @@ class ToolOrigin:
             kind = ToolOriginType(str(data.get("type")))
         except ValueError:
             return None
-        return cls(kind, **{k: v if isinstance(v, str) else None for k, v in more.items()})
+        texts: Any = {k: v if isinstance(v, str) else None for k, v in more.items()}
+        match data.get("recipient"):
+            case [str(name), int(place)]:
+                texts["recipient"] = (name, place)
+        return cls(kind, **texts)
 
     def __repr__(self) -> str:
         fields = {name: value for name, value in vars(self).items() if value is not None}
+        fields.pop("recipient", None)
         return f"ToolOrigin({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
 

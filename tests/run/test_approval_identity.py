@@ -409,6 +409,7 @@ class Operating(MCPServer):
     def __init__(self, name: str, ran: list[str]) -> None:
         super().__init__(require_approval="always")
         self._name, self.ran = name, ran
+        self.offered = ["operate"]
 
     @property
     def name(self) -> str:
@@ -419,7 +420,8 @@ class Operating(MCPServer):
     async def cleanup(self) -> None: ...
 
     async def list_tools(self, *_: Any) -> list[MCPTool]:
-        return [MCPTool(name="operate", inputSchema={"type": "object", "properties": {}})]
+        schema: Any = {"type": "object", "properties": {}}
+        return [MCPTool(name=name, inputSchema=schema) for name in self.offered]
 
     async def call_tool(self, *_: Any, **__: Any) -> Any:
         self.ran.append(self.name)
@@ -560,3 +562,45 @@ async def test_agents_of_one_name_are_told_apart_by_what_leads_to_them(always: b
     after = of_one_name(ran, turned_round=True)
     await Runner.run(after, await RunState.from_string(after, state.to_string()))
     assert ran == (["first", "first"] if always else ["first"])  # it is called once more
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+@pytest.mark.parametrize("now", ["the same", "another server", "another tool"])
+async def test_a_decision_holds_for_the_very_server_and_tool_behind_a_public_name(
+    now: str, rejected: bool
+) -> None:
+    ran: list[str] = []
+    one, two = Operating("docs", ran), Operating("docs", ran)
+    one.offered, two.offered = ["operate!", "operate?"], []
+    agent = Agent(
+        name="A", mcp_servers=[one, two], mcp_config={"include_server_in_tool_names": True}
+    )
+    public, _ = [tool.name for tool in await agent.get_all_tools(RunContextWrapper(None))]
+    agent.model = ScriptedModel([call(public), "Done."])
+    state = (await Runner.run(agent, "go")).to_state()
+    for item in state.get_interruptions():
+        state.reject(item) if rejected else state.approve(item)
+    if now == "another server":
+        one.offered, two.offered = two.offered, one.offered
+    elif now == "another tool":
+        one.offered = ["operate?", public.removeprefix("mcp_docs__")]
+    assert public in [tool.name for tool in await agent.get_all_tools(RunContextWrapper(None))]
+    state = await RunState.from_string(agent, state.to_string())
+    if now == "the same" or rejected:
+        assert (await Runner.run(agent, state)).final_output == "Done."
+    else:
+        with pytest.raises(
+            UserError, match="'docs', number 1 of that name, as its tool 'operate!'"
+        ):
+            await Runner.run(agent, state)
+    assert ran == (["docs"] if now == "the same" and not rejected else [])
+
+
+async def test_a_rejected_call_does_not_run_though_its_tool_needs_no_approval_any_more() -> None:
+    ran: list[Any] = []
+    agent = Agent(name="A", tools=[gated(ran)], model=ScriptedModel([turn(pays(1)), "Done."]))
+    state = (await Runner.run(agent, "go")).to_state()
+    state.reject(state.get_interruptions()[0])
+    agent.tools[0].needs_approval = False  # type: ignore[union-attr]
+    assert (await Runner.run(agent, state)).final_output == "Done."
+    assert ran == []

@@ -196,8 +196,8 @@ async def _decide_until_done(outer: Any, ran: list[Any], data: st.DataObject) ->
             yes, whole = what.startswith("approve"), what.endswith("always")
             if what == "leave" and at > 0:  # one is decided, so that it comes to an end
                 continue
-            if whole and key(item)[:2] not in always:
-                always[key(item)[:2]] = yes
+            if whole:
+                always[key(item)[:2]] = yes  # what is decided last stands
             (state.approve if yes else state.reject)(item, whole)
             approved[key(item)] += yes
         given = state
