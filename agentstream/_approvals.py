@@ -84,6 +84,13 @@ class Approvals:
         """What was decided about the call of `item`."""
         return self.calls.get(call_key(item)) or self.tools.get(tool_key(item)) or self._kept(item)
 
+    def reject(self, call: Any) -> bool:
+        """Whether a person has said no to what waits as ``call.waiting``, which takes a while."""
+        if not self.calls and not self.tools:
+            return False
+        decision = self.of(call.waiting)
+        return decision is not None and not decision.approved
+
     def _kept(self, item: ToolApprovalItem) -> Decision | None:
         """What was decided, in another run with this context, about this tool of this agent."""
         tool = _tool(item)

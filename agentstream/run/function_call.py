@@ -134,15 +134,6 @@ class FunctionCall:
         return self.state.waiting(self.item, self.context.tool_namespace)
 
     @property
-    def rejected(self) -> bool:
-        """Whether a person has said no."""
-        approvals = self.state.context._approvals
-        if not approvals.calls and not approvals.tools:
-            return False
-        decision = approvals.of(self.waiting)
-        return decision is not None and not decision.approved
-
-    @property
     def key(self) -> str:
         """What tells this call from all others."""
         return call_key(self.waiting)
@@ -272,10 +263,10 @@ class FunctionCall:
 
     async def approved(self) -> bool | None:
         """True: run it, False: a person said no, None: a person has to be asked."""
-        wanted = self.tool.needs_approval
-        if wanted is False and not self.rejected:  # the tool may have needed it before
+        wanted, approvals = self.tool.needs_approval, self.state.context._approvals
+        if wanted is False and not approvals.reject(self):  # the tool may have needed it before
             return True
-        decision = self.state.context._approvals.of(self.waiting)
+        decision = approvals.of(self.waiting)
         decided = None if decision is None else decision.approved
         if decided is None and callable(wanted):
             # What the tool would not take is never decided on, and never run.

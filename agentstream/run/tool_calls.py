@@ -125,7 +125,7 @@ def _worker(
     if tool is None:
         return lambda keep: _unknown_tool(state, options, toolbox, item)
     function_call = FunctionCall(state, options, tool, item)
-    if _is_another(tool, item) and not function_call.rejected:
+    if _is_another(tool, item) and not state.context._approvals.reject(function_call):
         return lambda keep: _unknown_tool(state, options, toolbox, item)
     return function_call.run
 

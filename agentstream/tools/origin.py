@@ -58,7 +58,7 @@ class ToolOrigin:
     """
 
     def is_another(self, tool: ToolOrigin) -> bool:
-        """Whether a call that was made to this would now go to another one."""
+        """Whether a call that was made to this would now go to another one, that of `tool`."""
         return self != tool or self.recipient not in (None, tool.recipient)
 
     def __str__(self) -> str:
