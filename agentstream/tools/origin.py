@@ -40,6 +40,9 @@ class ToolOrigin:
         The agent that runs as this tool.
     agent_tool_name : str or None
         The tool's name, if it is an agent.
+    recipient : tuple or None
+        Of an MCP tool: its name at the server, and which of the agent's servers of one name has it,
+        from 0. What is public of it, another tool may have another day.
 
     Examples
     --------
@@ -52,10 +55,6 @@ class ToolOrigin:
     agent_name: str | None = None
     agent_tool_name: str | None = None
     recipient: tuple[str, int] | None = field(default=None, compare=False)
-    """Of an MCP tool: its name at the server, and which of the agent's servers of one name it is.
-
-    What is public of it, the two may share with another tool of another day.
-    """
 
     def is_another(self, tool: ToolOrigin) -> bool:
         """Whether a call that was made to this would now go to another one, that of `tool`."""
