@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
+from ._info import info_lines
 from ._utils.printable import write_text
 from .exceptions import UserError
-from .info import info_lines
 from .testing import check_notebook, save_notebook
 from .testing.notebooks.template import new_tutorial
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from . import _unsupported
+from ._run_starter import set_run_starter
 
 _NAMES: Final = {
     "agent": (
@@ -169,3 +170,6 @@ class Package(ModuleType):
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *LAZY_IMPORTS})
+
+
+set_run_starter(lambda: importlib.import_module(__name__.rpartition(".")[0]).Runner)

@@ -7,7 +7,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import agentstream
+from agentstream import _run_starter
 from agentstream.testing import ScriptedServer, call
 
 HEAVY = {
@@ -126,3 +129,10 @@ def test_no_submodule_hides_a_public_name_when_it_is_imported() -> None:
         "after = {name: getattr(agentstream, name) for name in agentstream.__all__}\n"
         "assert {name for name in before if before[name] is not after[name]} == set()"
     )
+
+
+def test_the_package_hands_the_views_what_starts_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _run_starter.run_starter() is agentstream.Runner
+    monkeypatch.setattr(_run_starter, "_load", None)
+    with pytest.raises(RuntimeError, match="import agentstream"):
+        agentstream.show(agentstream.Agent(name="A"), "hi")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agentstream._extras import DISTRIBUTION
-from agentstream.info import info_lines
+from agentstream._info import info_lines
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -3,6 +3,8 @@
 A value becomes plain data: blocks for a card (a picture, a table, HTML that the page sanitises) and
 the parts that a model takes (text, and an image where there is one). The libraries that draw are
 never imported here: a value can only be a figure if somebody has loaded what makes figures.
+
+Listed is what other rooms use; no module here is API.
 """
 
 from __future__ import annotations

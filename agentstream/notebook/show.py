@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
+from .._run_starter import run_starter
 from .._utils.keywords import check_keywords, named_keywords
 from .._utils.tracebacks import attach_short_traceback
 from .._utils.watchers import log_failure
@@ -165,9 +166,7 @@ def _started(run: Any, input: Any, options: dict[str, Any]) -> Any:
         )
     if input is None:
         raise UserError("show(agent, ...) needs an input: what shall the agent be asked?")
-    from .. import Runner
-
-    return Runner.run_streamed(run, input, **options)
+    return run_starter().run_streamed(run, input, **options)
 
 
 def check_options(callee: str, options: Mapping[str, Any], *own: str) -> None:
@@ -179,10 +178,8 @@ def check_options(callee: str, options: Mapping[str, Any], *own: str) -> None:
         With the name that is near.
     """
     if options:
-        from .. import Runner
-
         try:
-            check_keywords(callee, options, [*own, *named_keywords(Runner.run_streamed)])
+            check_keywords(callee, options, [*own, *named_keywords(run_starter().run_streamed)])
         except TypeError as error:
             attach_short_traceback(error)
             raise

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from ..._approvals import approval_id
+from ..._run_starter import run_starter
 from ..._utils.aio import running_loop_or_none
 from ..._utils.watchers import FailureLog, log_failure
 from ...exceptions import UserError
@@ -314,9 +315,8 @@ class Chat(Generic[TContext]):
 
     def _begin(self, text: str | list[Any]) -> ChatTurn:
         self._check(text)
-        from ... import Runner
-
-        result = Runner.run_streamed(self.agent, text, session=self.session, **self._options)
+        start = run_starter().run_streamed
+        result = start(self.agent, text, session=self.session, **self._options)
         question = result.trace.question
         from ..snapshot.text import (
             question_lines,  # Markdown's parser, only where a turn is written

@@ -143,7 +143,8 @@ def _notebook(name: str) -> dict[str, Any]:
 
 def _record(path: Path) -> None:
     """Record the template's run; a script answers in the place of the model that it names."""
-    from ... import Runner, recording
+    from ...recordings.recording import recording
+    from ...run.runner import Runner
     from ..scripted.model import ScriptedModel
     from ..scripted.parts import call
     from ..scripted.shapes import Pace
