@@ -78,9 +78,9 @@ class ModelRetryBackoffSettings:
     8.0
     """
 
-    initial_delay: float | None = None
-    max_delay: float | None = None
-    multiplier: float | None = None
+    initial_delay: Annotated[float, Field(ge=0)] | None = None
+    max_delay: Annotated[float, Field(ge=0)] | None = None
+    multiplier: Annotated[float, Field(ge=0)] | None = None
     jitter: bool | None = None
 
     def to_json_dict(self) -> dict[str, Any]:

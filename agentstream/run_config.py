@@ -176,6 +176,12 @@ class ToolExecutionConfig:
     send_images: bool = True
 
     def __post_init__(self) -> None:
+        early: Any = self.pre_approval_tool_input_guardrails
+        if not isinstance(early, bool):  # the text "false" would count as true
+            raise ValueError(
+                "tool_execution.pre_approval_tool_input_guardrails must be a bool, got "
+                f"{type(early).__name__}."
+            )
         most = self.max_output_characters
         if most is not None and most < 1:
             raise UserError(f"max_output_characters must be at least 1 or None, got {most}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -288,7 +289,21 @@ class MultiProvider(ModelProvider):
         )
 
     async def aclose(self) -> None:
-        """Close the providers of `provider_map`, each once."""
+        """Close the providers of `provider_map`, each once, also where one cannot be closed.
+
+        Raises
+        ------
+        Exception
+            The first that one of them raised.
+        """
         providers = self.provider_map.get_mapping().values() if self.provider_map else ()
+        first: Exception | None = None
         for provider in {id(provider): provider for provider in providers}.values():
-            await provider.aclose()
+            try:
+                await provider.aclose()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - of a provider that is written elsewhere
+                first = first or error
+        if first is not None:
+            raise first

@@ -34,6 +34,7 @@ from .interrupts import RunAborted, keep_loop_awake
 from .model_call import ask, item_events, prepare
 from .options import LoopOptions, hook_context
 from .session import load, save
+from .start_window import tools_of_its_own
 from .state.run_state import RunState
 from .tool_calls import Outcome, act, go_on_as
 from .toolbox import Toolbox
@@ -162,12 +163,15 @@ async def _begin_turn(state: RunState[Any], options: LoopOptions, guards: InputG
     state.admit_pending_input()
     await guards.before()
     state.context.turn_input = ItemHelpers.input_to_new_input_list(state.input)
-    if not state.agent_started:
+    if state.agent_started:
+        toolbox = await _toolbox(state, options)
+    else:
         state.agent_started = True
         context = hook_context(state.context)
-        await options.call_hooks(state.agent, "on_agent_start", context, state.agent)
-    # After the hook: the tools that it adds or takes away, or enables, are those of this turn.
-    toolbox = await _toolbox(state, options)
+        with tools_of_its_own(state.agent):
+            await options.call_hooks(state.agent, "on_agent_start", context, state.agent)
+            # After the hook: the tools that it adds, takes away or enables are those of this turn.
+            toolbox = await _toolbox(state, options)
     _hold(state, options, toolbox)
     guards.start()
     return toolbox

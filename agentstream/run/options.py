@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypedDict
@@ -140,11 +141,18 @@ async def custom_data(extractor: Callable[..., Any] | None, context: Any) -> dic
     Raises
     ------
     UserError
-        It is no mapping.
+        It is no mapping, or JSON cannot hold it: a saved run could not, either.
     """
     if extractor is None:
         return None
     data = await call(extractor, context)
     if data is not None and not isinstance(data, Mapping):
         raise UserError("custom_data_extractor must return a mapping or None.")
+    try:
+        json.dumps(data if data is None else dict(data), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(
+            "custom_data_extractor must return JSON-compatible data: strings, finite numbers, "
+            f"lists and dicts of them ({error})."
+        ) from error
     return None if data is None else dict(data)

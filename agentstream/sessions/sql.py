@@ -13,12 +13,14 @@ from .loop_lock import LoopLock
 
 try:
     import sqlalchemy as sa
-    from sqlalchemy.exc import IntegrityError
+    from sqlalchemy.exc import DBAPIError, IntegrityError
     from sqlalchemy.ext.asyncio import create_async_engine
 except ImportError:
     sa = None
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from ..items import TResponseInputItem
 
 
@@ -72,7 +74,7 @@ class SQLAlchemySession(SessionABC):
         _require_sqlalchemy()
         self.session_id = session_id
         self.session_settings: SessionSettings | None = settings_from(session_settings)
-        self.engine = engine
+        self._engine = engine
         self._create_tables, self._ensure_ascii = create_tables, ensure_ascii
         self._made = LoopLock()
         self._metadata: Any = sa.MetaData()
@@ -123,13 +125,24 @@ class SQLAlchemySession(SessionABC):
         engine = create_async_engine(url, **engine_kwargs or {})
         return cls(session_id, engine=engine, session_settings=session_settings, **kwargs)
 
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine of the database."""
+        return self._engine
+
     async def _ready(self) -> None:
         if self._create_tables:
             async with self._made.here():
                 if self._create_tables:
-                    async with self.engine.begin() as connection:
-                        await connection.run_sync(self._metadata.create_all)
+                    try:
+                        await self._make_tables()
+                    except DBAPIError:
+                        await self._make_tables()  # another session was making them, too
                     self._create_tables = False
+
+    async def _make_tables(self) -> None:
+        async with self.engine.begin() as connection:
+            await connection.run_sync(self._metadata.create_all)
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Read the items in order; with `limit` (or the settings' limit) the latest of them."""

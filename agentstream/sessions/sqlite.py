@@ -147,12 +147,12 @@ class SQLiteSession(SessionABC):
         """
         # Before the thread takes over: the caller may change its items while it waits.
         data = encoded_items(items)
-        if data:
-            await self._run(lambda connection: self._write(connection, data))
+        await self._run(lambda connection: self._write(connection, data))
 
     def _write(self, connection: sqlite3.Connection, data: list[str]) -> None:
-        with transaction(connection):
-            self._tables.insert(connection, self.session_id, data)
+        if data:  # none are an error in a session that was closed, too
+            with transaction(connection):
+                self._tables.insert(connection, self.session_id, data)
 
     async def replace_items(self, items: list[TResponseInputItem]) -> None:
         """Put `items` in the place of all items of this session, or, on an error, change nothing.

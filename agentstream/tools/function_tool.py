@@ -238,6 +238,12 @@ class FunctionTool:
             self.params_json_schema = ensure_strict_json_schema(self.params_json_schema)
         if self.output_json_schema is not None:
             self.output_json_schema = _output_schema(self.output_json_schema)
+        wanted: Any = self.needs_approval
+        if not isinstance(wanted, bool) and not callable(wanted):
+            raise UserError(
+                f"needs_approval of tool {self.name!r} must be a bool or a function, "
+                f"got {wanted!r}."
+            )
         self._check_timeout()
         self._check_callers()
 

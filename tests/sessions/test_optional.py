@@ -242,3 +242,13 @@ async def test_a_row_that_is_nested_beyond_reason_is_left_out_and_the_rest_is_re
     await kept.add_items([{"__enc__": 1, "v": 1, "kid": "hkdf-v1", "payload": token}])
     await secret.add_items([user("b")])
     assert await secret.get_items() == [user("b")]
+
+
+async def test_sessions_that_make_their_tables_at_once_all_store(database: str) -> None:
+    made = memory.SQLAlchemySession.from_url
+    sessions = [made(str(at), url=database, create_tables=True) for at in range(4)]
+    item: Any = {"role": "user", "content": "Hi"}
+    await asyncio.gather(*(session.add_items([item]) for session in sessions))
+    assert [await session.get_items() for session in sessions] == [[item]] * 4
+    for session in sessions:
+        await session.engine.dispose()
