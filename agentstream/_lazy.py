@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from . import _unsupported
 from ._run_starter import set_run_starter
+from ._utils.keywords import suggest
 
 _NAMES: Final = {
     "agent": (
@@ -160,7 +161,11 @@ class Package(ModuleType):
         if not is_private and importlib.util.find_spec(module) is not None:
             # Programs that import the package alone find its modules, too: `agentstream.items`.
             return importlib.import_module(module)
-        return _unsupported.__getattr__(name)
+        if _unsupported.is_left_out(name):
+            return _unsupported.__getattr__(name)
+        hint = "" if name.startswith("_") else suggest(name, HOMES)
+        text = f"module {self.__name__!r} has no attribute {name!r}.{hint}"
+        raise AttributeError(text, name=None, obj=None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # `trace` and `recording` are functions and modules: to import the module would otherwise

@@ -13,7 +13,7 @@ import openai  # noqa: F401
 from typing_extensions import TypedDict
 
 from ._utils.aio import gather_or_cancel
-from ._utils.keywords import suggesting_init
+from ._utils.keywords import suggesting, suggesting_init
 from ._utils.settings_dict import as_settings
 from ._utils.short_repr import short_repr
 from .agent_output import AgentOutputSchemaBase
@@ -406,6 +406,7 @@ class Agent(AgentBase[TContext]):
         """
         return await resolve_prompt(self.prompt, run_context, self)
 
+    @suggesting
     def as_tool(
         self,
         tool_name: str | None,

@@ -27,12 +27,13 @@ Errors of the HTTP client (``openai.APIError`` and its kind) are passed on as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ._utils.keywords import suggest
 from ._utils.printable import printable
-from ._utils.tracebacks import render
+from ._utils.tracebacks import attach_short_traceback, render
 
 if TYPE_CHECKING:
     from ._agent_info import AgentInfo
@@ -192,6 +193,33 @@ class UserError(AgentsException):
     def __init__(self, message: str) -> None:
         self.message = message
         super().__init__(message)
+
+
+def check_choice(what: str, value: Any, choices: Iterable[Any]) -> None:
+    """Refuse a value that is none of those that an argument takes.
+
+    Raises
+    ------
+    UserError
+        With all of them, and the one that was probably meant.
+
+    Examples
+    --------
+    >>> check_choice("mode", "recrod", ["record"])
+    Traceback (most recent call last):
+    ...
+    agentstream.exceptions.UserError: mode must be 'record', got 'recrod'. Did you mean 'record'?
+    """
+    known = list(choices)
+    if any(value is one or (type(value) is type(one) and value == one) for one in known):
+        return
+    *most, last = map(repr, known)
+    listed = f"{', '.join(most)} or {last}" if most else last
+    texts = [one for one in known if isinstance(one, str)]
+    hint = suggest(value, texts) if isinstance(value, str) else ""
+    error = UserError(f"{what} must be {listed}, got {value!r}.{hint}")
+    attach_short_traceback(error)
+    raise error
 
 
 class RecordingError(UserError):

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
 from ._utils.json import encodable_json
+from ._utils.keywords import suggesting
 from ._utils.short_repr import short_repr
 from .exceptions import ModelBehaviorError, UserError
 from .run_context import RunContextWrapper, TContext
@@ -173,6 +174,7 @@ def function_name(text: str) -> str:
     return name.lower()
 
 
+@suggesting
 def handoff(
     agent: Agent[TContext],
     tool_name_override: str | None = None,

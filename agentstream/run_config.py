@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, get_args
 
 from typing_extensions import TypedDict
 
@@ -14,7 +14,13 @@ from ._utils.settings_dict import as_settings
 from ._utils.short_repr import short_repr
 from ._utils.warn_once import NO_TRACES, warn_without_effect
 from .displays import MOST_CHARACTERS
-from .exceptions import MaxTurnsExceeded, ModelBehaviorError, ModelRefusalError, UserError
+from .exceptions import (
+    MaxTurnsExceeded,
+    ModelBehaviorError,
+    ModelRefusalError,
+    UserError,
+    check_choice,
+)
 from .model_settings import ModelSettings, TimeLimits
 from .models.gate.gate import Gate, shared_gate
 from .models.provider import MultiProvider
@@ -290,6 +296,11 @@ class RunErrorHandlers(TypedDict, total=False):
     invalid_final_output: RunErrorHandler
 
 
+_CHOICES: Final = {
+    "reasoning_item_id_policy": (None, *get_args(ReasoningItemIdPolicy)),
+    "tool_name_collision_policy": get_args(ToolNameCollisionPolicy),
+    "tool_not_found_behavior": get_args(ToolNotFoundBehavior),
+}
 _FUNCTIONS = (
     "handoff_input_filter",
     "handoff_history_mapper",
@@ -445,6 +456,8 @@ class RunConfig:
             if value is not None and not fits(value):
                 raise UserError(f"RunConfig.{name} must be {wanted}, got {type(value).__name__}")
 
+        for name, choices in _CHOICES.items():
+            check_choice(f"RunConfig.{name}", getattr(self, name), choices)
         for name in _FUNCTIONS:
             expect(name, callable, "a function or None")
         for name in ("input_guardrails", "output_guardrails"):

@@ -98,7 +98,7 @@ def team() -> Agent[Any]:
 async def run(agent: Agent[Any]) -> Any:
     """Run it, with somebody who approves after a while."""
     result = Runner.run_streamed(agent, "A weekend in Lisbon, please.")
-    result.watch(lambda: None)  # an agent that runs as a tool streams when somebody watches
+    result.observe(lambda event: None)  # an agent that runs as a tool streams when somebody watches
     async for _ in result.stream_events():
         pass
     await asyncio.sleep(0.9)

@@ -10,16 +10,30 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import agentstream
 from agentstream import (
     Agent,
+    Limits,
     ModelSettings,
+    MultiProvider,
+    OpenAIResponsesCompactionSession,
+    RecordedModel,
     RunConfig,
     Runner,
+    RunResult,
+    SQLiteSession,
     UserError,
     chat,
+    estimate,
     function_tool,
+    handoff,
+    load_run,
+    map_frame,
+    recording,
+    set_default_openai_api,
     show,
 )
 from agentstream._utils.tracebacks import render
@@ -82,6 +96,101 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 def test_an_unknown_keyword_argument_names_the_near_one(call_it: Any, meant: str) -> None:
     with pytest.raises(TypeError, match=re.escape(meant)):
         call_it()
+
+
+ROWS = pd.DataFrame({"review": ["Great!"]})
+
+
+def add(a: int, b: int) -> int:
+    """Add."""
+    return a + b
+
+
+@pytest.mark.parametrize(
+    ("call_it", "meant"),
+    [
+        (lambda: map_frame(poet(), ROWS, "{review}", concurency=3), "concurrency"),  # type: ignore[call-overload]
+        (lambda: estimate(poet(), ROWS, "{review}", sampel=3), "sample"),  # type: ignore[call-arg]
+        (lambda: function_tool(add, strict=False), "strict_mode"),  # type: ignore[call-overload]
+        (lambda: handoff(poet(), tool_name="x"), "tool_name_override"),  # type: ignore[call-arg]
+        (lambda: poet().as_tool(name="x", tool_description=""), "tool_name"),  # type: ignore[call-arg]
+        (lambda: recording("run.jsonl", sped=4), "speed"),  # type: ignore[call-arg]
+        (lambda: load_run("run.jsonl", spede=4), "speed"),  # type: ignore[call-arg]
+        (lambda: SQLiteSession("ada", path="x.db"), "db_path"),  # type: ignore[call-arg]
+        (lambda: Limits(used=3), "usd"),  # type: ignore[call-arg]
+        (lambda: done().to_frame(tabel="items"), "table"),  # type: ignore[call-arg]
+        (lambda: done().timeline(widht=3), "width"),  # type: ignore[call-arg]
+    ],
+)
+def test_an_unknown_keyword_of_any_function_is_a_type_error(call_it: Any, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"unexpected keyword.*Did you mean '{meant}'"):
+        call_it()
+
+
+def done() -> RunResult:
+    return Runner.run_sync(poet(), "x")
+
+
+@pytest.mark.parametrize(
+    ("call_it", "hint"),
+    [
+        (lambda: done().to_frame("itms"), "Did you mean 'items'?"),
+        (lambda: show(done()).to_frame("turn"), "Did you mean 'turns'?"),
+        (lambda: done().to_input_list(mode="normal"), "Did you mean 'normalized'?"),
+        (lambda: Runner.run_streamed(poet(), "x").cancel("after_trun"), "mean 'after_turn'?"),
+        (lambda: show(poet(), "x", table="items"), "must be True or False, got 'items'."),
+        (lambda: show(done(), timeline="wide"), "must be True or False, got 'wide'."),
+        (lambda: recording("run.jsonl", "recrod"), "Did you mean 'record'?"),
+        (lambda: recording("run.jsonl", speed="stop"), "or 'step', got 'stop'"),
+        (lambda: RecordedModel(None, "run.jsonl", mode="replya"), "Did you mean 'replay'?"),
+        (lambda: map_frame(poet(), ROWS, "{review}", on_error="kep"), "Did you mean 'keep'?"),
+        (lambda: map_frame(poet(), ROWS, "{review}", on_change="eror"), "Did you mean 'error'?"),
+        (lambda: map_frame(poet(), ROWS, "{review}", mode="bach"), "Did you mean 'batch'?"),
+        (lambda: map_frame(poet(), ROWS, "{review}", keep="run"), "Did you mean 'runs'?"),
+        (lambda: map_frame(poet(), ROWS, "{reviw}"), "did you mean {review}?"),
+        (lambda: estimate(poet(), ROWS, "{review}", mode="bach"), "Did you mean 'batch'?"),
+        (lambda: function_tool(add, docstring_style="gogle"), "Did you mean 'google'?"),
+        (lambda: RunConfig(tool_not_found_behavior="raise"), "'raise_error' or"),
+        (lambda: RunConfig(tool_name_collision_policy="eror"), "Did you mean 'error'?"),
+        (lambda: RunConfig(reasoning_item_id_policy="omitt"), "Did you mean 'omit'?"),
+        (lambda: compacting("inputs"), "Did you mean 'input'?"),
+        (lambda: MultiProvider(unknown_prefix_mode="modelid"), "Did you mean 'model_id'?"),
+        (lambda: set_default_openai_api("respones"), "Did you mean 'responses'?"),
+        (lambda: done().timeline().save("run.gif"), "end the name in .svg, .png or .html"),
+    ],
+)
+def test_a_name_or_mode_that_there_is_not_is_a_user_error(call_it: Any, hint: str) -> None:
+    with pytest.raises(UserError, match=re.escape(hint)):
+        call_it()
+
+
+def compacting(mode: Any) -> Any:
+    return OpenAIResponsesCompactionSession("ada", SQLiteSession("ada"), compaction_mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "meant"),
+    [
+        (done, "timelin", "timeline"),
+        (lambda: Runner.run_streamed(poet(), "x"), "final_ouput", "final_output"),
+        (lambda: show(done()), "timelin", "timeline"),
+        (lambda: done().trace, "statsu", "status"),
+        (lambda: chat(poet()), "sned", "send"),
+        (lambda: map_frame(poet(), ROWS, "{review}", progress=False), "fraem", "frame"),
+        (lambda: agentstream, "shwo", "show"),
+    ],
+)
+def test_an_attribute_that_there_is_not_names_the_near_one(
+    value: Any, name: str, meant: str
+) -> None:
+    held = value()
+    said = f"no (attribute )?'{name}'.*Did you mean '{meant}'"
+    with pytest.raises(AttributeError, match=said) as caught:
+        getattr(held, name)
+    assert traceback.format_exception(caught.value)[-1].count("Did you mean") == 1
+    with pytest.raises(AttributeError) as caught:
+        getattr(held, f"_{name}")
+    assert "mean" not in str(caught.value)
 
 
 def test_an_unknown_keyword_argument_that_is_near_nothing_suggests_nothing() -> None:

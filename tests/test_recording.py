@@ -177,18 +177,51 @@ async def test_every_way_to_run_replays_the_same_recording(path: Path) -> None:
     assert in_thread(without_async) == ("Booked a blue tram.", "run_item_stream_event")
 
 
-async def test_called_at_the_top_it_holds_from_then_on(path: Path) -> None:
-    file = recording(path)
+async def test_started_at_the_top_it_holds_from_then_on(path: Path) -> None:
+    file = recording(path).start()
     await streamed(Guides(*scripts()).guide)
     file.close()
     assert len(read_recording(path).calls) == 3
-    file = recording(path, speed=None)
+    file = recording(path, speed=None).start()
     assert (await streamed(Guides().guide)).final_output == "Booked a blue tram."
     file.close()
 
 
+def test_a_recording_that_is_not_started_does_nothing(path: Path) -> None:
+    path.write_text("this is no recording", encoding="utf-8")
+    record = recording(path, mode="replay")
+    assert active() is None and "not started" in repr(record)
+    made = recording(path.with_name("new.jsonl"))
+    assert not made.is_replaying and record.is_replaying
+    made.close()
+    assert active() is None and not made.path.exists()
+    for begin in (record.start, record.__enter__):
+        with pytest.raises(RecordingError, match="is no recording"):
+            begin()
+        assert active() is None
+
+
+async def test_a_recording_is_an_asynchronous_context_manager_as_well(path: Path) -> None:
+    async with recording(path) as record:
+        await streamed(Guides(*scripts()).guide)
+        assert "recording" in repr(record) and active() is record
+    assert active() is None
+    async with recording(path, speed=None) as record:
+        assert record.is_replaying
+        assert (await streamed(Guides().guide)).final_output == "Booked a blue tram."
+
+
+async def test_what_is_started_twice_is_closed_once(path: Path) -> None:
+    record = recording(path).start()
+    assert record.start() is record is active()
+    with record:
+        await streamed(Guides(*scripts()).guide)
+    assert active() is None
+    assert len(read_recording(path).calls) == 3
+
+
 async def test_a_block_comes_before_what_is_on_for_all(path: Path) -> None:
-    outer = recording(path)
+    outer = recording(path).start()
     with recording(path.with_name("inner.jsonl")):
         await streamed(Agent(name="A", model=ScriptedModel(["In the block."])))
     await streamed(Agent(name="A", model=ScriptedModel(["Outside."])))
@@ -413,7 +446,7 @@ async def test_a_stopped_run_is_recorded_as_stopped(path: Path) -> None:
         async for event in result.stream_events():
             if event.type == "raw_response_event" and "delta" in event.data.type:
                 result.cancel()
-        await result.wait_closed()
+        await result.wait()
     assert load_run(path).trace.status == "cancelled"
 
 
@@ -457,7 +490,7 @@ async def test_playing_goes_step_by_step_and_stops(path: Path) -> None:
         await asyncio.sleep(0)
     assert len(playback.trace.log) == 4
     playback.cancel()
-    await playback.wait_closed()
+    await playback.wait()
     assert playback.trace.status == "cancelled"
 
 

@@ -36,18 +36,17 @@ async def test_a_failing_watcher_and_observer_leave_the_run_as_it_is(
 ) -> None:
     result = Runner.run_streamed(agent(), "Hello")
     seen: list[Any] = []
-    result.watch(failing)
     result.observe(failing)
+    result.observe(lambda event: failing(event))
     result.observe(seen.append)
-    result.watch(lambda: seen.append(None))
     async for _ in result.stream_events():
         pass
     assert result.final_output == "Good morning, and a long day to you."
     assert result.trace.status == "completed"
-    assert [type(one).__name__ for one in seen if one][-1] == "RunFinished"
-    assert None in seen
+    await result.wait()
+    assert [type(one).__name__ for one in seen][-2:] == ["RunFinished", "RunClosed"]
     told = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(told) == 2  # the watcher's and the observer's, once each
+    assert len(told) == 2  # each observer's once
     assert all("the run goes on" in record.message for record in told)
     assert all("the watcher's own fault" in str(record.exc_info) for record in told)
 
@@ -65,7 +64,6 @@ async def test_a_failing_watcher_leaves_nested_resumed_and_played_runs_as_they_a
     model = ScriptedModel([[call("helper", input="?"), call("pay")], "done"])
     with recording(tmp_path / "run.jsonl"):
         result = Runner.run_streamed(Agent(name="A", tools=[tool, pay], model=model), "go")
-        result.watch(failing)
         result.observe(failing)
         async for _ in result.stream_events():
             pass

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .tracebacks import attach_short_traceback
 
 __all__ = [
     "HISTORY_METHODS",
+    "Suggesting",
     "check_keywords",
     "letting_go",
     "named_keywords",
@@ -136,6 +137,25 @@ def _checked(function: F, callee: str, known: Collection[str] | None) -> F:
             raise
 
     return checked  # type: ignore[return-value]
+
+
+class Suggesting:
+    """Base of what a program holds: an attribute that it has not names the one that is near."""
+
+    if not TYPE_CHECKING:  # a checker is to find what does not exist
+
+        def __getattr__(self, name: str) -> Any:
+            """There is no such attribute.
+
+            Raises
+            ------
+            AttributeError
+                With the name that is near.
+            """
+            hint = "" if name.startswith("_") else suggest(name, dir(self))
+            text = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
+            # Given a name, Python's own traceback would suggest it once more.
+            raise AttributeError(text, name=None, obj=None)
 
 
 HISTORY_METHODS = ("get_items", "add_items", "pop_item", "clear_session")

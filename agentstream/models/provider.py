@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from .._utils.keywords import letting_go
 from .._utils.secrets import SecretStr, wrap_secrets
 from .._utils.warn_once import warn_without_effect
-from ..exceptions import UserError
+from ..exceptions import UserError, check_choice
 from ..model_settings import default_model_name
 from .base import Model, ModelProvider
 from .http.credentials import (
     Account,
-    check_choice,
     client_for,
     default_api,
     set_default_openai_api,

@@ -126,7 +126,7 @@ class RunAdapter:
         if self.foreign:
             self._watchers.append(watcher)
         else:
-            self.result.watch(watcher)
+            self.result.observe(lambda event: watcher())
 
     def start(self) -> None:
         """See to it that the run is followed although nobody reads its events."""
@@ -165,7 +165,7 @@ class RunAdapter:
                 async for event in events:
                     yield event
                 # Stopped from elsewhere, the events end at once, and the run a moment later.
-                await self.result.wait_closed()
+                await self.closed()
             return
         self.start()
         try:
@@ -188,7 +188,6 @@ class RunAdapter:
             return
         if not self.foreign:
             await self.result.wait()
-            await self.result.wait_closed()
             return
         self._unread = None
         async for _ in self.events():
@@ -217,12 +216,10 @@ class RunAdapter:
 
     async def closed(self) -> None:
         """Wait until a stopped run has closed what it held."""
-        if self.has_ended:
-            return
-        if not self.foreign:
-            await self.result.wait_closed()
-        elif self._reading is not None:
-            await asyncio.wait([self._reading], timeout=_CLOSING_TIME)
+        if not self.has_ended:
+            task = self._reading if self.foreign else self.result.run_loop_task
+            if task is not None and task is not asyncio.current_task():
+                await asyncio.wait([task], timeout=_CLOSING_TIME)
 
     def cancel(self) -> None:
         """Stop the run, also one that waits for approvals; what arrived stays."""

@@ -17,7 +17,7 @@ from .._run_starter import run_starter
 from .._utils.keywords import check_keywords, named_keywords
 from .._utils.tracebacks import attach_short_traceback
 from .._utils.watchers import log_failure
-from ..exceptions import UserError
+from ..exceptions import UserError, check_choice
 from .cells import is_shown_here as is_shown_here
 from .cells import remember_shown
 from .front_end import front_end
@@ -132,6 +132,8 @@ def show(
     Poet
     Rain on the roof.
     """
+    check_choice("show(table=...)", table, (True, False))
+    check_choice("show(timeline=...)", timeline, (True, False))
     started = _started(run, input, options)
     source: RunAdapter = RunAdapter(started)
     front = front_end()

@@ -107,10 +107,12 @@ class DisplayedRun(Generic[Result, Event]):
             source = vars(self).get("source")
             if source is not None and not name.startswith("_") and hasattr(source.result, name):
                 return getattr(source.result, name)
-            raise AttributeError(
+            text = (
                 f"What show() gives has no {name!r}, nor has the run's result, which "
                 f"`await show(...)` gives.{suggest(name, dir(self))}"
             )
+            # Given a name, Python's own traceback would suggest it once more.
+            raise AttributeError(text, name=None, obj=None)
 
     def __dir__(self) -> list[str]:
         """What the result has: what `show` gives is to be used as such."""

@@ -23,7 +23,7 @@ from ..models.retry.stall_timer import current_stall_timer
 from ..run.refusals import played_run
 from .event_lines import answer_of, events_of, model_event_from_dict, response_from_dict
 from .file_format import RecordedCall
-from .pace import Speed
+from .pace import Pace, Speed
 from .recorder import CallWriter, Mode, Recorder
 from .request_match import RequestDict, request_dict
 
@@ -87,7 +87,7 @@ class RecordedModel(RequestModel):
         key = (Path(path).absolute(), mode)
         recorder = _recorders.get(key)
         if recorder is None:
-            recorder = _recorders[key] = Recorder(path, mode, speed)
+            recorder = _recorders[key] = Recorder(path, mode, Pace(speed))
         recorder.pace.speed = speed
         self._set(recorder, model, lambda: _by_name(model))
 

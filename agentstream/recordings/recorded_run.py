@@ -11,6 +11,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
+from .._utils.keywords import suggesting
 from ..agent import Agent
 from ..exceptions import AgentsException, RecordingError
 from ..run.options import LoopOptions
@@ -36,6 +37,7 @@ _PAUSE = 1.0
 Timed = tuple[float, Any]
 
 
+@suggesting
 def load_run(path: str | os.PathLike[str], run: int = -1, *, speed: Speed = 1.0) -> RecordedRun:
     """A recorded run as a result: for `show`, `to_frame` and `timeline`.
 
@@ -119,6 +121,7 @@ class RecordedRun(RunResultBase):
         """True: what is recorded has happened."""
         return True
 
+    @suggesting
     def play(self, speed: Speed | EllipsisType = ...) -> Playback:
         """Play the run from its beginning.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from .._utils.keywords import suggest
 from ..exceptions import RecordingError, UserError
 from ..items import ModelResponse
 from ..run.refusals import Refusal
@@ -28,7 +29,7 @@ from .failures import failure_from_dict, failure_to_dict, says_nothing_of_the_re
 from .file_format import RecordedCall, RecordingFile, Writer, read_recording, refuse_special
 from .images import thumbnail_url, without_embedded
 from .masking import Masker, secrets_now
-from .pace import Pace, Speed
+from .pace import Pace
 from .request_match import RequestDict, difference, digest, similarity
 from .withheld import HeldLines, Hold
 
@@ -61,8 +62,18 @@ def check_mode(mode: str) -> None:
         raise UserError(
             f"mode must be 'once' (record if there is no file, else replay), 'replay' (never call "
             f"a model), 'record' (replay what there is, record the rest) or 'refresh' (record all "
-            f"anew), got {mode!r}"
+            f"anew), got {mode!r}.{suggest(str(mode), get_args(Mode))}"
         )
+
+
+def has_calls(path: Path) -> bool:
+    """Whether there is a file with something in it."""
+    return path.is_file() and path.stat().st_size > 0
+
+
+def is_written(path: Path, mode: Mode) -> bool:
+    """Whether a recording in this mode makes and records calls that are not in its file."""
+    return mode in ("record", "refresh") or (mode == "once" and not has_calls(path))
 
 
 class Recorder:
@@ -74,24 +85,24 @@ class Recorder:
         The file.
     mode : {"once", "replay", "record", "refresh"}
         See `agentstream.recording`.
-    speed : float or "step" or None
-        The pace of a replay; see `Pace`.
+    pace : Pace, optional
+        That of a replay; as recorded by default.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], mode: Mode = "once", speed: Speed = 1.0
+        self, path: str | os.PathLike[str], mode: Mode = "once", pace: Pace | None = None
     ) -> None:
         check_mode(mode)
         self.path = Path(path)
         refuse_special(self.path)
         self.mode: Mode = mode
-        self.pace = Pace(speed)
-        there = self.path.is_file() and self.path.stat().st_size > 0
+        self.pace = pace or Pace()
+        there = has_calls(self.path)
         anew = mode == "refresh" or not there
         self.file = (
             RecordingFile(self.path) if anew and mode != "replay" else read_recording(self.path)
         )
-        self.writes = mode in ("record", "refresh") or (mode == "once" and not there)
+        self.writes = is_written(self.path, mode)
         """Whether calls that are not in the file are made and recorded."""
         self.replays = not (self.writes and anew)
         """Whether there are calls to replay."""

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from .._utils.keywords import suggesting_init
 from ..models.base import Model
 from ..run import refusals
 from ..run.active_recording import set_everywhere, set_here
 from ..run.refusals import Refusal, Withheld
 from .failures import failure_to_dict
-from .pace import Speed
+from .pace import Pace, Speed
 from .recorded_model import RecordedModel
-from .recorder import CALL_CONTEXT, CallContext, Mode, Recorder
+from .recorder import CALL_CONTEXT, CallContext, Mode, Recorder, check_mode, is_written
 from .request_match import to_jsonable
 from .run_lines import run_event_to_dict
 from .withheld import Hold, without_refused
@@ -43,11 +44,13 @@ _AFTER_A_CALL = frozenset(
 )
 
 
+@suggesting_init
 class recording:
     """Record the model calls of what follows the first time; replay them from then on.
 
-    As a context manager it holds for its block and the runs started there; called at a notebook's
-    top it holds from then on. Tools, handoffs and guardrails run for real in both.
+    As a context manager it holds for its block and the runs started there; from `start` on it holds
+    for all cells of a notebook, until `close`. Before that it does nothing: no file is read or
+    made. Tools, handoffs and guardrails run for real.
 
     Parameters
     ----------
@@ -71,8 +74,8 @@ class recording:
     Raises
     ------
     RecordingError
-        If the file cannot be read, or is no recording. A run whose request is not in the recording
-        fails with it, too; the message has a diff.
+        By ``with`` and `start`, if the file cannot be read, or is no recording. A run whose request
+        is not in the recording fails with it, too; the message has a diff.
 
     Examples
     --------
@@ -93,54 +96,108 @@ class recording:
     def __init__(
         self, path: str | os.PathLike[str], mode: Mode = "once", *, speed: Speed = 1.0
     ) -> None:
-        self._recorder = Recorder(path, mode, speed)
+        check_mode(mode)
+        self._path, self._mode, self._pace = Path(path), mode, Pace(speed)
+        self._opened: Recorder | None = None
         self._runs: WeakKeyDictionary[Trace, RunLines] = WeakKeyDictionary()
         self._holds: WeakKeyDictionary[Trace, Hold] = WeakKeyDictionary()
         self._here: list[Any] = []
-        self._before_everywhere = set_everywhere(self)
-        self._is_everywhere = True
+        self._before_everywhere: Any = None
+        self._is_everywhere = False
+
+    @property
+    def _recorder(self) -> Recorder:
+        """What reads and writes the file, opened when it is first needed."""
+        if self._opened is None:
+            self._opened = Recorder(self._path, self._mode, self._pace)
+        return self._opened
 
     @property
     def path(self) -> Path:
         """The file."""
-        return self._recorder.path
+        return self._path
 
     @property
     def mode(self) -> Mode:
         """The mode, as given."""
-        return self._recorder.mode
+        return self._mode
 
     @property
     def is_replaying(self) -> bool:
         """Whether no model is called."""
-        return not self._recorder.writes
+        opened = self._opened
+        return not (is_written(self._path, self._mode) if opened is None else opened.writes)
 
     @property
     def speed(self) -> Speed:
         """The pace of a replay; may be changed at any time."""
-        return self._recorder.pace.speed
+        return self._pace.speed
 
     @speed.setter
     def speed(self, speed: Speed) -> None:
-        self._recorder.pace.speed = speed
+        self._pace.speed = speed
 
     def step(self, count: int = 1) -> None:
         """Let `count` more events pass, of a replay with ``speed="step"``; from any thread."""
-        self._recorder.pace.step(count)
+        self._pace.step(count)
+
+    def start(self) -> recording:
+        """Switch it on for all that follows, as at a notebook's top: until `close`.
+
+        Returns
+        -------
+        recording
+            This one.
+
+        Raises
+        ------
+        RecordingError
+            If the file cannot be read, or is no recording.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from agentstream import Agent, Runner, recording
+        >>> from agentstream.testing import ScriptedModel
+        >>> tape = recording(tempfile.mkdtemp() + "/lisbon.jsonl").start()
+        >>> guide = Agent(name="Guide", model=ScriptedModel(["Take the tram."]))
+        >>> Runner.run_sync(guide, "How do I get up there?").final_output
+        'Take the tram.'
+        >>> tape.close()
+        """
+        if not self._is_everywhere:
+            _ = self._recorder  # a file that is no recording is an error here, not in a run
+            self._before_everywhere = set_everywhere(self)
+            self._is_everywhere = True
+        return self
 
     def close(self) -> None:
-        """Switch it off, where it was switched on by calling it, and close the file."""
+        """Switch it off, where `start` switched it on, and close the file."""
+        self._leave_everywhere()
+        if self._opened is not None:
+            self._opened.close()
+
+    def _leave_everywhere(self) -> None:
         if self._is_everywhere:
             self._is_everywhere = False
             set_everywhere(self._before_everywhere)
-        self._recorder.close()
 
     def __enter__(self) -> recording:
-        if self._is_everywhere:
-            self._is_everywhere = False
-            set_everywhere(self._before_everywhere)
+        _ = self._recorder
+        self._leave_everywhere()
         self._here.append(set_here(self))
         return self
+
+    async def __aenter__(self) -> recording:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
 
     def __exit__(
         self,
@@ -153,6 +210,8 @@ class recording:
 
     def __repr__(self) -> str:
         doing = "replaying" if self.is_replaying else "recording"
+        if self._opened is None:
+            doing = "not started; write `with` before it, or .start() behind it"
         return f"recording({str(self.path)!r}, mode={self.mode!r}): {doing}"
 
     def wrap(self, model: Any, find: Callable[[], Model]) -> Model:

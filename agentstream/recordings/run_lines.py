@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -25,8 +25,7 @@ _ITEMS: Final[dict[str, type[Any]]] = {
 }
 _LIFECYCLE_EVENTS: Final[dict[str, type[Any]]] = {
     str(kind.__dataclass_fields__["type"].default): kind
-    for kind in vars(lifecycle).values()
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type)
+    for kind in get_args(lifecycle.LifecycleEvent)
 }
 _USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
 _OWN: Final = ("agent", "raw_item", "type")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from typing import ClassVar, Generic, TypeVar
 
 from .._utils.aio import running_loop_or_none
+from .._utils.keywords import Suggesting
 from ..exceptions import UserError
 from ..run.sync import run_until_done
 
@@ -21,7 +22,7 @@ _going_on: set[asyncio.Task[None]] = set()
 """Held: an event loop holds its tasks weakly."""
 
 
-class Background(ABC, Generic[Frame]):
+class Background(Suggesting, ABC, Generic[Frame]):
     """Base of `FrameRun` and `Comparison`: how they begin, are awaited, and end."""
 
     _task: asyncio.Task[None] | None = None

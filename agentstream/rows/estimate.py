@@ -8,7 +8,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
-from ..exceptions import UserError
+from .._utils.keywords import suggesting
+from ..exceptions import UserError, check_choice
 from ..models.gate.admission import input_tokens
 from ..run.sync import run_until_done
 from ..run_config import RunConfig
@@ -73,6 +74,7 @@ class EstimateOptions(TypedDict, total=False):
     mode: Literal["batch"] | None
 
 
+@suggesting
 def estimate(
     agent: Agent[Any],
     frame: Any,
@@ -114,6 +116,7 @@ def estimate(
     >>> estimate(Agent(name="Critic", model="gpt-5-mini"), reviews, "Classify: {review}").requests
     2
     """
+    check_choice("estimate(mode=...)", mode, (None, "batch"))
     config = RunConfig.of(run_config)
     native, _ = as_pandas(frame, prompt)
     prompts = Prompts(native, prompt)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .._utils.keywords import suggesting_init
 from ..exceptions import UserError
 from ..models.gate.gate import Gate, shared_gate
 
@@ -14,6 +15,7 @@ __all__ = ["Budget", "Limits"]
 _MEAN = 0.1
 
 
+@suggesting_init
 @dataclass(frozen=True)
 class Limits:
     """Limits of `map_frame`; what is None is not limited.

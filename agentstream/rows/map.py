@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from .._utils.keywords import suggesting
 from ..models.gate.gate import Gate
 from ..run_config import DEFAULT_MAX_TURNS, RunConfig
 from .background import Frame
@@ -65,6 +66,7 @@ def map_frame(
 ) -> Comparison: ...
 
 
+@suggesting
 def map_frame(
     agent: AgentOrMaker | Mapping[str, AgentOrMaker],
     frame: Any,

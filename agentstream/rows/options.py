@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, get_args
 
-from ..exceptions import UserError
+from ..exceptions import UserError, check_choice
 from ..models.gate.gate import Gate
 from ..run.active_recording import active
 from ..run_config import RunConfig
@@ -95,10 +95,10 @@ class Options:
             ("on_error", self.on_error, _ON_ERROR),
             ("on_change", self.on_change, get_args(OnChange)),
             ("mode", self.mode, (None, "batch")),
+            ("keep", self.keep, (None, "runs")),
         )
         for name, value, known in choices:
-            if value not in known:
-                raise UserError(f"map_frame({name}=...) must be one of {known}, got {value!r}.")
+            check_choice(f"map_frame({name}=...)", value, known)
         for name, number in (("concurrency", self.concurrency), ("tries", self.tries)):
             if number < 1:
                 raise UserError(f"map_frame({name}=...) must be at least 1, got {number!r}.")

@@ -73,7 +73,7 @@ class EventStream:
         # A run that paused and was resumed at once is another reader's.
         if not self._is_over and not self._result.is_complete:
             self._result.cancel()
-        await self._result.wait_closed()
+        await self._result._closed()
 
     def __del__(self) -> None:
         if self._reading:

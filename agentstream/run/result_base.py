@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from ..exceptions import UserError
+from .._utils.keywords import Suggesting, suggesting
+from ..exceptions import check_choice
 from ..items import ItemHelpers, ModelResponse, RunItem, ToolApprovalItem, TResponseInputItem
 from .state.run_state import RunState, is_model_visible
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class RunResultBase:
+class RunResultBase(Suggesting):
     """What all results share; every attribute reads the run's state."""
 
     def __init__(self, state: RunState[Any]) -> None:
@@ -115,6 +116,7 @@ class RunResultBase:
         """The run as data: what tables, timeline and live view are read from."""
         return self._state.trace
 
+    @suggesting
     def to_frame(self, table: Table = "items") -> pd.DataFrame:
         """The run as a DataFrame; also while it goes on, and when it was stopped or has failed.
 
@@ -140,6 +142,7 @@ class RunResultBase:
 
         return to_frame(self, table)
 
+    @suggesting
     def timeline(self, *, width: float = 960) -> Timeline:
         """What the run did with its time, as a picture: agents, model calls, tools, handoffs.
 
@@ -220,8 +223,7 @@ class RunResultBase:
         >>> Runner.run_sync(guide, more).final_output
         'Number 28.'
         """
-        if mode not in ("preserve_all", "normalized"):
-            raise UserError(f"mode must be 'preserve_all' or 'normalized', got {mode!r}")
+        check_choice("to_input_list(mode=...)", mode, ("preserve_all", "normalized"))
         state = self._state
         items = state.new_items if mode == "preserve_all" else state.model_items
         new = [state.input_item(item) for item in items if is_model_visible(item)]

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from .._utils.aio import running_loop_or_none
 from .._utils.tracebacks import attach_short_traceback
-from .._utils.watchers import Watchers
-from ..exceptions import UserError
+from ..exceptions import UserError, check_choice
 from ..stream_events import StreamEvent
-from ..trace.lifecycle import RunCancelled
+from ..trace.lifecycle import RunCancelled, RunClosed
 from .event_stream import EventStream
 from .interrupts import RunAborted
 from .loop import drive
@@ -84,7 +83,6 @@ class RunResultStreaming(RunResultBase):
         self._cancelled = False
         self._unread = False
         self.started = 0.0
-        self._watchers = Watchers()
         running = running_loop_or_none()
         if running is not None:
             self._start(running)
@@ -119,7 +117,7 @@ class RunResultStreaming(RunResultBase):
             # Before its first step, so that the loop could not tell.
             self._state.observe(RunCancelled())
             self._wake()
-            self._tell_watchers()
+            self._tell_closed()
 
     async def _work(self) -> None:
         """Do what the run is; a recorded one is played instead."""
@@ -142,7 +140,7 @@ class RunResultStreaming(RunResultBase):
             self._wake()
             # Once more when the task counts as done, for those who look at `is_complete`.
             if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon(self._tell_watchers)
+                self._loop.call_soon(self._tell_closed)
 
     def _observe(self, events: Iterable[StreamEvent]) -> None:
         if self._cancelled or self._unread:
@@ -151,45 +149,21 @@ class RunResultStreaming(RunResultBase):
         if self._waiting:
             self._wake()
 
-    def _tell_watchers(self, event: Any = None) -> None:
-        self._watchers.notify()
+    def _tell_closed(self) -> None:
+        if not self._options.nested:  # the outer run goes on
+            self._state.observers.notify_all((RunClosed(),))
 
-    def watch(self, watcher: Callable[[], None]) -> None:
-        """Have `watcher` called whenever the run has gone on, and when it has ended.
+    def observe(self, observer: Callable[[Any], None]) -> None:
+        """Have `observer` called with each event and each mark of the run from now on.
 
         It takes no events from the readers of `stream_events()`; what happened is in `trace`.
 
         Parameters
         ----------
-        watcher : callable
-            Called without arguments, on the run's loop; it must not block. What it raises is logged
-            once, and does not fail the run.
-
-        Examples
-        --------
-        >>> from agentstream import Agent, Runner
-        >>> from agentstream.testing import ScriptedModel
-        >>> guide = Agent(name="Guide", model=ScriptedModel(["Good morning."]))
-        >>> result = Runner.run_streamed(guide, "Hello")
-        >>> seen = []
-        >>> result.watch(lambda: seen.append(result.trace.status))
-        >>> for event in result:
-        ...     pass
-        >>> seen[0], seen[-1]
-        ('running', 'completed')
-        """
-        if not self._watchers:
-            self.observe(self._tell_watchers)
-        self._watchers.append(watcher)
-
-    def observe(self, observer: Callable[[Any], None]) -> None:
-        """Have `observer` called with each event and each mark of the run from now on.
-
-        Parameters
-        ----------
         observer : callable
-            Takes a stream event or one of `agentstream.trace.lifecycle`; called on the run's loop;
-            it must not block. What it raises is logged once, and does not fail the run.
+            Takes a stream event or one of `agentstream.trace.lifecycle`, `RunClosed` at the end;
+            called on the run's loop; it must not block. What it raises is logged once, and does not
+            fail the run.
 
         Examples
         --------
@@ -201,8 +175,8 @@ class RunResultStreaming(RunResultBase):
         >>> result.observe(lambda event: kinds.append(type(event).__name__))
         >>> for event in result:
         ...     pass
-        >>> kinds[0], kinds[-1]
-        ('RunStarted', 'RunFinished')
+        >>> kinds[0], "RunFinished" in kinds
+        ('RunStarted', True)
         """
         self._state.observers.append(observer)
 
@@ -326,6 +300,8 @@ class RunResultStreaming(RunResultBase):
     async def wait(self) -> None:
         """Wait until the run has ended, without its events: what comes from now on is not kept.
 
+        Its connection is closed then, and its tools have ended. Of a run that was stopped, it waits
+        at most 5 seconds for that, so that a tool that ignores its cancellation holds nobody.
         Cancelling the task that waits stops the run.
 
         Raises
@@ -346,13 +322,15 @@ class RunResultStreaming(RunResultBase):
         >>> asyncio.run(main())
         'Good morning.'
         """
-        self._unread = True
-        self._events.clear()
-        try:
-            with suppress(StopAsyncIteration):
-                await self._available()
-        finally:
-            self._unread = False
+        if not self._cancelled:
+            self._unread = True
+            self._events.clear()
+            try:
+                with suppress(StopAsyncIteration):
+                    await self._available()
+            finally:
+                self._unread = False
+        await self._closed()
 
     async def _available(self) -> None:
         """Wait until an event waits; StopAsyncIteration at the end, or the run's error."""
@@ -404,8 +382,7 @@ class RunResultStreaming(RunResultBase):
         >>> result.trace.status
         'cancelled'
         """
-        if mode not in ("immediate", "after_turn"):
-            raise UserError(f"mode must be 'immediate' or 'after_turn', got {mode!r}")
+        check_choice("cancel(mode=...)", mode, ("immediate", "after_turn"))
         self._options.stop_after_turn = True
         if mode == "after_turn" or self.is_complete:
             return
@@ -426,11 +403,8 @@ class RunResultStreaming(RunResultBase):
             self._task.cancel()
         self._wake()
 
-    async def wait_closed(self) -> None:
-        """Wait until a stopped run has closed its connection and ended its tools.
-
-        It waits for at most 5 seconds, so that a tool that ignores its cancellation holds nobody.
-        """
+    async def _closed(self) -> None:
+        """Wait until a stopped run has closed its connection and ended its tools."""
         if self._task is not None and self._task is not asyncio.current_task():
             await asyncio.wait([self._task], timeout=_CLOSING_TIME)
 
@@ -454,14 +428,14 @@ class RunResultStreaming(RunResultBase):
 
     async def __aexit__(self, *error: object) -> None:
         self.cancel()
-        await self.wait_closed()
+        await self._closed()
 
     def __iter__(self) -> Iterator[StreamEvent]:
         """The run's events without async; leaving the loop early stops the run."""
 
         async def close() -> None:
             self.cancel()
-            await self.wait_closed()
+            await self._closed()
 
         try:
             while True:

@@ -16,12 +16,14 @@ from typing import (
     Protocol,
     TypeAlias,
     TypeGuard,
+    get_args,
     runtime_checkable,
 )
 
 from typing_extensions import TypedDict
 
 from .._utils.keywords import with_wrapper
+from ..exceptions import check_choice
 from ..model_settings import TimeLimits
 from .base import (
     Session,
@@ -213,6 +215,7 @@ class OpenAIResponsesCompactionSession(SessionABC):
         self.session_id = session_id
         self.underlying_session = underlying_session
         self.model = model
+        check_choice("compaction_mode", compaction_mode, get_args(OpenAIResponsesCompactionMode))
         self.compaction_mode: OpenAIResponsesCompactionMode = compaction_mode
         self.should_trigger_compaction = (
             default_should_trigger_compaction

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._utils.json import read_json
+from .._utils.keywords import suggesting_init
 from .base import SessionABC, SessionSettings, encoded_items, settings_from
 from .database import MEMORY, Database, SessionStorageError, Tables, transaction
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 _log = logging.getLogger("agentstream.sessions")
 
 
+@suggesting_init
 class SQLiteSession(SessionABC):
     """A session in an SQLite database, by default in memory.
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
+
+from ..exceptions import check_choice
 
 DocstringStyle = Literal["google", "numpy", "sphinx"]
 
@@ -56,6 +58,7 @@ def read_docstring(text: str | None, style: DocstringStyle | None = None) -> Doc
     >>> read_docstring("Add.\n\nArgs:\n    a: The first.\n").parameters
     {'a': 'The first.'}
     """
+    check_choice("docstring_style", style, (None, *get_args(DocstringStyle)))
     if not text or not text.strip():
         return Documentation()
     if "\n" not in text and not text.startswith(":"):

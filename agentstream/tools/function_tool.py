@@ -25,6 +25,7 @@ from typing import (
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 
+from .._utils.keywords import suggesting
 from .._utils.short_repr import short_repr, signature_of
 from ..exceptions import UserError
 from ..run_context import RunContextWrapper
@@ -355,6 +356,7 @@ def function_tool(
 ) -> Callable[[ToolFunction[...]], FunctionTool]: ...
 
 
+@suggesting
 def function_tool(
     func: ToolFunction[...] | None = None,
     *,

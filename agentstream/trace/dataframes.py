@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .._utils.printable import clean_text, printable
-from .._utils.tracebacks import attach_short_traceback
+from ..exceptions import check_choice
 from . import content
 from .fold.run_items import OUTPUTS
 from .from_result import as_trace
@@ -164,7 +164,7 @@ def to_frame(run: Any, table: Table = "items") -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such table.
 
     Examples
@@ -173,10 +173,7 @@ def to_frame(run: Any, table: Table = "items") -> pd.DataFrame:
     >>> list(to_frame(Trace(), "turns").columns)[:3]
     ['turn', 'agent', 'model']
     """
-    if table not in _COLUMNS:
-        error = ValueError(f"no table {table!r} of a run: use one of {', '.join(_COLUMNS)}")
-        attach_short_traceback(error)
-        raise error
+    check_choice("to_frame(table=...)", table, _COLUMNS)
     _show_as_text()
     many = _several(run)
     if many is None:

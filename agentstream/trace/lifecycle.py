@@ -233,6 +233,17 @@ class Nested:
     type: Literal["mark.nested"] = "mark.nested"
 
 
+@dataclass(frozen=True, slots=True)
+class RunClosed:
+    """Nothing of the run is left: its connection is closed, and its task has ended.
+
+    The last that observers of a streamed run are told, at a pause for approvals as at the end. No
+    trace and no recording has it: it tells of the task, not of what happened in the run.
+    """
+
+    type: Literal["mark.run_closed"] = "mark.run_closed"
+
+
 LifecycleEvent: TypeAlias = (
     RunStarted
     | ModelCalled

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .._utils.keywords import Suggesting
 from .fold.lifecycle_events import LIFECYCLE_FOLDS
 from .fold.run_items import fold_item
 from .fold.stream_events import DELTAS, RAW
@@ -29,7 +30,7 @@ _RAW: dict[str, Fold] = RAW
 _LIFECYCLE_FOLDS: dict[str, Fold] = LIFECYCLE_FOLDS
 
 
-class Trace(TraceState):
+class Trace(Suggesting, TraceState):
     """A run as data, brought up to date by one event at a time.
 
     Parameters

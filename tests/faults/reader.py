@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,7 +111,8 @@ async def play(
     except Exception as error:
         seen.error = error
     scene.update()
-    await result.wait_closed()
+    with suppress(Exception):  # it is in `seen`
+        await result.wait()
     return seen
 
 

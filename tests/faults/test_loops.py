@@ -286,7 +286,7 @@ def test_uvloop_runs_agents_and_says_what_it_cannot():
             async for event in result.stream_events():
                 if event.type == "raw_response_event" and "delta" in event.data.type:
                     break
-            await result.wait_closed()
+            await result.wait()
             print(result.trace.status, len(asyncio.all_tasks()))
             try:
                 Runner.run_sync(agent(), "Go")
@@ -325,7 +325,7 @@ def test_loops_within_loops_run_agents_whoever_has_patched_them(patch: str):
             print(outputs(await Runner.run(agent(), "Go")))
             print(behind.is_complete)
             behind.cancel()
-            await behind.wait_closed()
+            await behind.wait()
             print(behind.trace.status, len(asyncio.all_tasks()))
         loop.run_until_complete(main())
         loop.close()

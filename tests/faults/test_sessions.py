@@ -186,7 +186,7 @@ async def test_a_run_that_is_stopped_leaves_whole_turns_in_its_session(session: 
     while not any(part.run_started is not None for part in result.trace.parts):
         await asyncio.sleep(0.005)
     result.cancel()
-    await result.wait_closed()
+    await result.wait()
     kept = await session.get_items()
     calls = [item.get("call_id") for item in kept if item.get("type") == "function_call"]
     answers = [item.get("call_id") for item in kept if item.get("type") == "function_call_output"]

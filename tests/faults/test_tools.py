@@ -129,7 +129,7 @@ async def test_tools_that_hang_in_their_threads_keep_no_later_tool_waiting():
             while not any(one.run_started is not None for one in run.trace.parts):
                 await asyncio.sleep(0.001)
             run.cancel()
-            await run.wait_closed()
+            await run.wait()
         assert (await asked(quick)).told == ["quick"]
     finally:
         go.set()
@@ -249,7 +249,7 @@ async def test_a_generator_whose_run_was_stopped_stops_at_its_next_piece():
     while not began.is_set():
         await asyncio.sleep(0.001)
     run.cancel()
-    await run.wait_closed()
+    await run.wait()
     assert await asyncio.to_thread(closed.wait, 5)
 
 
@@ -426,7 +426,7 @@ async def main():
             pass
         await asyncio.sleep(1)  # the interrupt cancels this task in a moment
     finally:
-        await result.wait_closed()
+        await result.wait()
         print(result.trace.status, result.trace.error, flush=True)
 
 try:

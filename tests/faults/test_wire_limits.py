@@ -101,7 +101,7 @@ async def test_the_page_is_told_of_a_silence_and_of_its_end(
     model = ScriptedModel([turn(say("One two three"), stall(0.5, after=6))])
     result = start(model, TimeLimits(notice=0.02))
     view = AgentView(result.trace)
-    result.watch(view.nudge)
+    result.observe(lambda event: view.nudge())
     await result.wait()
     view.close_run()
     waiting = [at for at, ops in enumerate(sent) if "Waiting for the model" in ops]
@@ -131,7 +131,7 @@ async def test_stopping_a_silent_model_is_no_error() -> None:
     result = start(ScriptedModel([turn(stall(), say("x"))]), TimeLimits(notice=0.02))
     await until(lambda: result.trace.silence is not None)
     result.cancel()
-    await result.wait_closed()
+    await result.wait()
     assert result.trace.status == "cancelled"
     assert "Waiting for the model" not in page(result)
 
@@ -222,7 +222,7 @@ async def test_the_limits_reach_the_client(api: str) -> None:
             result = start(kind("m", client), limits)
             await until(lambda: wire.requests)
             result.cancel()
-            await result.wait_closed()
+            await result.wait()
         found: dict[str, Any] = wire.requests[0].extensions["timeout"]
         return found
 
@@ -277,7 +277,7 @@ async def test_a_timeout_of_somebody_elses_stays_what_it_is() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await result.wait()
-    await result.wait_closed()
+    await result.wait()
     assert result.trace.status == "cancelled"
 
 

@@ -106,9 +106,9 @@ async def run(
         try:
             async for _ in result.stream_events():
                 pass
+            await result.wait()
         except Exception as caught:
             error = caught
-        await result.wait_closed()
     return result, error, wire
 
 
@@ -211,7 +211,7 @@ async def test_the_wait_is_shown_while_it_lasts() -> None:
         board = VirtualDom()
         TraceRenderer(result.trace, board).update()
         result.cancel()
-        await result.wait_closed()
+        await result.wait()
     assert "after 30.0 s" in str(board.keyframe())
 
 

@@ -36,7 +36,7 @@ CELLS = [
     from openai import AsyncOpenAI
     enable_verbose_stdout_logging()
     %load_ext agentstream
-    tape = recording("run.jsonl")
+    tape = recording("run.jsonl").start()
     """,
     """
     @function_tool

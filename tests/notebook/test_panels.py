@@ -317,7 +317,7 @@ async def test_a_widget_keeps_them_up_to_date_although_the_run_falls_silent() ->
     run = Runner.run_streamed(Agent(name="A", tools=[slow], model=script), "go")
     view = AgentView(run.trace, table=True, timeline=True)
     view.send = lambda message, *_: sent.extend(message["ops"])  # type: ignore[method-assign]
-    run.watch(view.nudge)
+    run.observe(lambda event: view.nudge())
 
     def page() -> str:
         shown = Page()

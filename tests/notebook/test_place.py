@@ -41,7 +41,7 @@ def text_of(cell: Any) -> str:
 
 def test_a_run_in_the_background_that_ends_in_a_later_cell_leaves_its_picture_in_its_own() -> None:
     shown, waited = executed(
-        "result = Runner.run_streamed(poet, 'A poem')\nshow(result);", "await result.wait_closed()"
+        "result = Runner.run_streamed(poet, 'A poem')\nshow(result);", "await result.wait()"
     )
     assert "theend" in text_of(shown)
     assert "text/html" in shown.outputs[-1]["data"]

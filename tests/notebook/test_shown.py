@@ -96,7 +96,7 @@ async def test_runs_lists_what_goes_on_and_stops_it() -> None:
     runs().cancel()
     assert len(runs()) == 0
     assert repr(runs()) == "No run goes on."
-    await first.wait_closed()
+    await first.wait()
 
 
 async def test_runs_counts_a_run_and_not_the_agents_that_are_its_tools() -> None:
@@ -106,7 +106,7 @@ async def test_runs_counts_a_run_and_not_the_agents_that_are_its_tools() -> None
     await asyncio.sleep(0.2)
     assert list(runs()) == [result]
     result.cancel()
-    await result.wait_closed()
+    await result.wait()
 
 
 async def test_runs_lists_turns_of_a_conversation() -> None:

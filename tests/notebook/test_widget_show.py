@@ -79,11 +79,11 @@ async def test_a_press_counts_before_the_cell_knows_of_the_pause(
 ) -> None:
     result, widget = asking()
 
-    def at_once() -> None:
+    def at_once(event: Any) -> None:
         if result.interruptions and widget.source.waits:
             press(widget, "approve")
 
-    result.watch(at_once)
+    result.observe(at_once)
     async with asyncio.timeout(20):
         await following(widget)
     assert result.final_output == "Tidy."

@@ -128,17 +128,17 @@ async def test_a_stopped_run_says_so() -> None:
     async for event in result.stream_events():
         if event.type == "raw_response_event":
             result.cancel()
-    await result.wait_closed()
+    await result.wait()
     assert result.trace.status == "cancelled"
 
 
-async def test_a_watcher_is_told_until_the_end() -> None:
+async def test_an_observer_is_told_until_nothing_of_the_run_is_left() -> None:
     result = Runner.run_streamed(Agent(name="A", model=ScriptedModel(["One two."])), "go")
     seen: list[bool] = []
-    result.watch(lambda: seen.append(result.is_complete))
+    result.observe(lambda event: seen.append(result.is_complete))
     async for _ in result.stream_events():
         pass
-    await result.wait_closed()
+    await result.wait()
     import asyncio
 
     await asyncio.sleep(0)

@@ -138,7 +138,7 @@ async def test_a_call_that_was_stopped_is_in_the_session_once_it_has_an_output(
         await going.wait()
         await asyncio.sleep(0.01)
         result.cancel()
-        await result.wait_closed()
+        await result.wait()
     else:
         with pytest.raises(UserError):
             await result.wait()
@@ -206,7 +206,7 @@ async def test_a_save_is_not_done_by_half_however_often_the_run_is_stopped(
         await asyncio.sleep(0.015)
         assert result.run_loop_task is not None
         result.run_loop_task.cancel()
-    await result.wait_closed()
+    await result.wait()
     assert result.trace.status == "cancelled"
     pair = ["function_call", "function_call_output"]
     assert kinds(await session.get_items()) == ["user", "reasoning", *pair]
@@ -226,7 +226,7 @@ async def test_items_that_were_being_stored_when_a_run_was_stopped_are_stored_on
         await asyncio.sleep(0.005)
     await asyncio.sleep(0.02)
     result.cancel()  # in the middle of storing the pair
-    await result.wait_closed()
+    await result.wait()
     session.slow = False
     pair = ["function_call", "function_call_output"]
     assert kinds(await session.get_items()) == ["user", *pair]
@@ -245,7 +245,7 @@ async def test_a_question_that_was_being_stored_when_a_run_was_stopped_is_stored
     result = Runner.run_streamed(agent, "go", session=session)
     await asyncio.sleep(0.07)  # the store has it, and nobody knows yet
     result.cancel()
-    await result.wait_closed()
+    await result.wait()
     session.slow = False
     state = result.to_state()
     if from_json:

@@ -88,7 +88,7 @@ async def test_a_session_keeps_the_pair_at_whose_output_the_loop_was_left() -> N
     async for event in result.stream_events():
         if getattr(event, "name", "") == "tool_output":
             break
-    await result.wait_closed()
+    await result.wait()
     kinds = [item.get("type") for item in await session.get_items()]
     assert kinds[-2:] == ["function_call", "function_call_output"]
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from agentstream import UserError
 from agentstream.trace import Trace, lifecycle
 from agentstream.trace.dataframes import to_frame
 from agentstream.trace.from_result import fold
@@ -266,7 +267,7 @@ assert wide not in html(pd.DataFrame({"a": ["a text of a user's own that is long
 
 
 def test_an_unknown_table_or_run_says_what_there_is() -> None:
-    with pytest.raises(ValueError, match="items, turns, events, spans"):
+    with pytest.raises(UserError, match="or .spans., got"):
         to_frame(Trace(), "tokens")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="pass a result"):
         to_frame(3)

@@ -184,7 +184,7 @@ async def test_a_stopped_run_keeps_what_arrived() -> None:
     async for _ in result.stream_events():
         if len("".join(part.text for part in result.trace)) > 40:
             result.cancel()
-    await result.wait_closed()
+    await result.wait()
     [item] = result.to_frame().to_dict("records")
     assert item["status"] == "cancelled"
     assert item["text"].startswith("word word ")

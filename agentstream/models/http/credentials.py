@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from ..._utils.secrets import SecretStr, without_credentials
-from ...exceptions import UserError
+from ...exceptions import UserError, check_choice
 from .client_pool import shared_client
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
-    "check_choice",
     "client_for",
     "default_api",
     "default_client",
@@ -174,16 +173,3 @@ def _resolved(account: Account) -> Account:
 
 def _hidden(key: str | None) -> str | None:
     return None if key is None else SecretStr(key)
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is none of the choices, naming them all.
-
-    Raises
-    ------
-    UserError
-        The value is not among the choices.
-    """
-    if value not in choices:
-        listed = ", ".join(repr(choice) for choice in choices)
-        raise UserError(f"{name} must be one of: {listed}.")

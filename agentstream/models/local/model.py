@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..._utils.keywords import suggesting
 from ..._utils.printable import write_text
 from ...exceptions import UserError
 from ..base import Model
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalModel", "local_model"]
 
 
+@suggesting
 def local_model(
     name: str | None = None, *, weights: str | Path | None = None, quiet: bool = False
 ) -> LocalModel:

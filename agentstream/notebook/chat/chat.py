@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 from ..._approvals import approval_id
 from ..._run_starter import run_starter
 from ..._utils.aio import running_loop_or_none
+from ..._utils.keywords import Suggesting
 from ..._utils.watchers import FailureLog, log_failure
 from ...exceptions import UserError
 from ...items import ToolApprovalItem
@@ -86,7 +87,7 @@ def chat(
     return Chat(agent, session=session, **options)
 
 
-class Chat(Generic[TContext]):
+class Chat(Suggesting, Generic[TContext]):
     """A conversation with an agent; made by `chat`, parameters are as for `chat`.
 
     Attributes

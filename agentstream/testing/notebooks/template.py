@@ -22,7 +22,7 @@ from agentstream.testing import is_live
 
 # The recording answers: nobody needs a key. To record it anew, set OPENAI_API_KEY and
 # AGENTSTREAM_LIVE=1, and run all cells.
-tape = recording("{name}.jsonl", mode="refresh" if is_live() else "replay")"""
+tape = recording("{name}.jsonl", mode="refresh" if is_live() else "replay").start()"""
 
 _AGENT = '''\
 @function_tool

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from ...exceptions import UserError
+from ...exceptions import check_choice
 
 __all__ = ["RateLimits", "Verdict"]
 
@@ -93,8 +93,7 @@ class RateLimits:
         window: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if headers not in _STYLES:
-            raise UserError(f"RateLimits(headers=...) must be one of {_STYLES}, got {headers!r}")
+        check_choice("RateLimits(headers=...)", headers, _STYLES)
         self.headers: HeaderStyle = headers
         self.told = told
         self.clock = clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...exceptions import UserError
 from ..from_result import as_trace
 from ..png import png
 from .spans import Span, spans
@@ -97,7 +98,7 @@ def save_svg(svg: str, path: str | Path, title: str) -> Path:
     elif suffix == ".png":
         target.write_bytes(png(svg))
     else:
-        raise ValueError(
+        raise UserError(
             f"cannot save a picture as {target.name!r}: end the name in .svg, .png or .html"
         )
     return target
