@@ -52,7 +52,7 @@ WITHOUT_AN_EXAMPLE = {*GIVEN_TO_A_FUNCTION_OF_YOURS, *SHOWN_ELSEWHERE, *TYPED_DI
 
 OURS = """
     Agent.graph RunResultBase.to_frame RunResultBase.timeline RunResultBase.to_input_list
-    RunResultStreaming.observe RunResultStreaming.wait RunResultStreaming.resume
+    RunResultStreaming.observe RunResultStreaming.resume
     RunResultStreaming.wait RunResultStreaming.cancel RunResultStreaming.stream_events
     Runner.run Runner.run_streamed HandoffInputData.clone SessionSettings.resolve
     Part.with_fields Part.with_id
