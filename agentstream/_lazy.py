@@ -163,7 +163,7 @@ class Package(ModuleType):
             return importlib.import_module(module)
         if _unsupported.is_left_out(name):
             return _unsupported.__getattr__(name)
-        hint = "" if name.startswith("_") else suggest(name, HOMES)
+        hint = "" if name.startswith("_") else suggest(name, LAZY_IMPORTS)
         text = f"module {self.__name__!r} has no attribute {name!r}.{hint}"
         raise AttributeError(text, name=None, obj=None)
 
