@@ -131,11 +131,17 @@ def done() -> RunResult:
     return Runner.run_sync(poet(), "x")
 
 
+def shown() -> Any:
+    made = show(done())
+    assert list(made) == []  # its end is written now, and not when the tests are over
+    return made
+
+
 @pytest.mark.parametrize(
     ("call_it", "hint"),
     [
         (lambda: done().to_frame("itms"), "Did you mean 'items'?"),
-        (lambda: show(done()).to_frame("turn"), "Did you mean 'turns'?"),
+        (lambda: shown().to_frame("turn"), "Did you mean 'turns'?"),
         (lambda: done().to_input_list(mode="normal"), "Did you mean 'normalized'?"),
         (lambda: Runner.run_streamed(poet(), "x").cancel("after_trun"), "mean 'after_turn'?"),
         (lambda: show(poet(), "x", table="items"), "must be True or False, got 'items'."),
@@ -173,7 +179,7 @@ def compacting(mode: Any) -> Any:
     [
         (done, "timelin", "timeline"),
         (lambda: Runner.run_streamed(poet(), "x"), "final_ouput", "final_output"),
-        (lambda: show(done()), "timelin", "timeline"),
+        (shown, "timelin", "timeline"),
         (lambda: done().trace, "statsu", "status"),
         (lambda: chat(poet()), "sned", "send"),
         (lambda: map_frame(poet(), ROWS, "{review}", progress=False), "fraem", "frame"),

@@ -107,9 +107,10 @@ class DisplayedRun(Generic[Result, Event]):
             source = vars(self).get("source")
             if source is not None and not name.startswith("_") and hasattr(source.result, name):
                 return getattr(source.result, name)
+            hint = "" if name.startswith("_") else suggest(name, dir(self))
             text = (
                 f"What show() gives has no {name!r}, nor has the run's result, which "
-                f"`await show(...)` gives.{suggest(name, dir(self))}"
+                f"`await show(...)` gives.{hint}"
             )
             # Given a name, Python's own traceback would suggest it once more.
             raise AttributeError(text, name=None, obj=None)
