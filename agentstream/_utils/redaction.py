@@ -15,7 +15,8 @@ import binascii
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, wraps
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -72,6 +73,20 @@ _URL: Final = re.compile(r"\w[\w+.-]*://[^\s'\"<>]+")
 _PAIR: Final = re.compile(r"(?:^|(?<=[=\s]))-{0,2}(\w[\w-]*)\s?[=:]\s?")
 _RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+_Parts = Callable[[str], Iterable[str]]
+
+
+def _known_again(find: _Parts) -> _Parts:
+    """Look a text up that was looked at before: each request is sent with the same headers."""
+    cached = lru_cache(maxsize=1_000)(lambda text: tuple(find(text)))
+
+    @wraps(find)
+    def found(text: str) -> Iterable[str]:
+        return cached(text) if len(text) < 2_000 else find(text)
+
+    return found
+
 
 _values: OrderedDict[str, None] = OrderedDict()
 _longest_first: tuple[str, ...] = ()
@@ -213,6 +228,7 @@ def remember_url(url: object) -> None:
     _add(_in_urls(str(url)))
 
 
+@lru_cache(maxsize=1_000)
 def names_secret(name: str) -> bool:
     """Whether a value under `name` is secret.
 
@@ -280,6 +296,7 @@ def _secrets_in(value: Any, secret: bool) -> Iterator[str]:
                         yield from _parts(entry[pair.end() :])
 
 
+@_known_again
 def _parts(value: str) -> Iterator[str]:
     """What is secret of a header's value or a key: itself, without its scheme, each cookie."""
     if "://" in value:
@@ -299,6 +316,7 @@ def _parts(value: str) -> Iterator[str]:
             yield text.strip()
 
 
+@_known_again
 def _in_urls(text: str) -> Iterator[str]:
     if "://" not in text:
         return
@@ -332,14 +350,7 @@ def _decoded(text: str) -> str:
 
 def _add(secrets: Iterable[str]) -> None:
     global _longest_first
-    new = {
-        form
-        for value in secrets
-        for form in (value, unquote(value), quote(value, safe=""), quote(value))
-        if len(form) >= _SHORTEST
-        and not is_ordinary(value)
-        and value.strip("*•. ")  # masked already
-    }
+    new = {form for value in secrets for form in _forms(value)}
     if new <= _values.keys():
         return
     with _lock:
@@ -347,6 +358,14 @@ def _add(secrets: Iterable[str]) -> None:
         while len(_values) > _MOST:
             _values.popitem(last=False)
         _longest_first = tuple(sorted(_values, key=len, reverse=True))
+
+
+@_known_again
+def _forms(value: str) -> Iterator[str]:
+    """How a secret may stand in a text; nothing where it is masked already, or would eat words."""
+    if not is_ordinary(value) and value.strip("*•. "):
+        forms = (value, unquote(value), quote(value, safe=""), quote(value))
+        yield from (form for form in forms if len(form) >= _SHORTEST)
 
 
 def is_ordinary(value: str) -> bool:
