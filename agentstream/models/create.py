@@ -23,7 +23,9 @@ from pydantic import ValidationError
 from .._utils.json import encodable
 from .http import warm_up
 from .http.raw_body import bypass_request_transform, is_json
+from .http.sse import parse_json
 from .responses.events import loosely
+from .responses.unions import typed_response
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -146,14 +148,14 @@ def _read(response: httpx2.Response) -> Any:
     if "json" not in response.headers.get("content-type", ""):
         return response.text
     try:
-        answer = Response.model_validate_json(response.content)
+        data = parse_json(response.content)
+    except ValueError:
+        return response.text
+    if not isinstance(data, dict):
+        return data
+    try:
+        answer = typed_response(data)
     except ValidationError:
-        try:
-            data = response.json()
-        except ValueError:
-            return response.text
-        if not isinstance(data, dict):
-            return data
         answer = cast(Response, loosely(Response, data))
     answer._request_id = response.headers.get("x-request-id")
     return answer

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from openai.types.responses import ResponseOutputItem, ResponseOutputItemDoneEvent
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from openai.types.responses import ResponseOutputItemDoneEvent
+from pydantic import BaseModel, ValidationError
 
 from ..items import raw_field
+from .responses.unions import typed_item
 
 __all__ = ["output_item", "read_calls", "readable_call"]
-
-
-@cache
-def _strictly() -> TypeAdapter[Any]:
-    return TypeAdapter(ResponseOutputItem)
 
 
 def output_item(data: Any) -> Any:
@@ -42,10 +37,13 @@ def output_item(data: Any) -> Any:
     if not isinstance(data, Mapping):
         raise ValueError(f"An output item is an object, not {data!r:.100}")
     try:
-        return _strictly().validate_python(data)
+        item = typed_item(data)
     except ValidationError:
+        item = data
+    if isinstance(item, Mapping):
         # The client's own loose construction, which `models.responses.events` uses for events, too.
         return ResponseOutputItemDoneEvent.construct(item=dict(data)).item
+    return item
 
 
 def readable_call(item: Any, *, begins: bool = False) -> Any:

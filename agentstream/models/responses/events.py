@@ -22,6 +22,7 @@ from ..http.bounds import too_large
 from ..http.server_error import api_error, error_in, no_stream
 from ..http.sse import DONE, SSESplitter, event_data, parse_json
 from ..output_items import read_calls
+from .unions import with_typed_members
 
 __all__ = ["loosely", "responses_batches", "responses_event", "responses_events"]
 
@@ -213,7 +214,7 @@ def responses_event(data: dict[str, Any]) -> ResponseStreamEvent:
     kind = data.get("type")
     cls = _CLASSES.get(kind, _FALLBACK) if isinstance(kind, str) else _FALLBACK
     try:
-        event = cls.model_validate(data)
+        event = cls.model_validate(with_typed_members(data))
     except ValidationError:
         event = loosely(cls, data)
     return cast(ResponseStreamEvent, event)
