@@ -84,7 +84,8 @@ class Background(Suggesting, ABC, Generic[Frame]):
             await asyncio.wait([self._task])
             raise
         self._raise()
-        return self.frame
+        # A frame of many rows takes a while, which others on this loop need not wait for.
+        return await asyncio.to_thread(lambda: self.frame)
 
     def _raise(self) -> None:
         if self.error is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .._utils.json import encodable
 from .columns import META, Columns
-from .result import RowResult
+from .result import Source, Status
+from .results import Results
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -16,7 +18,7 @@ __all__ = ["output_frame"]
 
 
 def output_frame(
-    index: Any, columns: Columns, results: Sequence[RowResult | None], positions: Sequence[int]
+    index: Any, columns: Columns, results: Results, positions: Sequence[int], asked: Sequence[int]
 ) -> DataFrame:
     """Make the frame of what there is.
 
@@ -26,39 +28,70 @@ def output_frame(
         Of the rows.
     columns : Columns
         Of the output.
-    results : sequence of RowResult or None
-        One a row; None: it waits.
+    results : Results
+        Of all rows.
     positions : sequence of int
-        Of the rows, to know which of equal ones was asked.
+        Of the rows.
+    asked : sequence of int
+        For each of them the position of the row that was asked for it: its own, or that of the
+        first that asks the same; -1: that is not known yet.
 
     Returns
     -------
     pandas.DataFrame
         A row that waits has the status "waiting", and nothing else.
     """
+    import numpy as np
     import pandas as pd
 
-    empty = (None,) * len(columns.names)
-    values = [
-        empty if result is None or result.status != "done" else result.values for result in results
-    ]
+    at = np.asarray(asked, dtype=np.int64)
+    codes = np.where(at < 0, 0, np.frombuffer(bytes(results.statuses) + b"\0", np.uint8)[at])
+    status = np.array(["waiting", *get_args(Status)], dtype=object)[codes]
+    is_empty = codes == 0
+    is_done = status == "done"
+    cells = [results.cells[one] if done else None for one, done in zip(at, is_done, strict=True)]
     data: dict[str, Any] = {
-        name: _typed([row[at] for row in values], dtype)
-        for at, (name, dtype) in enumerate(zip(columns.names, columns.dtypes, strict=True))
+        name: _typed([None if row is None else row[number] for row in cells], dtype)
+        for number, (name, dtype) in enumerate(zip(columns.names, columns.dtypes, strict=True))
     }
-    for name in META:
-        cells: list[Any]
-        if name == "status":
-            cells = ["waiting" if result is None else result.status for result in results]
-        elif name == "source":
-            cells = [
-                None if result is None else result.source_at(position)
-                for result, position in zip(results, positions, strict=True)
-            ]
+    errors = [results.errors.get(one, (None, None)) for one in at]
+    texts = {
+        "status": status,
+        "error": [error for error, _ in errors],
+        "error_type": [kind for _, kind in errors],
+        "source": _sources(results, at, np.asarray(positions, dtype=np.int64), is_empty),
+    }
+    for name, dtype in META.items():
+        if name in texts:
+            data[name] = _typed(list(texts[name]), dtype)
         else:
-            cells = [None if result is None else getattr(result, name) for result in results]
-        data[name] = _typed(cells, META[name])
+            data[name] = _numbers(results.numbers[name], at, is_empty, dtype)
     return pd.DataFrame(data, index=index)
+
+
+def _sources(results: Results, asked: Any, positions: Any, is_empty: Any) -> Any:
+    import numpy as np
+
+    names = (*get_args(Source), None)
+    codes = np.frombuffer(bytes(results.sources) + b"\0", np.uint8)[asked]
+    is_twin = (codes == names.index("asked")) & (asked != positions)
+    codes = np.where(is_twin, names.index("equal row"), codes)
+    return np.array(names, dtype=object)[np.where(is_empty, names.index(None), codes)]
+
+
+def _numbers(column: Sequence[Any], asked: Any, is_empty: Any, dtype: str) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    if not isinstance(column, array):
+        cells = [None if no else column[at] for at, no in zip(asked, is_empty, strict=True)]
+        return _typed(cells, dtype)
+    # One more, for the rows that are not known yet, where an empty frame has none at all.
+    found = np.append(np.asarray(column), 0).astype(dtype.lower())[asked]
+    if dtype == "float64":
+        return np.where(is_empty, np.nan, found)
+    kind = pd.arrays.IntegerArray if dtype == "Int64" else pd.arrays.FloatingArray
+    return kind(found, is_empty)
 
 
 def _typed(cells: list[Any], dtype: str) -> Any:

@@ -107,12 +107,12 @@ class FrameRun(Background[Frame]):
     @property
     def failed(self) -> Frame:
         """The rows that failed."""
-        results = self._plan.results
+        first, results = self._plan.first, self._plan.results
         return self._frame_of(
             [
                 position
                 for position, key in enumerate(self._plan.keys)
-                if key in results and results[key].status == "failed"
+                if results.status_at(first[key]) == "failed"
             ]
         )
 
@@ -180,10 +180,12 @@ class FrameRun(Background[Frame]):
 
     def values(self) -> Iterator[tuple[Any, ...] | None]:
         """The values of each row's output, in the frame's order; None where there are none."""
-        for position in range(len(self)):
-            keys = self._plan.keys
-            result = self._plan.results.get(keys[position]) if position < len(keys) else None
-            yield None if result is None or result.status != "done" else result.values
+        first, results = self._plan.first, self._plan.results
+        for key in self._plan.keys:
+            at = first[key]
+            yield results.cells[at] if results.status_at(at) == "done" else None
+        for _ in range(len(self._plan.keys), len(self)):
+            yield None
 
     def outputs(self) -> Iterator[Any]:
         """Each row's output, as an object of the output type; None where there is none."""
@@ -320,13 +322,11 @@ class FrameRun(Background[Frame]):
 
     def _frame_of(self, positions: Any) -> Frame:
         plan, index = self._plan, self._source.index
-        results = [
-            plan.results.get(plan.keys[position]) if position < len(plan.keys) else None
-            for position in positions
-        ]
+        known = len(plan.keys)
+        row_asked = [plan.first[plan.keys[at]] if at < known else -1 for at in positions]
         if len(positions) != len(index):
             index = index[list(positions)]
-        output = output_frame(index, self._source.columns, results, positions)
+        output = output_frame(index, self._source.columns, plan.results, positions, row_asked)
         frame: Frame = self._source.back(output)
         return frame
 

@@ -13,6 +13,7 @@ from .checkpoint import Checkpoint
 from .key import row_key
 from .prompt import Prompts
 from .result import RowResult, failure
+from .results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +37,7 @@ class Plan:
         One for each row; rows of one key ask the same.
     first : dict
         The position of the first row of each key.
-    results : dict of RowResult
+    results : Results
         By key.
     waiting : deque of bytes
         The keys that nobody has asked yet.
@@ -54,11 +55,14 @@ class Plan:
     agent: str = ""
     keys: list[bytes] = field(default_factory=list)
     first: dict[bytes, int] = field(default_factory=dict)
-    results: dict[bytes, RowResult] = field(default_factory=dict)
+    results: Results = field(init=False)
     waiting: deque[bytes] = field(default_factory=deque)
     attempts: dict[bytes, int] = field(default_factory=dict)
     twins: dict[bytes, list[int]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.results = Results(self.length, self.first)
 
     async def make(
         self,
@@ -154,10 +158,11 @@ class Plan:
 
     def failed(self) -> list[bytes]:
         """The keys whose rows failed and can be asked again."""
+        results = self.results
         return [
             key
-            for key, result in self.results.items()
-            if result.status == "failed" and result.attempts
+            for key, at in self.first.items()
+            if results.status_at(at) == "failed" and results.numbers["attempts"][at]
         ]
 
     def put_back(self, keys: Iterable[bytes]) -> None:

@@ -312,7 +312,8 @@ class Pool:
             self._end_early(self._early(what, outcome.error))
 
     def _early(self, what: str, cause: Exception) -> RowError:
-        done = sum(result.status == "done" for result in self.plan.results.values())
+        results = self.plan.results
+        done = sum(results.status_at(at) == "done" for at in self.plan.first.values())
         error = RowError(
             f"{what}: {type(cause).__name__}: {cause} ({done} of {len(self.plan.first)} requests "
             "are done; they are in run.frame. When the cause is mended, run.retry() asks the rest.)"
