@@ -3,7 +3,7 @@
 Each package that is installed runs in a kernel of its own, against a scripted server on this
 machine: a tool that takes half a second, then an answer of two seconds. What is seen are the
 messages that the kernel sends to a notebook, and what becomes of the connection. No key, no
-network. `tests/test_compare.py` holds the README to it.
+network. `tests/bench/test_compare.py` holds the README to it.
 
     pip install chatlas openai-agents 'pydantic-ai-slim[openai]'  # those that are to be compared
 """

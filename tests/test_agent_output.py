@@ -8,7 +8,7 @@ from typing import Any, Literal, Optional, Union
 import pytest
 
 from agentstream import AgentOutputSchema, AgentOutputSchemaBase, ModelBehaviorError, UserError
-from tests.signatures import City, Colour, Open, Options, Pair, Point, Tree
+from tests.tools.signatures import City, Colour, Open, Options, Pair, Point, Tree
 
 TYPES: list[Any] = [
     str,

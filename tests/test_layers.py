@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import pytest
 
-ROOT = Path(__file__).parents[1] / "agentstream"
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent / "agentstream"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
     (
@@ -100,6 +101,14 @@ OURS_AT_THE_TOP = {
     "pandas": "importing it gives frames their accessor",
 }
 """Public modules at the top that the SDK has not, and the reason."""
+
+WAYS_OF_TESTING = frozenset(
+    {"browser", "conformance", "faults", "fuzz", "integration", "typing", "upstream"}
+)
+"""Folders of tests for no room: each holds one way of testing."""
+
+BESIDE_THE_PACKAGE = frozenset({"bench", "docs"})
+"""Folders of tests for the folders of that name."""
 
 LARGEST_CIRCLE = 7
 """How many modules may import each other in a circle, annotations and calls counted."""
@@ -261,6 +270,14 @@ def test_each_room_says_what_is_public() -> None:
         and not any("__all__" in ast.unparse(node).partition("=")[0] for node in tree.body)
     ]
     assert silent == [], "list the public names in __all__, or say with [] that there are none"
+
+
+def test_the_folders_of_the_tests_are_those_of_the_package() -> None:
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    others = WAYS_OF_TESTING | BESIDE_THE_PACKAGE
+    own = {str(path) for path in folders if path.parts and path.parts[0] not in others}
+    assert {path for path in own if not (ROOT / path / "__init__.py").is_file()} == set()
+    assert {path for path in BESIDE_THE_PACKAGE if not (ROOT.parent / path).is_dir()} == set()
 
 
 def test_modules_at_the_top_have_the_names_of_the_sdks_or_an_underscore() -> None:

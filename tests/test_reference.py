@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def script() -> Any:
-    """`docs/reference.py`; see `tests/test_compare.py` for why it is not imported."""
+    """`docs/reference.py`; see `tests/bench/test_compare.py` for why it is not imported."""
     spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
     assert spec
     assert spec.loader

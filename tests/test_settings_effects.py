@@ -30,9 +30,8 @@ from agentstream import (
 )
 from agentstream.run_config import ToolExecutionConfig
 from agentstream.testing import ScriptedModel
-
-from .models.chat_client import Kept
-from .models.test_server_errors import RESPONSE
+from tests.models.chat_completions.client import Kept
+from tests.models.http.test_server_error import RESPONSE
 
 SOURCE = Path(agentstream.__file__).parent
 SAMPLES: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """Hostile text through every surface of the view, live and as a still picture, in JupyterLab.
 
-What each payload becomes is tested in tests/notebook/test_html.py. Here all of them take the whole
-way: model, tools, kernel, messages, page, saved notebook.
+What each payload becomes is tested in tests/notebook/markdown/test_sanitise.py. Here all of them
+take the whole way: model, tools, kernel, messages, page, saved notebook.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ DIFFERENCES: dict[str, str] = {
     ),
     "a missing total of tokens is their sum": (
         "Where a server leaves total_tokens out of the usage, the SDK counts 0 in all. Here it is "
-        "the sum of the input's and the output's (tests/models/test_responses.py)."
+        "the sum of the input's and the output's (tests/models/responses/test_model.py)."
     ),
     "reasoning under two names is told once": (
         "Where a server of Chat Completions sends one text as reasoning_content and as reasoning, "

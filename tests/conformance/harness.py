@@ -157,7 +157,8 @@ def assert_same(theirs: Any, ours: Any) -> None:
 def as_chat_takes(body: Any) -> Any:
     """A request's body without `strict: false`, which we leave out of Chat Completions on purpose.
 
-    See `differences`; that our own requests do not have it, tests/models/test_chat_request.py says.
+    See `differences`; that our own requests do not have it is tested in
+    tests/models/chat_completions/test_request.py.
     """
     if not isinstance(body, dict) or "messages" not in body:
         return body

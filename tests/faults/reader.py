@@ -16,7 +16,7 @@ from agentstream import Agent, AgentsException, ItemHelpers, ModelSettings, RunC
 from agentstream.notebook.live.dom import VirtualDom
 from agentstream.notebook.live.scene import TraceRenderer
 from tests.faults.wire import Played, Stream, Wire, calls, deltas
-from tests.test_recorded_streams import tools
+from tests.models.test_recorded_streams import tools
 
 NAMED = (AgentsException, openai.OpenAIError)
 _EVENTS_A_FRAME = 8

@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 from openai import AsyncOpenAI
 
-from tests.test_recorded_streams import FILES, FOLDER, body, recording
+from tests.models.test_recorded_streams import FILES, FOLDER, body, recording
 
 __all__ = [
     "FAULTS",

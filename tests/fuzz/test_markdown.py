@@ -58,7 +58,8 @@ def test_any_value_is_shown_as_json(value: Any) -> None:
     assert json_block(nested(5_000, value))
 
 
-# 40,000 characters and four times that, beside the shapes in tests/notebook/test_markdown.py.
+# 40,000 characters and four times that, beside the shapes in
+# tests/notebook/markdown/test_stream.py.
 SHAPES: dict[str, Callable[[int], str]] = {
     "raw tags": lambda n: "<b><i><u><s>" * (n // 24) + "</s></u></i></b>" * (n // 32),
     "raw lists": lambda n: "<ul><li>" * (n // 8),

@@ -23,8 +23,7 @@ from agentstream import (
     RunResultStreaming,
     SQLiteSession,
 )
-
-from .conftest import LlamaServer
+from tests.integration.conftest import LlamaServer
 
 MakeModel = Callable[[AsyncOpenAI], Model]
 ENDLESS = ModelSettings(temperature=0, max_tokens=3000, extra_body={"ignore_eos": True})

@@ -18,8 +18,7 @@ from pydantic import BaseModel
 
 from agentstream import Agent, ModelSettings, Runner, UserError, local_model
 from agentstream.models.local import servers, small
-
-from .conftest import weights
+from tests.integration.conftest import weights
 
 BRIEF = ModelSettings(temperature=0, max_tokens=12)
 

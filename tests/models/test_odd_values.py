@@ -15,8 +15,7 @@ from agentstream import (
     Runner,
     function_tool,
 )
-
-from .chat_client import Kept
+from tests.models.chat_completions.client import Kept
 
 ways = pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
 both = pytest.mark.parametrize("api", ["responses", "chat"])

@@ -14,8 +14,7 @@ from nbconvert import HTMLExporter, MarkdownExporter, SlidesExporter
 from agentstream import Agent, Runner, function_tool
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, call
-
-from .hostile import OWN_PAYLOADS
+from tests.notebook.hostile import OWN_PAYLOADS
 
 _AROUND = "a\n\n# Heading\n\n![x](https://evil.example/a.png)\n\n{}\n\n[l](javascript:alert(1))"
 

@@ -1,6 +1,6 @@
 """The hostile corpus through what came after the cards: displays, prints, bars, questions, agents.
 
-`test_cards.py` does the same for cards, `test_html.py` for the functions beneath, in Chromium, too.
+`test_cards.py` does the same for cards, `test_sanitise.py` for the functions beneath, in Chromium, too.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ from agentstream.testing import ScriptedModel
 from agentstream.trace import lifecycle
 from agentstream.trace.dataframes import _table_html
 from agentstream.trace.from_result import fold
+from tests.notebook.cards.audit import Audit
+from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads, faults
+from tests.notebook.markdown import test_sanitise
+from tests.notebook.markdown.test_sanitise import PLACE, PROVOKE, WATCH
+from tests.notebook.test_snapshot import without_style
+from tests.trace.trace_streams import Script
 
-from ..trace.trace_streams import Script
-from . import test_html
-from .cards_audit import Audit
-from .hostile import OWN_PAYLOADS, dompurify_payloads, faults
-from .test_html import PLACE, PROVOKE, WATCH
-from .test_snapshot import without_style
-
-page = test_html.page  # a fixture
+page = test_sanitise.page  # a fixture
 
 
 class Shows:

@@ -19,8 +19,7 @@ from agentstream.rows.bar_text import bar_bundle
 from agentstream.rows.result import Progress, RowResult
 from agentstream.trace.from_result import fold
 from agentstream.trace.timeline.timeline import Timeline
-
-from ..trace.trace_streams import Script
+from tests.trace.trace_streams import Script
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = (

@@ -19,7 +19,7 @@ from agentstream.notebook.snapshot import bundle as module
 from agentstream.notebook.snapshot.bundle import snapshot, style
 from agentstream.notebook.snapshot.text import defuse_markdown
 from agentstream.trace.from_result import fold
-from tests.notebook.cards_audit import PNG_URI, Audit, every_kind, part, tool, trace_of
+from tests.notebook.cards.audit import PNG_URI, Audit, every_kind, part, tool, trace_of
 from tests.notebook.hostile import OWN_PAYLOADS, dompurify_payloads
 from tests.trace.trace_streams import Script, chain
 

@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from agentstream import Agent, OpenAIChatCompletionsModel, Runner, RunState, function_tool
-from tests.models.chat_chunks import USAGE, call, chunk, sse
+from tests.models.chat_completions.chunks import USAGE, call, chunk, sse
 
 
 class Chat:

@@ -28,7 +28,7 @@ from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.run_config import ToolExecutionConfig
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
 from agentstream.trace import Trace
-from tests.plots import plot, plt, without_windows  # noqa: F401 - a fixture for all tests here
+from tests.displays.plots import plot, plt, without_windows  # noqa: F401 - a fixture for all tests here
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -25,7 +25,7 @@ from agentstream.notebook.chat.history import past_turns
 from agentstream.notebook.chat.snapshot import conversation
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
-from tests.plots import plot, plt, without_windows  # noqa: F401 - a fixture for all tests here
+from tests.displays.plots import plot, plt, without_windows  # noqa: F401 - a fixture for all tests here
 
 
 def question() -> list[Any]:
