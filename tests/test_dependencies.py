@@ -20,7 +20,7 @@ EXTRAS_OF = {
     "mcp": ("mcp",),
     "models": ("local",),
     "rows": ("dask", "rows", "lab"),
-    "sessions": ("encrypt", "sqlalchemy"),
+    "sessions": ("encrypt", "redis", "sqlalchemy"),
     "testing": ("lab",),
     "trace": ("trace",),
 }
@@ -32,6 +32,7 @@ LOADED_BY_NEED = {
     "rows/cluster/crew.py",
     "rows/frames.py",
     "sessions/encrypted.py",
+    "sessions/redis.py",
     "sessions/sql.py",
 }
 """Modules that are imported where their extra is needed: their imports may stand at the top."""
@@ -144,7 +145,10 @@ def test_what_is_declared_for_the_package_is_imported() -> None:
 
 @pytest.mark.parametrize(
     "extra",
-    [None, "bench", "dev", "docs", "encrypt", "lab", "local", "mcp", "rows", "sqlalchemy", "trace"],
+    [
+        *(None, "any-llm", "bench", "dev", "docs", "encrypt", "lab", "litellm", "local", "mcp"),
+        *("redis", "rows", "sqlalchemy", "trace"),
+    ],
 )
 def test_every_dependency_has_a_lower_bound(extra: str | None) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -6,16 +6,23 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ..sessions.async_sqlite import AsyncSQLiteSession
     from ..sessions.encrypted import EncryptedSession
+    from ..sessions.redis import RedisSession
     from ..sessions.sql import SQLAlchemySession
 
-_LAZY_IMPORTS: Final = {"EncryptedSession": "encrypted", "SQLAlchemySession": "sql"}
+_LAZY_IMPORTS: Final = {
+    "AsyncSQLiteSession": "async_sqlite",
+    "EncryptedSession": "encrypted",
+    "RedisSession": "redis",
+    "SQLAlchemySession": "sql",
+}
 _LEFT_OUT: Final = frozenset(
-    "AdvancedSQLiteSession AsyncSQLiteSession DAPR_CONSISTENCY_EVENTUAL DAPR_CONSISTENCY_STRONG "
-    "DaprSession MongoDBSession RedisSession".split()
+    "AdvancedSQLiteSession DAPR_CONSISTENCY_EVENTUAL DAPR_CONSISTENCY_STRONG DaprSession "
+    "MongoDBSession".split()
 )
 
-__all__ = ["EncryptedSession", "SQLAlchemySession"]
+__all__ = ["AsyncSQLiteSession", "EncryptedSession", "RedisSession", "SQLAlchemySession"]
 
 
 def __getattr__(name: str) -> Any:

@@ -200,7 +200,7 @@ class MultiProvider(ModelProvider):
     Parameters
     ----------
     provider_map : MultiProviderMap, optional
-        Providers of your own; they come before the built-in ``openai`` prefix.
+        Providers of your own; they come before ``openai/``, ``litellm/`` and ``any-llm/``.
     openai_api_key, openai_base_url, openai_client, openai_organization, openai_project,
     openai_use_responses, openai_strict_feature_validation, openai_buffer_streamed_tool_calls
         For the built-in provider; see `OpenAIProvider`.
@@ -281,6 +281,11 @@ class MultiProvider(ModelProvider):
             return self.openai_provider.get_model(rest)
         if prefix == "openai" or self._unknown_prefix_mode == "model_id":
             return self.openai_provider.get_model(model_name)
+        if prefix in ("litellm", "any-llm"):
+            from .library_models import AnyLLMProvider, LitellmProvider
+
+            found = LitellmProvider() if prefix == "litellm" else AnyLLMProvider()
+            return found.get_model(rest)
         raise UserError(
             f"Unknown prefix: {prefix}. Give MultiProvider a provider_map that has it; where "
             f"{model_name!r} is the name of a model, as gateways have it, use "

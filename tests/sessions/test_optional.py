@@ -214,7 +214,7 @@ def test_without_its_package_a_session_says_what_to_install(
 
 
 def test_sessions_that_are_left_out_say_so() -> None:
-    for name in ("DaprSession", "MongoDBSession", "RedisSession"):
+    for name in ("DaprSession", "MongoDBSession", "AdvancedSQLiteSession"):
         with pytest.raises(ImportError, match="left to the OpenAI Agents SDK"):
             getattr(memory, name)
 
@@ -252,3 +252,81 @@ async def test_sessions_that_make_their_tables_at_once_all_store(database: str) 
     assert [await session.get_items() for session in sessions] == [[item]] * 4
     for session in sessions:
         await session.engine.dispose()
+
+
+@pytest.fixture
+def redis() -> Any:
+    return pytest.importorskip("fakeredis.aioredis").FakeRedis()
+
+
+async def test_a_run_on_a_session_in_redis_remembers(redis: Any) -> None:
+    model = ScriptedModel(["Hello, Ada.", "Ada."])
+    session = memory.RedisSession("ada", redis_client=redis)
+    agent = Agent(name="A", model=model)
+    await Runner.run(agent, "I am Ada.", session=session)
+    again = memory.RedisSession("ada", redis_client=redis)  # as another program would
+    await Runner.run(agent, "Who am I?", session=again)
+    assert model.requests[1].input[0]["content"] == "I am Ada."
+    assert await memory.RedisSession("bob", redis_client=redis).get_items() == []
+
+
+async def test_a_session_in_redis_is_stored_as_the_sdk_stores_it(redis: Any) -> None:
+    sdk = pytest.importorskip("agents.extensions.memory.redis_session")
+    theirs = sdk.RedisSession("ada", redis_client=redis, ttl=50)
+    ours = memory.RedisSession("ada", redis_client=redis, ttl=50)
+    await theirs.add_items([user("Hé"), user("2")])
+    await ours.add_items([user("3")])
+    assert await theirs.get_items() == await ours.get_items() == [user("Hé"), user("2"), user("3")]
+    assert await ours.get_items(2) == [user("2"), user("3")]
+    assert await ours.get_items(0) == []
+    assert await theirs.pop_item() == user("3")
+    assert await ours.pop_item() == user("2")
+    assert await redis.ttl("agents:session:ada:messages") == 50
+    await ours.replace_items([user("new")])
+    assert await theirs.get_items() == [user("new")]
+    await ours.clear_session()
+    assert await redis.keys("*") == []
+    assert await ours.pop_item() is None
+
+
+async def test_a_session_in_redis_leaves_out_what_is_no_item(redis: Any) -> None:
+    session = memory.RedisSession("ada", redis_client=redis)
+    await session.add_items([user("1")])
+    await redis.rpush("agents:session:ada:messages", "{", "[1]", "7")
+    assert await session.get_items() == [user("1")]
+    assert await session.pop_item() == user("1")
+    with pytest.raises(TypeError, match="Item 1"):
+        await session.add_items([user("2"), {"role": object()}])
+    assert await session.get_items() == []
+
+
+async def test_a_session_in_redis_closes_its_own_connection_alone(redis: Any) -> None:
+    shared = memory.RedisSession("ada", redis_client=redis)
+    await shared.close()
+    assert await shared.ping()
+    assert await shared.get_items() == []
+    own = memory.RedisSession.from_url("ada", url="redis://127.0.0.1:1/0", key_prefix="x")
+    assert not await own.ping()
+    await own.close()
+    await own.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await own.get_items()
+
+
+async def test_programs_that_add_to_a_session_in_redis_at_once_lose_nothing(redis: Any) -> None:
+    session = memory.RedisSession("ada", redis_client=redis)
+    await session.add_items([user("1"), user("2")])
+    await asyncio.gather(*(session.add_items([user(str(at))]) for at in range(20)))
+    assert len(await session.get_items()) == 22
+
+
+async def test_the_async_sqlite_session_is_read_by_the_other_one(tmp_path: Path) -> None:
+    session = memory.AsyncSQLiteSession("ada", tmp_path / "x.db")
+    await session.add_items([user("1")])
+    await session.close()
+    await session.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await session.get_items()
+    again = SQLiteSession("ada", tmp_path / "x.db")
+    assert await again.get_items() == [user("1")]
+    again.close()

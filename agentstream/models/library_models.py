@@ -1,0 +1,233 @@
+"""Models that another library asks, LiteLLM or any-llm: Anthropic's, Gemini's, Bedrock's.
+
+The library is asked within this process by a client whose transport answers as a server of Chat
+Completions would. So streams, dialects, retries and limits are those of every other chat model.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+import httpx2
+from openai import AsyncOpenAI
+
+from .._extras import install_command
+from .._utils.keywords import letting_go
+from .._utils.secrets import SecretStr
+from ..exceptions import UserError
+from .base import Model, ModelProvider
+from .chat_completions.model import OpenAIChatCompletionsModel
+
+if TYPE_CHECKING:
+    from .chat_completions.reasoning_replay import ShouldReplayReasoningContent
+
+__all__ = ["AnyLLMModel", "AnyLLMProvider", "LitellmModel", "LitellmProvider"]
+
+_DEFAULT_MODEL: Final = "gpt-4.1"
+_OF_HTTP: Final = frozenset(
+    "accept accept-encoding authorization connection content-length content-type host "
+    "idempotency-key user-agent".split()
+)
+"""Headers of the request that never leaves this process, beside the client's ``x-stainless-``."""
+
+
+class _Library(httpx2.AsyncBaseTransport):
+    """Answers requests for Chat Completions by what a library's function returns."""
+
+    def __init__(self, complete: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        self._complete, self._options = complete, options
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """What a server would answer; the library's errors with the status that they tell."""
+        arguments = json.loads(await request.aread())
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name not in _OF_HTTP and not name.startswith("x-stainless-")
+        }
+        if headers:
+            arguments["extra_headers"] = headers
+        try:
+            answer = await self._complete(**arguments, **self._options)
+            if not arguments.get("stream"):
+                return httpx2.Response(200, json=_plain(answer))
+            chunks = aiter(answer)
+            first = await anext(chunks, None)  # what is wrong with a request is told here by some
+        except Exception as error:  # noqa: BLE001 - of a library, and of a provider's behind it
+            return _failure(error)
+        body = _events(chunks, first)
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+
+async def _events(chunks: AsyncIterator[Any], first: Any) -> AsyncIterator[bytes]:
+    try:
+        while first is not None:
+            yield b"data: " + json.dumps(_plain(first)).encode() + b"\n\n"
+            first = await anext(chunks, None)
+        yield b"data: [DONE]\n\n"
+    except Exception as error:  # noqa: BLE001 - as above
+        yield b"data: " + json.dumps(_told(error)).encode() + b"\n\n"
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _plain(answer: Any) -> Any:
+    return answer.model_dump(mode="json", exclude_none=True, warnings=False)
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    message = str(getattr(error, "message", None) or error) or type(error).__name__
+    return {"error": {"message": message, "type": type(error).__name__}}
+
+
+def _failure(error: Exception) -> httpx2.Response:
+    response = getattr(error, "response", None)
+    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+    named = getattr(response, "headers", None) or {}
+    waits = {name: named[name] for name in ("retry-after", "retry-after-ms") if name in named}
+    known = isinstance(status, int) and 400 <= status < 600
+    return httpx2.Response(status if known else 500, headers=waits, json=_told(error))
+
+
+class _LibraryModel(OpenAIChatCompletionsModel):
+    def __init__(
+        self,
+        model: str,
+        library: tuple[str, str],
+        options: dict[str, Any],
+        replay: ShouldReplayReasoningContent | None = None,
+    ) -> None:
+        name, extra = library
+        try:
+            complete = importlib.import_module(name).acompletion
+        except ImportError as error:
+            raise ImportError(
+                f"{type(self).__name__} needs the package {extra!r}. "
+                f"Install it with `{install_command(extra)}`."
+            ) from error
+        given = {key: value for key, value in options.items() if value is not None}
+        transport = _Library(complete, given)
+        client = AsyncOpenAI(
+            api_key="in-process",  # nothing is sent: the library has its own key
+            base_url=f"http://{extra}.invalid/v1",
+            http_client=cast(Any, httpx2.AsyncClient(transport=transport)),
+        )
+        super().__init__(model, client, replay)
+
+
+class LitellmModel(_LibraryModel):
+    """A model that LiteLLM asks: of Anthropic, Gemini, Bedrock and a hundred others.
+
+    Parameters
+    ----------
+    model : str
+        Its name as LiteLLM has it, such as ``"anthropic/claude-sonnet-4-5"``.
+    base_url, api_key : str, optional
+        As LiteLLM takes them; by default from the environment, such as `ANTHROPIC_API_KEY`.
+    should_replay_reasoning_content : callable, optional
+        As of `OpenAIChatCompletionsModel`.
+
+    Raises
+    ------
+    ImportError
+        The package litellm is not installed.
+
+    Examples
+    --------
+    ::
+
+        agent = Agent(name="Tutor", model=LitellmModel("anthropic/claude-sonnet-4-5"))
+    """
+
+    @letting_go
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        should_replay_reasoning_content: ShouldReplayReasoningContent | None = None,
+    ) -> None:
+        self.base_url = base_url
+        options = {"base_url": base_url, "api_key": api_key and SecretStr(api_key)}
+        super().__init__(model, ("litellm", "litellm"), options, should_replay_reasoning_content)
+
+
+class AnyLLMModel(_LibraryModel):
+    """A model that any-llm asks, by the library of its provider.
+
+    Parameters
+    ----------
+    model : str
+        Its name as any-llm has it, such as ``"mistral/mistral-small-latest"``.
+    base_url, api_key : str, optional
+        As any-llm takes them; by default from the environment.
+    api : str, optional
+        ``"chat_completions"``, which is what is used.
+
+    Raises
+    ------
+    ImportError
+        The package any-llm-sdk is not installed.
+    UserError
+        `api` is another one.
+
+    Examples
+    --------
+    ::
+
+        agent = Agent(name="Tutor", model=AnyLLMModel("mistral/mistral-small-latest"))
+    """
+
+    @letting_go
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        api: Literal["responses", "chat_completions"] | None = None,
+    ) -> None:
+        if api not in (None, "chat_completions"):
+            raise UserError(
+                f"AnyLLMModel(api={api!r}): agentstream asks any-llm for Chat Completions, which "
+                "every provider has. Leave api out."
+            )
+        self.base_url = base_url
+        options = {"api_base": base_url, "api_key": api_key and SecretStr(api_key)}
+        super().__init__(model, ("any_llm", "any-llm"), options)
+
+
+class LitellmProvider(ModelProvider):
+    """Models that LiteLLM asks, by their names; what the prefix ``litellm/`` of a name means."""
+
+    def get_model(self, model_name: str | None) -> Model:
+        """The model of that name; one of OpenAI's where there is none."""
+        return LitellmModel(model_name or _DEFAULT_MODEL)
+
+
+class AnyLLMProvider(ModelProvider):
+    """Models that any-llm asks, by their names; what the prefix ``any-llm/`` of a name means.
+
+    Parameters
+    ----------
+    api_key, base_url, api
+        As of `AnyLLMModel`.
+    """
+
+    @letting_go
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        api: Literal["responses", "chat_completions"] | None = None,
+    ) -> None:
+        self._account: Any = (base_url, api_key and SecretStr(api_key), api)
+
+    def get_model(self, model_name: str | None) -> Model:
+        """The model of that name; one of OpenAI's where there is none."""
+        return AnyLLMModel(model_name or f"openai/{_DEFAULT_MODEL}", *self._account)
