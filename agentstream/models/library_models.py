@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import httpx2
@@ -20,6 +21,7 @@ from .._utils.secrets import SecretStr
 from ..exceptions import UserError
 from .base import Model, ModelProvider
 from .chat_completions.model import OpenAIChatCompletionsModel
+from .request import ModelRequest
 
 if TYPE_CHECKING:
     from .chat_completions.reasoning_replay import ShouldReplayReasoningContent
@@ -35,10 +37,10 @@ _OF_HTTP: Final = frozenset(
 
 
 class _Library(httpx2.AsyncBaseTransport):
-    """Answers requests for Chat Completions by what a library's function returns."""
+    """Answers requests for Chat Completions by what a library's `acompletion` returns."""
 
-    def __init__(self, complete: Callable[..., Any], options: Mapping[str, Any]) -> None:
-        self._complete, self._options = complete, options
+    def __init__(self, library: ModuleType, options: Mapping[str, Any]) -> None:
+        self._library, self._options = library, options
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """What a server would answer; the library's errors with the status that they tell."""
@@ -51,7 +53,8 @@ class _Library(httpx2.AsyncBaseTransport):
         if headers:
             arguments["extra_headers"] = headers
         try:
-            answer = await self._complete(**arguments, **self._options)
+            # Looked up now: a program may have wrapped it, as tracers do.
+            answer = await self._library.acompletion(**arguments, **self._options)
             if not arguments.get("stream"):
                 return httpx2.Response(200, json=_plain(answer))
             chunks = aiter(answer)
@@ -69,7 +72,7 @@ async def _events(chunks: AsyncIterator[Any], first: Any) -> AsyncIterator[bytes
             first = await anext(chunks, None)
         yield b"data: [DONE]\n\n"
     except Exception as error:  # noqa: BLE001 - as above
-        yield b"data: " + json.dumps(_told(error)).encode() + b"\n\n"
+        yield b"data: " + json.dumps(_error_body(error)).encode() + b"\n\n"
     finally:
         close = getattr(chunks, "aclose", None)
         if close is not None:
@@ -80,7 +83,7 @@ def _plain(answer: Any) -> Any:
     return answer.model_dump(mode="json", exclude_none=True, warnings=False)
 
 
-def _told(error: Exception) -> dict[str, Any]:
+def _error_body(error: Exception) -> dict[str, Any]:
     message = str(getattr(error, "message", None) or error) or type(error).__name__
     return {"error": {"message": message, "type": type(error).__name__}}
 
@@ -90,8 +93,8 @@ def _failure(error: Exception) -> httpx2.Response:
     status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
     named = getattr(response, "headers", None) or {}
     waits = {name: named[name] for name in ("retry-after", "retry-after-ms") if name in named}
-    known = isinstance(status, int) and 400 <= status < 600
-    return httpx2.Response(status if known else 500, headers=waits, json=_told(error))
+    status = status if isinstance(status, int) and 400 <= status < 600 else 500
+    return httpx2.Response(status, headers=waits, json=_error_body(error))
 
 
 class _LibraryModel(OpenAIChatCompletionsModel):
@@ -104,20 +107,30 @@ class _LibraryModel(OpenAIChatCompletionsModel):
     ) -> None:
         name, extra = library
         try:
-            complete = importlib.import_module(name).acompletion
+            module = importlib.import_module(name)
         except ImportError as error:
             raise ImportError(
                 f"{type(self).__name__} needs the package {extra!r}. "
                 f"Install it with `{install_command(extra)}`."
             ) from error
         given = {key: value for key, value in options.items() if value is not None}
-        transport = _Library(complete, given)
+        transport = _Library(module, given)
         client = AsyncOpenAI(
             api_key="in-process",  # nothing is sent: the library has its own key
             base_url=f"http://{extra}.invalid/v1",
             http_client=cast(Any, httpx2.AsyncClient(transport=transport)),
         )
         super().__init__(model, client, replay)
+
+    def _arguments(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
+        """As of every chat model; what the client does not know goes to the library as it is."""
+        arguments = super()._arguments(request, stream=stream)
+        body = arguments.pop("extra_body", None)
+        more = set(request.settings.extra_args or ()) - {"timeout", "extra_headers", "extra_query"}
+        beside = {name: arguments.pop(name) for name in more if name in arguments}
+        if body:
+            beside["extra_body"] = body
+        return {**arguments, "extra_body": beside} if beside else arguments
 
 
 class LitellmModel(_LibraryModel):

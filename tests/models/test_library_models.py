@@ -109,11 +109,35 @@ async def test_an_agent_runs_with_tools_on_a_model_that_a_library_asks(
     assert "sk-secret" not in repr(vars(agent.model._client._client._transport))
 
 
-async def test_headers_of_the_settings_go_to_the_library(library: Library) -> None:
-    settings = ModelSettings(extra_headers={"anthropic-beta": "x"})
+async def test_what_the_settings_say_beyond_openai_goes_to_the_library(library: Library) -> None:
+    settings = ModelSettings(
+        temperature=0.5,
+        extra_headers={"anthropic-beta": "x"},
+        extra_body={"cached_content": "c"},
+        extra_args={"mock_response": "m", "metadata": {"a": "b"}},
+    )
     library.turns = [TURNS[1]]
     await Runner.run(Agent(name="A", model=model_of(library), model_settings=settings), "Hi")
-    assert library.asked[0]["extra_headers"] == {"anthropic-beta": "x"}
+    asked = library.asked[0]
+    assert asked["extra_headers"] == {"anthropic-beta": "x"}
+    assert asked["extra_body"] == {"cached_content": "c"}
+    assert (asked["mock_response"], asked["metadata"]) == ("m", {"a": "b"})
+    assert asked["temperature"] == 0.5
+
+
+async def test_a_program_may_wrap_what_the_library_is_asked_by(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, plain, seen = model_of(library), library.acompletion, list[str]()
+
+    async def traced(**arguments: Any) -> Any:
+        seen.append(arguments["model"])
+        return await plain(**arguments)
+
+    monkeypatch.setattr(library, "acompletion", traced, raising=False)
+    library.turns = [TURNS[1]]
+    await Runner.run(Agent(name="A", model=model), "Hi")
+    assert len(seen) == 1
 
 
 async def test_an_error_has_the_status_and_the_words_of_the_library(library: Library) -> None:

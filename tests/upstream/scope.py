@@ -25,27 +25,13 @@ from typing import Any
 from agentstream import _unsupported
 from agentstream.compat._modules import part_of
 
-LEFT_OUT_MODULES = {
-    "extensions.memory.advanced_sqlite_session": "other sessions",
-    "extensions.memory.async_sqlite_session": "other sessions",
-    "extensions.memory.redis_session": "other sessions",
-    "extensions.models": "LiteLLM and any-llm",
-    "tracing.config": "traces of runs",
-    "tracing.model_tracing": "traces of runs",
-    "tracing.processors": "traces of runs",
-    "tracing.provider": "traces of runs",
-    "tracing.scope": "traces of runs",
-    "tracing.setup": "traces of runs",
-    "tracing.util": "traces of runs",
-}
+LEFT_OUT_MODULES = {"extensions.memory.advanced_sqlite_session": "other sessions"}
 """Modules that agentstream has no counterpart of, beside those that its hook knows."""
 
 LEFT_OUT_NAMES = {
     "AdvancedSQLiteSession": "other sessions",
-    "AsyncSQLiteSession": "other sessions",
     "DaprSession": "other sessions",
     "MongoDBSession": "other sessions",
-    "RedisSession": "other sessions",
     "SPAN_PROCESSOR_TESTING": "traces of runs",
 }
 
