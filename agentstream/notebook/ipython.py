@@ -112,8 +112,7 @@ def call_on(loop: asyncio.AbstractEventLoop | None, function: Callable[[], objec
 
 def is_inside_another(widget: Widget) -> bool:
     """Whether another widget holds this one among its children."""
-    from ipywidgets.widgets.widget import _instances
+    from ipywidgets.widgets import widget as widgets
 
-    return any(
-        widget in (getattr(other, "children", None) or ()) for other in list(_instances.values())
-    )
+    others = list(getattr(widgets, "_instances", {}).values())
+    return any(widget in (getattr(other, "children", None) or ()) for other in others)

@@ -115,7 +115,8 @@ def _remember_proxies(client: Any) -> None:
     """Remember the passwords of proxies: nothing of them is in a request."""
     for url in getproxies().values():
         remember_url(url)
-    for transport in (client._transport, *client._mounts.values()):
+    mounts = getattr(client, "_mounts", None) or {}
+    for transport in (getattr(client, "_transport", None), *mounts.values()):
         sent = getattr(getattr(transport, "_pool", None), "_proxy_headers", None) or ()
         remember_sent({str(name): bytes(value).decode("latin-1") for name, value in sent})
 

@@ -12,13 +12,12 @@ import math
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 import openai
-from openai._base_client import get_platform
 
 from ..._utils.redaction import guard_logs, redact_error, remember, remember_request
 from ...exceptions import ModelStalledError
@@ -264,7 +263,10 @@ def _without_a_thread(client: Any) -> Any:
     forked. On Windows, where the answer takes long, there is no fork.
     """
     if hasattr(os, "fork") and getattr(client, "_platform", "") is None:
-        client._platform = get_platform()
+        with suppress(ImportError):
+            from openai._base_client import get_platform
+
+            client._platform = get_platform()
     return client
 
 

@@ -160,7 +160,7 @@ def _in_a_thread(
         worker.start()
         worker.join()
     # It would look after a kernel that is gone.
-    atexit.unregister(client._cleanup_kernel)
+    atexit.unregister(getattr(client, "_cleanup_kernel", None))
     if done.failure.endswith(DIED):
         done.failure += _indented(log.read_text(encoding="utf-8", errors="replace"), 5)
     return done, bool(current) or not done.failure
