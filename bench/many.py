@@ -91,7 +91,7 @@ def resident() -> float:
 
 
 FROZEN = ", frozen"
-"""Behind a pace: the imports' objects are frozen, as docs/performance.md tells programs to do."""
+"""Behind a pace: the imports' objects are frozen, as bench/README.md tells programs to do."""
 
 
 async def measure(name: str, url: str, script: str, runs: int, *, frozen: bool = False) -> Load:

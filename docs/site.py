@@ -36,7 +36,7 @@ def repository() -> str:
 def lay_out() -> None:
     """Copy the pages, and have their links to other files lead to the repository."""
     shutil.rmtree(PAGES, ignore_errors=True)
-    patterns = ("*.md", "docs/*.md", "docs/img/*", "notebooks/*.ipynb")
+    patterns = ("*.md", "bench/README.md", "docs/*.md", "docs/img/*", "notebooks/*.ipynb")
     for path in [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]:
         target = PAGES / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)

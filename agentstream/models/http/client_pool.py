@@ -1,7 +1,7 @@
 """The clients that requests are made with: one for each account and event loop, closed with it.
 
 Their HTTP goes over aiohttp, which the openai client has beside its default: its parser is written
-in C and takes in all that has come at once, so that an event costs a third (docs/performance.md).
+in C and takes in all that has come at once, so that an event costs a third (bench/README.md).
 A client that a program makes itself stays as it is.
 """
 
