@@ -160,7 +160,8 @@ def _in_a_thread(
         worker.start()
         worker.join()
     # It would look after a kernel that is gone.
-    atexit.unregister(getattr(client, "_cleanup_kernel", None))
+    look_after: Any = getattr(client, "_cleanup_kernel", None)
+    atexit.unregister(look_after)
     if done.failure.endswith(DIED):
         done.failure += _indented(log.read_text(encoding="utf-8", errors="replace"), 5)
     return done, bool(current) or not done.failure
