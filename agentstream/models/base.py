@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..items import ModelResponse, TResponseInputItem, TResponseStreamEvent
     from ..model_settings import ModelSettings
     from ..tools.function_tool import Tool
-    from .retry.attempts import ModelRetryAdvice, ModelRetryAdviceRequest
+    from .retry.advice import ModelRetryAdvice, ModelRetryAdviceRequest
 
 
 class ModelTracing(enum.Enum):

@@ -76,7 +76,7 @@ class ModelRequest:
     @cached_property
     def names(self) -> ToolNames:
         """The names of its tools and handoffs, as they are sent."""
-        return ToolNames.of(self)
+        return ToolNames.of(self.tools, self.handoffs)
 
 
 def responses_arguments(

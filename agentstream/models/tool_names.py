@@ -23,7 +23,8 @@ from pydantic import BaseModel
 from ..items import raw_field
 
 if TYPE_CHECKING:
-    from .request import ModelRequest
+    from ..handoffs import Handoff
+    from ..tools.function_tool import Tool
 
 __all__ = ["MAX_LENGTH", "ToolNames", "distinct_names", "safe_name"]
 
@@ -62,11 +63,11 @@ class ToolNames:
         self._names = distinct
 
     @classmethod
-    def of(cls, request: ModelRequest) -> ToolNames:
-        """The names of `request`."""
-        tools = [name for tool in request.tools if (name := getattr(tool, "name", None))]
-        spaces = [s for tool in request.tools if (s := getattr(tool, "_tool_namespace", None))]
-        return cls([*tools, *spaces, *(each.tool_name for each in request.handoffs)])
+    def of(cls, tools: Sequence[Tool], handoffs: Iterable[Handoff[Any, Any]]) -> ToolNames:
+        """The names of a request with these `tools` and `handoffs`."""
+        names = [name for tool in tools if (name := getattr(tool, "name", None))]
+        spaces = [space for tool in tools if (space := getattr(tool, "_tool_namespace", None))]
+        return cls([*names, *spaces, *(each.tool_name for each in handoffs)])
 
     def all_sent(self) -> frozenset[str]:
         """The names that the model may call."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import anywidget
 import traitlets
@@ -19,9 +19,6 @@ from .bar_text import rows_bundle
 from .statistics import interval, mean
 from .votes import Ballot, Votes
 
-if TYPE_CHECKING:
-    from .compare import Comparison
-
 __all__ = ["VoteWidget"]
 
 _KEYS: Final = (
@@ -31,6 +28,19 @@ _KEYS: Final = (
     ("back", "Back", "Backspace"),
     ("done", "Done", "Esc"),
 )
+
+
+class Compared(Protocol):
+    """What of a `Comparison` a vote shows."""
+
+    @property
+    def output_names(self) -> list[str]:
+        """The columns that the agents fill."""
+        ...
+
+    def request(self, position: int) -> Any:
+        """What was asked for the row at a position."""
+        ...
 
 
 class VoteWidget(anywidget.AnyWidget):
@@ -50,7 +60,7 @@ class VoteWidget(anywidget.AnyWidget):
 
     html = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, comparison: Comparison, votes: Votes) -> None:
+    def __init__(self, comparison: Compared, votes: Votes) -> None:
         super().__init__()
         self._comparison, self._votes = comparison, votes
         self._left = votes.open

@@ -26,7 +26,7 @@ from ...exceptions import UserError
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from .credentials import Account
+    from .account import Account
 
 __all__ = ["refuse_forked", "shared_client"]
 

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from ..._utils.secrets import SecretStr, without_credentials
+from ..._utils.secrets import SecretStr
 from ...exceptions import UserError, check_choice
+from .account import Account
 from .client_pool import shared_client
 
 if TYPE_CHECKING:
@@ -50,20 +51,6 @@ class _Defaults:
 
 
 _defaults = _Defaults()
-
-
-@dataclass(frozen=True)
-class Account:
-    """Where requests go, and as whom; equal accounts can share a client."""
-
-    key: str | None = field(default=None, repr=False)
-    base_url: str | None = None
-    organization: str | None = None
-    project: str | None = None
-
-    def __repr__(self) -> str:
-        where = None if self.base_url is None else without_credentials(self.base_url)
-        return f"Account(base_url={where!r}, organization={self.organization!r})"
 
 
 def set_default_openai_key(key: str, use_for_tracing: bool = True) -> None:

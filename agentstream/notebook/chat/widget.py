@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import traitlets
 
@@ -31,7 +31,22 @@ from .snapshot import PAST_SHOWN, asked_html, conversation, earlier, past_html, 
 from .turn import ChatTurn, PastTurn
 
 if TYPE_CHECKING:
-    from .chat import Chat
+    from ...agent import Agent
+
+
+class Conversation(Protocol):
+    """What of a `Chat` its view needs."""
+
+    agent: Agent[Any]
+    turns: list[ChatTurn]
+    past: list[PastTurn]
+
+    def close(self) -> None:
+        """End it."""
+
+    def handle_message(self, kind: str, text: str | None, reason: str | None = None) -> None:
+        """Handle what the front end sends."""
+
 
 _NUMBERS = itertools.count(1)
 _OPEN: OfCells[ChatView] = OfCells()
@@ -123,7 +138,7 @@ class ChatView(AgentView):
     speaker = traitlets.Unicode().tag(sync=True)
     chat_id = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Conversation) -> None:
         # Counted, not drawn: a notebook that is executed again is saved the same.
         id = f"agentstream-chat-{next(_NUMBERS)}"
         self._chat = chat
