@@ -23,11 +23,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ----------
     arguments : sequence of str, optional
         What stands behind the command; that of this process where None.
-
-    Returns
-    -------
-    int
-        0, or 1 if it could not be done.
     """
     options = _parser().parse_args(arguments)
     try:

@@ -29,7 +29,7 @@ class AgentBaseInfo(Protocol):
 
     @property
     def handoff_description(self) -> str | None:
-        """What other agents' models are told about it."""
+        """What other agents' models read about it."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 A call is known by all that tells it from others: its run (with the calls of the agents as tools
 that lead there), its agent, its tool, its id, its arguments, and its place among the calls of the
-run with that id. Models number their calls anew in each answer, so the id alone says nothing.
+run with that id. Models restart their call numbers in each answer, so the id alone says nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Decision:
     call_id : str
         The id of the call; empty for a decision on all calls of a tool.
     message : str or None
-        What the model is told about a rejection.
+        What the model gets for a rejection.
     """
 
     approved: bool

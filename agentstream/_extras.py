@@ -27,11 +27,5 @@ EXTRAS: Final = {
 
 
 def install_command(extra: str) -> str:
-    """Return what a user types to get an extra.
-
-    Examples
-    --------
-    >>> install_command("trace")
-    "pip install 'jupyter-agentstream[trace]'"
-    """
+    """Return what a user types to get an extra."""
     return f"pip install '{DISTRIBUTION}[{extra}]'"

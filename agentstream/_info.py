@@ -53,13 +53,7 @@ _SET: Final = (
 
 
 def info_lines() -> list[str]:
-    """Return the lines of ``python -m agentstream info``.
-
-    Examples
-    --------
-    >>> info_lines()[0].startswith(DISTRIBUTION)
-    True
-    """
+    """Return the lines of ``python -m agentstream info``."""
     packages = {name: _version(name) for name in _PACKAGES}
     there = [f"{name} {number}" for name, number in packages.items() if number]
     extras = {

@@ -134,7 +134,7 @@ _NAMES: Final = {
     "usage": "Usage",
 }
 
-LAZY_IMPORTS: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
+LAZY_IMPORTS: Final = {name: path for path, names in _NAMES.items() for name in names.split()}
 """The module of each public name."""
 
 

@@ -91,7 +91,7 @@ class MCPConfig(TypedDict):
     convert_schemas_to_strict : bool
         Whether the tools' schemas are made strict, where that is possible.
     failure_error_function : callable or None
-        What the model is told of a call that failed; None lets the error end the run.
+        What the model gets for a call that failed; None lets the error end the run.
     include_server_in_tool_names : bool
         Whether a tool's name begins with its server's: two servers may have tools of one name.
 
@@ -202,7 +202,7 @@ class AgentBase(Generic[TContext]):
     name : str
         The name, for people and for handoffs.
     handoff_description : str or None
-        What other agents' models are told about it.
+        What other agents' models read about it.
     tools : list of Tool
         What it may use.
     mcp_servers : list of MCPServer
@@ -288,7 +288,7 @@ class Agent(AgentBase[TContext]):
     name : str
         The agent's name; a handoff's tool is named after it.
     handoff_description : str or None
-        What other agents are told about it.
+        What other agents read about it.
     tools : list of Tool
         Functions (`function_tool`) and hosted tools the model may call.
     mcp_servers : list of MCPServer
@@ -366,7 +366,7 @@ class Agent(AgentBase[TContext]):
         return agent_bundle(self)
 
     def clone(self, **kwargs: Any) -> Agent[TContext]:
-        """A copy with some attributes changed; lists are shared unless given anew.
+        """A copy with some attributes changed; lists are shared unless replaced.
 
         Parameters
         ----------
@@ -442,7 +442,7 @@ class Agent(AgentBase[TContext]):
         run_config, max_turns, hooks, previous_response_id, conversation_id, session
             As in `Runner.run`, for the agent's own run.
         failure_error_function : callable or None
-            What the model is told when the agent's run fails; None raises.
+            What the model gets when the agent's run fails; None raises.
         needs_approval : bool or callable
             Whether a person must approve the call.
         parameters : type, optional
@@ -450,7 +450,7 @@ class Agent(AgentBase[TContext]):
         input_builder : callable, optional
             Makes the agent's input of the structured one.
         include_input_schema : bool
-            Whether the agent is told the schema of its input.
+            Whether the agent gets the schema of its input.
         on_stream_max_pending_events : int or None
             How many events may wait for `on_stream` before the agent's run waits for it.
 
@@ -464,7 +464,7 @@ class Agent(AgentBase[TContext]):
         return agent_tool(self, **options)
 
     def graph(self, run: Any = None) -> Graph:
-        """The agent, its tools and all agents it can hand over to, as a picture.
+        """The agent, its tools and all agents it can hand over to, as an image.
 
         It shows itself in a notebook, and as text in a terminal; ``.save("team.svg")`` keeps it.
 
@@ -495,10 +495,10 @@ _LISTS = ("tools", "mcp_servers", "handoffs", "input_guardrails", "output_guardr
 def _check(agent: Agent[Any]) -> None:
     """Raise TypeError for an attribute of a wrong type, where it is written and not later."""
 
-    def expect(name: str, fits: bool, wanted: str) -> None:
+    def expect(name: str, fits: bool, expected: str) -> None:
         if not fits:
             value = getattr(agent, name)
-            raise TypeError(f"Agent {name} must be {wanted}, got {type(value).__name__}")
+            raise TypeError(f"Agent {name} must be {expected}, got {type(value).__name__}")
 
     expect("name", isinstance(agent.name, str), "a string")
     for name in ("handoff_description",):
@@ -529,8 +529,8 @@ def _check(agent: Agent[Any]) -> None:
         if isinstance(behavior, str)
         else (_stops(behavior) if isinstance(behavior, dict) else callable(behavior))
     )
-    wanted = "'run_llm_again', 'stop_on_first_tool', StopAtTools dict, or callable"
-    expect("tool_use_behavior", fits, wanted)
+    expected = "'run_llm_again', 'stop_on_first_tool', StopAtTools dict, or callable"
+    expect("tool_use_behavior", fits, expected)
     expect("reset_tool_choice", isinstance(agent.reset_tool_choice, bool), "a boolean")
 
 

@@ -15,7 +15,7 @@ from .exceptions import ModelBehaviorError, UserError
 from .strict_schema import ensure_strict_json_schema
 
 WRAPPER_KEY = "response"
-_SHOWN_CHARACTERS = 200
+_EXCERPT_CHARACTERS = 200
 
 
 class AgentOutputSchemaBase(abc.ABC):
@@ -164,8 +164,8 @@ class AgentOutputSchema(AgentOutputSchemaBase):
                 f"{'.'.join(str(part) for part in e['loc']) or 'the answer'}: {e['msg']}"
                 for e in error.errors(include_url=False, include_input=False)[:5]
             )
-            excerpt = json_str[:_SHOWN_CHARACTERS]
-            more = "..." if len(json_str) > _SHOWN_CHARACTERS else ""
+            excerpt = json_str[:_EXCERPT_CHARACTERS]
+            more = "..." if len(json_str) > _EXCERPT_CHARACTERS else ""
             raise ModelBehaviorError(
                 f"Invalid JSON when parsing model output for {self.name()}: {what}. The answer was "
                 f"{excerpt!r}{more}"
@@ -181,11 +181,6 @@ def schema_of(kind: Any) -> AgentOutputSchema:
     """The schema of an output type, made once: it took a third of a short run's processor time.
 
     By identity and not by equality: ``int | str`` equals ``str | int``, whose schema is another.
-
-    Parameters
-    ----------
-    kind : type
-        As `Agent.output_type` has it.
 
     Examples
     --------

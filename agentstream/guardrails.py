@@ -24,7 +24,7 @@ OutputGuardrailFunction: TypeAlias = Callable[
 ]
 
 
-async def _found(guardrail: Any, *args: Any) -> GuardrailFunctionOutput:
+async def _outcome(guardrail: Any, *args: Any) -> GuardrailFunctionOutput:
     outcome: Any = await call_guardrail(guardrail.guardrail_function, *args)
     # By its shape, so that an output made with the SDK's class serves, too.
     if not hasattr(outcome, "tripwire_triggered"):
@@ -111,7 +111,7 @@ class InputGuardrail(Generic[TContext]):
         context: RunContextWrapper[TContext],
     ) -> InputGuardrailResult:
         """Run the check of `agent`'s `input`, with the run's `context`."""
-        output = await _found(self, context, agent, input)
+        output = await _outcome(self, context, agent, input)
         return InputGuardrailResult(guardrail=self, output=output)
 
 
@@ -145,7 +145,7 @@ class OutputGuardrail(Generic[TContext]):
         self, context: RunContextWrapper[TContext], agent: Agent[Any], agent_output: Any
     ) -> OutputGuardrailResult:
         """Run the check of `agent`'s `agent_output`, with the run's `context`."""
-        output = await _found(self, context, agent, agent_output)
+        output = await _outcome(self, context, agent, agent_output)
         return OutputGuardrailResult(
             guardrail=self, agent=agent, agent_output=agent_output, output=output
         )

@@ -154,7 +154,7 @@ class Handoff(Generic[TContext, TAgent]):
 
     @classmethod
     def default_tool_description(cls, agent: AgentBase[Any]) -> str:
-        """What the model is told about `agent`."""
+        """What the model reads about `agent`."""
         about = agent.handoff_description or ""
         return f"Handoff to the {agent.name} agent to handle the request. {about}"
 

@@ -371,7 +371,7 @@ class TimeLimits:
         Silence of a streaming model after which the view says that it waits.
     event_bytes : int or None
         Bytes, not seconds: of one event of a streamed answer, and of an answer in one piece. 64 MiB
-        by default; the largest real ones hold pictures. As all sizes, it is counted after the body
+        by default; the largest real ones hold images. As all sizes, it is counted after the body
         was decompressed.
     answer_bytes : int or None
         Bytes of a whole streamed answer, 1 GiB by default.

@@ -103,7 +103,7 @@ class ToolErrorFormatterArgs(Generic[TContext]):
     tool_name, call_id : str
         Of the call.
     default_message : str
-        What the model would be told.
+        What the model would get.
     run_context : RunContextWrapper
         The run's context.
     error : Exception or None
@@ -160,14 +160,14 @@ class ToolExecutionConfig:
     pre_approval_tool_input_guardrails : bool
         Whether a tool's input guardrails run before a person is asked to approve the call.
     max_output_characters : int or None
-        How much of one output the model is told; of a longer one the middle is left out, which
+        How much of one output the model gets; of a longer one the middle is left out, which
         the text says. A generator is stopped there. None: all. Not in the SDK.
     max_frame_characters : int
-        How much of one frame or array the model is told: its shape and types, as many rows as fit,
+        How much of one frame or array the model gets: its shape and types, as many rows as fit,
         and a summary of its columns. Not in the SDK.
     send_images : bool
-        Whether the model is sent the pictures of figures that tools return, over the Responses API;
-        what they are is told in words as well. Not in the SDK.
+        Whether the model is sent the images of figures that tools return, over the Responses API;
+        what they are is described in text as well. Not in the SDK.
 
     Examples
     --------
@@ -343,7 +343,7 @@ class RunConfig:
     call_model_input_filter : callable or None
         Changes what each model call is sent.
     tool_error_formatter : callable or None
-        Words what the model is told about a failed or rejected call.
+        Words what the model gets for a failed or rejected call.
     session_settings : SessionSettings or None
         Laid over the session's own.
     reasoning_item_id_policy : {"preserve", "omit"} or None
@@ -451,42 +451,42 @@ class RunConfig:
                 f"function that is not async, or None, got {blocked!r}"
             )
 
-        def expect(name: str, fits: Callable[[Any], bool], wanted: str) -> None:
+        def expect(name: str, fits: Callable[[Any], bool], expected: str) -> None:
             value = getattr(self, name)
             if value is not None and not fits(value):
-                raise UserError(f"RunConfig.{name} must be {wanted}, got {type(value).__name__}")
+                raise UserError(f"RunConfig.{name} must be {expected}, got {type(value).__name__}")
 
         for name, choices in _CHOICES.items():
             check_choice(f"RunConfig.{name}", getattr(self, name), choices)
         for name in _FUNCTIONS:
             expect(name, callable, "a function or None")
         for name in ("input_guardrails", "output_guardrails"):
-            expect(name, lambda given: isinstance(given, (list, tuple)), "a list or None")
+            expect(name, lambda value: isinstance(value, (list, tuple)), "a list or None")
         # By shape, so that a Model or a provider written for the SDK serves, too.
         expect(
             "model",
-            lambda given: isinstance(given, str) or hasattr(given, "stream_response"),
+            lambda value: isinstance(value, str) or hasattr(value, "stream_response"),
             "a model's name, a Model or None",
         )
-        expect("model_provider", lambda given: hasattr(given, "get_model"), "a ModelProvider")
+        expect("model_provider", lambda value: hasattr(value, "get_model"), "a ModelProvider")
         settings, execution = "a ModelSettings or a dict", "a ToolExecutionConfig or a dict"
-        expect("model_settings", lambda given: isinstance(given, ModelSettings), settings)
-        expect("tool_execution", lambda given: isinstance(given, ToolExecutionConfig), execution)
-        expect("limits", lambda given: isinstance(given, TimeLimits), "a TimeLimits or a dict")
-        expect("gate", lambda given: isinstance(given, Gate), "a Gate, True or None")
+        expect("model_settings", lambda value: isinstance(value, ModelSettings), settings)
+        expect("tool_execution", lambda value: isinstance(value, ToolExecutionConfig), execution)
+        expect("limits", lambda value: isinstance(value, TimeLimits), "a TimeLimits or a dict")
+        expect("gate", lambda value: isinstance(value, Gate), "a Gate, True or None")
 
     @classmethod
-    def of(cls, given: RunConfig | dict[str, Any] | None) -> RunConfig:
-        """`given` as a RunConfig; a dict holds its arguments.
+    def of(cls, value: RunConfig | dict[str, Any] | None) -> RunConfig:
+        """`value` as a RunConfig; a dict holds its arguments.
 
         Raises
         ------
         TypeError
             If it is neither.
         """
-        if given is None:
+        if value is None:
             return cls()
-        config: Any = as_settings(cls, given, "run_config")
+        config: Any = as_settings(cls, value, "run_config")
         if not isinstance(config, cls):
             raise TypeError(
                 f"run_config must be a RunConfig instance or a dict, got {type(config).__name__}"

@@ -80,7 +80,7 @@ class RunContextWrapper(Generic[TContext]):
         always_reject: bool = False,
         rejection_message: str | None = None,
     ) -> None:
-        """Reject a call that waits; the model is told and may go on.
+        """Reject a call that waits; the model gets a message and may go on.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class RunContextWrapper(Generic[TContext]):
         always_reject : bool
             Reject every later call of this tool by this agent in this run, too.
         rejection_message : str, optional
-            What the model is told.
+            What the model gets.
         """
         self._decide(approval_item, False, always_reject, rejection_message)
 
@@ -145,7 +145,7 @@ class RunContextWrapper(Generic[TContext]):
         existing_pending: ToolApprovalItem | None = None,
         tool_lookup_key: Any = None,
     ) -> str | None:
-        """What the model is to be told about a rejected call; None for the usual words.
+        """What the model is to get for a rejected call; None for the usual words.
 
         Parameters are as for `get_approval_status`.
         """

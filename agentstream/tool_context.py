@@ -111,7 +111,7 @@ class ToolContext(RunContextWrapper[TContext]):
         self.paused_run: Any = None
         self.nested_scope: Callable[[], tuple[str, ...]] | None = None
         self.observer: Any = None
-        self.watched = False
+        self.is_watched = False
         self.progress_observer: Callable[[str, float | None], None] | None = None
         # Told what is wrong with the call although it goes on.
         self.warning_observer: Callable[[str], None] | None = None

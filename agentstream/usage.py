@@ -38,13 +38,7 @@ def output_details(details: Any) -> OutputTokensDetails:
 
 
 def count(details: Any, name: str) -> int:
-    """A count by its name; 0 for what is missing or is none, such as NaN or 10**400.
-
-    Examples
-    --------
-    >>> count({"cached_tokens": 3}, "cached_tokens"), count({"cached_tokens": "3"}, "cached_tokens")
-    (3, 3)
-    """
+    """A count by its name; 0 for what is missing or is none, such as NaN or 10**400."""
     value = details.get(name) if isinstance(details, dict) else getattr(details, name, None)
     if isinstance(value, str) and len(value) < 20:  # some gateways write counts as text
         with suppress(ValueError):

@@ -36,11 +36,6 @@ async def gather_or_cancel(work: Sequence[Awaitable[Any]]) -> list[Any]:
     At the first error, or when the caller is cancelled, the rest is cancelled and awaited before
     that error goes on: `asyncio.gather` would leave it running.
 
-    Parameters
-    ----------
-    work : sequence of awaitable
-        Run concurrently; a single one runs in the caller's own task.
-
     Examples
     --------
     >>> asyncio.run(gather_or_cancel([asyncio.sleep(0, "a"), asyncio.sleep(0, "b")]))

@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
 
-_ELSEWHERE = {
+_OTHER_NAMES = {
     "input": "prompt message messages question query user_input user_prompt text",
     "instructions": "system system_prompt system_message prompt",
     "output_type": "result_type response_model response_format output_schema schema",
@@ -87,7 +87,7 @@ def check_keywords(callee: str, names: Iterable[str], known: Collection[str]) ->
     for name in names:
         if name not in known:
             text = f"{callee}() got an unexpected keyword argument {name!r}."
-            meant = [one for one, others in _ELSEWHERE.items() if name in others.split()]
+            meant = [one for one, others in _OTHER_NAMES.items() if name in others.split()]
             ours = [f" Did you mean {one!r}?" for one in meant if one in known]
             raise TypeError(text + (ours[0] if ours else suggest(name, known)))
 

@@ -32,16 +32,6 @@ def clean_text(text: str) -> str:
 
     The marks of right-to-left prose (U+200E, U+200F, U+061C) pass, since each acts on its own place
     only.
-
-    Parameters
-    ----------
-    text : str
-        Text from anywhere.
-
-    Examples
-    --------
-    >>> clean_text("a\x00b\u202ec\ud83d\ude00") == "a\ufffdb\ufffdc\U0001f600"
-    True
     """
     if _UNFIT.search(text) is None:
         return text
@@ -72,18 +62,7 @@ def printable(text: str) -> str:
 
 
 def printable_line(text: str) -> str:
-    r"""Text for a terminal that stays one line, such as a name.
-
-    Parameters
-    ----------
-    text : str
-        Text from anywhere.
-
-    Examples
-    --------
-    >>> printable_line("Guide\nroot@host:~# rm")
-    'Guide root@host:~# rm'
-    """
+    r"""Text for a terminal that stays one line, such as a name."""
     return printable(_NEW_LINES.sub(" ", text))
 
 
@@ -98,11 +77,6 @@ def write_text(text: str, out: TextIO | None = None, *, style: str = "") -> None
         Standard output where not given. Characters that its encoding lacks become ``?``.
     style : str
         A control sequence of our own to write before it, which is ended behind it.
-
-    Examples
-    --------
-    >>> write_text("Ring \x07the bell\n")
-    Ring �the bell
     """
     out = out or sys.stdout
     text = f"{style}{printable(text)}\033[0m" if style else printable(text)

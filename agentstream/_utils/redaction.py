@@ -61,7 +61,7 @@ _MOST: Final = 2_000  # values: tokens that are renewed for ever do not fill the
 # to mask them would eat what a model says.
 _ORDINARY: Final = re.compile(r"(?=.{,15}\Z)[a-z]+(?:[-_. ][a-z]+)*", re.IGNORECASE)
 # Headers and queries whose values every request has, or that say who asks: not secret.
-_HARMLESS: Final = re.compile(
+_NOT_SECRET: Final = re.compile(
     r"accept.*|api-version|connection|content-.*|helicone-(?!auth).*|host|http-referer|model"
     r"|openai-(?:beta|organization|project)|origin|referer|traceparent|tracestate|user-agent"
     r"|version|x-(?:app-name|title|request-id|stainless-.*)",
@@ -96,21 +96,10 @@ _lock: Final = Lock()
 def redact(text: str) -> str:
     """`text` with every remembered secret masked.
 
-    Parameters
-    ----------
-    text : str
-        From a server, a process, or about to be written.
-
     Returns
     -------
     str
         The same object where it holds none.
-
-    Examples
-    --------
-    >>> remember("sk-12345678", under="api_key")
-    >>> redact("Incorrect API key provided: sk-12345678.")
-    'Incorrect API key provided: ***.'
     """
     for value in _longest_first:  # a look for each is faster than a pattern of all
         if value in text:
@@ -142,14 +131,6 @@ def redact_error(error: BaseException) -> None:
     """Mask in an error, and in what led to it, in place, what a server may have repeated.
 
     Its text is printed by Python as it is: so it loses what a terminal would obey, too.
-
-    Examples
-    --------
-    >>> remember("sk-12345678", under="api_key")
-    >>> error = ValueError("The key sk-12345678 is wrong.")
-    >>> redact_error(error)
-    >>> error
-    ValueError('The key *** is wrong.')
     """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -187,26 +168,12 @@ def remember(value: Any, *, under: str = "") -> None:
         A text, or dicts and lists of texts; anything else is passed over.
     under : str
         The name that it was given under.
-
-    Examples
-    --------
-    >>> remember({"type": "mcp", "authorization": "Bearer abcdefgh12"})
-    >>> remember("postgres://me:hunter2hunter2@db/x", under="DATABASE_URL")
-    >>> redact("abcdefgh12 hunter2hunter2")
-    '*** ***'
     """
     _add(_secrets_in(value, names_secret(under)))
 
 
 def remember_sent(values: Mapping[str, Any] | None) -> None:
-    """Remember the values of headers or of a query: all but those that are known to be harmless.
-
-    Examples
-    --------
-    >>> remember_sent({"x-whatever": "abc-123-def", "x-title": "My notebook"})
-    >>> redact("abc-123-def, My notebook")
-    '***, My notebook'
-    """
+    """Remember the values of headers or of a query: all but those that are known to be harmless."""
     _add(_sent_in(values or {}))
 
 
@@ -217,14 +184,7 @@ def remember_request(request: Any) -> None:
 
 
 def remember_url(url: object) -> None:
-    """Remember the password and the query of an address.
-
-    Examples
-    --------
-    >>> remember_url("https://me:abcd%20efgh@example.org/mcp?key=ijkl-1234&api-version=2024-10-21")
-    >>> redact("abcd efgh, abcd%20efgh, ijkl-1234, 2024-10-21")
-    '***, ***, ***, 2024-10-21'
-    """
+    """Remember the password and the query of an address."""
     _add(_in_urls(str(url)))
 
 
@@ -269,7 +229,7 @@ def _sent_in(values: Mapping[Any, Any]) -> Iterator[str]:
         if isinstance(value, (list, tuple)):  # a query may have a name more than once
             for entry in value:
                 yield from _sent_in({name: entry})
-        if not isinstance(value, str) or _HARMLESS.fullmatch(str(name)):
+        if not isinstance(value, str) or _NOT_SECRET.fullmatch(str(name)):
             continue
         if names_secret(str(name)) or not _WORD.fullmatch(value):
             yield from _parts(value)
@@ -329,7 +289,9 @@ def _in_urls(text: str) -> Iterator[str]:
         yield from filter(is_token, parts.path.split("/"))
         for query in (parts.query, parts.fragment):
             for name, value in parse_qsl(query):
-                if names_secret(name) or not (_HARMLESS.fullmatch(name) or _WORD.fullmatch(value)):
+                if names_secret(name) or not (
+                    _NOT_SECRET.fullmatch(name) or _WORD.fullmatch(value)
+                ):
                     yield value
 
 
@@ -369,13 +331,7 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def is_ordinary(value: str) -> bool:
-    """Whether a key is too short, or too ordinary a word, to be masked wherever it stands.
-
-    Examples
-    --------
-    >>> [is_ordinary(key) for key in ("none", "LM-Studio", "sk-12345678")]
-    [True, True, False]
-    """
+    """Whether a key is too short, or too ordinary a word, to be masked wherever it stands."""
     return len(value) < _SHORTEST or _ORDINARY.fullmatch(value) is not None
 
 

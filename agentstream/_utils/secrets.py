@@ -73,11 +73,6 @@ def without_credentials(text: str) -> str:
     """`text` with user, password, query values and fragment of each address masked.
 
     So is what reads as a secret in its path.
-
-    Examples
-    --------
-    >>> without_credentials("401 for url 'https://me:sk-1@example.org/mcp?key=sk-1'")
-    "401 for url 'https://***@example.org/mcp?key=***'"
     """
     text = _FRAGMENT.sub(r"\1***", _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text)))
     return _URL.sub(lambda match: _SEGMENT.sub(_masked, match.group()), text)

@@ -14,15 +14,6 @@ T = TypeVar("T")
 def as_settings(kind: type[T], value: Any, what: str) -> T:
     """`value`, if it is a dict as an object of `kind`; anything else as it is.
 
-    Parameters
-    ----------
-    kind : type
-        A dataclass.
-    value : object
-        What a program gave.
-    what : str
-        How the error names the settings.
-
     Raises
     ------
     TypeError

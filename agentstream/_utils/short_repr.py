@@ -17,14 +17,7 @@ _MOST_NAMES: Final = 8
 
 
 def short_repr(value: Any, *, leave_out: tuple[str, ...] = ()) -> str:
-    """The ``repr`` of a dataclass: its fields that are not as they are by default, each cut.
-
-    Examples
-    --------
-    >>> from agentstream import ModelSettings
-    >>> short_repr(ModelSettings(temperature=0.2))
-    'ModelSettings(temperature=0.2)'
-    """
+    """The ``repr`` of a dataclass: its fields that are not as they are by default, each cut."""
     # Masked here, too: what it holds may have been set or changed since it was made.
     chosen = [
         (name, wrap_secrets(own, under=name) if isinstance(own, (dict, list, tuple)) else own)
@@ -77,16 +70,6 @@ def signature_of(tool: Any) -> str:
     """How a function tool is called: ``add(a: int, b: int = 3) -> int``.
 
     Of a Python function its own signature, without the run's context; else what its schema says.
-
-    Examples
-    --------
-    >>> from agentstream import function_tool
-    >>> @function_tool
-    ... def add(a: int, b: int = 3) -> int:
-    ...     "Add two numbers."
-    ...     return a + b
-    >>> signature_of(add)
-    'add(a: int, b: int = 3) -> int'
     """
     schema = getattr(tool.on_invoke_tool, "schema", None)
     signature = getattr(schema, "signature", None)

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 __all__ = [
     "LONGEST_LINE",
     "attach_short_traceback",
-    "is_shown_in_full",
+    "has_full_traceback",
     "render",
     "shorten",
     "user_frames",
@@ -118,7 +118,7 @@ def render(error: BaseException) -> list[str]:
     return lines
 
 
-def is_shown_in_full(error: BaseException) -> bool:
+def has_full_traceback(error: BaseException) -> bool:
     """Whether IPython has just shown `error` with its whole message.
 
     The magic's one line has the message if that is one line.
@@ -176,11 +176,6 @@ def shorten(trace: TracebackType | None) -> tuple[TracebackType | None, int]:
     """A traceback without the frames of this package, and of libraries that it called.
 
     Libraries that the user's own code called, as in a tool, are kept.
-
-    Parameters
-    ----------
-    trace : TracebackType or None
-        Of an exception.
 
     Returns
     -------

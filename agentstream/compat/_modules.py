@@ -115,15 +115,7 @@ LEFT_OUT_NAMES: Final[dict[str, str]] = {
 
 
 def part_of(module: str) -> str | None:
-    """The part that is left to the SDK and has this module; None if there is no such part.
-
-    Examples
-    --------
-    >>> part_of("voice.pipeline")
-    'realtime and voice'
-    >>> part_of("tool") is None
-    True
-    """
+    """The part that is left to the SDK and has this module; None if there is no such part."""
     names = module.split(".")
     outer = [".".join(names[:length]) for length in range(1, len(names) + 1)]
     return next((LEFT_OUT[one] for one in outer if one in LEFT_OUT), None)

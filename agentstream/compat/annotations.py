@@ -55,13 +55,7 @@ async def start_openai_conversations_session(openai_client: AsyncOpenAI | None =
 def resolve_session_limit(
     explicit_limit: int | None, settings: SessionSettings | dict[str, Any] | None
 ) -> int | None:
-    """How many items a session gives: `explicit_limit`, else the limit of `settings`.
-
-    Examples
-    --------
-    >>> resolve_session_limit(None, SessionSettings(limit=3))
-    3
-    """
+    """How many items a session gives: `explicit_limit`, else the limit of `settings`."""
     if explicit_limit is not None or settings is None:
         return explicit_limit
     return SessionSettings(**settings).limit if isinstance(settings, dict) else settings.limit

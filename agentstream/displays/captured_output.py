@@ -43,7 +43,7 @@ class CapturedOutput:
     report : callable
         Told on the loop's thread what is new, as blocks, and whether what was there before is
         cleared.
-    is_shown : callable
+    is_visible : callable
         Whether a view shows the run now.
     loop : asyncio.AbstractEventLoop
         The run's loop.
@@ -54,13 +54,13 @@ class CapturedOutput:
     def __init__(
         self,
         report: Callable[[list[Block], bool], None],
-        is_shown: Callable[[], bool],
+        is_visible: Callable[[], bool],
         loop: asyncio.AbstractEventLoop,
         nested: bool = False,
     ) -> None:
         self._report = report
         self._nested = nested
-        self._is_shown = is_shown
+        self._is_visible = is_visible
         self._loop = loop
         self._outer = _CALL.get()
         self._lock = threading.Lock()
@@ -71,11 +71,11 @@ class CapturedOutput:
         self._displays = 0
 
     @property
-    def is_shown(self) -> bool:
+    def is_visible(self) -> bool:
         """Whether a view shows the run."""
         if self._nested and self._outer is not None:
-            return self._outer.is_shown
-        return self._is_shown()
+            return self._outer.is_visible
+        return self._is_visible()
 
     @property
     def _next(self) -> CapturedOutput | None:
@@ -95,7 +95,7 @@ class CapturedOutput:
                     self._add({"type": "stream", "name": stream, "text": text})
         if taken:
             self._wake()
-            if self.is_shown:
+            if self.is_visible:
                 return True
         return self._next is not None and self._next.write(stream, text)
 
@@ -116,7 +116,7 @@ class CapturedOutput:
                     block["id"] = name
                 self._add(block)
         self._wake()
-        if self.is_shown:
+        if self.is_visible:
             return True
         return self._next is not None and self._next.display(data, name, update)
 
@@ -129,7 +129,7 @@ class CapturedOutput:
             if not wait:
                 self._clear()
         self._wake()
-        return self.is_shown or (self._next is not None and self._next.clear(wait))
+        return self.is_visible or (self._next is not None and self._next.clear(wait))
 
     def _add(self, block: Block) -> None:
         if self._clears_next:
@@ -168,22 +168,16 @@ class CapturedOutput:
 @contextmanager
 def capturing(
     report: Callable[[list[Block], bool], None],
-    is_shown: Callable[[], bool],
+    is_visible: Callable[[], bool],
     *,
     nested: bool = False,
 ) -> Iterator[None]:
-    """Take in what is printed and displayed inside, in this task and the threads of its tools.
-
-    Parameters
-    ----------
-    report, is_shown, nested
-        As for `CapturedOutput`.
-    """
+    """Take in what is printed and displayed inside, in this task and the threads of its tools."""
     shell = _kernel_shell()
     if shell is None:
         yield
         return
-    captured = CapturedOutput(report, is_shown, asyncio.get_running_loop(), nested)
+    captured = CapturedOutput(report, is_visible, asyncio.get_running_loop(), nested)
     token = _CALL.set(captured)
     _install(shell)
     try:

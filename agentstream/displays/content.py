@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from .pictures import Picture
+from .images import EncodedImage
 
 __all__ = ["Block", "Content", "library_of"]
 
@@ -26,8 +26,8 @@ class Content:
     name : str
         What it is, in a few words: ``"Figure, 640 by 480"``.
     text : str
-        What a model is told in words.
-    picture : Picture or None
+        What a model gets as text.
+    image : EncodedImage or None
         What a model is shown where it takes images.
     blocks : list of dict
         What a card shows.
@@ -35,15 +35,15 @@ class Content:
 
     name: str
     text: str
-    picture: Picture | None = None
+    image: EncodedImage | None = None
     blocks: list[Block] = field(default_factory=list)
 
     @property
     def parts(self) -> list[dict[str, Any]]:
         """The content parts of the Responses API."""
         parts: list[dict[str, Any]] = [{"type": "input_text", "text": self.text}]
-        if self.picture is not None:
-            parts.append({"type": "input_image", "image_url": self.picture.url, "detail": "auto"})
+        if self.image is not None:
+            parts.append({"type": "input_image", "image_url": self.image.url, "detail": "auto"})
         return parts
 
 

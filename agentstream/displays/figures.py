@@ -1,7 +1,7 @@
-"""Figures of matplotlib, plotly and altair, and images of Pillow: a picture, and words for it.
+"""Figures of matplotlib, plotly and altair, and images of Pillow: an image, and words for it.
 
 matplotlib and Pillow always draw. plotly needs kaleido with a browser, altair vl-convert; where
-they are missing, a table of what is plotted stands for the picture.
+they are missing, a table of what is plotted stands for the image.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from .content import Block, Content, library_of
-from .pictures import LONGEST_SIDE, MOST_BYTES, Picture, encoded, picture_within
+from .images import LONGEST_SIDE, MOST_BYTES, EncodedImage, encoded, image_within
 
 __all__ = ["altair_content", "close_figure", "figure_of", "matplotlib_content", "pillow_content"]
 
@@ -27,17 +27,21 @@ _SPEC_CHARACTERS: Final = 2_000
 _drawing: Final = threading.Lock()
 
 
-def content_with_picture(
-    name: str, description: list[str], picture: Picture | None, instead: list[Block], why: str = ""
+def content_with_image(
+    name: str,
+    description: list[str],
+    image: EncodedImage | None,
+    instead: list[Block],
+    why: str = "",
 ) -> Content:
-    """The content of a figure: its picture if it could be drawn, else what stands for it."""
-    if picture is None:
+    """The content of a figure: its image if it could be drawn, else what stands for it."""
+    if image is None:
         text = ". ".join([name, *description, f"It could not be drawn{why}"])
         return Content(name, text, None, [{"type": "text", "text": text}, *instead])
-    measure = f", {picture.measure} pixels" if picture.measure else ""
+    measure = f", {image.measure} pixels" if image.measure else ""
     text = ". ".join([f"{name}{measure}", *description])
-    block = {"type": "image", "url": picture.url, "text": f"{name}{measure}"}
-    return Content(f"{name}{measure}", text, picture, [block])
+    block = {"type": "image", "url": image.url, "text": f"{name}{measure}"}
+    return Content(f"{name}{measure}", text, image, [block])
 
 
 # -- matplotlib --
@@ -67,17 +71,17 @@ def figure_of(value: Any) -> Any:
 def matplotlib_content(value: Any, budget: int) -> Content:
     """A figure as PNG within the budget of pixels and bytes; its titles and labels in words."""
     figure = figure_of(value)
-    picture, why = None, ""
+    image, why = None, ""
     try:
         with _drawing:
-            picture = _drawn(figure)
+            image = _drawn(figure)
     except Exception as error:  # noqa: BLE001 - whatever the author's artists and labels raise
         why = f": {type(error).__name__}: {error}"
-    description = list(_axes_in_words(figure))
-    return content_with_picture("Figure", _within(description, budget), picture, [], why)
+    description = list(_axes_text(figure))
+    return content_with_image("Figure", _within(description, budget), image, [], why)
 
 
-def _drawn(figure: Any) -> Picture | None:
+def _drawn(figure: Any) -> EncodedImage | None:
     dots = float(figure.dpi)
     longest = max(float(length) for length in figure.get_size_inches()) * dots
     dots *= min(1.0, LONGEST_SIDE / longest)
@@ -89,8 +93,8 @@ def _drawn(figure: Any) -> Picture | None:
             except ValueError:
                 if not how:
                     raise
-                break  # Tight around something far away: larger than any picture.
-            image = picture_within(buffer.getvalue())
+                break  # Tight around something far away: larger than any image.
+            image = image_within(buffer.getvalue())
             drawn = image.size if image is not None else None
             if drawn is not None and buffer.tell() <= MOST_BYTES and max(drawn) <= LONGEST_SIDE:
                 return image
@@ -98,7 +102,7 @@ def _drawn(figure: Any) -> Picture | None:
     return None
 
 
-def _axes_in_words(figure: Any) -> Iterator[str]:
+def _axes_text(figure: Any) -> Iterator[str]:
     try:
         title = figure.get_suptitle() if hasattr(figure, "get_suptitle") else ""
         if title:
@@ -145,10 +149,10 @@ def pillow_content(image: Any, budget: int) -> Content:
     width, height = image.size
     name = f"Image ({image.mode})"
     description = []
-    picture = encoded(image)
-    if picture is not None and picture.size != (width, height):
+    encoded_image = encoded(image)
+    if encoded_image is not None and encoded_image.size != (width, height):
         description = [f"Made smaller, from {width} \N{MULTIPLICATION SIGN} {height}"]
-    return content_with_picture(name, description, picture, [])
+    return content_with_image(name, description, encoded_image, [])
 
 
 # -- plotly --
@@ -156,10 +160,10 @@ def pillow_content(image: Any, budget: int) -> Content:
 
 def plotly_content(figure: Any, budget: int) -> Content:
     """A figure as PNG where kaleido is there and finds its browser; its traces in words."""
-    picture, why = None, ": plotly draws a still picture with kaleido, which is not installed"
+    image, why = None, ": plotly draws a still picture with kaleido, which is not installed"
     if importlib.util.find_spec("kaleido") is not None:
         try:
-            picture = picture_within(figure.to_image(format="png"))
+            image = image_within(figure.to_image(format="png"))
         except Exception as error:  # noqa: BLE001 - without a browser, kaleido raises various errors
             why = f": {type(error).__name__}: {str(error)[:300]}"
     rows = [_trace_row(trace) for trace in list(figure.data)[:_MOST_TRACES]]
@@ -179,8 +183,8 @@ def plotly_content(figure: Any, budget: int) -> Content:
         "columns_in_all": len(columns),
     }
     name = "Plotly figure"
-    return content_with_picture(
-        name, _within(description, budget), picture, [table] if rows else [], why
+    return content_with_image(
+        name, _within(description, budget), image, [table] if rows else [], why
     )
 
 
@@ -212,11 +216,11 @@ def _range(values: Any) -> str:
 
 def altair_content(chart: Any, budget: int) -> Content:
     """A chart as PNG where vl-convert is there; its specification, without the data, in words."""
-    picture, why = None, ": altair draws a still picture with vl-convert-python"
+    image, why = None, ": altair draws a still picture with vl-convert-python"
     buffer = io.BytesIO()
     try:
         chart.save(buffer, format="png")
-        picture = picture_within(buffer.getvalue())
+        image = image_within(buffer.getvalue())
     except Exception as error:  # noqa: BLE001 - without vl-convert ImportError or ValueError
         why += f" ({type(error).__name__})"
     description = []
@@ -227,7 +231,7 @@ def altair_content(chart: Any, budget: int) -> Content:
         description = [json.dumps(spec, ensure_ascii=False, default=str)[:_SPEC_CHARACTERS]]
     except Exception as error:  # noqa: BLE001 - a chart that is not valid raises in many ways
         why = f": {type(error).__name__}: {str(error)[:300]}"
-    return content_with_picture("Altair chart", _within(description, budget), picture, [], why)
+    return content_with_image("Altair chart", _within(description, budget), image, [], why)
 
 
 def _within(lines: list[str], budget: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Objects that can be displayed: by IPython's formatters, or by ``_repr_png_`` and the like.
 
-Only what stands still is taken: a picture, SVG, HTML without its scripts, Markdown, LaTeX.
+Only what stands still is taken: an image, SVG, HTML without its scripts, Markdown, LaTeX.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from typing import Any, Final
 
 from .content import Block, Content
-from .pictures import Picture, picture_within
+from .images import EncodedImage, image_within
 
 __all__ = ["bundle_of", "content_of_bundle", "general_content", "has_formatter"]
 
@@ -25,7 +25,7 @@ _METHODS: Final = {
 }
 """What is taken, the best first."""
 
-_PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_IMAGES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _LONGEST: Final = 2_000_000
 _NO_TEXT: Final = re.compile(r"<[\w.]+(?: object)?(?: at 0x[0-9a-f]+)?>\Z")
 
@@ -55,7 +55,7 @@ def has_formatter(value: Any) -> bool:
     if not callable(getattr(kind, "_repr_mimebundle_", None)):
         return False
     bundle = bundle_of(value)
-    return any(mime in bundle for mime in (*_METHODS, *_PICTURES))
+    return any(mime in bundle for mime in (*_METHODS, *_IMAGES))
 
 
 def _is_registered(formatter: Any, kind: type) -> bool:
@@ -117,32 +117,32 @@ def content_of_bundle(bundle: dict[str, Any], name: str, text: str, budget: int)
     Parameters
     ----------
     bundle : dict
-        Data by MIME types: pictures as bytes or base64.
+        Data by MIME types: images as bytes or base64.
     name, text : str
         What it is, and its text where the bundle has none that says more.
     budget : int
         Characters of the text for the model.
     """
     if _NO_TEXT.match(text):
-        text = _words(bundle, text)
+        text = _plain_text(bundle, text)
     text = text if len(text) <= budget else text[: budget - 1] + "…"
-    for mime in (*_PICTURES, *_METHODS):
+    for mime in (*_IMAGES, *_METHODS):
         form = bundle.get(mime)
         if form is None:
             continue
-        if mime in _PICTURES:
-            picture = _picture(form)
-            if picture is not None:
-                description = f"{name}, {picture.measure} pixels" if picture.measure else name
-                block: Block = {"type": "image", "url": picture.url, "text": description}
-                return Content(description, text, picture, [block])
+        if mime in _IMAGES:
+            image = _image(form)
+            if image is not None:
+                description = f"{name}, {image.measure} pixels" if image.measure else name
+                block: Block = {"type": "image", "url": image.url, "text": description}
+                return Content(description, text, image, [block])
         elif isinstance(form, (str, list)):
             source = "".join(form) if isinstance(form, list) else form
             return Content(name, text, None, [_block(mime, source, name)])
     return Content(name, text, None, [{"type": "text", "text": text}])
 
 
-def _words(bundle: dict[str, Any], text: str) -> str:
+def _plain_text(bundle: dict[str, Any], text: str) -> str:
     """The words of an object whose own text is none: ``<IPython.core.display.HTML object>``."""
     for mime in ("text/markdown", "text/plain", "text/latex", "text/html"):
         form = bundle.get(mime)
@@ -151,13 +151,13 @@ def _words(bundle: dict[str, Any], text: str) -> str:
     return text
 
 
-def _picture(form: Any) -> Picture | None:
+def _image(form: Any) -> EncodedImage | None:
     if isinstance(form, str):
         try:
             form = base64.b64decode(form)
         except ValueError:
             return None
-    return picture_within(bytes(form)) if isinstance(form, (bytes, bytearray)) else None
+    return image_within(bytes(form)) if isinstance(form, (bytes, bytearray)) else None
 
 
 def _block(mime: str, source: str, name: str) -> Block:

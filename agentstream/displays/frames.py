@@ -16,8 +16,8 @@ MOST_CHARACTERS: Final = 4_000
 """Of a frame's text for the model, unless a run says otherwise: about a thousand tokens."""
 
 _ROWS, _COLUMNS, _CELL = 10, 12, 200
-_CELL_TOLD = 80
-_COLUMNS_TOLD = 40
+_CELL_CHARACTERS = 80
+_MOST_COLUMNS = 40
 _ROWS_COUNTED = 1_000_000
 _STYLED_CELLS = 1_000
 
@@ -154,7 +154,9 @@ def frame_text(frame: _Frame, kind: str, budget: int) -> str:
     """Shape, types, head and summary as compact text, of at most `budget` characters."""
     lines = [f"{kind}: {frame.measure}"]
     if frame.columns:
-        named = (f"{n[:_CELL_TOLD]} ({t})" for n, t in zip(frame.columns, frame.types, strict=True))
+        named = (
+            f"{n[:_CELL_CHARACTERS]} ({t})" for n, t in zip(frame.columns, frame.types, strict=True)
+        )
         lines.append("columns: " + _listed(named, len(frame.columns), budget // 3))
     left = budget - sum(map(len, lines)) - len(lines)
     every = _head(frame, frame.rows, left) if frame.rows and frame.columns else []
@@ -182,7 +184,7 @@ def _listed(entries: Iterator[str], count: int, room: int) -> str:
 
 def _head(frame: _Frame, count: int, room: int) -> list[str]:
     """The first rows as CSV with a header, as many as fit."""
-    columns = min(len(frame.columns), _COLUMNS_TOLD)
+    columns = min(len(frame.columns), _MOST_COLUMNS)
     # No row takes fewer than two characters: no more need be looked at.
     rows = frame.head(min(count, max(room // 2, 1)), columns)
     more = ["..."] if len(frame.columns) > columns else []
@@ -207,7 +209,7 @@ def _cell(cell: Any) -> str:
     plain = _plain(cell)
     text = f"{plain:.6g}" if isinstance(plain, float) else str(plain)
     text = text.replace("\n", " ")
-    return text if len(text) <= _CELL_TOLD else text[: _CELL_TOLD - 1] + "…"
+    return text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 1] + "…"
 
 
 def _summary(frame: _Frame, room: int) -> list[str]:
@@ -216,8 +218,8 @@ def _summary(frame: _Frame, room: int) -> list[str]:
     title = f"summary, of the first {_ROWS_COUNTED:,} rows:" if beyond else "summary:"
     lines = [title]
     room -= len(title) + 1
-    for at, name in enumerate(frame.columns[:_COLUMNS_TOLD]):
-        line = f"{name[:_CELL_TOLD]}: {_described(frame.column(at))}"
+    for at, name in enumerate(frame.columns[:_MOST_COLUMNS]):
+        line = f"{name[:_CELL_CHARACTERS]}: {_described(frame.column(at))}"
         room -= len(line) + 1
         if room < 0:
             break

@@ -8,7 +8,7 @@ from typing import Any
 from . import figures, frames
 from .content import Content, library_of
 from .formatters import general_content, has_formatter
-from .pictures import picture_of, picture_within
+from .images import image_of, image_within
 
 __all__ = ["content_of", "is_displayable"]
 
@@ -17,7 +17,7 @@ def maker_of(value: Any) -> str | None:
     """How `value` is displayed; None for what is text, such as numbers, texts and plain objects."""
     kind = type(value)
     if kind.__module__ == "builtins":
-        return "bytes" if kind in (bytes, bytearray) and picture_of(bytes(value[:32])) else None
+        return "bytes" if kind in (bytes, bytearray) and image_of(bytes(value[:32])) else None
     library = library_of(value)
     if library == "numpy":
         return _maker_of_array(value)
@@ -93,8 +93,8 @@ def _made(value: Any, maker: str | None, budget: int) -> Content:
     if maker == "numpy":
         return frames.array_content(value, budget)
     if maker == "bytes":
-        picture = picture_within(bytes(value))
-        return figures.content_with_picture("Image", [], picture, [])
+        image = image_within(bytes(value))
+        return figures.content_with_image("Image", [], image, [])
     if maker is None or maker == "general":
         return general_content(value, budget)
     draw = {

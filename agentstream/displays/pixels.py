@@ -1,4 +1,4 @@
-"""An array as pixels, and a frame as the picture of its text: for those who want an image of it."""
+"""An array as pixels, and a frame as the image of its text: for those who want an image of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from typing import Any, Final
 
 from .content import library_of
+from .images import EncodedImage, encode_png, image_within
 from .makers import content_of
-from .pictures import Picture, encode_png, picture_within
 
 __all__ = ["pixels_of"]
 
@@ -18,7 +18,7 @@ _COLUMNS_OF_TEXT: Final = 110
 _MARGIN: Final = 12
 
 
-def pixels_of(value: Any) -> Picture | None:
+def pixels_of(value: Any) -> EncodedImage | None:
     """Return the image that an array of numpy holds, or that a frame's text makes; else None.
 
     An array has two dimensions, or a third one of 1 to 4 channels. Bytes are taken as they are,
@@ -35,7 +35,7 @@ def pixels_of(value: Any) -> Picture | None:
     return _drawn_text(content_of(value).text) if library in ("pandas", "polars") else None
 
 
-def _array(array: Any) -> Picture | None:
+def _array(array: Any) -> EncodedImage | None:
     step = max(1, -(-array.shape[0] * array.shape[1] // _MOST_PIXELS))
     pixels = array[::step, ::step]
     if pixels.ndim == 3 and pixels.shape[2] not in _CHANNELS:
@@ -51,10 +51,10 @@ def _array(array: Any) -> Picture | None:
         pixels = pixels.round().astype("uint8")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     height, width = pixels.shape[:2]
-    return picture_within(encode_png(width, height, channels, pixels.tobytes()))
+    return image_within(encode_png(width, height, channels, pixels.tobytes()))
 
 
-def _drawn_text(text: str) -> Picture | None:
+def _drawn_text(text: str) -> EncodedImage | None:
     pillow: Any = sys.modules.get("PIL.Image")
     if pillow is None:
         return None
@@ -69,4 +69,4 @@ def _drawn_text(text: str) -> Picture | None:
     ImageDraw.Draw(image).multiline_text((_MARGIN, _MARGIN), "\n".join(lines), fill=0, font=font)
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return picture_within(buffer.getvalue())
+    return image_within(buffer.getvalue())

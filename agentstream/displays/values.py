@@ -15,7 +15,7 @@ __all__ = ["AsPart", "Displayed", "MixedContent", "displayed", "is_displayed"]
 
 _DEEPEST: Final = 6
 _MOST_VALUES: Final = 2_000
-_MOST_SHOWN: Final = 20
+_MOST_FIGURES: Final = 20
 """Values of one output that are displayed; more stand in the text alone."""
 
 
@@ -29,7 +29,7 @@ class Displayed:
     Attributes
     ----------
     parts : list of dict
-        What the model is told: parts of the Responses API.
+        What the model gets: parts of the Responses API.
     blocks : list of dict
         What a card shows.
     """
@@ -98,7 +98,7 @@ def displayed(
         walk.add(value)
     if close:
         walk.close_figures()
-    return walk.found
+    return walk.result
 
 
 class MixedContent:
@@ -111,13 +111,13 @@ class MixedContent:
 
     Attributes
     ----------
-    found : Displayed
+    result : Displayed
         What has come of them.
     """
 
     def __init__(self, as_part: AsPart | None, budget: int) -> None:
-        self.found = Displayed()
-        self.shown: list[Any] = []
+        self.result = Displayed()
+        self.figures: list[Any] = []
         self._as_part = as_part or (lambda _: None)
         self._budget = budget
 
@@ -125,42 +125,42 @@ class MixedContent:
         """Take in an entry at the top: told by itself."""
         part = self._as_part(entry)
         if part is not None:
-            self.found.parts.append(part[0])
-            self.found.blocks.append(part[1])
+            self.result.parts.append(part[0])
+            self.result.blocks.append(part[1])
         elif isinstance(entry, str):
             self._text(entry)
         elif not isinstance(entry, (list, tuple, dict)) and is_displayable(entry):
             self._content(self._display(entry))
         else:
             later: list[tuple[str, Content]] = []
-            self._text(_words(self._replaced(entry, later, 0)))
+            self._text(_as_text(self._replaced(entry, later, 0)))
             for label, content in later:
                 self._content(content, label)
 
     def _display(self, value: Any) -> Content:
-        self.shown.append(value)
-        if len(self.shown) > _MOST_SHOWN:
+        self.figures.append(value)
+        if len(self.figures) > _MOST_FIGURES:
             name = type(value).__name__
-            text = f"{name}: not displayed, there are {_MOST_SHOWN} before it"
+            text = f"{name}: not displayed, there are {_MOST_FIGURES} before it"
             return Content(name, text, None, [{"type": "text", "text": text}])
         return content_of(value, self._budget)
 
     def close_figures(self) -> None:
         """Close the figures that were drawn."""
-        for one in self.shown:
+        for one in self.figures:
             close_figure(one)
-        self.shown = [None] * len(self.shown)
+        self.figures = [None] * len(self.figures)
 
     def _text(self, text: str) -> None:
-        self.found.parts.append({"type": "input_text", "text": text})
-        self.found.blocks.append({"type": "text", "text": text})
+        self.result.parts.append({"type": "input_text", "text": text})
+        self.result.blocks.append({"type": "text", "text": text})
 
     def _content(self, content: Content, label: str = "") -> None:
         first, *rest = content.parts
         if label:
             first = {**first, "text": f"{label}: {first['text']}"}
-        self.found.parts += [first, *rest]
-        self.found.blocks += content.blocks
+        self.result.parts += [first, *rest]
+        self.result.blocks += content.blocks
 
     def _replaced(self, value: Any, later: list[tuple[str, Content]], depth: int) -> Any:
         """`value` with a name in the place of each that is displayed."""
@@ -180,8 +180,8 @@ class MixedContent:
         if value is None or isinstance(value, (str, int, float)) or not is_displayable(value):
             return value
         content = self._display(value)
-        later.append((f"<{len(self.shown)}>", content))
-        return _Named(f"<{len(self.shown)}: {content.name}>")
+        later.append((f"<{len(self.figures)}>", content))
+        return _Named(f"<{len(self.figures)}: {content.name}>")
 
 
 class _Named:
@@ -194,7 +194,7 @@ class _Named:
         return self._label
 
 
-def _words(value: Any) -> str:
+def _as_text(value: Any) -> str:
     try:
         return str(value)
     except Exception as error:  # noqa: BLE001 - the repr of an object in it

@@ -28,10 +28,10 @@ _DEFAULT_MARKERS: Final = ("<CONVERSATION HISTORY>", "</CONVERSATION HISTORY>")
 _markers = _DEFAULT_MARKERS
 
 # The calls of tools and what led to them; as items of their own they could lose one another.
-_TOLD_IN_THE_MESSAGE: Final = frozenset({"function_call", "function_call_output", "reasoning"})
+_SUMMARISED_TYPES: Final = frozenset({"function_call", "function_call_output", "reasoning"})
 
 _RECORD: Final = re.compile(r"(\d+)\. (.*)", re.DOTALL)
-_SPOKEN: Final = re.compile(r"(\w+)(?: \(([^():]*)\))?: (.*)", re.DOTALL)
+_LINE: Final = re.compile(r"(\w+)(?: \(([^():]*)\))?: (.*)", re.DOTALL)
 
 
 def set_conversation_history_wrappers(*, start: str | None = None, end: str | None = None) -> None:
@@ -116,8 +116,8 @@ def nest_handoff_history(
     else:
         nested = _in_order(
             [(item, True) for item in earlier]
-            + [(item, _is_told(item) or item.get("role") == "assistant") for item in before]
-            + [(item, _is_told(item)) for item in new]
+            + [(item, _is_summarised(item) or item.get("role") == "assistant") for item in before]
+            + [(item, _is_summarised(item)) for item in new]
         )
     return handoff_input_data.clone(
         input_history=tuple(nested), pre_handoff_items=(), input_items=()
@@ -133,16 +133,16 @@ def _plain(item: Any) -> Any:
     return {key: value for key, value in item.items() if key != "created_by"}
 
 
-def _is_told(item: Any) -> bool:
-    return item.get("type") in _TOLD_IN_THE_MESSAGE and not item.get("role")
+def _is_summarised(item: Any) -> bool:
+    return item.get("type") in _SUMMARISED_TYPES and not item.get("role")
 
 
 def _in_order(items: list[tuple[Any, bool]]) -> list[TResponseInputItem]:
     """Messages that tell of the items marked True, and between them the others as they are."""
     nested: list[Any] = []
     pending: list[Any] = []
-    for item, is_told in items:
-        if is_told:
+    for item, is_summarised in items:
+        if is_summarised:
             pending.append(item)
             continue
         if pending or not nested:
@@ -186,9 +186,9 @@ def default_handoff_history_mapper(
 def _line(item: Any) -> str:
     role, content, name = item.get("role"), item.get("content"), item.get("name")
     if isinstance(role, str) and (content is None or isinstance(content, str)):
-        spoken = f"{role}{f' ({name})' if name else ''}: {content or ''}"
-        if not {"\n", "\r"} & set(spoken) and _spoken(spoken) is not None:
-            return spoken
+        text_line = f"{role}{f' ({name})' if name else ''}: {content or ''}"
+        if not {"\n", "\r"} & set(text_line) and _parsed_line(text_line) is not None:
+            return text_line
     known = {key: value for key, value in item.items() if key != "provider_data"}
     return json.dumps(known, ensure_ascii=False, default=str)
 
@@ -197,12 +197,12 @@ def _flattened(items: list[TResponseInputItem]) -> list[Any]:
     """`items`, with those that an earlier message tells of in the place of that message."""
     flat: list[Any] = []
     for item in items:
-        nested = _told_in(item)
+        nested = _item_in(item)
         flat += [item] if nested is None else nested
     return flat
 
 
-def _told_in(item: Any) -> list[Any] | None:
+def _item_in(item: Any) -> list[Any] | None:
     """The items that a message of `default_handoff_history_mapper` tells of; None for any other."""
     content = item.get("content")
     if item.get("role") != "assistant" or not isinstance(content, str):
@@ -226,7 +226,7 @@ def _told_in(item: Any) -> list[Any] | None:
 
 def _item(line: str) -> dict[str, Any] | None:
     if not line.startswith("{"):
-        return _spoken(line)
+        return _parsed_line(line)
     try:
         item = json.loads(line)
     except ValueError:
@@ -234,8 +234,8 @@ def _item(line: str) -> dict[str, Any] | None:
     return item if isinstance(item, dict) else None
 
 
-def _spoken(line: str) -> dict[str, Any] | None:
-    match = _SPOKEN.fullmatch(line)
+def _parsed_line(line: str) -> dict[str, Any] | None:
+    match = _LINE.fullmatch(line)
     if match is None:
         return None
     role, name, content = match.groups()

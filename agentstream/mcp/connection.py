@@ -200,8 +200,8 @@ class Connection:
                 f"MCP server {self.name!r} was connected on an event loop that has ended. Call "
                 "connect() again, in the loop that uses it."
             )
-        elsewhere = asyncio.run_coroutine_threadsafe(self._call(request), self._loop)
-        return await asyncio.wrap_future(elsewhere)
+        future = asyncio.run_coroutine_threadsafe(self._call(request), self._loop)
+        return await asyncio.wrap_future(future)
 
     async def _call(self, request: Callable[[Client], Awaitable[T]]) -> T:
         import anyio
@@ -226,7 +226,7 @@ class Connection:
             raise self._lost(error) from error
 
     def _lost(self, error: BaseException | None) -> MCPConnectionError:
-        self._closing.set()  # The owner clears up; connect() may then begin anew.
+        self._closing.set()  # The owner clears up; connect() may then begin again.
         self._end = self._end or error
         why = self._explain(root_of(error)) if error is not None else "it was closed."
         return MCPConnectionError(
@@ -242,8 +242,8 @@ class Connection:
         if here is self._loop:
             await self._close()
         elif self._loop.is_running():
-            elsewhere = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
-            await asyncio.wrap_future(elsewhere)
+            future = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+            await asyncio.wrap_future(future)
 
     async def _close(self) -> None:
         self._closing.set()
@@ -273,11 +273,6 @@ def root_of(error: BaseException) -> BaseException:
     """Find what went wrong first in nested exception groups.
 
     That a stream is closed or broken is a consequence, where something else went wrong as well.
-
-    Examples
-    --------
-    >>> root_of(ExceptionGroup("g", [ExceptionGroup("h", [ValueError("here")])]))
-    ValueError('here')
     """
     if not isinstance(error, BaseExceptionGroup):
         return error

@@ -259,12 +259,12 @@ class _Call:
         self,
         tool: MCPTool,
         server: MCPServer,
-        shown_name: str,
+        public_name: str,
         failure_error_function: ToolErrorFunction | None,
     ) -> None:
         self._tool = tool
         self._server = server
-        self._shown_name = shown_name
+        self._public_name = public_name
         own = server.failure_error_function
         self._on_failure = failure_error_function if isinstance(own, Unset) else own
         self._results: dict[str, tuple[dict[str, Any], CallToolResult]] = {}
@@ -275,7 +275,7 @@ class _Call:
         except Exception as error:  # Whatever it is, the user's function tells the model.
             if self._on_failure is None:
                 raise
-            _log.warning("The model is told that MCP tool %r failed: %r", self._shown_name, error)
+            _log.warning("The model is told that MCP tool %r failed: %r", self._public_name, error)
             answer = self._on_failure(context, error)
             answer = await answer if inspect.isawaitable(answer) else answer
             return ToolFailure.of(answer, error)
@@ -312,11 +312,11 @@ class _Call:
             arguments = read_json(encodable_json(text)) if text.strip() else {}
         except ValueError as error:
             raise ModelBehaviorError(
-                f"Invalid JSON input for tool {self._shown_name}: {error}"
+                f"Invalid JSON input for tool {self._public_name}: {error}"
             ) from error
         if not isinstance(arguments, dict):
             raise ModelBehaviorError(
-                f"Invalid JSON input for tool {self._shown_name}: expected a JSON object"
+                f"Invalid JSON input for tool {self._public_name}: expected a JSON object"
             )
         return arguments
 
@@ -350,7 +350,7 @@ class _Call:
                 run_context=about.tool_context,
                 server_name=self._server.name,
                 tool_name=self._tool.name,
-                tool_display_name=self._shown_name,
+                tool_display_name=self._public_name,
                 arguments=arguments,
                 result_meta=result.meta,
                 structured_content=result.structured_content,
@@ -387,7 +387,7 @@ def _is_mcp_error(error: Exception) -> bool:
 
 
 def output_of(result: CallToolResult, use_structured_content: bool = False) -> Any:
-    """Bring a result to what the model is told: JSON text, one content part, or a list of them.
+    """Bring a result to what the model gets: JSON text, one content part, or a list of them.
 
     A result that the server calls an error is told like any other, for its words are for the model;
     its call has failed.

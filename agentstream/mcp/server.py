@@ -64,7 +64,7 @@ class MCPToolCustomDataContext:
     is_error : bool or None
         Whether the server calls the result an error.
     tool_output
-        What the model is told.
+        What the model gets.
     """
 
     run_context: RunContextWrapper[Any]

@@ -151,7 +151,7 @@ class MCPServerStdio(MCPClientServer):
     _seen: SeenLines | None = None
 
     def _default_name(self) -> str:
-        return f"stdio: {_given(self.params, 'command')}"
+        return f"stdio: {_params(self.params, 'command')}"
 
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection: starts the process when entered."""
@@ -201,7 +201,7 @@ class MCPServerSse(MCPClientServer):
     _seen: Seen | None = None
 
     def _default_name(self) -> str:
-        return f"sse: {without_secrets(_given(self.params, 'url'))}"
+        return f"sse: {without_secrets(_params(self.params, 'url'))}"
 
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection: sends the first request when entered."""
@@ -230,7 +230,7 @@ class MCPServerStreamableHttp(MCPClientServer):
     _seen: Seen | None = None
 
     def _default_name(self) -> str:
-        return f"streamable_http: {without_secrets(_given(self.params, 'url'))}"
+        return f"streamable_http: {without_secrets(_params(self.params, 'url'))}"
 
     def create_streams(self) -> AbstractAsyncContextManager[Any]:
         """Make the streams of one connection."""
@@ -246,7 +246,7 @@ class MCPServerStreamableHttp(MCPClientServer):
         return _http_explanation(self.client_session_timeout_seconds, self._seen)
 
 
-def _given(params: Any, key: str) -> str:
+def _params(params: Any, key: str) -> str:
     value = params.get(key) if isinstance(params, dict) else None
     if not isinstance(value, str) or not value:
         raise UserError(f"The params of this MCP server must be a dict with a text {key!r}.")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["create_response", "is_wrapped", "is_wrapped_here", "sent_by"]
 
-_HOME: Final = os.path.dirname(openai.__file__) + os.sep
+_OPENAI_FOLDER: Final = os.path.dirname(openai.__file__) + os.sep
 _OPTIONS: Final = {
     "extra_body": "extra_json",
     "extra_headers": "headers",
@@ -41,7 +41,7 @@ _OPTIONS: Final = {
 }
 """Arguments of ``create()`` that are no fields of the body, and what a request calls them."""
 
-_STAY: Final = frozenset({*_OPTIONS, "model", "stream"})
+_KEPT_ARGUMENTS: Final = frozenset({*_OPTIONS, "model", "stream"})
 """Those that go past nothing: the client insists on them."""
 
 
@@ -56,17 +56,11 @@ def _fields(create: Any) -> frozenset[str]:
 
 
 def is_wrapped(create: Any) -> bool:
-    """Whether a `create` method is another one than the client's own.
-
-    Examples
-    --------
-    >>> from openai import AsyncOpenAI
-    >>> client = AsyncOpenAI(api_key="none")
-    >>> is_wrapped(client.responses.create), is_wrapped(print)
-    (False, True)
-    """
+    """Whether a `create` method is another one than the client's own."""
     function = create.__func__ if type(create) is MethodType else None
-    while type(function) is FunctionType and function.__code__.co_filename.startswith(_HOME):
+    while type(function) is FunctionType and function.__code__.co_filename.startswith(
+        _OPENAI_FOLDER
+    ):
         inner = getattr(function, "__wrapped__", None)
         if inner is None:
             return False
@@ -105,25 +99,12 @@ def sent_by(
     """
     if is_wrapped(create):
         return encodable(arguments)  # the client encodes the body strictly
-    names = (_fields(_function(create)) - _STAY) & arguments.keys()
+    names = (_fields(_function(create)) - _KEPT_ARGUMENTS) & arguments.keys()
     return {**(keep or {}), **bypass_request_transform(arguments, names)}
 
 
 async def create_response(client: AsyncOpenAI, arguments: dict[str, Any]) -> Any:
-    """Ask for an answer in one piece.
-
-    Parameters
-    ----------
-    client : openai.AsyncOpenAI
-        Makes the request.
-    arguments : dict
-        Of ``client.responses.create``.
-
-    Returns
-    -------
-    openai.types.responses.Response
-        Or what the client makes of a body that is none.
-    """
+    """Ask for an answer in one piece."""
     create = client.responses.create
     encoded = encodable(arguments)  # its options as well: extra_body is encoded strictly, too
     body = {name: value for name, value in encoded.items() if name not in _OPTIONS}

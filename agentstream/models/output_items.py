@@ -26,13 +26,6 @@ def output_item(data: Any) -> Any:
     ------
     ValueError
         It is no object.
-
-    Examples
-    --------
-    >>> item = output_item({"type": "message", "role": "assistant",
-    ...                     "content": [{"type": "output_text", "text": "Hi"}]})
-    >>> type(item).__name__, item.content[0].text
-    ('ResponseOutputMessage', 'Hi')
     """
     if not isinstance(data, Mapping):
         raise ValueError(f"An output item is an object, not {data!r:.100}")

@@ -156,15 +156,7 @@ class OpenAIProvider(ModelProvider):
 
 
 class MultiProviderMap:
-    """Providers by the prefix that model names carry, as in ``"local/qwen3"``.
-
-    Examples
-    --------
-    >>> providers = MultiProviderMap()
-    >>> providers.add_provider("local", OpenAIProvider(base_url="http://localhost:8080/v1"))
-    >>> providers.has_prefix("local")
-    True
-    """
+    """Providers by the prefix that model names carry, as in ``"local/qwen3"``."""
 
     def __init__(self) -> None:
         self._mapping: dict[str, ModelProvider] = {}

@@ -94,11 +94,6 @@ def responses_arguments(
         Whether the user chose the model. A stored prompt brings its own, which a default must not
         override.
 
-    Returns
-    -------
-    dict
-        Keyword arguments; those that are left to the API are absent.
-
     Raises
     ------
     UserError

@@ -37,21 +37,7 @@ _FIELDS: Final = ("name", "namespace")
 
 
 class ToolNames:
-    """The names of one request.
-
-    Parameters
-    ----------
-    names : iterable of str
-        What its tools and handoffs are called.
-
-    Examples
-    --------
-    >>> names = ToolNames(["notes.search", "add"])
-    >>> names.sent("notes.search"), names.sent("add")
-    ('notes_search', 'add')
-    >>> names.items([{"type": "function_call", "name": "notes_search"}])
-    [{'type': 'function_call', 'name': 'notes.search'}]
-    """
+    """The names of one request."""
 
     def __init__(self, names: Iterable[str]) -> None:
         distinct = list(dict.fromkeys(names))
@@ -180,15 +166,6 @@ def distinct_names(
     bases: Sequence[str], seeds: Sequence[str], taken: Collection[str] = ()
 ) -> list[str]:
     """Names of at most 64 characters; what would be twice, is taken or too long ends in a hash.
-
-    Parameters
-    ----------
-    bases : sequence of str
-        What they would be.
-    seeds : sequence of str
-        What their hashes are made of.
-    taken : collection of str
-        Names that are in use.
 
     Examples
     --------

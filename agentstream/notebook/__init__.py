@@ -1,4 +1,4 @@
-"""The live view of a run in a notebook, and the only ways by which text reaches the page.
+"""The live view of a run in a notebook, and the only ways by which text reaches the front end.
 
 No module here is API: the public names are in `agentstream`.
 """

@@ -49,7 +49,7 @@ def _item(label: str, code: str, about: str) -> str:
 
 
 def _graph(agent: Agent[Any]) -> str:
-    """The picture of a team; an agent alone has nothing that the list does not say."""
+    """The image of a team; an agent alone has nothing that the list does not say."""
     if not agent.handoffs and not agent.tools:
         return ""
     graph = Graph(agent)

@@ -20,7 +20,7 @@ _ENDED: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 _AT_WORK: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """How many cells each shell executes, one inside another, since we began to look."""
 
-_SHOWN_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_DISPLAYED_IN: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """The cell that shows a run, by the run's result."""
 
 
@@ -80,7 +80,7 @@ class OfCells(Generic[T]):
     def __init__(self) -> None:
         self._made: dict[object, list[tuple[int, ref[T]]]] = {}
 
-    def replace(self, thing: T) -> list[T]:
+    def replace(self, obj: T) -> list[T]:
         """Note what the cell at work has made; what its earlier executions had."""
         cell, execution = identity()
         if cell is None:
@@ -88,14 +88,14 @@ class OfCells(Generic[T]):
         made = self._made.get(cell, [])
         earlier = [one() for number, one in made if number != execution]
         now = [(number, one) for number, one in made if number == execution]
-        self._made[cell] = [*now, (execution, ref(thing))]
+        self._made[cell] = [*now, (execution, ref(obj))]
         return [one for one in earlier if one is not None]
 
 
-def is_held(thing: object) -> bool:
+def is_held(obj: object) -> bool:
     """Whether a variable of the user's holds it; what IPython keeps of outputs does not count."""
     names: dict[str, Any] = getattr(running_shell(), "user_ns", {})
-    return any(value is thing for name, value in names.items() if not name.startswith("_"))
+    return any(value is obj for name, value in names.items() if not name.startswith("_"))
 
 
 def once_post_execute(function: Callable[[], None]) -> Callable[[], None]:
@@ -118,15 +118,15 @@ def once_post_execute(function: Callable[[], None]) -> Callable[[], None]:
     return forget
 
 
-def remember_shown(result: Any) -> None:
+def mark_displayed(result: Any) -> None:
     """Note that the run of `result` is shown in the cell that is being executed."""
-    _SHOWN_IN[result] = count()
+    _DISPLAYED_IN[result] = count()
 
 
-def is_shown_here(result: Any) -> bool:
+def is_displayed_here(result: Any) -> bool:
     """Whether this cell shows the run already.
 
     ``await show(run)`` gives the result, which as a cell's last expression would be shown twice.
     """
     here = count()
-    return here >= 0 and _SHOWN_IN.get(result) == here
+    return here >= 0 and _DISPLAYED_IN.get(result) == here

@@ -1,8 +1,8 @@
-"""Messages from a page to its view, while an ipykernel before 7.0 executes a cell.
+"""Messages from a front end to its view, while an ipykernel before 7.0 executes a cell.
 
-Such a kernel handles one message after the other, and what a page says waits for the end of the
-cell: Stop would stop nothing. So the messages to open views are taken out of its queue and handled
-in between; all others keep their order. Later kernels do that by themselves.
+Such a kernel handles one message after the other, and what a front end says waits for the end of
+the cell: Stop would stop nothing. So the messages to open views are taken out of its queue and
+handled in between; all others keep their order. Later kernels do that by themselves.
 """
 
 from __future__ import annotations

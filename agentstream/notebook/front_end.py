@@ -2,7 +2,7 @@
 
 A kernel does not know who displays what it sends. What tells is the request that it executes: a
 notebook says which cell of its document the code is of, a program that executes a notebook takes no
-input, and a console does neither. Whether there are widgets tells only a page that answers.
+input, and a console does neither. Whether there are widgets tells only a front end that answers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class FrontEnd(NamedTuple):
     kind : {"widget", "html", "text"}
         A live widget; a snapshot that display updates replace; text that is written as it comes.
     unanswered : {"html", "text"} or None
-        What to change to where no page answers the widget; None where it stays.
+        What to change to where no front end answers the widget; None where it stays.
     session : str
         The client that asked for the cell.
     """
@@ -55,11 +55,6 @@ def front_end() -> FrontEnd:
 
     The environment variable ``AGENTSTREAM_SHOW`` overrides what is found out: ``text``, ``html`` or
     ``widget``. In a script there is nothing but text.
-
-    Examples
-    --------
-    >>> front_end().kind
-    'text'
     """
     wanted = _wanted()
     if kernel() is None:
@@ -103,7 +98,7 @@ def in_marimo() -> bool:
 
 
 def messages_arrive() -> bool:
-    """Whether a page's messages are handled now, so that silence means that there is no page.
+    """Whether messages are handled now, so that silence means that there is no front end.
 
     While it executes a cell, an ipykernel before 7.0 is helped to them (`comm_messages`), and since
     7.4 it takes them by itself. Those between take them over subshells, which JupyterLab opens, and

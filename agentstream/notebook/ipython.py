@@ -36,11 +36,6 @@ class CellOutput:
     A run changes in the context of the cell that started it, and a kernel sends outputs for the
     cell of the context. What is shown here stays an output of this cell: a notebook that a program
     executes (nbclient, papermill, nbmake) keeps nothing else.
-
-    Parameters
-    ----------
-    display_id : str
-        The name of the output.
     """
 
     def __init__(self, display_id: str) -> None:

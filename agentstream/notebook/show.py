@@ -18,12 +18,12 @@ from .._utils.keywords import check_keywords, named_keywords
 from .._utils.tracebacks import attach_short_traceback
 from .._utils.watchers import log_failure
 from ..exceptions import UserError, check_choice
-from .cells import is_shown_here as is_shown_here
-from .cells import remember_shown
+from .cells import is_displayed_here as is_displayed_here
+from .cells import mark_displayed
+from .displayed_run import DisplayedRun, Event, Result
 from .front_end import front_end
 from .front_end import in_a_notebook as in_a_notebook
-from .run_source import RunAdapter
-from .shown import DisplayedRun, Event, Result
+from .run_adapter import RunAdapter
 from .terminal import TerminalView
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def check_options(callee: str, options: Mapping[str, Any], *own: str) -> None:
 
 def show_result(result: Any) -> None:
     """Show a result that is a cell's last expression, unless the cell shows its run already."""
-    if not is_shown_here(result):
+    if not is_displayed_here(result):
         show(result)._ipython_display_()
 
 
@@ -205,7 +205,7 @@ def marimo_display(run: Any) -> Any:
 
 
 def result_bundle(result: Any) -> dict[str, str]:
-    """The static picture of a run that has ended, for a result that is a cell's last expression."""
+    """The snapshot of a run that has ended, for a result that is a cell's last expression."""
     from .snapshot.bundle import snapshot
 
     return snapshot(result.trace)
@@ -233,7 +233,7 @@ class TerminalRun(DisplayedRun[Result, Event]):
         self._view = TerminalView(source.trace, whole_lines=True)  # until it is read
         self._closed = self._is_read = False
         if not source.foreign:
-            remember_shown(source.result)
+            mark_displayed(source.result)
             _NEWEST[source.result] = ref(self)
         source.watch(self._changed)
         _UNCLOSED.add(self)
@@ -273,7 +273,7 @@ class TerminalRun(DisplayedRun[Result, Event]):
         self._is_read, is_raised = True, False
         self._view.whole_lines = False
         if not self.source.foreign:
-            remember_shown(self.source.result)
+            mark_displayed(self.source.result)
         try:
             yield
         except Exception:

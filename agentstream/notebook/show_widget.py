@@ -1,4 +1,4 @@
-"""`show` in a notebook: a widget that follows the run, and a still picture of it afterwards."""
+"""`show` in a notebook: a widget that follows the run, and a snapshot of it afterwards."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 from .._utils.aio import running_loop_or_none
-from .._utils.tracebacks import is_shown_in_full
+from .._utils.tracebacks import has_full_traceback
 from . import ipython
-from .cells import OfCells, is_held, once_post_execute, remember_shown
+from .cells import OfCells, is_held, mark_displayed, once_post_execute
+from .displayed_run import DisplayedRun, Event, Result
 from .front_end import FrontEnd, in_marimo, messages_arrive
 from .live.widget import BLOCKED, UNREAD, AgentView
 from .marimo import MarimoOutput
 from .plain_updates import HtmlUpdates, PlainUpdates, TextUpdates
-from .run_source import RunAdapter, RunInterrupted, Signal
-from .shown import DisplayedRun, Event, Result
+from .run_adapter import RunAdapter, RunInterrupted, Signal
 from .snapshot.bundle import snapshot_or_text
 
 # ipywidgets keeps what is open for good, and with it the run and all it holds.
@@ -30,8 +30,8 @@ _LAST_RAISED: list[Callable[[], None]] = []
 
 _OF_CELLS: OfCells[RunWidget[Any, Any]] = OfCells()
 
-# Seconds that a page has to load the view and to answer. In a document it may have to fetch the
-# code first, and the widget is there already; in a console nothing is seen until then.
+# Seconds that a front end has to load the view and to answer. In a document it may have to fetch
+# the code first, and the widget is there already; in a console nothing is seen until then.
 _PATIENCE = {"html": 5.0, "text": 1.0}
 
 
@@ -75,26 +75,26 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         self._cell_output: ipython.CellOutput | MarimoOutput | None = None
         self._ended = False
         self._decisions = Signal()
-        source.trace.shown = True  # what its tools print goes into their cards
+        source.trace.has_view = True  # what its tools print goes into their cards
         super().__init__(source.trace, on_click=self._on_click, **self._extras)
-        self._home = running_loop_or_none()
+        self._home_loop = running_loop_or_none()
         if source.is_complete and not source.waits:
             # Nobody will tell of it any more.
             self._ended = True
             self.close_run()
         source.watch(self._changed)
-        if self._home is not None:
+        if self._home_loop is not None:
             source.start()
         for earlier in _OF_CELLS.replace(self):
             earlier._give_way(self)
         if in_marimo():
             self.show()  # marimo: what its last expression is takes the place of it
-        ipython.show_in_time(self._show_in_time, self._home)
+        ipython.show_in_time(self._show_in_time, self._home_loop)
 
-    # -- on the page --
+    # -- in the front end --
 
     def _ipython_display_(self, **_: Any) -> None:
-        """Display the widget, so that it can be replaced by a still picture afterwards."""
+        """Display the widget, so that it can be replaced by a snapshot afterwards."""
         self.show()
 
     def show(self) -> None:
@@ -105,7 +105,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         if self._cell_output is not None:
             return
         if not self.source.foreign:
-            remember_shown(self.source.result)
+            mark_displayed(self.source.result)
         self._safely(self._display)
 
     def _safely(self, show: Callable[[], None]) -> None:
@@ -119,7 +119,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         if self._front.kind != "widget":
             self._show_plainly(self._front.kind)
         elif self._ended and self._front.unanswered != "text":
-            self._cell_output.show(self._still())
+            self._cell_output.show(self._snapshot_bundle())
             self._retire()
         else:
             self.flush()
@@ -137,7 +137,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         else:
             assert self._cell_output is not None
             if self._front.kind == kind:
-                self._cell_output.show(self._still())
+                self._cell_output.show(self._snapshot_bundle())
             self._plain = HtmlUpdates(self.source.trace, self._replace)
         self._plain.whole_lines = not self._is_read
         if self._ended or self.source.waits:
@@ -150,15 +150,15 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         if self._plain is not None:
             self._plain.pause(reason=not self._is_raised)
 
-    async def _found_out(self) -> None:
+    async def _on_front_end_known(self) -> None:
         """Wait until it is known whether to write text, which is to stand in its cell."""
         if self._front.unanswered == "text" and self._plain is None:
             await self.wait_for_frontend(_PATIENCE["text"])
             self._safely(self._see_who_answers)
 
     def _look_in(self, seconds: float) -> None:
-        """See who answers after some time, in which the loop can read what a page says."""
-        if (loop := self._home) is None:
+        """See who answers after some time, in which the loop can read what a front end says."""
+        if (loop := self._home_loop) is None:
             return
         due = loop.time() + seconds
 
@@ -172,7 +172,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         loop.call_later(seconds, look)
 
     def _see_who_answers(self) -> None:
-        """Show the run without a widget if no page has answered by now."""
+        """Show the run without a widget if no front end has answered by now."""
         kind = self._front.unanswered
         if kind is None or self._plain is not None or (kind == "html" and self._ended):
             return
@@ -187,7 +187,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         if self._cell_output is None and not ipython.is_inside_another(self):
             self.show()
 
-    def _still(self, *, reason: bool = True) -> dict[str, str]:
+    def _snapshot_bundle(self, *, reason: bool = True) -> dict[str, str]:
         return snapshot_or_text(self.source.trace, **self._extras, reason=reason)
 
     def _changed(self) -> None:
@@ -205,7 +205,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
             self._end()
 
     def _end(self) -> None:
-        """The run is over: the still picture takes the widget's place."""
+        """The run is over: the snapshot takes the widget's place."""
         if self._ended:
             return
         self._ended = True
@@ -214,12 +214,12 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
             self.close_run(keep=self._cell_output is None or not self._cell_output.can_replace)
         finally:
             # Also of a run that the live view cannot show: what is saved is made of the run itself.
-            self._picture()
+            self._snapshot()
             if self._cell_output is not None:
                 self._retire()
 
     def _retire(self) -> None:
-        """Stay open for a page that was away when the run ended; the oldest of those is closed."""
+        """Stay open for a front end that was away when the run ended; close the oldest of those."""
         if self not in _ENDED:
             _ENDED.append(self)
         if len(_ENDED) > _KEPT_OPEN:
@@ -227,8 +227,8 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
             oldest.layout.close()
             oldest.close()
 
-    def _picture(self) -> None:
-        """Put the still picture in the widget's place; a run that goes on is told there, too."""
+    def _snapshot(self) -> None:
+        """Put the snapshot in the widget's place; a run that goes on is told there, too."""
         if self._plain is not None:
             if not self._is_read:  # else its error may be raised where it is read
                 self._end_plainly()
@@ -238,27 +238,27 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
     def _replace(self) -> None:
         if self._cell_output is not None:
             output = self._cell_output
-            self._safely(lambda: output.replace(self._still()))
+            self._safely(lambda: output.replace(self._snapshot_bundle()))
 
-    def _tell_once(self, error: Exception) -> None:
+    def _report_once(self, error: Exception) -> None:
         """Leave the message to the traceback, where IPython shows one below the run."""
 
-        def told() -> None:
+        def report() -> None:
             here, is_text = self._cell_output, isinstance(self._plain, TextUpdates)
             if is_text or not isinstance(here, ipython.CellOutput) or not here.is_of_this_cell:
                 return
-            if is_shown_in_full(error):
-                self._safely(lambda: here.replace(self._still(reason=False)))
+            if has_full_traceback(error):
+                self._safely(lambda: here.replace(self._snapshot_bundle(reason=False)))
 
         # A cell ends with one error at most, the last; those before were caught, and are let go.
         while _LAST_RAISED:
             _LAST_RAISED.pop()()
-        _LAST_RAISED.append(once_post_execute(told))
+        _LAST_RAISED.append(once_post_execute(report))
 
     # -- what is pressed --
 
     def _on_click(self, kind: str, approval_id: str | None, reason: str | None = None) -> None:
-        ipython.call_on(self._home, lambda: self._handle(kind, approval_id, reason))
+        ipython.call_on(self._home_loop, lambda: self._handle(kind, approval_id, reason))
 
     def _handle(self, kind: str, approval_id: str | None, reason: str | None) -> None:
         if kind == "stop":
@@ -308,11 +308,11 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         try:
             async for event in self._events(read=read):
                 yield event
-            await self._found_out()
+            await self._on_front_end_known()
         except Exception as error:
             self._is_raised = True
-            self._tell_once(error)
-            await self._found_out()
+            self._report_once(error)
+            await self._on_front_end_known()
             raise
         except (asyncio.CancelledError, KeyboardInterrupt):
             if self.source.waits:
@@ -327,7 +327,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
                 self._end_plainly()
 
     async def _events(self, *, read: bool) -> AsyncIterator[Event]:
-        """The run's events, over the pauses for approvals that a person on the page can give."""
+        """The run's events, over the pauses for approvals that a person can give."""
         again = False
         while True:
             # Before anything is awaited: a press may come before the pause is known here.
@@ -343,15 +343,15 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
             if not self.source.waits:
                 return
             if not await self._has_buttons():
-                self._picture()
+                self._snapshot()
                 self._end_plainly()
                 return
             await self._decisions.wait(decided)
 
     async def _has_buttons(self) -> bool:
-        """Whether a page shows the run as a widget: what stands in its place has no buttons.
+        """Whether a front end shows the run as a widget: what stands in its place has no buttons.
 
-        A page may ask for the widget, and be heard, after something else was put there.
+        A front end may ask for the widget, and be heard, after something else was put there.
         """
         if self._plain is not None:
             return False
@@ -367,7 +367,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
             raise RunInterrupted from None
         except Exception as error:
             self._is_raised = True
-            self._tell_once(error)
+            self._report_once(error)
             raise
         finally:
             self._is_read = False

@@ -16,7 +16,7 @@ from .front_end import in_a_notebook
 from .markdown.half_written import half_mark, without_citation_marks
 
 _DIM, _BOLD, _CYAN, _RED = "\033[2m", "\033[1m", "\033[36m", "\033[31m"
-_OUTPUT_SHOWN = 500  # characters of a tool's output
+_OUTPUT_CHARACTERS = 500  # characters of a tool's output
 _ENDS = {"cancelled": "stopped", "failed": "failed", "paused": "waiting for approval"}
 
 
@@ -52,7 +52,7 @@ class TerminalView:
         self._version = -1
         self._agent: str | None = None
         self._written: dict[int, int] = {}
-        self._told: dict[int, str] = {}
+        self._printed: dict[int, str] = {}
         self._at_line_start = True
         self._failures = FailureLog()
         self._last: int | None = None
@@ -90,13 +90,15 @@ class TerminalView:
         if self.trace.version == self._version:
             return
         if self._asks and (self.trace.question or self.trace.input):
-            from .snapshot.text import asked_lines  # Markdown's parser, only where a run is written
+            from .snapshot.text import (
+                question_text_lines,  # Markdown's parser, only where a run is written
+            )
 
             self._asks = False
-            for line in asked_lines(self.trace):
+            for line in question_text_lines(self.trace):
                 self._write(f"> {line}".rstrip(), _DIM, line=True)
         for part in self.trace.changed_since(self._version):
-            self._tell_retries(part.started)
+            self._show_retries(part.started)
             if part.status == "superseded":
                 continue
             self._speaker(part.agent)
@@ -104,8 +106,8 @@ class TerminalView:
                 self._text(part)
             else:
                 self._card(part)
-        self._tell_retries(self.trace.now)
-        self._tell_silence()
+        self._show_retries(self.trace.now)
+        self._show_silence()
         self._version = self.trace.version
         if self._flushes:
             self.out.flush()
@@ -124,7 +126,7 @@ class TerminalView:
         self._write(text)
         self.out.flush()
 
-    def _tell_retries(self, until: float) -> None:
+    def _show_retries(self, until: float) -> None:
         from .cards.banner import retried  # the cards load the sanitiser
 
         for retry in self.trace.retries[self._retries :]:
@@ -134,7 +136,7 @@ class TerminalView:
             self._line()
             self._write(f"[{retried(retry)}]", _RED, line=True)
 
-    def _tell_silence(self) -> None:
+    def _show_silence(self) -> None:
         silence = self.trace.silence
         if silence is not None and len(self.trace.silences) > self._silences:
             self._silences = len(self.trace.silences)
@@ -191,23 +193,25 @@ class TerminalView:
             self._handoff(part)
             return
         called = f"{printable_line(part.name or part.kind)} {part.arguments}".rstrip()
-        if part.index not in self._told and part.status != "in_progress":
+        if part.index not in self._printed and part.status != "in_progress":
             self._line()
             self._write(f"→ {called}", _CYAN, line=True)
-            self._told[part.index] = "called"
-        if part.has_output and self._told.get(part.index) != "answered" and not part.is_open:
+            self._printed[part.index] = "called"
+        if part.has_output and self._printed.get(part.index) != "answered" and not part.is_open:
             self._line()
-            text = printable(_said(part))
-            more = len(text) - _OUTPUT_SHOWN
-            excerpt = text[:_OUTPUT_SHOWN] + (f"… ({more} more characters)" if more > 0 else "")
+            text = printable(_message_text(part))
+            more = len(text) - _OUTPUT_CHARACTERS
+            excerpt = text[:_OUTPUT_CHARACTERS] + (
+                f"… ({more} more characters)" if more > 0 else ""
+            )
             self._write(f"← {excerpt}", _CYAN, line=True)
-            self._told[part.index] = "answered"
+            self._printed[part.index] = "answered"
 
     def _handoff(self, part: Part) -> None:
-        if part.target is not None and part.index not in self._told:
+        if part.target is not None and part.index not in self._printed:
             self._line()
             self._write(f"⇒ hands off to {printable_line(part.target)}", _CYAN, line=True)
-            self._told[part.index] = "called"
+            self._printed[part.index] = "called"
 
     def _line(self) -> None:
         """Begin a new line if one is under way."""
@@ -222,10 +226,10 @@ class TerminalView:
         self._at_line_start = line or text.endswith("\n")
 
 
-def _said(part: Part) -> str:
+def _message_text(part: Part) -> str:
     """A tool's output as text; of a figure or a frame, what it is."""
     if not part.display:
         return output_text(part.output)
     from .cards.displays import display_brief
 
-    return display_brief(part.display, _OUTPUT_SHOWN)
+    return display_brief(part.display, _OUTPUT_CHARACTERS)

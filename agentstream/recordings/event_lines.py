@@ -134,14 +134,7 @@ def _is_text(data: dict[str, Any]) -> bool:
 
 
 def separated(line: dict[str, Any]) -> Iterator[tuple[float, dict[str, Any]]]:
-    """The events of a line, each with its time: a joined text in its pieces.
-
-    Examples
-    --------
-    >>> line = {"at": 0.5, "type": "t.delta", "delta": "Hello", "pieces": [[2, 0], [3, 10_000]]}
-    >>> [(at, event["delta"]) for at, event in separated(line)]
-    [(0.5, 'He'), (0.51, 'llo')]
-    """
+    """The events of a line, each with its time: a joined text in its pieces."""
     data = {name: value for name, value in line.items() if name not in ("at", "pieces")}
     at, place = line["at"], 0
     for number, (size, micros) in enumerate(line.get("pieces") or [[None, 0]]):

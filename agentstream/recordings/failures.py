@@ -82,13 +82,7 @@ def says_nothing_of_the_request(error: Exception) -> bool:
 
 
 def failure_to_dict(error: BaseException, depth: int = _DEPTH) -> dict[str, Any]:
-    """An error as it is recorded: without headers, but for what they say about trying again.
-
-    Examples
-    --------
-    >>> failure_to_dict(ValueError("no such city"))
-    {'type': 'ValueError', 'message': 'no such city', 'args': ['no such city']}
-    """
+    """An error as it is recorded: without headers, but for what they say about trying again."""
     known = next(
         (kind.__name__ for kind in type(error).__mro__ if _KNOWN.get(kind.__name__) is kind), None
     )
@@ -136,13 +130,6 @@ def failure_from_dict(data: dict[str, Any]) -> Exception:
     ------
     KeyError, TypeError, ValueError
         It is none.
-
-    Examples
-    --------
-    >>> failure_from_dict({"type": "RateLimitError", "message": "Slow down.", "status": 429})
-    RateLimitError('Slow down.')
-    >>> failure_from_dict({"name": "OutOfPaper", "message": "Add some."})
-    ModelBehaviorError('OutOfPaper: Add some.')
     """
     error = _made(data)
     for note in data.get("notes", []):

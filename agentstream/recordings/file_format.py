@@ -127,8 +127,8 @@ class RecordingFile:
         The model calls.
     runs : dict of int to list of dict
         The lines of each run.
-    pictures : dict of str to str
-        Pictures as ``data:`` URLs, by the digests that stand for them.
+    images : dict of str to str
+        Images as ``data:`` URLs, by the digests that stand for them.
     damage : str or None
         What is wrong with the file's end, and in which line it ends; None where nothing is.
     damaged_line : int or None
@@ -142,14 +142,14 @@ class RecordingFile:
     runs: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     damage: str | None = None
     damaged_line: int | None = None
-    pictures: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
     whole_bytes: int = 0
     lines: int = 0
     damage_is_last: bool = False
     last_call: int = 0
     """The highest number of a call."""
     last_run: int = 0
-    _told: int = 0
+    _input_entries: int = 0
     _latest: dict[str, RecordedCall] | None = None
     """The latest call with equal settings; None until one is looked for."""
 
@@ -162,7 +162,7 @@ class RecordingFile:
             If it is none that a recording has.
         """
         if "picture" in line:
-            self.pictures[str(line["picture"])] = str(line["url"])
+            self.images[str(line["picture"])] = str(line["url"])
             return
         if "run" in line:
             seconds_of(line)
@@ -199,9 +199,9 @@ class RecordingFile:
             if line.get("keep"):
                 whole["input"] = like["input"][: line["keep"]] + request.get("input", [])
         entries = whole.get("input", [])
-        self._told += len(entries)
+        self._input_entries += len(entries)
         # A line can say "all of that again" in few bytes, over and over.
-        if not isinstance(entries, list) or self._told > _MOST_INPUT:
+        if not isinstance(entries, list) or self._input_entries > _MOST_INPUT:
             raise ValueError("the input is no list, or longer than memory should hold")
         return whole
 
@@ -346,17 +346,17 @@ class Writer:
     ----------
     path : Path
         The file.
-    anew : bool
+    from_start : bool
         Whether to begin it again at the first line.
     whole_bytes : int or None
         Cut the file after so many bytes, in front of a last line that is cut off.
     """
 
-    def __init__(self, path: Path, *, anew: bool, whole_bytes: int | None = None) -> None:
+    def __init__(self, path: Path, *, from_start: bool, whole_bytes: int | None = None) -> None:
         self.path = path
         self.secrets: set[str] = set()
         """What never reaches the file, whoever says it: keys and account names."""
-        self._anew = anew
+        self._from_start = from_start
         self._whole_bytes = whole_bytes
         self._file: int | None = None
         self.begun = False
@@ -396,11 +396,11 @@ class Writer:
         refuse_special(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self._whole_bytes is not None and not self._anew and not self.begun:
+            if self._whole_bytes is not None and not self._from_start and not self.begun:
                 os.truncate(self.path, self._whole_bytes)
-            anew = os.O_TRUNC if self._anew and not self.begun else 0
+            from_start = os.O_TRUNC if self._from_start and not self.begun else 0
             # Without a buffer: each line is handed to the system at once.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | anew | getattr(os, "O_BINARY", 0)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | from_start | getattr(os, "O_BINARY", 0)
             self._file = os.open(self.path, flags, 0o666)
             self._begin_line()
         except OSError as error:

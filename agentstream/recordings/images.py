@@ -1,7 +1,7 @@
-"""Embedded images and files in a recording: a digest in their place, and once a small likeness.
+"""Embedded images and files in a recording: a digest in their place, and once a thumbnail.
 
-A request with a picture is found again by the picture's digest; a card that is played shows the
-picture itself if it is small, else a thumbnail. So a recording has kilobytes of it, not megabytes::
+A request with an image is found again by the image's digest; a card that is played shows the
+image itself if it is small, else a thumbnail. So a recording has kilobytes of it, not megabytes::
 
     "data:image/png;base64,iVBORw0..."   becomes   "data:image/png;sha256=9f86d0..."
 """
@@ -13,13 +13,13 @@ import hashlib
 import re
 from typing import Any, Final
 
-from ..displays import picture_of_url, thumbnail
+from ..displays import image_of_url, thumbnail
 
-__all__ = ["thumbnail_url", "with_pictures", "without_embedded"]
+__all__ = ["thumbnail_url", "with_images", "without_embedded"]
 
 _SHORTEST: Final = 1_000
 _KEPT: Final = 100_000
-"""Bytes of a picture that a recording has as it is."""
+"""Bytes of an image that a recording has as it is."""
 
 _THUMBNAIL: Final = 512  # pixels
 _DATA_URL: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,")
@@ -28,13 +28,6 @@ _REFERENCE: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;sha256=([
 
 def without_embedded(value: Any, urls: dict[str, str] | None = None) -> Any:
     """Plain data with digests in the place of ``data:`` URLs.
-
-    Parameters
-    ----------
-    value
-        Plain data.
-    urls : dict, optional
-        Takes the URLs by their digests.
 
     Examples
     --------
@@ -62,21 +55,21 @@ def _reference(url: str, urls: dict[str, str] | None) -> str:
 
 
 def thumbnail_url(url: str) -> str | None:
-    """The picture in a ``data:`` URL, small enough to be kept; None where there is none."""
-    picture = picture_of_url(url)
-    small = None if picture is None else thumbnail(picture.data, _THUMBNAIL, _KEPT)
+    """The image in a ``data:`` URL, small enough to be kept; None where there is none."""
+    image = image_of_url(url)
+    small = None if image is None else thumbnail(image.data, _THUMBNAIL, _KEPT)
     if small is None:
         return None
     return f"data:image/{small.kind};base64,{base64.b64encode(small.data).decode()}"
 
 
-def with_pictures(value: Any, pictures: dict[str, str]) -> Any:
-    """Plain data with the pictures that are kept in the place of their digests."""
+def with_images(value: Any, images: dict[str, str]) -> Any:
+    """Plain data with the images that are kept in the place of their digests."""
     if isinstance(value, str):
         reference = _REFERENCE.match(value) if value.startswith("data:") else None
-        return value if reference is None else pictures.get(reference[1], value)
+        return value if reference is None else images.get(reference[1], value)
     if isinstance(value, list):
-        return [with_pictures(entry, pictures) for entry in value]
+        return [with_images(entry, images) for entry in value]
     if isinstance(value, dict):
-        return {name: with_pictures(entry, pictures) for name, entry in value.items()}
+        return {name: with_images(entry, images) for name, entry in value.items()}
     return value

@@ -24,14 +24,7 @@ Timed = tuple[float, dict[str, Any]]
 
 
 class Secrets:
-    """Values to mask, and where they begin.
-
-    Examples
-    --------
-    >>> secrets = Secrets(["sk-12345678"])
-    >>> secrets.masked_pieces(["The key sk-1234", "5678 is", " wrong."])
-    ['The key ***', ' is', ' wrong.']
-    """
+    """Values to mask, and where they begin."""
 
     def __init__(self, values: Iterable[str]) -> None:
         # Arguments of calls are JSON within a text.
@@ -106,13 +99,7 @@ def masked_line(line: dict[str, Any], secrets: Secrets) -> dict[str, Any]:
 
 
 class Masker:
-    """Masks secrets in the events of one model call, also where a text repeats one in pieces.
-
-    Parameters
-    ----------
-    secrets : callable
-        Gives what is secret; called with the first event.
-    """
+    """Masks secrets in the events of one model call, also where a text repeats one in pieces."""
 
     def __init__(self, secrets: Callable[[], Secrets]) -> None:
         self._find = secrets

@@ -24,7 +24,7 @@ from ..trace.lifecycle import Nested, RunCancelled, RunFailed
 from .event_lines import answer_of, model_event_from_dict, response_from_dict
 from .failures import failure_from_dict
 from .file_format import RecordedCall, RecordingFile, read_recording
-from .images import with_pictures
+from .images import with_images
 from .pace import Pace, Speed
 from .run_lines import AgentRegistry, run_event_from_dict
 
@@ -262,7 +262,7 @@ def _read(file: RecordingFile, number: int) -> Script:
                 began = True
                 script.events += _events_of(call, at, path, script, line.get("replayed", False))
             continue
-        expanded = with_pictures(line, file.pictures) if file.pictures else line
+        expanded = with_images(line, file.images) if file.images else line
         event = run_event_from_dict(expanded, registry)
         if not path:
             _note(script, line, event, registry)

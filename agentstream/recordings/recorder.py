@@ -98,13 +98,15 @@ class Recorder:
         self.mode: Mode = mode
         self.pace = pace or Pace()
         there = has_calls(self.path)
-        anew = mode == "refresh" or not there
+        from_start = mode == "refresh" or not there
         self.file = (
-            RecordingFile(self.path) if anew and mode != "replay" else read_recording(self.path)
+            RecordingFile(self.path)
+            if from_start and mode != "replay"
+            else read_recording(self.path)
         )
         self.writes = is_written(self.path, mode)
         """Whether calls that are not in the file are made and recorded."""
-        self.replays = not (self.writes and anew)
+        self.replays = not (self.writes and from_start)
         """Whether there are calls to replay."""
         damage = None
         if self.writes and self.file.damage is not None:
@@ -114,11 +116,11 @@ class Recorder:
                     f"record all again with recording({str(path)!r}, mode='refresh')."
                 )
             damage = self.file.whole_bytes
-        self.writer = Writer(self.path, anew=anew, whole_bytes=damage)
+        self.writer = Writer(self.path, from_start=from_start, whole_bytes=damage)
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._has_failed = False
-        self._replaces = anew and there
+        self._replaces = from_start and there
         self._waiting: list[dict[str, Any]] | None = []
         """Lines of calls that failed before anything was recorded; None from then on."""
         self._held = HeldLines()
@@ -326,7 +328,7 @@ class Recorder:
             return
         try:
             if "run" in line:
-                line = self._keeping_pictures(line)
+                line = self._with_thumbnails(line)
             self.writer.write(line)
         except OSError as error:
             self._has_failed = True
@@ -337,14 +339,14 @@ class Recorder:
                 str(self.path), error.strerror or error, str(self.path),
             )  # fmt: skip
 
-    def _keeping_pictures(self, line: dict[str, Any]) -> dict[str, Any]:
-        """The line with digests of its pictures, which are written once before it, or small."""
+    def _with_thumbnails(self, line: dict[str, Any]) -> dict[str, Any]:
+        """The line with digests of its images, which are written once before it, or small."""
         urls: dict[str, str] = {}
         line = without_embedded(line, urls)
         for key, url in urls.items():
-            small = None if key in self.file.pictures else thumbnail_url(url)
+            small = None if key in self.file.images else thumbnail_url(url)
             if small is not None:
-                self.file.pictures[key] = small
+                self.file.images[key] = small
                 self.writer.write({"picture": key, "url": small})
         return line
 
@@ -366,13 +368,13 @@ class CallWriter:
         self._number: int | None = None
         self._ended = False
         self._first: dict[str, Any] | None = None
-        self._ticket = recorder.call_context()
+        self._call_context = recorder.call_context()
 
     def _write(self, line: dict[str, Any], failure: Exception | None = None) -> None:
         self._recorder.keep(failure)
         if self._number is None:
-            at = None if self._ticket is None else self._began - self._ticket.began
-            self._number = self._recorder.open_call(self._request, at, self._ticket)
+            at = None if self._call_context is None else self._began - self._call_context.began
+            self._number = self._recorder.open_call(self._request, at, self._call_context)
         self._recorder.write({"call": self._number, **line})
 
     def event(self, event: Any) -> None:

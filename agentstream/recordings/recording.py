@@ -59,7 +59,7 @@ class recording:
     mode : {"once", "replay", "record", "refresh"}
         ``"once"``: record if there is no such file, else replay. ``"replay"``: never call a model.
         ``"record"``: replay what the file has, record what it does not have. ``"refresh"``: record
-        everything anew; the old recording goes when the first new answer comes.
+        everything again; the old recording goes when the first new answer comes.
     speed : float or "step" or None
         Of a replay: 1 is the recorded pace, 4 four times as fast, 0 or None at once; ``"step"``
         lets an event pass when `step` is called.
@@ -159,11 +159,11 @@ class recording:
         >>> import tempfile
         >>> from agentstream import Agent, Runner, recording
         >>> from agentstream.testing import ScriptedModel
-        >>> tape = recording(tempfile.mkdtemp() + "/lisbon.jsonl").start()
+        >>> recording_file = recording(tempfile.mkdtemp() + "/lisbon.jsonl").start()
         >>> guide = Agent(name="Guide", model=ScriptedModel(["Take the tram."]))
         >>> Runner.run_sync(guide, "How do I get up there?").final_output
         'Take the tram.'
-        >>> tape.close()
+        >>> recording_file.close()
         """
         if not self._is_everywhere:
             _ = self._recorder  # a file that is no recording is an error here, not in a run
@@ -368,7 +368,7 @@ class Follower:
         if fields is None:
             return
         if event.type == "mark.model_called":
-            # This is the task that makes the call: what it starts finds the ticket.
+            # This is the task that makes the call: what it starts finds the call context.
             call_context = CallContext(
                 self.lines.recorder, self.lines, self._state.began or 0.0, path
             )

@@ -60,20 +60,7 @@ def to_jsonable(value: Any) -> Any:
 
 
 def request_dict(request: ModelRequest, model: str) -> RequestDict:
-    """What `request` asks of `model`.
-
-    Parameters
-    ----------
-    request : ModelRequest
-        The arguments of the model's method.
-    model : str
-        The model's name.
-
-    Returns
-    -------
-    dict
-        Model, instructions, input, tools, output type and settings; without headers and metadata.
-    """
+    """What `request` asks of `model`."""
     text = request.input
     schema = request.output_schema
     output = None
@@ -118,13 +105,7 @@ def _settings(settings: Any) -> dict[str, Any]:
 
 
 def without_private(value: Any) -> Any:
-    """Plain data without the fields in `PRIVATE`.
-
-    Examples
-    --------
-    >>> without_private({"type": "mcp", "headers": {"x-key": "secret"}, "tools": [{"user": "me"}]})
-    {'type': 'mcp', 'tools': [{}]}
-    """
+    """Plain data without the fields in `PRIVATE`."""
     if isinstance(value, list):
         return [without_private(entry) for entry in value]
     if not isinstance(value, dict):
@@ -167,13 +148,7 @@ def without_secrets(value: Any) -> Any:
 
 
 def digest(request: RequestDict) -> str:
-    """The same for equal requests, another for others.
-
-    Examples
-    --------
-    >>> digest({"model": "m", "input": []}) == digest({"input": [], "model": "m"})
-    True
-    """
+    """The same for equal requests, another for others."""
     text = json.dumps(request, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -196,24 +171,7 @@ def common_start(one: list[Any], other: list[Any]) -> int:
 
 
 def difference(recorded: RequestDict, now: RequestDict, name: str) -> str:
-    """A unified diff of two requests, line by line, for a person to read.
-
-    Parameters
-    ----------
-    recorded, now : dict
-        The two requests.
-    name : str
-        What the recorded one is called.
-
-    Examples
-    --------
-    >>> print(difference({"model": "a"}, {"model": "b"}, "recorded, call 1"))
-    --- recorded, call 1
-    +++ asked now
-    @@ -1 +1 @@
-    -model: a
-    +model: b
-    """
+    """A unified diff of two requests, line by line, for a person to read."""
     lines = list(
         unified_diff(list(_lines(recorded)), list(_lines(now)), name, "asked now", n=2, lineterm="")
     )

@@ -100,15 +100,6 @@ def without_refused(lines: list[Line], run: int | None, refusal: Refusal) -> Ite
     That is a call's output and what an agent said that ran as its tool, or what the model said in
     the last turn of a run.
 
-    Parameters
-    ----------
-    lines : list of dict
-        Lines of runs and of model calls.
-    run : int or None
-        The number of the run.
-    refusal : Refusal
-        What is refused.
-
     Yields
     ------
     list of dict

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bar_bundle", "bar_html", "bar_line", "rows_bundle"]
 
-_ERROR_SHOWN = 200
-_INDEX_SHOWN = 40
+_ERROR_CHARACTERS = 200
+_INDEX_CHARACTERS = 40
 
 
 def bar_line(at: Progress, *, live: bool = True) -> str:
@@ -29,11 +29,6 @@ def bar_line(at: Progress, *, live: bool = True) -> str:
         How far it is.
     live : bool
         Whether it goes on: else nothing is left to wait for.
-
-    Examples
-    --------
-    >>> bar_line(Progress(9, 3, 1, 5, 2, 2.0, 900, 0.0012, 2.0, 2.5, "429"))
-    '3 done, 1 failed, 5 waiting · 2.0 rows/s, 450 tokens/s · 0.0012 USD · 2 s left · 429'
     """
     parts = [f"{at.done:,} done"]
     if at.failed:
@@ -109,13 +104,7 @@ def bar_html(
 
 
 def bar_bundle(at: Progress, errors: Sequence[RowResult], ending: str = "") -> dict[str, str]:
-    """What stays in the saved notebook.
-
-    Parameters
-    ----------
-    at, errors, ending
-        As for `bar_html`.
-    """
+    """What stays in the saved notebook."""
     text = f"{at.done + at.failed:,} of {at.rows:,} rows: {bar_line(at, live=False)}"
     lines = [text, *([ending] if ending else [])]
     lines += [f"{result.index!r}: {result.error_type}: {result.error}" for result in errors]
@@ -123,15 +112,7 @@ def bar_bundle(at: Progress, errors: Sequence[RowResult], ending: str = "") -> d
 
 
 def rows_bundle(body: str, lines: Sequence[str]) -> dict[str, str]:
-    """What stays in the saved notebook: HTML with its style, and lines of text.
-
-    Parameters
-    ----------
-    body : str
-        The HTML.
-    lines : sequence of str
-        The same as text.
-    """
+    """What stays in the saved notebook: HTML with its style, and lines of text."""
     sheet = style() + style("rows.css")
     html = f'<div class="as-run as-rows {UNTYPED}"><style>{sheet}</style>{body}</div>'
     return {"text/html": one_block(html), "text/plain": "\n".join(map(printable_line, lines))}
@@ -151,14 +132,14 @@ def _watched(trace: Trace) -> str:
 
 
 def _button(key: str, index: str) -> str:
-    text = escape(printable_line(index)[:_INDEX_SHOWN])
+    text = escape(printable_line(index)[:_INDEX_CHARACTERS])
     return f'<button type="button" class="as-rows-row" data-row="{escape(key)}">{text}</button>'
 
 
 def _error(result: RowResult, *, live: bool = False) -> str:
     text = printable_line(f"{result.error_type}: {result.error}")
-    if len(text) > _ERROR_SHOWN:
-        text = text[:_ERROR_SHOWN] + "…"
+    if len(text) > _ERROR_CHARACTERS:
+        text = text[:_ERROR_CHARACTERS] + "…"
     index = repr(result.index)
     index_html = _button(result.key.hex(), index) if live else f"<code>{escape(index)}</code>"
     return f"{index_html} {escape(text)}"

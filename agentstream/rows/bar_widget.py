@@ -1,4 +1,4 @@
-"""The bar in a notebook's cell: a widget while the rows are asked, a static picture afterwards."""
+"""The bar in a notebook's cell: a widget while the rows are asked, a static snapshot afterwards."""
 
 from __future__ import annotations
 
@@ -25,13 +25,7 @@ _KEY = re.compile("([0-9a-f]{2}){0,40}")
 
 
 class RowsWidget(anywidget.AnyWidget):
-    """Shows how far a run's rows are, with a button that stops them.
-
-    Parameters
-    ----------
-    run : FrameRun or Comparison
-        The run.
-    """
+    """Shows how far a run's rows are, with a button that stops them."""
 
     # Its text: with a file, anywidget has each widget listen to it, and keeps them all for good.
     _esm: Any = static("rows.js")

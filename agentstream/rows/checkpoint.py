@@ -83,14 +83,6 @@ class Checkpoint:
     ------
     UserError
         The file is no checkpoint, or cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> checkpoint = Checkpoint(tempfile.mkdtemp() + "/rows.sqlite")
-    >>> checkpoint.known("agent")
-    {}
-    >>> checkpoint.close()
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -113,13 +105,7 @@ class Checkpoint:
             ) from error
 
     def do(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Do a job in the writing thread; its result when it is committed.
-
-        Parameters
-        ----------
-        job : callable
-            Given the connection.
-        """
+        """Do a job in the writing thread; its result when it is committed."""
         future: Future[T] = Future()
         if self._closed:
             raise UserError("The checkpoint is closed: call map_frame again.")
@@ -257,11 +243,6 @@ class Checkpoint:
 
     async def claim(self, key: bytes) -> RowResult | bool:
         """Claim a row that is to be asked.
-
-        Parameters
-        ----------
-        key : bytes
-            The row's.
 
         Returns
         -------

@@ -53,15 +53,6 @@ class Columns:
     ----------
     names, dtypes : list of str
         Of the columns.
-
-    Examples
-    --------
-    >>> from pydantic import create_model
-    >>> Place = create_model("Place", city=(str, ...))
-    >>> Event = create_model("Event", at=(Place, ...), guests=(int, ...))
-    >>> columns = Columns(Event)
-    >>> columns.names, columns.values(Event(at=Place(city="Oslo"), guests=3))
-    (['at.city', 'guests'], ('Oslo', 3))
     """
 
     def __init__(self, output_type: Any = None) -> None:
@@ -77,23 +68,11 @@ class Columns:
         self.dtypes = [column.dtype for column in self._columns]
 
     def values(self, output: Any) -> tuple[Any, ...]:
-        """The values of an output, in the order of the columns.
-
-        Parameters
-        ----------
-        output : object
-            An agent's final output.
-        """
+        """The values of an output, in the order of the columns."""
         return tuple(_plain_value(_at(output, column.path)) for column in self._columns)
 
     def output(self, values: tuple[Any, ...]) -> Any:
-        """The output that values were made of, as an object of its type where that can be made.
-
-        Parameters
-        ----------
-        values : tuple
-            In the order of the columns.
-        """
+        """The output that values were made of, as an object of its type where that can be made."""
         if self._columns[0].path == ():
             return self._made(values[0])
         nested: dict[str, Any] = {}

@@ -362,9 +362,9 @@ class Comparison(Background["DataFrame"]):
         except Exception as error:  # noqa: BLE001 - raised by whoever awaits the comparison
             self._error = self._error or error
         finally:
-            asyncio.get_running_loop().call_soon(self._tell)
+            asyncio.get_running_loop().call_soon(self._notify)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for watcher in self._watchers:
             watcher()
 

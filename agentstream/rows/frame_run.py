@@ -261,7 +261,7 @@ class FrameRun(Background[Frame]):
         self.start()
         read, pool = 0, self._pool
         while True:
-            changed, is_complete = pool.news, self.is_complete
+            changed, is_complete = pool.changed, self.is_complete
             while read < len(pool.ended):
                 key = pool.ended[read]
                 read += 1

@@ -29,15 +29,6 @@ __all__ = ["agent_request", "model_name", "row_key"]
 def row_key(agent_digest: str, request: str | list[Any], repeat: int = 0) -> bytes:
     """The key of what is asked for a row.
 
-    Parameters
-    ----------
-    agent_digest : str
-        Of `agent_request`.
-    request : str or list
-        The input.
-    repeat : int
-        Which of several answers to the same.
-
     Examples
     --------
     >>> row_key("a", "Hello") == row_key("a", "Hello"), row_key("a", "Hello", 1).hex()[:6]
@@ -61,20 +52,6 @@ async def agent_request(agent: Agent[Any], config: RunConfig, context: Any) -> R
     """What every row's first model call has in common, as the recordings write it.
 
     Agents that may be handed to are part of it, by their own instructions and output types.
-
-    Parameters
-    ----------
-    agent : Agent
-        The agent.
-    config : RunConfig
-        Of the runs.
-    context : object
-        Of the runs.
-
-    Returns
-    -------
-    dict
-        `digest` makes one text of it, `difference` shows what changed.
     """
     state, _ = prepared(agent, "", context=context, run_config=config)
     toolbox = await Toolbox.of(agent, state.context, config.tool_name_collision_policy)

@@ -130,13 +130,7 @@ class Budget:
         return True
 
     def expect(self, tokens: float, usd: float) -> None:
-        """What a row is thought to cost; counts until the first has ended.
-
-        Parameters
-        ----------
-        tokens, usd : float
-            Of one row.
-        """
+        """What a row is thought to cost; counts until the first has ended."""
         if self._is_first:
             self._mean = {"tokens": tokens, "usd": usd}
             self._is_first = False

@@ -214,11 +214,6 @@ class Options:
 def made_agent(agent: Any) -> Agent[Any]:
     """The agent that was given, or that a function makes.
 
-    Parameters
-    ----------
-    agent : Agent or callable
-        As for `map_frame`.
-
     Raises
     ------
     UserError

@@ -19,11 +19,6 @@ FAST: Final = 1 / MESSAGES_A_SECOND
 class Pace:
     """Calls a function when something has happened, at most eight times a second.
 
-    Parameters
-    ----------
-    function : callable
-        What is called; on the loop that is running.
-
     Attributes
     ----------
     tick : float

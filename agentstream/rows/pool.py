@@ -78,7 +78,7 @@ class Pool:
         What ended the work early.
     stopped : bool
         Whether no further row may be started.
-    news : asyncio.Event
+    changed : asyncio.Event
         Set when something has happened; another takes its place then.
     watchers : list of callable
         Called then.
@@ -106,7 +106,7 @@ class Pool:
         self.runs: dict[bytes, RunResult] = {}
         self.error: Exception | None = None
         self.stopped = False
-        self.news = asyncio.Event()
+        self.changed = asyncio.Event()
         self.watchers: list[Callable[[], None]] = []
         self.asker = asker
         self._gate = gate
@@ -115,9 +115,9 @@ class Pool:
         self._on_error = on_error
         self._name_of = name_of
         self._workers: set[asyncio.Task[None]] = set()
-        self._elsewhere: set[bytes] = set()
+        self._foreign_claims: set[bytes] = set()
         self._alike: Counter[tuple[str | None, str]] = Counter()
-        self._asked = 0
+        self._finished_rows = 0
 
     async def refuse_other_mode(self) -> None:
         """Refuse rows that are paid for in another mode.
@@ -143,7 +143,7 @@ class Pool:
 
     def begin_again(self) -> None:
         """Forget why the work ended early."""
-        self.error, self.stopped, self._asked = None, False, 0
+        self.error, self.stopped, self._finished_rows = None, False, 0
         self._alike.clear()
 
     async def work(self) -> None:
@@ -171,7 +171,7 @@ class Pool:
 
     def notify(self) -> None:
         """Tell that something has happened."""
-        changed, self.news = self.news, asyncio.Event()
+        changed, self.changed = self.changed, asyncio.Event()
         changed.set()
         for watcher in self.watchers:
             watcher()
@@ -224,7 +224,7 @@ class Pool:
         """The key of the next row, reserved for and claimed; None where there is none."""
         while not self.stopped and self.error is None:
             if not self.plan.waiting:
-                if not await self._look_elsewhere():
+                if not await self._check_foreign_claims():
                     return None
                 continue
             if not self.budget.reserve():
@@ -251,22 +251,22 @@ class Pool:
             return True
         claimed = await self.checkpoint.claim(key)
         if claimed is False:
-            self._elsewhere.add(key)
+            self._foreign_claims.add(key)
             return False
-        self._elsewhere.discard(key)
+        self._foreign_claims.discard(key)
         if isinstance(claimed, RowResult):
             claimed.position = self.plan.first[key]
             self._note(claimed)
         return claimed is True
 
-    async def _look_elsewhere(self) -> bool:
+    async def _check_foreign_claims(self) -> bool:
         """Wait a moment for rows that other kernels ask; whether there are such."""
-        if not self._elsewhere:
+        if not self._foreign_claims:
             return False
         await asyncio.sleep(_POLL)
         if not self.plan.waiting:
-            keys = sorted(self._elsewhere, key=self.plan.first.__getitem__)
-            self._elsewhere.clear()
+            keys = sorted(self._foreign_claims, key=self.plan.first.__getitem__)
+            self._foreign_claims.clear()
             self.plan.waiting.extend(keys)
         return True
 
@@ -294,7 +294,7 @@ class Pool:
     def _judge(self, outcome: Outcome) -> None:
         """Keep the run if it is wanted; end all if the others would fail as well."""
         result = outcome.result
-        self._asked += 1
+        self._finished_rows += 1
         if outcome.run is not None and self.keeps_runs:
             self.runs[result.key] = outcome.run
         if outcome.error is None:
@@ -307,7 +307,7 @@ class Pool:
         elif self._on_error == "raise":
             index = self._name_of(result.position)
             self._end_early(self._early(f"The row {index!r} failed", outcome.error))
-        elif self._asked == _ALIKE and self._alike[signature(result)] == _ALIKE:
+        elif self._finished_rows == _ALIKE and self._alike[signature(result)] == _ALIKE:
             what = f"The first {_ALIKE} rows failed alike"
             self._end_early(self._early(what, outcome.error))
 

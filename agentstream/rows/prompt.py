@@ -80,11 +80,6 @@ class Prompts:
     def of(self, position: int) -> str | list[Any]:
         """The input for the row at a position.
 
-        Parameters
-        ----------
-        position : int
-            From 0.
-
         Raises
         ------
         ValueError
@@ -120,13 +115,6 @@ class Prompts:
 
 def needed_columns(prompt: Any, frame: Any) -> list[Any]:
     """The columns that a prompt is made of.
-
-    Parameters
-    ----------
-    prompt : str or callable or sequence
-        As for `Prompts`.
-    frame : DataFrame
-        Of any library whose frames have `columns`.
 
     Raises
     ------

@@ -138,17 +138,7 @@ class Progress:
 
 
 def failure(key: bytes, error: Exception, **more: Any) -> RowResult:
-    """What became of a row that failed: the error's words, without secrets and at most 2,000 long.
-
-    Parameters
-    ----------
-    key : bytes
-        The row's key.
-    error : Exception
-        What it failed with.
-    **more
-        Other fields of `RowResult`.
-    """
+    """The result of a row that failed: its message, without secrets, at most 2,000 characters."""
     text = encodable(redact(str(error)))
     if len(text) > _LONGEST_ERROR:
         text = text[:_LONGEST_ERROR] + "..."

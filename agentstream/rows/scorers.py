@@ -35,15 +35,6 @@ class Scorer:
     ------
     UserError
         It is none of these.
-
-    Examples
-    --------
-    >>> import asyncio
-    >>> def is_short(output):
-    ...     return len(output) < 10
-    >>> scorer = Scorer(is_short)
-    >>> scorer.name, asyncio.run(scorer.score("Fine.", {}))
-    ('is_short', 1.0)
     """
 
     def __init__(self, scorer: Any) -> None:
@@ -65,15 +56,7 @@ class Scorer:
             )
 
     async def score(self, output: Any, row: dict[str, Any]) -> float:
-        """The score of an output; True is 1.
-
-        Parameters
-        ----------
-        output : object
-            The final output.
-        row : dict
-            The row that it answers.
-        """
+        """The score of an output; True is 1."""
         if self._function is None:
             return float(self._passes(output))
         value = self._function(output, row) if self._takes_row else self._function(output)
@@ -103,18 +86,7 @@ def as_score(value: Any, name: str) -> float:
 
 
 def judged(values: tuple[Any, ...]) -> float:
-    """The score in a judge's output: its first number or bool, or a text that is one.
-
-    Parameters
-    ----------
-    values : tuple
-        Of the judge's columns.
-
-    Examples
-    --------
-    >>> judged(("because", 4)), judged(("0.5",))
-    (4.0, 0.5)
-    """
+    """The score in a judge's output: its first number or bool, or a text that is one."""
     for value in values:
         if isinstance(value, bool | int | float):
             return float(value)

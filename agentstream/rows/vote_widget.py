@@ -44,15 +44,7 @@ class Compared(Protocol):
 
 
 class VoteWidget(anywidget.AnyWidget):
-    """Shows pairs of answers without saying whose they are; made by `Comparison.vote`.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        Has the rows.
-    votes : Votes
-        Takes the votes.
-    """
+    """Shows pairs of answers without saying whose they are; made by `Comparison.vote`."""
 
     # Its text: with a file, anywidget has each widget listen to it, and keeps them all for good.
     _esm: Any = static("vote.js")
@@ -115,7 +107,7 @@ class VoteWidget(anywidget.AnyWidget):
         sides = "".join(
             f'<section class="as-vote-answer" aria-label="{name} answer">{self._answer(values)}'
             "</section>"
-            for name, values in zip(("Left", "Right"), ballot.shown, strict=True)
+            for name, values in zip(("Left", "Right"), ballot.outputs, strict=True)
         )
         buttons = " ".join(
             f'<button type="button" data-choice="{choice}">{text} <kbd>{key}</kbd></button>'

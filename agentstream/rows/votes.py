@@ -56,7 +56,7 @@ class Ballot:
     digest: str
 
     @property
-    def shown(self) -> tuple[Any, Any]:
+    def outputs(self) -> tuple[Any, Any]:
         """The answers, the left one first."""
         first, second = self.answers
         return (second, first) if self.is_turned else (first, second)

@@ -112,17 +112,7 @@ class Asker:
         """Ask no more."""
 
     async def ask(self, key: bytes, request: str | list[Any], before: int = 0) -> Outcome:
-        """Run the agent for a row; only what is no error of the row is raised.
-
-        Parameters
-        ----------
-        key : bytes
-            The row's.
-        request : str or list
-            The input.
-        before : int
-            How often it was asked before.
-        """
+        """Run the agent for a row; only what is no error of the row is raised."""
         outcome = Outcome(RowResult(key, "failed"))
         usage: list[Any] = []
         for attempt in range(1, self.tries + 1):
@@ -186,13 +176,7 @@ class Asker:
 
 
 def signature(result: RowResult) -> tuple[str | None, str]:
-    """What errors that are alike have in common: the type, and the text without its numbers.
-
-    Parameters
-    ----------
-    result : RowResult
-        Of a row that failed.
-    """
+    """What errors that are alike have in common: the type, and the text without its numbers."""
     text = re.sub(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f-]{8,}\b|\d+", "", result.error or "")
     return result.error_type, text[:200]
 

@@ -202,7 +202,7 @@ async def _run(
         context.tool_name, context.tool_call_id, context.tool_arguments
     )
     how_to.nested = True
-    how_to.streamed = on_stream is not None or context.watched
+    how_to.streamed = on_stream is not None or context.is_watched
     if context.observer is not None:
         state.observers.append(_as_nested(context.tool_call_id, context.observer))
     result = RunResultStreaming(state, how_to)
@@ -211,7 +211,7 @@ async def _run(
         async for event in events:
             if on_stream is not None:
                 payload = {"event": event, "agent": result.current_agent}
-                await _tell(on_stream, {**payload, "tool_call": context.tool_call})
+                await _observe(on_stream, {**payload, "tool_call": context.tool_call})
     if result.interruptions:
         raise NestedInterruption(result.to_state())
     if custom_output_extractor is not None:
@@ -219,7 +219,7 @@ async def _run(
     return result.final_output
 
 
-async def _tell(on_stream: Callable[..., Any], event: dict[str, Any]) -> None:
+async def _observe(on_stream: Callable[..., Any], event: dict[str, Any]) -> None:
     """Give `on_stream` an event; whoever watches a run does not end it by failing."""
     try:
         await call(on_stream, event)

@@ -35,17 +35,7 @@ _WAY_OUT = (
 
 
 class MonitoredCall:
-    """A tool's call, to be awaited; its steps are watched.
-
-    Parameters
-    ----------
-    call : coroutine
-        The call.
-    name : str
-        The tool's name.
-    warn : callable
-        Told in words that the tool has blocked the event loop.
-    """
+    """A tool's call, to be awaited; its steps are watched."""
 
     def __init__(
         self, call: Coroutine[Any, Any, T], name: str, warn: Callable[[str], None]

@@ -49,14 +49,6 @@ def with_call_ids(
     ModelBehaviorError
         If a call cannot be answered: see `server_managed`. An approval request always is the
         server's to name.
-
-    Examples
-    --------
-    >>> call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
-    >>> len(with_call_ids([call, call]))
-    1
-    >>> [item["call_id"][:5] for item in with_call_ids([call, {**call, "call_id": None}])]
-    ['c', 'call_']
     """
     known: dict[str, list[Any]] = {}
     without: list[Any] = []

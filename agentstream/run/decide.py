@@ -107,19 +107,7 @@ Step: TypeAlias = Ask | Act | Move | Judge | Finish
 
 
 def decide(agent: Agent[Any], items: Sequence[RunItem]) -> Step:
-    """The next step of a run.
-
-    Parameters
-    ----------
-    agent : Agent
-        The agent at work.
-    items : sequence of RunItem
-        The run's items so far.
-
-    Returns
-    -------
-    Ask, Act, Move, Judge or Finish
-    """
+    """The next step of a run."""
     answers, model_output = last_turn(items)
     calls = open_calls(answers, model_output)
     if calls:

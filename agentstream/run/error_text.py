@@ -1,4 +1,4 @@
-"""What the model is told in place of a tool's output, in the words of the run's formatter."""
+"""What the model gets in place of a tool's output, in the words of the run's formatter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def error_text(
     """`default`, or what `RunConfig.tool_error_formatter` makes of it.
 
     A formatter that fails, or gives no text, leaves the default: it must not end the run, and the
-    model must not be told what it choked on.
+    model must not see what it choked on.
     """
     formatter = options.config.tool_error_formatter
     if formatter is None:

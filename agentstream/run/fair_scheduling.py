@@ -19,16 +19,7 @@ _ROUND = 0.005  # seconds
 
 
 class FairScheduler:
-    """The turns that the runs on one event loop take.
-
-    Examples
-    --------
-    >>> async def main():
-    ...     rounds = FairScheduler.here()
-    ...     return rounds is FairScheduler.here(), rounds.is_over()
-    >>> asyncio.run(main())
-    (True, False)
-    """
+    """The turns that the runs on one event loop take."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._call_soon, self._new_waiter = loop.call_soon, loop.create_future

@@ -133,11 +133,6 @@ def out_of_turns(state: RunState[Any]) -> bool:
 async def give_up_turns(state: RunState[Any], options: LoopOptions) -> list[RunItem]:
     """End a run that has no turns left with the final output that its error handler gives.
 
-    Returns
-    -------
-    list of RunItem
-        What the handler added to the conversation.
-
     Raises
     ------
     MaxTurnsExceeded

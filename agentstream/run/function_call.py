@@ -53,7 +53,7 @@ from .error_text import error_text
 from .interrupts import contain_tool_exit, failed
 from .options import LoopOptions, call, custom_data
 from .state.run_state import RunState
-from .withheld import found_again
+from .withheld import repeats_withheld
 
 logger = logging.getLogger("agentstream")
 
@@ -88,19 +88,7 @@ class _NotArguments(Exception):
 
 
 class FunctionCall:
-    """A call of `tool` that the model made, to be run once.
-
-    Parameters
-    ----------
-    state : RunState
-        The run.
-    options : LoopOptions
-        How it is done.
-    tool : FunctionTool
-        The tool that is called.
-    item : ToolCallItem
-        The call, one of the run's items.
-    """
+    """A call of `tool` that the model made, to be run once."""
 
     def __init__(
         self, state: RunState[Any], options: LoopOptions, tool: FunctionTool, item: RunItem
@@ -122,10 +110,10 @@ class FunctionCall:
         self.context.paused_run = state.nested.get(self.key) if state.nested else None
         self.context.nested_scope = lambda: nested_scope(self.waiting)
         self.context.observer = options.emit
-        self.context.watched = options.streamed and bool(state.observers)
+        self.context.is_watched = options.streamed and bool(state.observers)
         self.context.progress_observer = self.progressed
         self.context.warning_observer = self.warned
-        self._home = (asyncio.get_running_loop(), threading.get_ident())
+        self._origin = (asyncio.get_running_loop(), threading.get_ident())
         self._over = False
 
     @cached_property
@@ -155,7 +143,7 @@ class FunctionCall:
         self._emit_here(ToolDisplayed(self.raw.call_id, blocks, clears))
 
     def _emit(self, event: ToolProgressed | ToolWarned) -> None:
-        loop, thread = self._home
+        loop, thread = self._origin
         if threading.get_ident() == thread:
             self._emit_here(event)
         elif not loop.is_closed():
@@ -245,13 +233,13 @@ class FunctionCall:
 
     async def called(self) -> tuple[Any, ToolCallOutputItem]:
         """What the tool returned, and the item that tells it; it is a failure if nothing can."""
-        with capturing(self.printed, lambda: self.state.trace.shown, nested=self.options.nested):
+        with capturing(self.printed, lambda: self.state.trace.has_view, nested=self.options.nested):
             invoked = invoke_function_tool(self.tool, self.context, self.raw.arguments)
             value = await MonitoredCall(invoked, self.tool.name, self.warned)
             value = await self.reworded(value)
-            return await self.told(value)
+            return await self.output_item(value)
 
-    async def told(self, value: Any) -> tuple[Any, ToolCallOutputItem]:
+    async def output_item(self, value: Any) -> tuple[Any, ToolCallOutputItem]:
         """What the tool returned, drawn where it is a figure, and the item that tells it."""
         try:
             return value, self.declared(value, await self.displayed(value))
@@ -285,7 +273,7 @@ class FunctionCall:
             raise _NotArguments(error) from error
 
     async def failure(self, error: Exception) -> Any:
-        """What the model is told of arguments that the tool does not take."""
+        """What the model gets for arguments that the tool does not take."""
         value = await self.reworded(await failure_answer(self.tool, self.context, error))
         self.options.emit(ToolFinished(self.raw.call_id, str(error), value))
         return value
@@ -297,7 +285,7 @@ class FunctionCall:
         return value
 
     async def rejection(self) -> str:
-        """What the model is told about a rejected call."""
+        """What the model gets for a rejected call."""
         decision = self.state.context._approvals.of(self.waiting)
         if decision is not None and decision.message is not None:
             return decision.message
@@ -333,7 +321,7 @@ class FunctionCall:
         return result
 
     async def check_input(self) -> str | None:
-        """Run the tool's input guardrails; what the model is told in place of an output."""
+        """Run the tool's input guardrails; what the model gets in place of an output."""
         for guardrail in self.tool.tool_input_guardrails or []:
             data = ToolInputGuardrailData(self.context, self.agent)
             result = await self.checked(guardrail, guardrail.run(data), "tool_input")
@@ -355,7 +343,7 @@ class FunctionCall:
             if withheld is not None and guardrail.get_name() != withheld.guardrail:
                 continue  # a replay: it let pass what is not there
             data = ToolOutputGuardrailData(self.context, self.agent, value)
-            check = guardrail.run(data) if withheld is None else found_again(withheld)
+            check = guardrail.run(data) if withheld is None else repeats_withheld(withheld)
             result = await self.checked(guardrail, check, "tool_output")
             self.state.tool_output_guardrail_results.append(
                 ToolOutputGuardrailResult(guardrail=guardrail, output=result)
@@ -427,7 +415,7 @@ class FunctionCall:
         return self.output(value, output_json_schema=schema, output_type_adapter=adapter)
 
     def shorten(self, item: ToolCallOutputItem) -> None:
-        """See that the model is told no more than the run allows; `item.output` stays whole."""
+        """See that the model gets no more than the run allows; `item.output` stays whole."""
         execution = self.options.config.tool_execution
         limit = MAX_CHARACTERS if execution is None else execution.max_output_characters
         raw: Any = item.raw_item

@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from ..displays import (
     Block,
     MixedContent,
+    image_within,
     is_displayed,
     message_blocks,
     part_block,
-    picture_within,
 )
 from ..exceptions import UserError
 from ..tools.output import ToolOutputPart, part_param
@@ -45,16 +45,9 @@ def as_input(parts: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]
     ------
     UserError
         One of them is neither; or a file cannot be read, or is too large.
-
-    Examples
-    --------
-    >>> as_input(["What is it?", {"a.b": 1}], 400)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    agentstream.exceptions.UserError: input[1] is a dict without a role or a type: ...
     """
     if all(_is_item(entry) for entry in parts):
-        return list(parts), _shown(parts)
+        return list(parts), _display_block(parts)
     items: list[Any] = []
     blocks: list[Block] = []
     message: MixedContent | None = None
@@ -65,11 +58,11 @@ def as_input(parts: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]
             continue
         if message is None:
             message = MixedContent(_part, budget)
-            items.append({"role": "user", "content": message.found.parts})
+            items.append({"role": "user", "content": message.result.parts})
         _check(entry, at)
-        before = len(message.found.blocks)
+        before = len(message.result.blocks)
         message.add(entry)
-        blocks += message.found.blocks[before:]
+        blocks += message.result.blocks[before:]
         message.close_figures()
     return items, blocks
 
@@ -118,11 +111,11 @@ def _file(path: Path) -> tuple[dict[str, Any], Block]:
             f"{_LARGEST_FILE:,}. Give a part of it."
         )
     block: Block = {"type": "file", "text": f"File {path.name}, {len(data) / 1000:,.1f} kB"}
-    picture = picture_within(data)
-    if picture is not None:
-        name = f"{path.name}, {picture.measure} pixels" if picture.measure else path.name
-        part = {"type": "input_image", "image_url": picture.url, "detail": "auto"}
-        return part, {"type": "image", "url": picture.url, "text": name}
+    image = image_within(data)
+    if image is not None:
+        name = f"{path.name}, {image.measure} pixels" if image.measure else path.name
+        part = {"type": "input_image", "image_url": image.url, "detail": "auto"}
+        return part, {"type": "image", "url": image.url, "text": name}
     text = _as_text(data)
     if text is not None:
         return {"type": "input_text", "text": f"File {path.name}:\n{text}"}, block
@@ -140,7 +133,7 @@ def _as_text(data: bytes) -> str | None:
         return None
 
 
-def _shown(items: Sequence[Any]) -> list[Block]:
+def _display_block(items: Sequence[Any]) -> list[Block]:
     """What a view shows of items: the last message, if that is the user's."""
     last = items[-1] if items else None
     if not isinstance(last, Mapping) or last.get("role") != "user":

@@ -121,11 +121,6 @@ def interrupts_cancel(
 
     Raised where it comes, KeyboardInterrupt could hit a task of the kernel, which a nested loop
     runs as well, and the kernel would answer no more.
-
-    Yields
-    ------
-    list of int
-        The signals that came.
     """
     came: list[int] = []
     handler = signal.getsignal(signal.SIGINT)

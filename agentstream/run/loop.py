@@ -192,7 +192,7 @@ def _emit_start(state: RunState[Any]) -> None:
         for part, approval in state.trace.approvals
         if approval.decided is None
     }
-    # The last of an id: models number their calls anew in each answer.
+    # The last of an id: models restart their call numbers in each answer.
     waited = [item for item in state.new_items if isinstance(item, ToolApprovalItem)]
     for item in {item.call_id: item for item in waited if item.call_id in undecided}.values():
         decision = state.context._approvals.of(item)

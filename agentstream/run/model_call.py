@@ -41,7 +41,7 @@ _BY_POSITION = (
 )
 
 # The events of a stream that tell of its answer; "error" and the three kinds of end are its last.
-_TELLING = frozenset(
+_RESPONSE_EVENTS = frozenset(
     {
         "response.output_item.done",
         "response.completed",
@@ -180,7 +180,7 @@ async def ask(
             async with aclosing(_stream(request, listener, failures)) as batches:
                 async for batch in batches:
                     for event in batch:
-                        if event.type in _TELLING:
+                        if event.type in _RESPONSE_EVENTS:
                             collector.note(event)
                     yield list(map(RawResponsesStreamEvent, batch))
             answer = collector.whole_answer(state, request.settings)

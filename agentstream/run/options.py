@@ -34,17 +34,7 @@ class TurnOptions(TypedDict, Generic[TContext], total=False):
 
 
 class RunOptions(TurnOptions[TContext], total=False):
-    """The keyword options of `Runner.run`, for functions that pass them on.
-
-    Examples
-    --------
-    >>> from agentstream import Agent, Runner
-    >>> from agentstream.testing import ScriptedModel
-    >>> options: RunOptions = {"max_turns": 3}
-    >>> agent = Agent(name="Poet", model=ScriptedModel(["Rain on the roof."]))
-    >>> Runner.run_sync(agent, "A line, please", **options).final_output
-    'Rain on the roof.'
-    """
+    """The keyword options of `Runner.run`, for functions that pass them on."""
 
     session: Session | None
 
@@ -83,17 +73,7 @@ class LoopOptions:
     recording: ActiveRecording | None = field(default_factory=active)
 
     async def call_hooks(self, agent: Agent[Any], moment: str, *args: Any) -> None:
-        """Call the run's hook and the agent's hook of this moment, both at once.
-
-        Parameters
-        ----------
-        agent : Agent
-            The agent whose hooks are told, beside those of the run.
-        moment : str
-            Such as ``"on_llm_start"``; the agent's hooks drop the "agent_" of ``on_agent_start``.
-        *args
-            What the run's hook is given.
-        """
+        """Call the run's hook and the agent's hook of this moment, both at once."""
         methods = [_overridden(self.hooks, moment)]
         if agent.hooks is not None:
             methods.append(_overridden(agent.hooks, moment.replace("on_agent_", "on_")))

@@ -73,15 +73,6 @@ def read_output(
 ) -> list[RunItem]:
     """The run's items in a model's answer, in its order.
 
-    Parameters
-    ----------
-    output : list
-        The answer's output items.
-    toolbox : Toolbox
-        What the model was offered.
-    tool_not_found : {"raise_error", "return_error_to_model"}
-        What a call of an unknown tool does.
-
     Raises
     ------
     ModelBehaviorError

@@ -26,9 +26,9 @@ class RunResult(RunResultBase):
 
     def _ipython_display_(self) -> None:
         """Nothing more where the cell shows the run already, as ``await show(result)`` does."""
-        from ..notebook.show import is_shown_here
+        from ..notebook.show import is_displayed_here
 
-        if not is_shown_here(self):
+        if not is_displayed_here(self):
             raise NotImplementedError  # IPython goes on with the bundle
 
     def _display_(self) -> Any:

@@ -144,7 +144,7 @@ class RunResultBase(Suggesting):
 
     @suggesting
     def timeline(self, *, width: float = 960) -> Timeline:
-        """What the run did with its time, as a picture: agents, model calls, tools, handoffs.
+        """What the run did with its time, as an image: agents, model calls, tools, handoffs.
 
         Parameters
         ----------

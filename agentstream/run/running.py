@@ -13,18 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Runs", "runs"]
 
-_ASKED_SHOWN = 60  # characters of a run's input
+_QUESTION_CHARACTERS = 60  # characters of a run's input
 
 
 class Runs(Sequence[RunResultStreaming]):
-    """The runs that go on; made by `runs`.
-
-    Examples
-    --------
-    >>> from agentstream import runs
-    >>> len(runs())
-    0
-    """
+    """The runs that go on; made by `runs`."""
 
     def __init__(self, results: Sequence[RunResultStreaming]) -> None:
         self._results = list(results)
@@ -57,8 +50,8 @@ class Runs(Sequence[RunResultStreaming]):
 def _line(result: RunResultStreaming) -> str:
     question = result.input if isinstance(result.input, str) else f"{len(result.input)} items"
     question = " ".join(question.split())
-    if len(question) > _ASKED_SHOWN:
-        question = question[:_ASKED_SHOWN] + "…"
+    if len(question) > _QUESTION_CHARACTERS:
+        question = question[:_QUESTION_CHARACTERS] + "…"
     since = time.monotonic() - result.started
     return (
         f"{result.last_agent.name!r}, for {since:.0f} s, {result.current_turn} turn(s): {question}"

@@ -120,12 +120,6 @@ def without_halves(stored: list[Any], new_items: list[Any]) -> list[Any]:
     An API refuses the half of a pair. The other may be cut off by a limit, wait for an approval, or
     be popped; so the half stays in the store, and is left out of the request. Reasoning that led to
     nothing but such calls goes with them.
-
-    Examples
-    --------
-    >>> half = {"type": "function_call_output", "call_id": "c", "output": "7"}
-    >>> without_halves([half, {"role": "user", "content": "Hi"}], [])
-    [{'role': 'user', 'content': 'Hi'}]
     """
     halves = _halves([*stored, *new_items])
     return [item for at, item in enumerate(stored) if at not in halves]
@@ -134,8 +128,8 @@ def without_halves(stored: list[Any], new_items: list[Any]) -> list[Any]:
 def _halves(items: Sequence[Any]) -> set[int]:
     """The places of the halves of pairs among `items`, and of the reasoning that led to them.
 
-    An output belongs to the call before it that it names and that has none yet: models number their
-    calls anew in each answer.
+    An output belongs to the call before it that it names and that has none yet: models restart
+    their call numbers in each answer.
     """
     halves: set[int] = set()
     without_output: dict[Any, list[int]] = {}
@@ -164,7 +158,7 @@ def _halves(items: Sequence[Any]) -> set[int]:
 def _waiting_ids(items: Sequence[Any]) -> frozenset[str]:
     """The ids of calls that have no output yet.
 
-    Another call with such an id, of a model that numbers its calls anew, would be taken for it:
+    Another call with such an id, of a model that restarts its call numbers, would be taken for it:
     their outputs could come in any order.
     """
     calls = [items[at] for at in _halves(items) if _kind(items[at]) in _CALLS]

@@ -79,7 +79,7 @@ class RunResultStreaming(RunResultBase):
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._error: BaseException | None = None
-        self._error_told = False
+        self._error_raised = False
         self._cancelled = False
         self._unread = False
         self.started = 0.0
@@ -117,7 +117,7 @@ class RunResultStreaming(RunResultBase):
             # Before its first step, so that the loop could not tell.
             self._state.observe(RunCancelled())
             self._wake()
-            self._tell_closed()
+            self._emit_closed()
 
     async def _work(self) -> None:
         """Do what the run is; a recorded one is played instead."""
@@ -140,7 +140,7 @@ class RunResultStreaming(RunResultBase):
             self._wake()
             # Once more when the task counts as done, for those who look at `is_complete`.
             if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon(self._tell_closed)
+                self._loop.call_soon(self._emit_closed)
 
     def _observe(self, events: Iterable[StreamEvent]) -> None:
         if self._cancelled or self._unread:
@@ -149,7 +149,7 @@ class RunResultStreaming(RunResultBase):
         if self._waiting:
             self._wake()
 
-    def _tell_closed(self) -> None:
+    def _emit_closed(self) -> None:
         if not self._options.nested:  # the outer run goes on
             self._state.observers.notify_all((RunClosed(),))
 
@@ -338,13 +338,13 @@ class RunResultStreaming(RunResultBase):
         while not self._events:
             if self.is_complete:
                 if self._error is not None:
-                    self._error_told = True
+                    self._error_raised = True
                     attach_short_traceback(self._error)
                     raise self._error
                 raise StopAsyncIteration
-            await self._news()
+            await self._unread_events()
 
-    async def _news(self) -> None:
+    async def _unread_events(self) -> None:
         reader = asyncio.get_running_loop().create_future()
         self._waiting.add(reader)
         try:
@@ -451,7 +451,7 @@ class RunResultStreaming(RunResultBase):
                 run_until_done(close())
 
     def __del__(self) -> None:
-        if self._error is not None and not self._error_told:
+        if self._error is not None and not self._error_raised:
             error = self._error
             what = f"{type(error).__name__}: {error}"
             logger.error("A run failed and nobody read its error: %s", what)

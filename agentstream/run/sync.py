@@ -27,7 +27,7 @@ from .interrupts import interrupts_cancel
 T = TypeVar("T")
 
 # How long a program waits at exit for runs that it left unread, in seconds.
-_ENDING_TIME = 5.0
+_CLOSE_SECONDS = 5.0
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
@@ -155,7 +155,7 @@ class _Owner:
 
 
 _of_thread = threading.local()
-_ending_at_exit: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_registered_at_exit: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
 _inherited: list[Any] = []
 """The parent's loops, in a forked process. A loop that nobody refers to closes itself."""
@@ -210,8 +210,8 @@ def thread_loop() -> asyncio.AbstractEventLoop:
             _of_thread.owner = _Owner()
             loop = _of_thread.owner.loop
         asyncio.set_event_loop(loop)
-    if in_main and loop not in _ending_at_exit:
-        _ending_at_exit.add(loop)
+    if in_main and loop not in _registered_at_exit:
+        _registered_at_exit.add(loop)
         atexit.register(_end, loop, os.getpid())
     return loop
 
@@ -224,6 +224,6 @@ def _end(loop: asyncio.AbstractEventLoop, process: int) -> None:
     for task in left:
         task.cancel()
     if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=_ENDING_TIME))
+        loop.run_until_complete(asyncio.wait(left, timeout=_CLOSE_SECONDS))
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()

@@ -73,7 +73,7 @@ def withhold_answer(
     options.emit(OutputWithheld(message, guardrail=name))
 
 
-async def found_again(withheld: Withheld) -> ToolGuardrailFunctionOutput:
+async def repeats_withheld(withheld: Withheld) -> ToolGuardrailFunctionOutput:
     """What a tool's guardrail found when the run that is replayed was recorded."""
     if withheld.raises:
         return ToolGuardrailFunctionOutput.raise_exception()

@@ -47,7 +47,7 @@ OpenAIResponsesCompactionMode: TypeAlias = Literal["previous_response_id", "inpu
 DEFAULT_COMPACTION_THRESHOLD: Final = 10
 """How many items, not counting the user's, are compacted unless the caller decides."""
 
-# An answer holds what is left of the conversation, pictures and files included.
+# An answer holds what is left of the conversation, images and files included.
 _LIMITS: Final = TimeLimits(event_bytes=TimeLimits.answer_bytes)
 _OPENAI_MODEL: Final = re.compile(r"(openai/)*(ft:)?(gpt-|o\d)")
 
@@ -526,12 +526,12 @@ def _replayable_part(part: Any) -> Any:
     Raises
     ------
     ValueError
-        It is a picture or a file without its content: no later request with it could succeed.
+        It is an image or a file without its content: no later request with it could succeed.
     """
     kind = part.get("type") if isinstance(part, dict) else None
     if kind not in _HOLDERS:
         return part
-    # The API writes each field of a picture or a file, and refuses those that are empty.
+    # The API writes each field of an image or a file, and refuses those that are empty.
     part = {key: value for key, value in part.items() if value not in (None, "")}
     if not any(name in part for name in _HOLDERS[kind]):
         raise ValueError(

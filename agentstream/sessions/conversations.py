@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # https://platform.openai.com/docs/api-reference/conversations/create-item: "up to 20 items at a
 # time".
 _ITEMS_PER_REQUEST = 20
-# A page of items may hold a picture in each.
+# A page of items may hold an image in each.
 _LIMITS: Final = TimeLimits(event_bytes=TimeLimits.answer_bytes)
 
 

@@ -85,13 +85,7 @@ def explained(error: sqlite3.Error, path: str) -> SessionStorageError:
 
 
 def quoted(name: str) -> str:
-    """Make an SQL identifier of any name.
-
-    Examples
-    --------
-    >>> quoted('my "own" table')
-    '"my ""own"" table"'
-    """
+    """Make an SQL identifier of any name."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -101,7 +101,7 @@ class VirtualService:
     ----------
     requests : list of dict
         The bodies that were answered.
-    asked : int
+    request_count : int
         How many requests came.
 
     Examples
@@ -125,7 +125,7 @@ class VirtualService:
         fault: Callable[[int], int | None] | None = None,
     ) -> None:
         self.requests: list[dict[str, Any]] = []
-        self.asked = 0
+        self.request_count = 0
         self.limits = limits
         self._script = Script(turns, loop=loop)
         self._latency = latency if callable(latency) else lambda number: latency
@@ -151,8 +151,8 @@ class VirtualService:
         request : httpx2.Request
             Of the Responses API or Chat Completions.
         """
-        self.asked += 1
-        number = self.asked
+        self.request_count += 1
+        number = self.request_count
         body = json.loads(await request.aread())
         connection = Memory()
         if self.limits is not None:
@@ -168,8 +168,8 @@ class VirtualService:
         self.requests.append(body)
         call = Call(RecordedRequest("POST", request.url.path, {}, body), 0.0)
         sender: Any = connection
-        self._script.asked += 1
-        await Answer(call, sender, self._script, self._script.asked, None).send()
+        self._script.request_count += 1
+        await Answer(call, sender, self._script, self._script.request_count, None).send()
         return connection.response()
 
 

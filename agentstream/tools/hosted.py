@@ -370,7 +370,7 @@ class Computer(abc.ABC):
 
     @abc.abstractmethod
     def screenshot(self) -> str:
-        """Picture of the screen: a PNG in base64."""
+        """Image of the screen: a PNG in base64."""
 
     @abc.abstractmethod
     def click(self, x: int, y: int, button: Button) -> None:
@@ -420,7 +420,7 @@ class AsyncComputer(abc.ABC):
 
     @abc.abstractmethod
     async def screenshot(self) -> str:
-        """Picture of the screen: a PNG in base64."""
+        """Image of the screen: a PNG in base64."""
 
     @abc.abstractmethod
     async def click(self, x: int, y: int, button: Button) -> None:
@@ -537,7 +537,7 @@ class ComputerToolCustomDataContext:
     tool_call : ResponseComputerToolCall
         The call.
     output : str
-        The picture of the screen, as a data URL.
+        The image of the screen, as a data URL.
     raw_item : dict
         The output as the model is sent it.
     """

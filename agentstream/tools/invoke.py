@@ -28,7 +28,7 @@ ToolErrorFunction: TypeAlias = Callable[[RunContextWrapper[Any], Exception], Awa
 
 
 def default_tool_error_function(ctx: RunContextWrapper[Any], error: Exception) -> str:
-    """What the model is told of a tool's error: that it failed, not how.
+    """What the model gets for a tool's error: that it failed, not how.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def default_tool_error_function(ctx: RunContextWrapper[Any], error: Exception) -
 
 
 def default_tool_timeout_error_message(*, tool_name: str, timeout_seconds: float) -> str:
-    """What the model is told of a tool that took too long."""
+    """What the model gets for a tool that took too long."""
     return f"Tool '{tool_name}' timed out after {timeout_seconds:g} seconds."
 
 
@@ -61,7 +61,7 @@ class ToolFailure(str):
     Attributes
     ----------
     why : str
-        What went wrong, for those who watch the run; the model may be told less.
+        What went wrong, for those who watch the run; the model may get less.
     error : Exception or None
         What the tool raised, where nobody chose the answer, so that the run may word it.
     traceback : str or None
@@ -129,7 +129,7 @@ class FunctionInvoker:
             return await self.answer(ctx, error)
 
     async def answer(self, ctx: ToolContext[Any], error: Exception) -> Any:
-        """What the model is told of `error`; or `error`, raised, as the author chose."""
+        """What the model gets for `error`; or `error`, raised, as the author chose."""
         function = self.failure_error_function
         answer = None if function is None else await _answer(function, ctx, error)
         if answer is None:  # nothing to tell the model
@@ -238,7 +238,7 @@ class Callee(Protocol):
 
     @property
     def timeout_error_function(self) -> ToolErrorFunction | None:
-        """Makes what the model is told when the call takes too long."""
+        """Makes what the model gets when the call takes too long."""
         ...
 
     @property
@@ -255,7 +255,7 @@ async def _invoke(tool: Callee, context: ToolContext[Any], arguments: str) -> An
 
 
 async def failure_answer(tool: Callee, context: ToolContext[Any], error: Exception) -> Any:
-    """What the model is told of an error of a tool, as its author chose; or that error, raised."""
+    """What the model gets for an error of a tool, as its author chose; or that error, raised."""
     invoker = tool.on_invoke_tool
     if isinstance(invoker, FunctionInvoker):
         return await invoker.answer(context, error)

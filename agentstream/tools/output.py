@@ -104,21 +104,21 @@ class ToolOutputImage(BaseModel):
         Raises
         ------
         UserError
-            There is no picture of it.
+            There is no image of it.
 
         Examples
         --------
         >>> ToolOutputImage.of(b"GIF89a\x01\x00\x01\x00").image_url
         'data:image/gif;base64,R0lGODlhAQABAA=='
         """
-        picture = pixels_of(value)
+        image = pixels_of(value)
         why = "it is no figure, image or chart, and has no _repr_png_"
-        if picture is None and is_displayable(value):
+        if image is None and is_displayable(value):
             content = content_of(value)
-            picture, why = content.picture, content.text
-        if picture is None:
+            image, why = content.image, content.text
+        if image is None:
             raise UserError(f"There is no picture of this {type(value).__name__}: {why[:500]}")
-        return cls(image_url=picture.url, detail=detail)
+        return cls(image_url=image.url, detail=detail)
 
 
 class ToolOutputImageDict(TypedDict, total=False):
@@ -195,7 +195,7 @@ class ToolOutputFileContentDict(TypedDict, total=False):
 
 
 MAX_CHARACTERS = 1_000_000
-"""Characters of one output that the model is told, unless a run says otherwise.
+"""Characters of one output that the model gets, unless a run says otherwise.
 
 A quarter of a million tokens: more than nearly every model reads.
 """

@@ -43,10 +43,10 @@ def logs(part: Part) -> str:
 
 
 def images(part: Part) -> list[str]:
-    """Return an interpreter's pictures as URLs, or a generated one as base64, as far as it is."""
+    """Return an interpreter's images as URLs, or a generated one as base64, as far as it is."""
     if part.kind == "image_generation":
-        picture = get(part.item, "result") or part.image
-        return [picture] if picture else []
+        image = get(part.item, "result") or part.image
+        return [image] if image else []
     outputs = [one for one in get(part.item, "outputs", []) if get(one, "type") == "image"]
     return [str(get(one, "url")) for one in outputs if get(one, "url")]
 
@@ -82,8 +82,8 @@ def arguments(part: Part) -> dict[str, Any] | None:
     return parse_arguments(part.arguments) if part.input else None
 
 
-def told_texts(model_parts: Any) -> list[str]:
-    """Return the texts in what a model was told of an output."""
+def model_texts(model_parts: Any) -> list[str]:
+    """Return the texts in what a model got for an output."""
     if isinstance(model_parts, str):
         return [model_parts]
     parts = model_parts if isinstance(model_parts, list) else []
@@ -105,6 +105,6 @@ def output(part: Part) -> str | None:
         return json.dumps(names, ensure_ascii=False) if names else None
     if part.kind == "image_generation":
         return None
-    if part.display and part.told is not None:
-        return "\n".join(told_texts(part.told))
+    if part.display and part.model_output is not None:
+        return "\n".join(model_texts(part.model_output))
     return output_text(part.output) if part.has_output and part.output is not None else None

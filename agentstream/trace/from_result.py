@@ -35,11 +35,6 @@ def as_trace(run: Any) -> Trace:
     ------
     TypeError
         If it is none of these.
-
-    Examples
-    --------
-    >>> as_trace([]).status
-    'running'
     """
     if isinstance(run, Trace):
         return run

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CARD = 200.0
 _COLUMN_GAP = 96.0
 _ROW_GAP = 26.0
-_NARROW_PAGE = 500
+_NARROW_VIEW = 500
 _PAD = 22.0
 _LINE = 21.0
 _HEAD = 34.0
@@ -52,7 +52,7 @@ class Node:
 
 
 class Graph:
-    """A picture of an agent and of all agents it can reach.
+    """An image of an agent and of all agents it can reach.
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ class Graph:
         self._by_name = {node.name: node for node in self.nodes}
 
     def svg(self) -> str:
-        """Return the picture as an SVG document of its own."""
+        """Return the image as an SVG document of its own."""
         return self.draw().svg()
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture to ``.svg``, ``.png`` or ``.html``; see `Timeline.save`."""
+        """Write the image to ``.svg``, ``.png`` or ``.html``; see `Timeline.save`."""
         return save_svg(self.svg(), path, f"{self.root} and its agents")
 
     def steps(self) -> list[tuple[str, str]]:
@@ -214,7 +214,7 @@ class Graph:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         drawn = self.draw()
         # A wide one shrinks with the page; a small one would grow with it where it is an <img>.
-        fluid = drawn.width > _NARROW_PAGE
+        fluid = drawn.width > _NARROW_VIEW
         return {"image/svg+xml": drawn.svg(fluid=fluid), "text/plain": str(self)}
 
 

@@ -26,7 +26,7 @@ class PartIndex:
 
     def __init__(self, unclaimed: Container[int]) -> None:
         self._unclaimed = unclaimed
-        self._given_up: set[int] = set()
+        self._abandoned: set[int] = set()
         self._by_id: dict[tuple[Any, Any], deque[Part]] = {}
         self._by_call: dict[Any, _Calls] = {}
         self._searches: list[Part] = []
@@ -54,7 +54,7 @@ class PartIndex:
 
     def give_up(self, part: Part) -> None:
         """Find a part no more by the id of its call."""
-        self._given_up.add(part.index)
+        self._abandoned.add(part.index)
 
     def unclaimed(self, item_type: str, item_id: Any) -> Part | None:
         """The first part of this type and id that waits for its item."""
@@ -116,7 +116,7 @@ class PartIndex:
         return _last(self._approvals.get(request_id), lambda part: part.item_id == request_id)
 
     def _is_of(self, part: Part, call_id: Any) -> bool:
-        return part.call_id == call_id and part.index not in self._given_up
+        return part.call_id == call_id and part.index not in self._abandoned
 
 
 class _Calls:

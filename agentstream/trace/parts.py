@@ -268,7 +268,7 @@ class Part:
         What is shown of an output that is a figure, an image or a frame: blocks of plain data.
         Empty for what is text, None where nobody has looked yet.
     told
-        What the model is told of an output: text or content parts.
+        What the model gets for an output: text or content parts.
     printed
         What a tool printed and displayed while it ran, as blocks.
     nested
@@ -277,7 +277,7 @@ class Part:
         What is wrong with a call although it goes on.
     rewrites
         How often ``text`` or ``arguments`` were replaced and not just continued; a view that copies
-        text by position starts anew when it changes.
+        text by position starts again when it changes.
     """
 
     index: int
@@ -301,7 +301,7 @@ class Part:
     output: Any = None
     has_output: bool = False
     display: list[dict[str, Any]] | None = None
-    told: Any = None
+    model_output: Any = None
     printed: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
     traceback: str | None = None

@@ -52,7 +52,7 @@ class TraceState(ABC):
         self.ended: float | None = None
         self.input: str | None = None
         self.question: list[dict[str, Any]] = []
-        self.shown = False
+        self.has_view = False
         self.agent: str | None = None
         self.agents: list[str] = []
         self.agent_intervals: list[tuple[float, str]] = []
@@ -91,7 +91,7 @@ class TraceState(ABC):
         self._open: dict[int, Part] = {}
         """All parts that may be open; some have ended."""
         self._newest: Part | None = None
-        self._asked_about: dict[int, Part] = {}
+        self._pending_approvals: dict[int, Part] = {}
         """The parts that a decision was asked for."""
         self.spent = (0,) * len(COUNTS)
         """Tokens of all model calls, those of nested agents included, in the order of `COUNTS`."""
@@ -115,12 +115,7 @@ class TraceState(ABC):
         """Fold events that came at the same time; parameters are as for `add`."""
 
     async def follow(self, events: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """Pass events through and fold each, with times of the monotonic clock.
-
-        Examples
-        --------
-        ``async for event in trace.follow(result.stream_events()): ...``
-        """
+        """Pass events through and fold each, with times of the monotonic clock."""
         started = clock.monotonic() - self.now
         async for event in events:
             self.add(event, clock.monotonic() - started)
@@ -279,7 +274,7 @@ class TraceState(ABC):
     def ask_about(self, part: Part, approval: Approval) -> None:
         """Note that a decision on a part is asked for."""
         part.approval = approval
-        self._asked_about[part.index] = part
+        self._pending_approvals[part.index] = part
 
     def end_part(self, part: Part, t: float, status: Status) -> None:
         """End a part, unless it has ended."""
@@ -303,13 +298,13 @@ class TraceState(ABC):
         return part
 
     def finish(self, t: float, status: RunStatus, error: str | None = None) -> None:
-        """End the run; parts still open take the run's fate."""
+        """End the run; parts still open take the run's status."""
         final_status: Status = {"cancelled": "cancelled", "failed": "failed"}.get(
             status, "incomplete"
         )  # type: ignore[assignment]
         self.close_turn(t, final_status, error)
         waiting = False
-        still_open: dict[int, Part] = {}
+        unfinished: dict[int, Part] = {}
         for part in sorted(self._open.values(), key=lambda part: part.index):
             inner = part.nested
             if inner is not None and part.is_open:
@@ -321,10 +316,10 @@ class TraceState(ABC):
                     self.touch(part)
             if part.status == "awaiting_approval" and status == "completed":
                 waiting = True
-                still_open[part.index] = part
+                unfinished[part.index] = part
             elif part.is_open:
                 self.end_part(part, t, final_status)
-        self._open = still_open
+        self._open = unfinished
         self.status = "paused" if waiting else status
         self.error, self.ended = error, t
         self.touch()
@@ -346,7 +341,7 @@ class TraceState(ABC):
     @property
     def approvals(self) -> list[tuple[Part, Approval]]:
         """The calls that waited, or wait, for a person."""
-        waiting = [self._asked_about[index] for index in sorted(self._asked_about)]
+        waiting = [self._pending_approvals[index] for index in sorted(self._pending_approvals)]
         return [(part, part.approval) for part in waiting if part.approval is not None]
 
     @property

@@ -15,13 +15,6 @@ class Text:
 
     Appending costs a list append. Reading from a position copies what lies behind it, never the
     text before it, so a view that follows a growing text stays linear.
-
-    Examples
-    --------
-    >>> text = Text()
-    >>> text.append("Hel"); text.append("lo")
-    >>> len(text), str(text), text.since(3)
-    (5, 'Hello', 'lo')
     """
 
     __slots__ = ("_blocks", "_ends", "_tail", "length")

@@ -44,7 +44,7 @@ def _forget_text(part: Part, message: str) -> None:
 
 def _withhold(part: Part, message: str) -> None:
     """Put `message` in the place of what a tool gave; what it was asked stays."""
-    part.output = part.told = message
+    part.output = part.model_output = message
     part.has_output = True
     part.display, part.printed, part.progress, part.image = [], [], None, None
     part.error = message if part.error else part.error
@@ -63,7 +63,7 @@ def _withhold_run(trace: TraceState, message: str) -> None:
         had_output = part.has_output
         _withhold(part, message)
         if not had_output:
-            part.output, part.told, part.has_output = None, None, False
+            part.output, part.model_output, part.has_output = None, None, False
         trace.touch(part)
     trace.error = message if trace.error else trace.error
     for turn in trace.turns:

@@ -53,7 +53,7 @@ from agentstream.mcp import MCPServerSse, MCPServerStdio, MCPServerStreamableHtt
 from agentstream.models.http import credentials
 from agentstream.models.http.server_error import api_error, no_answer
 from agentstream.notebook.live.dom import VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.recordings.masking import Secrets
 from agentstream.testing import (

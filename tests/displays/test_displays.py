@@ -17,12 +17,12 @@ from agentstream import ToolOutputImage, ToolOutputText, UserError
 from agentstream.displays import (
     MOST_CHARACTERS,
     displayed,
+    image_of,
+    image_of_url,
     is_displayed,
-    picture_of,
-    picture_of_url,
     thumbnail,
 )
-from agentstream.displays.pictures import LONGEST_SIDE, MOST_BYTES, encode_png
+from agentstream.displays.images import LONGEST_SIDE, MOST_BYTES, encode_png
 from agentstream.tools.output import displayed_output
 from tests.displays.plots import plt, without_windows  # noqa: F401 - a fixture for all tests here
 
@@ -58,7 +58,7 @@ def texts(found: Any) -> str:
 
 def images(found: Any) -> list[Any]:
     return [
-        picture_of_url(part["image_url"]) for part in found.parts if part["type"] == "input_image"
+        image_of_url(part["image_url"]) for part in found.parts if part["type"] == "input_image"
     ]
 
 
@@ -398,14 +398,14 @@ def test_one_helper_makes_an_image_of_all_of_them() -> None:
     values += [np.zeros((4, 5, 3), "uint8"), encode_png(1, 1, 1, b"\0"), frame(3)["t"]]
     for value in values:
         image = ToolOutputImage.of(value, detail="low")
-        assert picture_of_url(image.image_url or "") is not None
+        assert image_of_url(image.image_url or "") is not None
         assert image.detail == "low"
-    assert picture_of_url(ToolOutputImage.of(array).image_url or "").size == (30, 20)  # type: ignore[union-attr]
+    assert image_of_url(ToolOutputImage.of(array).image_url or "").size == (30, 20)  # type: ignore[union-attr]
 
 
 def test_pixels_of_an_array_are_its_own() -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (4, 6, 3), dtype="uint8")
-    picture = picture_of_url(ToolOutputImage.of(pixels).image_url or "")
+    picture = image_of_url(ToolOutputImage.of(pixels).image_url or "")
     assert picture is not None
     assert (np.asarray(Image.open(io.BytesIO(picture.data))) == pixels).all()
 
@@ -425,7 +425,7 @@ def test_what_has_no_picture_is_refused_with_a_reason() -> None:
     st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a"]),
 )
 def test_any_bytes_are_a_picture_or_none(data: bytes, beginning: bytes) -> None:
-    picture_of(beginning + data)
+    image_of(beginning + data)
     thumbnail(beginning + data, 10, 20)
 
 
@@ -433,7 +433,7 @@ def test_the_size_of_each_format_is_read() -> None:
     for kind in ("PNG", "JPEG", "GIF"):
         buffer = io.BytesIO()
         Image.new("RGB", (30, 20)).save(buffer, kind)
-        picture = picture_of(buffer.getvalue())
+        picture = image_of(buffer.getvalue())
         assert picture is not None
         assert picture.size == (30, 20)
 

@@ -14,7 +14,7 @@ import openai
 import agentstream
 from agentstream import Agent, AgentsException, ItemHelpers, ModelSettings, RunConfig, TimeLimits
 from agentstream.notebook.live.dom import VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from tests.faults.wire import Played, Stream, Wire, calls, deltas
 from tests.models.test_recorded_streams import tools
 

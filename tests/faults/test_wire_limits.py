@@ -29,7 +29,7 @@ from agentstream import (
 )
 from agentstream.models.retry.attempts import stream_with_retry
 from agentstream.notebook.live.dom import VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from agentstream.notebook.live.widget import AgentView
 from agentstream.notebook.terminal import TerminalView
 from agentstream.testing import Pace, ScriptedModel, call, say, stall, turn

@@ -15,7 +15,7 @@ import agentstream
 from agentstream import Agent, ModelRetrySettings, ModelSettings, Runner, retry_policies
 from agentstream.models.retry import client_retries
 from agentstream.notebook.live.dom import VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedServer, http_error, say, turn
 from tests.faults.wire import RESET, Wire

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from agentstream import Agent, Runner, chat, show
 from agentstream.notebook import cards
 from agentstream.notebook.live.dom import VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.testing import ScriptedModel, hand_off, turn
 from agentstream.trace import Trace

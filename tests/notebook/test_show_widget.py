@@ -10,7 +10,7 @@ import pytest
 from agentstream import Agent, Runner, RunResultStreaming, function_tool
 from agentstream._approvals import approval_id
 from agentstream.notebook import cards, ipython
-from agentstream.notebook.run_source import RunAdapter, RunInterrupted
+from agentstream.notebook.run_adapter import RunAdapter, RunInterrupted
 from agentstream.notebook.show_widget import RunWidget
 from agentstream.testing import ScriptedModel, call
 

@@ -32,7 +32,7 @@ def named(path: Path) -> set[str]:
 def test_the_look_of_a_conversation_does_not_reach_the_cards_of_a_run() -> None:
     cards = [
         *(ROOM / "cards").glob("*.py"),
-        ROOM / "live" / "scene.py",
+        ROOM / "live" / "trace_renderer.py",
         ROOM / "live" / "panels.py",
     ]
     ours = set().union(*(named(path) for path in cards)) - SHARED

@@ -417,7 +417,7 @@ def test_no_row_is_lost_whatever_the_headers_say(headers: str) -> None:
             requests=600,
             burst=20,
             headers=style,
-            told=5 if headers == "lie" else 1,
+            reported_factor=5 if headers == "lie" else 1,
             clock=loop.time,
         )
 

@@ -40,7 +40,7 @@ def prefer(widget: VoteWidget, name: str, count: int = 100) -> int:
     """Vote for an agent by what is shown; how many votes there were."""
     votes = 0
     while not widget._is_over and votes < count:
-        left, right = (str(one[0]) for one in widget._left[0].shown)
+        left, right = (str(one[0]) for one in widget._left[0].outputs)
         assert left.startswith(name) != right.startswith(name)
         press(widget, "left" if left.startswith(name) else "right")
         votes += 1
@@ -89,7 +89,7 @@ def test_nobody_is_named_and_the_sides_are_drawn() -> None:
     while not widget._is_over:
         assert "mini" not in widget.html
         assert "full" not in widget.html
-        left, _ = widget._left[0].shown
+        left, _ = widget._left[0].outputs
         sides.append(left[0].endswith("!"))
         order.append(widget._left[0].position)
         press(widget, "equal")

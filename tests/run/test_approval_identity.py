@@ -31,8 +31,8 @@ from agentstream import (
 )
 from agentstream.mcp import MCPServer
 from agentstream.notebook.live.dom import VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
-from agentstream.notebook.run_source import RunAdapter
+from agentstream.notebook.live.trace_renderer import TraceRenderer
+from agentstream.notebook.run_adapter import RunAdapter
 from agentstream.testing import ScriptedModel, call, hand_off, mcp_approval, turn
 from agentstream.trace import Trace
 from agentstream.trace.parts import Part

@@ -23,7 +23,7 @@ from agentstream import (
     recording,
     tool_output_guardrail,
 )
-from agentstream.displays import picture_of_url
+from agentstream.displays import image_of_url
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.run_config import ToolExecutionConfig
 from agentstream.testing import ScriptedModel, ScriptedServer, call, turn
@@ -196,7 +196,7 @@ async def test_a_recording_has_a_thumbnail_of_a_large_picture(tmp_path: Path) ->
     assert path.stat().st_size < 200_000
     (part,) = [part for part in load_run(path).trace.parts if part.kind == "tool"]
     assert part.display is not None
-    small = picture_of_url(part.display[0]["url"])
+    small = image_of_url(part.display[0]["url"])
     assert small is not None
     assert small.size is not None
     assert max(small.size) <= 512

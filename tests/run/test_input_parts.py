@@ -20,7 +20,7 @@ from agentstream import (
     function_tool,
     show,
 )
-from agentstream.displays.pictures import encode_png
+from agentstream.displays.images import encode_png
 from agentstream.notebook.chat.history import past_turns
 from agentstream.notebook.chat.snapshot import conversation
 from agentstream.notebook.snapshot.bundle import snapshot

@@ -10,7 +10,7 @@ import pytest
 
 from agentstream.notebook.cards.banner import header
 from agentstream.notebook.live.dom import VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.trace import Trace, lifecycle
 from agentstream.trace.dataframes import to_frame

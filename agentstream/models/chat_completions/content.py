@@ -81,15 +81,7 @@ def content_parts(content: Any, *, only_text: bool = False) -> str | list[dict[s
 
 
 def tool_content(output: Any, leave_out: Callable[[str, str], None]) -> str | list[dict[str, Any]]:
-    """Translate a tool's output, of which the Chat API takes only text.
-
-    Parameters
-    ----------
-    output
-        Text, parts, or any JSON value.
-    leave_out
-        Told what has to be left out, and what takes its place.
-    """
+    """Translate a tool's output, of which the Chat API takes only text."""
     if isinstance(output, str):
         return output
     if not isinstance(output, list | tuple):

@@ -102,18 +102,6 @@ class ReplayPolicy:
 def chat_messages(request: ModelRequest, policy: ReplayPolicy) -> list[dict[str, Any]]:
     """Translate the instructions and the conversation.
 
-    Parameters
-    ----------
-    request
-        What is asked.
-    policy
-        What is sent back, and how strictly.
-
-    Returns
-    -------
-    list of dict
-        The `messages` of a Chat Completions request.
-
     Raises
     ------
     UserError

@@ -90,11 +90,6 @@ class ReasoningFold:
             The text of the thinking parts of the delta's content.
         answers
             Whether the delta holds part of the answer, so that the thought before it has ended.
-
-        Yields
-        ------
-        ResponseStreamEvent
-            What it means in the Responses API.
         """
         summary, text = (
             plain_text(delta.get("reasoning_content")),

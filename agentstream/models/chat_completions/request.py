@@ -68,11 +68,6 @@ def chat_arguments(
     stream
         Whether a stream is asked for.
 
-    Returns
-    -------
-    dict
-        Keyword arguments; those that are left to the API are absent.
-
     Raises
     ------
     UserError

@@ -108,18 +108,6 @@ class ChatFold:
         The HTTP request, for the `openai.APIError` of an error chunk.
     new_call_id
         Makes the id of a call that has none.
-
-    Examples
-    --------
-    >>> fold = ChatFold(Response.construct(id="r", model="m", output=[]))
-    >>> events = list(fold.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}}]}))
-    >>> events.extend(fold.finish(complete=True))
-    >>> [event.type.removeprefix("response.") for event in events]
-    ... # doctest: +NORMALIZE_WHITESPACE
-    ['created', 'output_item.added', 'content_part.added', 'output_text.delta',
-     'content_part.done', 'output_item.done', 'completed']
-    >>> events[-1].response.output_text
-    'Hi'
     """
 
     def __init__(

@@ -5,14 +5,14 @@ arguments. Others do not, and users report it: the index is missing, None or alw
 Ollama), the id is missing (Ollama), new in every chunk (vLLM) or the same for several calls, the
 name is repeated or comes in pieces, the arguments are None or an object. The law for each entry:
 
-| the entry                                          | belongs to                           |
-|----------------------------------------------------|--------------------------------------|
-| has an id, or else an index, seen before           | that call, unless it *begins anew*   |
-| has a name or an id, none of them seen before      | a new call                           |
-| has neither id, name nor a known index             | the last call                        |
+| the entry                                     | belongs to                                |
+|-----------------------------------------------|-------------------------------------------|
+| has an id, or else an index, seen before      | that call, unless it *starts a new call*  |
+| has a name or an id, none of them seen before | a new call                                |
+| has neither id, name nor a known index        | the last call                             |
 
-It *begins anew* if it brings a name and the call so far is whole: its arguments are complete JSON,
-or it has another id, or another name of a known tool. Anything that is unfinished goes on.
+It *starts a new call* if it brings a name and the call so far is whole: its arguments are complete
+JSON, or it has another id, or another name of a known tool. Anything that is unfinished goes on.
 
 An id that comes again with a name, after a whole call or at another index, begins a *twin*: only
 its arguments tell a further call from one that is sent twice, so it waits for the end.
@@ -82,14 +82,6 @@ class ToolCallAssembler:
         The tools and handoffs that were offered: they tell a name in pieces from a second call.
     new_id
         Makes an id for a call that came without one, or with that of another call.
-
-    Examples
-    --------
-    >>> assembler = ToolCallAssembler(frozenset({"add"}), new_id=lambda: "call_new")
-    >>> for arguments in ('{"a": 1}', '{"a": 2}'):  # index always 0 and no id, as from Ollama
-    ...     call = assembler.take({"index": 0, "function": {"name": "add", "arguments": arguments}})
-    >>> [(call.name, call.arguments()) for call in assembler.calls]
-    [('add', '{"a": 1}'), ('add', '{"a": 2}')]
     """
 
     def __init__(self, tool_names: frozenset[str], new_id: Callable[[], str]) -> None:

@@ -24,7 +24,7 @@ _CHARACTERS: Final = 4
 """Characters of a token, about."""
 
 _A_FILE: Final = 4_000
-"""Characters that a picture or a file counts as: its length says nothing of its tokens."""
+"""Characters that an image or a file counts as: its length says nothing of its tokens."""
 
 
 class Admission:
@@ -109,13 +109,7 @@ class Admission:
 
 
 def input_tokens(arguments: Mapping[str, Any]) -> float:
-    """Estimate the tokens of a request: four characters each.
-
-    Examples
-    --------
-    >>> input_tokens({"input": "Four words of text", "model": "m"})
-    4.75
-    """
+    """Estimate the tokens of a request: four characters each."""
     return _characters(arguments) / _CHARACTERS
 
 

@@ -122,7 +122,7 @@ class Line:
         first : bool
             Whether to stand at the head: a request that was refused had its turn already.
         ahead : float
-            How many seconds before its time the ticket may be given out, where a limit is known;
+            How many seconds before its time the permit may be given out, where a limit is known;
             the request leaves at `Permit.at`.
 
         Raises
@@ -230,7 +230,7 @@ class Line:
             call_where_it_runs(head.loop, self._let_through, head, permit)
 
     def _lead(self, ahead: float) -> float:
-        """How early a ticket may be given out: no limit, no time to know beforehand."""
+        """How early a permit may be given out: no limit, no time to know beforehand."""
         return ahead if self.limiter.meters else 0.0
 
     def _let_through(self, waiter: _Waiter, permit: Permit) -> None:

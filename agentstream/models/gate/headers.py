@@ -67,13 +67,6 @@ def read_limits(headers: Mapping[str, str], now: datetime | None = None) -> dict
     dict of Reading
         By unit. A unit whose limit is missing, not a number or not positive (Azure says -1) is
         left out.
-
-    Examples
-    --------
-    >>> read_limits({"x-ratelimit-limit-requests": "600", "x-ratelimit-remaining-requests": "599"})
-    {'requests': Reading(limit=600.0, remaining=599.0, reset=None)}
-    >>> read_limits({"x-ratelimit-limit-requests": "-1"})
-    {}
     """
     limits: dict[str, Reading] = {}
     for unit in UNITS:
@@ -89,20 +82,7 @@ def read_limits(headers: Mapping[str, str], now: datetime | None = None) -> dict
 
 
 def read_reset(text: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that a reset says: a duration, a number of seconds or a time.
-
-    Parameters
-    ----------
-    text : str or None
-        The header.
-    now : datetime, optional
-        For a time.
-
-    Examples
-    --------
-    >>> [read_reset(text) for text in ("1m30s", "12ms", "6", "soon")]
-    [90.0, 0.012, 6.0, None]
-    """
+    """Seconds that a reset says: a duration, a number of seconds or a time."""
     if text is None:
         return None
     text = text.strip()

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .headers import Reading
-from .meter import Mark, Meter
+from .meter import Meter, Reservation
 
 __all__ = ["Limiter", "Permit"]
 
@@ -66,7 +66,7 @@ class Permit:
     amounts: Mapping[str, float]
     cohort: int
     at: float
-    marks: dict[str, Mark] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
     is_open: bool = True
 
 
@@ -90,13 +90,6 @@ class Limiter:
         How many are under way.
     refusals : int
         How many were refused (429).
-
-    Examples
-    --------
-    >>> limiter = Limiter(requests_per_minute=60)
-    >>> first = limiter.admit({"requests": 1}, now=0.0)
-    >>> 0.8 < limiter.time_for({"requests": 1}, now=0.0) <= 1.1
-    True
     """
 
     def __init__(
@@ -148,7 +141,7 @@ class Limiter:
         permit = Permit(amounts, self._cohort, now)
         self.in_flight += 1
         for unit, meter in self.meters.items():
-            permit.marks[unit] = meter.take(amounts.get(unit, 0.0), now)
+            permit.reservations[unit] = meter.take(amounts.get(unit, 0.0), now)
         if self._rate is not None and not self.meters:
             self._next = max(self._next, now - 0.1) + 1 / self._rate
         return permit
@@ -167,10 +160,10 @@ class Limiter:
             meter = self.meters.get(unit)
             if meter is None:
                 meter = self.meters[unit] = Meter(reading.limit)
-                permit.marks[unit] = meter.take(permit.amounts.get(unit, 0.0), now)
-            mark = permit.marks.get(unit)
-            if mark is not None:
-                meter.read(reading, mark, now)
+                permit.reservations[unit] = meter.take(permit.amounts.get(unit, 0.0), now)
+            reservation = permit.reservations.get(unit)
+            if reservation is not None:
+                meter.read(reading, reservation, now)
 
     def succeeded(self, permit: Permit, used: Mapping[str, float], now: float) -> None:
         """The request was answered; `used` has what it really took, where that is known."""
@@ -180,7 +173,7 @@ class Limiter:
         self._in_a_row = 0
         self._successes.append(now)
         for unit, meter in self.meters.items():
-            if unit in used and unit in permit.marks:
+            if unit in used and unit in permit.reservations:
                 meter.settle(used[unit] - permit.amounts.get(unit, 0.0), now)
         self._grow(permit, now)
 

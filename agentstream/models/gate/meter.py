@@ -12,7 +12,7 @@ from typing import Final
 
 from .headers import Reading
 
-__all__ = ["SLACK", "Mark", "Meter"]
+__all__ = ["SLACK", "Meter", "Reservation"]
 
 SLACK: Final = 0.1
 """Seconds that a late timer may catch up, so that lateness does not add up."""
@@ -31,7 +31,7 @@ _LIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Reservation:
     """The mirror as a request left it: its level, all corrections until then, and the time."""
 
     level: float
@@ -58,7 +58,7 @@ class Meter:
     def __init__(self, limit: float, *, is_fixed: bool = False) -> None:
         self.limit = limit
         self.share = 1.0
-        self._given = limit if is_fixed else math.inf
+        self._fixed_limit = limit if is_fixed else math.inf
         self._capacity = limit
         self._level = limit
         self._corrected = 0.0
@@ -88,12 +88,12 @@ class Meter:
             return self._next
         return max(self._next, now + short / (self.limit / 60))
 
-    def take(self, amount: float, now: float) -> Mark:
+    def take(self, amount: float, now: float) -> Reservation:
         """Let a request of this size leave."""
         self._refill(now)
         self._level -= amount
         self._next = max(self._next, now - SLACK) + amount / self.rate()
-        return Mark(self._level, self._corrected, now)
+        return Reservation(self._level, self._corrected, now)
 
     def settle(self, difference: float, now: float) -> None:
         """A request took `difference` more than was thought."""
@@ -101,21 +101,21 @@ class Meter:
         self._level = min(self._capacity, self._level - difference)
         self._next = max(now - SLACK, self._next + difference / max(self.rate(), 1e-9))
 
-    def read(self, reading: Reading, mark: Mark, now: float) -> None:
-        """Take in what the response to the request that left `mark` says."""
-        self.limit = min(reading.limit, self._given)
+    def read(self, reading: Reading, reservation: Reservation, now: float) -> None:
+        """Take in what the response to the request that left `reservation` says."""
+        self.limit = min(reading.limit, self._fixed_limit)
         if reading.remaining is None:
             return
         self._refill(now)
         self._capacity = max(reading.remaining, 1.0, min(self._capacity, self.limit))
         # What the mirror would say had it known then all that it knows now.
-        mirrored = mark.level + (self._corrected - mark.corrected)
+        mirrored = reservation.level + (self._corrected - reservation.corrected)
         correction = reading.remaining - mirrored
         self._corrected += correction
         self._level = min(self._capacity, self._level + correction)
         self._empty = self._empty + 1 if reading.remaining <= 0 else 0
-        if mark.at >= self._read_at:
-            self._read_at, self._reset = mark.at, reading.reset
+        if reservation.at >= self._read_at:
+            self._read_at, self._reset = reservation.at, reading.reset
 
     def refused(self) -> None:
         """The service refused a request: what it says of its emptiness is true."""
@@ -125,5 +125,5 @@ class Meter:
         if self._at is not None:
             grown = max(now - self._at, 0.0) * self.limit / 60
             self._level = max(-self._capacity, min(self._capacity, self._level + grown))
-        # A ticket may be given out before its time: what it has filled is not filled twice.
+        # A permit may be given out before its time: what it has filled is not filled twice.
         self._at = now if self._at is None else max(self._at, now)

@@ -27,8 +27,8 @@ def is_fatal(error: Exception) -> bool:
 def is_rate_limit(error: Exception) -> bool:
     """Whether the request is refused for now, and would be answered later.
 
-    A request that is larger than the whole limit of a minute is not: it never fits. That is told
-    in words only; a limit of tokens that is used up for now has nearly the same words.
+    A request that is larger than the whole limit of a minute is not: it never fits. That is
+    described in text only; a limit of tokens that is used up for now has nearly the same words.
     """
     facts = normalize(error)
     return (

@@ -16,24 +16,7 @@ T = TypeVar("T")
 
 
 class BatchedStream(AsyncIterator[T], Generic[T]):
-    """The events of a stream one by one; `batches` has those together that came together.
-
-    Parameters
-    ----------
-    batches : async generator of list
-        The events; read either these or the single ones.
-
-    Examples
-    --------
-    >>> import asyncio
-    >>> async def batches():
-    ...     yield [1, 2]
-    ...     yield [3]
-    >>> async def main():
-    ...     return [event async for event in BatchedStream(batches())]
-    >>> asyncio.run(main())
-    [1, 2, 3]
-    """
+    """The events of a stream one by one; `batches` has those together that came together."""
 
     def __init__(self, batches: AsyncGenerator[list[T], None]) -> None:
         self.batches = batches
@@ -51,13 +34,7 @@ class BatchedStream(AsyncIterator[T], Generic[T]):
 
 
 def batches_of(stream: AsyncIterator[T]) -> AsyncGenerator[list[T], None]:
-    """The events of a stream in batches; of one event each where it knows of none.
-
-    Parameters
-    ----------
-    stream : async iterator
-        It stays the caller's to close.
-    """
+    """The events of a stream in batches; of one event each where it knows of none."""
     return stream.batches if isinstance(stream, BatchedStream) else _singly(stream)
 
 
@@ -67,13 +44,7 @@ async def _singly(stream: AsyncIterator[T]) -> AsyncGenerator[list[T], None]:
 
 
 def gathered(events: Iterator[T]) -> tuple[list[T], Exception | None]:
-    """The events of an iterator up to its end, or up to its error, which comes beside them.
-
-    Examples
-    --------
-    >>> gathered(iter([1, 2]))
-    ([1, 2], None)
-    """
+    """The events of an iterator up to its end, or up to its error, which comes beside them."""
     batch: list[T] = []
     try:
         batch.extend(events)

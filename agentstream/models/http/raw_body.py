@@ -22,24 +22,12 @@ _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 def bypass_request_transform(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Move the named arguments of ``create()`` that are JSON into its ``extra_body``.
 
-    Parameters
-    ----------
-    arguments
-        Keyword arguments of ``create()``.
-    names
-        Which of them to move.
-
     Returns
     -------
     dict
         Arguments that make the same request. What the user gave as ``extra_body`` stays, and goes
         before what is moved, as the client puts it before other arguments. Half a surrogate pair
         is sent as U+FFFD.
-
-    Examples
-    --------
-    >>> bypass_request_transform({"model": "m", "input": [{"role": "user"}]}, ["input"])
-    {'model': 'm', 'extra_body': {'input': [{'role': 'user'}]}}
     """
     arguments = encodable(arguments)  # the client encodes the body strictly
     extra_body = arguments.get("extra_body")
@@ -51,13 +39,7 @@ def bypass_request_transform(arguments: dict[str, Any], names: Iterable[str]) ->
 
 
 def is_json(value: Any) -> bool:
-    """Whether a value consists of plain lists, dicts, texts, numbers, booleans and None.
-
-    Examples
-    --------
-    >>> is_json({"a": [1, None]}), is_json([object()])
-    (True, False)
-    """
+    """Whether a value consists of plain lists, dicts, texts, numbers, booleans and None."""
     kind = type(value)
     if kind is dict:
         return all(map(is_json, value.values()))

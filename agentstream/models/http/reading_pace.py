@@ -30,14 +30,6 @@ class ReadingPace:
     ----------
     streams : int
         How many are being read.
-
-    Examples
-    --------
-    >>> async def main():
-    ...     pace = ReadingPace.of_running_loop()
-    ...     return pace is ReadingPace.of_running_loop(), pace.pause()
-    >>> asyncio.run(main())
-    (True, 0.0)
     """
 
     def __init__(self) -> None:

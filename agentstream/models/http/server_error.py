@@ -26,20 +26,13 @@ from ..._utils.redaction import redact, redact_data
 __all__ = ["api_error", "error_in", "no_answer", "no_stream"]
 
 _ANSWERS: Final = ("choices", "type", "output")
-_SHOWN: Final = 300  # characters of a body
+_EXCERPT_CHARACTERS: Final = 300  # characters of a body
 
 
 def error_in(payload: Any, name: str | None = None) -> Any:
     """The error that a payload tells of, as the server wrote it; None where it tells of none.
 
     It may repeat secrets, which `api_error` and `no_answer` mask.
-
-    Parameters
-    ----------
-    payload
-        The parsed data of an event, or a whole body.
-    name
-        The event's name.
 
     Examples
     --------
@@ -79,11 +72,6 @@ def api_error(error: Any, request: Any = None, *, whole: bool = False) -> APIErr
         The HTTP request it answers.
     whole
         Whether an error without a message is told as a whole; the client tells none of it.
-
-    Examples
-    --------
-    >>> api_error({"message": "The server is overloaded"}).message
-    'The server is overloaded'
     """
     error = redact_data(error)
     message = error.get("message") if isinstance(error, Mapping) else error
@@ -103,13 +91,6 @@ def no_answer(body: Any) -> str:
     ----------
     body
         What the client made of it: an object, parsed JSON or a text.
-
-    Examples
-    --------
-    >>> no_answer({"code": 1302, "msg": "Too many requests", "data": None})
-    "{'code': 1302, 'msg': 'Too many requests'}"
-    >>> no_answer("")
-    'nothing'
     """
     if isinstance(body, BaseModel):
         body = body.model_dump(exclude_unset=True, warnings=False)
@@ -118,7 +99,10 @@ def no_answer(body: Any) -> str:
         body = error_in(body) or body
     body = redact_data(body)
     text = (body if isinstance(body, str) else repr(body)).strip() if body else ""
-    return printable(text[:_SHOWN] + ("..." if len(text) > _SHOWN else "")) or "nothing"
+    return (
+        printable(text[:_EXCERPT_CHARACTERS] + ("..." if len(text) > _EXCERPT_CHARACTERS else ""))
+        or "nothing"
+    )
 
 
 def no_stream(body: bytes) -> str:
@@ -132,6 +116,6 @@ def no_stream(body: bytes) -> str:
     text = redact(body.decode("utf-8", "replace").strip())
     return (
         "The server answered with no stream of events, but with "
-        f"{text[:_SHOWN] + ('...' if len(text) > _SHOWN else '')!r}. "
+        f"{text[:_EXCERPT_CHARACTERS] + ('...' if len(text) > _EXCERPT_CHARACTERS else '')!r}. "
         "Check that the base URL is that of the API."
     )

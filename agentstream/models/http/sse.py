@@ -46,14 +46,6 @@ class SSESplitter:
     ----------
     most
         Bytes that an event may have; None: any number.
-
-    Examples
-    --------
-    >>> splitter = SSESplitter()
-    >>> splitter.feed(b"event: tick\ndata: {\"n\"")
-    []
-    >>> splitter.feed(b": 1}\n\n")
-    [('tick', b'{"n": 1}')]
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -72,11 +64,6 @@ class SSESplitter:
         ----------
         chunk
             Any number of bytes, cut anywhere, also inside a character or a line end.
-
-        Returns
-        -------
-        list of (str or None, bytes)
-            For each event its ``event:`` name and its data.
 
         Raises
         ------
@@ -155,11 +142,6 @@ def parse_json(data: bytes) -> Any:
         The data is not JSON; a note says where it came from and what to do.
     UnicodeDecodeError
         The data is not UTF-8.
-
-    Examples
-    --------
-    >>> parse_json(b'{"a": [1, 2.5, null]}')
-    {'a': [1, 2.5, None]}
     """
     try:
         return jiter.from_json(data)
@@ -176,13 +158,6 @@ def parse_json(data: bytes) -> Any:
 
 def event_data(name: str | None, data: bytes) -> Any:
     """The data of a server-sent event; that of one named "error" may be no JSON, but a text.
-
-    Parameters
-    ----------
-    name
-        The event's name.
-    data
-        Its data.
 
     Raises
     ------
@@ -209,14 +184,6 @@ class EventDecoder:
     ----------
     done : bool
         Whether ``[DONE]`` has come: what follows it is no event.
-
-    Examples
-    --------
-    >>> decoder = EventDecoder()
-    >>> list(decoder.feed(b'data: {"n": 1}\n\ndata: [DO'))
-    [(None, {'n': 1})]
-    >>> list(decoder.feed(b"NE]\n\n")), decoder.done
-    ([], True)
     """
 
     def __init__(self) -> None:
@@ -248,11 +215,6 @@ async def json_events(
 
     This serves the Responses and the Chat Completions API alike. The bytes stay the caller's to
     close, so that it can go on reading them after ``[DONE]``.
-
-    Parameters
-    ----------
-    chunks
-        The body of the HTTP response in any fragments.
 
     Yields
     ------

@@ -90,10 +90,6 @@ async def open_stream(
     admission : Admission
         Of the request, which has been let through.
 
-    Yields
-    ------
-    StreamedBody
-
     Raises
     ------
     openai.APIError

@@ -3,7 +3,7 @@
 The openai client leaves it to the first use of each type (``defer_build``). That use would be the
 first event of the first answer: pydantic then takes some tenths of a second, in which neither token
 nor click comes through. So a thread builds them when the first answer is asked for; servers take
-longer to begin theirs. Built before what they are parts of, types are built once and not anew for
+longer to begin theirs. Built before what they are parts of, types are built once and not again for
 each event, which is a fourth of the work.
 """
 

@@ -59,18 +59,7 @@ def local_model(
 
 
 class LocalModel(Model):
-    """A model on this machine; `local_model` makes one.
-
-    Parameters
-    ----------
-    name, weights, quiet
-        As of `local_model`.
-
-    Examples
-    --------
-    >>> LocalModel("qwen3:8b")
-    LocalModel('qwen3:8b')
-    """
+    """A model on this machine; `local_model` makes one."""
 
     passes_gate = True
 
@@ -85,7 +74,7 @@ class LocalModel(Model):
         self._weights = None if weights is None else Path(weights).expanduser()
         self._quiet = quiet
         self._is_small = weights is not None
-        self._asked: Callable[[], Model]
+        self._load_model: Callable[[], Model]
         self._finding = threading.Lock()
 
     def __repr__(self) -> str:
@@ -102,7 +91,7 @@ class LocalModel(Model):
         with self._finding:
             if self.server is not None and not self._is_small:
                 return self.server
-            server, name = self._found()
+            server, name = self._find_server_model()
             self._take(server, name)
             return server
 
@@ -126,7 +115,7 @@ class LocalModel(Model):
             return
         self.server = server
         provider = OpenAIProvider(api_key=server.key, base_url=server.base_url, use_responses=False)
-        self._asked = partial(provider.get_model, name)
+        self._load_model = partial(provider.get_model, name)
         if not self._quiet:
             write_text(f"Local model: {server.describe(name)}.\n")
 
@@ -137,7 +126,7 @@ class LocalModel(Model):
                 return server, name
         return None
 
-    def _found(self) -> tuple[LocalServer, str]:
+    def _find_server_model(self) -> tuple[LocalServer, str]:
         if not self._is_small:
             servers = running_servers()
             if match := self._running(servers):
@@ -164,7 +153,7 @@ class LocalModel(Model):
     async def _ready(self) -> Model:
         if self.server is None or self._is_small:
             await asyncio.to_thread(self.find)
-        return self._asked()
+        return self._load_model()
 
     async def get_response(self, *args: Any, **options: Any) -> ModelResponse:
         """Answer in one piece; parameters as in `Model.get_response`.

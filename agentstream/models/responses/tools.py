@@ -226,7 +226,7 @@ def _tool_param(tool: Any, preview_computer: bool) -> dict[str, Any]:
         return _preview_computer_param(tool) if preview_computer else {"type": "computer"}
     if isinstance(tool, ToolSearchTool):
         options = ("description", "execution", "parameters")
-        return {"type": "tool_search"} | _given(tool, options)
+        return {"type": "tool_search"} | _explicit(tool, options)
     if isinstance(tool, LocalShellTool):
         return {"type": "local_shell"}
     raise UserError(
@@ -267,7 +267,7 @@ def _web_search_param(tool: WebSearchTool) -> dict[str, Any]:
         "filters": filters,
         "user_location": tool.user_location,
         "search_context_size": tool.search_context_size,
-    } | _given(tool, ("external_web_access", "search_content_types", "image_settings"))
+    } | _explicit(tool, ("external_web_access", "search_content_types", "image_settings"))
 
 
 def _file_search_param(tool: FileSearchTool) -> dict[str, Any]:
@@ -296,7 +296,7 @@ def _preview_computer_param(tool: ComputerTool[Any]) -> dict[str, Any]:
     }
 
 
-def _given(tool: Any, names: Iterable[str]) -> dict[str, Any]:
+def _explicit(tool: Any, names: Iterable[str]) -> dict[str, Any]:
     values = {name: getattr(tool, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 

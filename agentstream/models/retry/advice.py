@@ -64,7 +64,7 @@ class ModelRetryNormalizedError:
     is_abort: bool
     is_network_error: bool
     is_timeout: bool
-    _given: frozenset[str] = field(repr=False, compare=False)
+    _explicit: frozenset[str] = field(repr=False, compare=False)
 
     def __init__(self, **facts: Any) -> None:
         unknown = facts.keys() - _FACTS.keys()
@@ -72,13 +72,13 @@ class ModelRetryNormalizedError:
             raise TypeError(f"ModelRetryNormalizedError has no field {sorted(unknown)[0]!r}")
         for name, default in _FACTS.items():
             setattr(self, name, facts.get(name, default))
-        self._given = frozenset(facts)
+        self._explicit = frozenset(facts)
 
     def overlaid(self, other: ModelRetryNormalizedError | None) -> ModelRetryNormalizedError:
         """Return these facts with those that `other` was given laid over them."""
         facts = {name: getattr(self, name) for name in _FACTS}
         if other is not None:
-            facts |= {name: getattr(other, name) for name in other._given}
+            facts |= {name: getattr(other, name) for name in other._explicit}
         return ModelRetryNormalizedError(**facts)
 
 
@@ -146,18 +146,7 @@ class ModelRetryAdviceRequest:
 
 
 def normalize(error: Exception) -> ModelRetryNormalizedError:
-    """Read the facts off an error or, where it has none, off what caused it.
-
-    Parameters
-    ----------
-    error
-        Any exception of a model call.
-
-    Examples
-    --------
-    >>> normalize(TimeoutError()).is_timeout
-    True
-    """
+    """Read the facts off an error or, where it has none, off what caused it."""
     chain = list(causes(error))
     timeouts = (APITimeoutError, TimeoutError, *http_errors("TimeoutException"))
     network = (APIConnectionError, ModelStreamError, TimeoutError, *http_errors("RequestError"))
@@ -175,11 +164,6 @@ def normalize(error: Exception) -> ModelRetryNormalizedError:
 
 def advice_for(request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
     """Tell what a server of the OpenAI API says about trying again, by its status and headers.
-
-    Parameters
-    ----------
-    request
-        The failed call.
 
     Returns
     -------

@@ -91,7 +91,7 @@ async def call_with_retry(
     Parameters
     ----------
     make_call
-        Calls ``model.get_response``; asked anew for each attempt.
+        Calls ``model.get_response``; asked again for each attempt.
     settings
         Their `retry` and `timeout` (seconds for one attempt) count here.
     model
@@ -104,11 +104,6 @@ async def call_with_retry(
         Told of each retry.
     gate
         What the requests go through.
-
-    Returns
-    -------
-    ModelResponse
-        Its usage counts the failed attempts as requests, too.
 
     Raises
     ------
@@ -147,7 +142,7 @@ async def stream_with_retry(
     Parameters
     ----------
     make_stream
-        Calls ``model.stream_response``; asked anew for each attempt.
+        Calls ``model.stream_response``; asked again for each attempt.
     settings, model, previous_response_id, conversation_id
         As for `call_with_retry`. The time an attempt may take includes that of its reader.
     failures
@@ -163,7 +158,7 @@ async def stream_with_retry(
     ------
     list of openai.types.responses.ResponseStreamEvent
         The events as they come, those together that came together. After a failure the stream
-        starts anew, with a `response.created`.
+        starts again, with a `response.created`.
 
     Raises
     ------

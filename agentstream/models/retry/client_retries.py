@@ -105,11 +105,6 @@ def guarded_requests(
 class ClientRetries:
     """The retries of one model call that the openai client would make by itself.
 
-    Parameters
-    ----------
-    client : openai.AsyncOpenAI
-        The model's client; its ``max_retries`` bounds the retries.
-
     Attributes
     ----------
     client : openai.AsyncOpenAI

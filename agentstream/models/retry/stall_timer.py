@@ -58,13 +58,6 @@ class Listener(Protocol):
 class StallTimer:
     """Watches one model call.
 
-    Parameters
-    ----------
-    limits : TimeLimits
-        How long it may be silent.
-    listener : Listener, optional
-        Who is told.
-
     Attributes
     ----------
     waiting_since : float
@@ -206,13 +199,7 @@ class StallTimer:
 
     @contextmanager
     def in_line(self, reason: Callable[[], str] = str) -> Iterator[None]:
-        """Hold the time in this block against nobody: not the model, nor `pausable` time limits.
-
-        Parameters
-        ----------
-        reason : callable
-            Says why a request waits.
-        """
+        """Hold the time in this block against nobody: not the model, nor `pausable` time limits."""
         waiting_since, began = self.waiting_since, time.monotonic()
         waiting = _InLine(self._listener, reason)
         self.waiting_since = PAUSED

@@ -20,7 +20,7 @@ from .banner import (
     speaker,
 )
 from .compose import card, nested_body, run_body
-from .displays import question_html, said_html
+from .displays import question_blocks_html, question_html
 from .prose import answer, citations, reasoning_summary, text_note
 from .values import LIMIT
 
@@ -36,11 +36,11 @@ __all__ = [
     "header_attributes",
     "header_inside",
     "nested_body",
+    "question_blocks_html",
     "question_html",
     "reasoning_summary",
     "retry_note",
     "run_body",
-    "said_html",
     "speaker",
     "text_note",
 ]

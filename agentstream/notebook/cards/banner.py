@@ -66,7 +66,7 @@ def header_attributes(trace: TraceState) -> dict[str, str]:
 
 
 def header_inside(trace: TraceState, *, live: bool) -> str:
-    """The header without its button, which a page must not make anew with each number."""
+    """The header without its button, which a page must not make again with each number."""
     ticks, live = can_stop(trace, live), is_live(trace, live)
     fields = [
         ("agent", f"<strong>{_agents(trace, live=live)}</strong>"),

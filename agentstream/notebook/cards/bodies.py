@@ -12,9 +12,9 @@ from ..markdown.sanitise import escape
 from .displays import (
     display_brief,
     display_html,
-    is_picture_or_table,
+    is_image_or_table,
+    model_output_html,
     printed_html,
-    told_html,
 )
 from .prose import source_links
 from .shell import Body
@@ -22,12 +22,12 @@ from .values import (
     LIMIT,
     as_data_uri,
     code,
-    is_shown_open,
+    image_html,
+    is_unfolded,
     json_html,
     more,
     one_line,
     parse_json,
-    picture,
     preformatted,
     pretty,
     value_brief,
@@ -138,12 +138,12 @@ def output(part: Part, limit: int, *, label: str = "Output") -> str:
         return ""
     if blocks := _blocks(part):
         html = display_html(blocks, limit)
-        return labelled(label, html + told_html(part.told, limit), "output")
+        return labelled(label, html + model_output_html(part.model_output, limit), "output")
     html = value_html(part.output, limit)
     return labelled(label, html or '<p class="as-more">Nothing</p>', "output")
 
 
-def _asked_and_got(part: Part, fields: dict[str, Any] | None) -> tuple[str, str]:
+def _input_and_output(part: Part, fields: dict[str, Any] | None) -> tuple[str, str]:
     brief = arguments_brief(fields, part.arguments[:1_000]) if part.called is not None else ""
     ended = part.has_output and not part.is_open and part.output is not None
     if not ended:
@@ -152,14 +152,14 @@ def _asked_and_got(part: Part, fields: dict[str, Any] | None) -> tuple[str, str]
     return brief, display_brief(blocks) if blocks else value_brief(part.output)
 
 
-def _is_shown_open(part: Part) -> bool:
+def _is_unfolded(part: Part) -> bool:
     blocks = _blocks(part)
-    return is_picture_or_table(blocks) if blocks else is_shown_open(part.output)
+    return is_image_or_table(blocks) if blocks else is_unfolded(part.output)
 
 
 def _displays(part: Part) -> bool:
-    """Whether a picture or a table is among what the tool printed."""
-    return is_picture_or_table([one for one in part.printed if one.get("type") != "stream"])
+    """Whether an image or a table is among what the tool printed."""
+    return is_image_or_table([one for one in part.printed if one.get("type") != "stream"])
 
 
 def _blocks(part: Part) -> list[dict[str, Any]]:
@@ -177,9 +177,9 @@ def _tool(part: Part, limit: int) -> Body:
     free = part.item_type == "custom_tool_call"
     fields = None if free else parse_arguments(part.arguments[: 10 * limit])
     html = arguments(part, limit, "Input" if free else "Arguments")
-    unfold = (part.has_output and _is_shown_open(part)) or _displays(part)
+    unfold = (part.has_output and _is_unfolded(part)) or _displays(part)
     html += labelled("Printed", printed_html(part.printed, limit), "output")
-    return Body(html + output(part, limit), *_asked_and_got(part, fields), unfold)
+    return Body(html + output(part, limit), *_input_and_output(part, fields), unfold)
 
 
 def _handoff(part: Part, limit: int) -> Body:
@@ -244,33 +244,33 @@ def _code_interpreter(part: Part, limit: int) -> Body:
     logs = content.logs(part)
     if logs.strip():
         html += labelled("Output", preformatted(logs, limit, label="Output"), "output")
-    pictures = [picture(as_data_uri(one), "Plot") for one in content.images(part)[:20]]
-    html += labelled("Images", "".join(pictures), "output")
+    images = [image_html(as_data_uri(one), "Plot") for one in content.images(part)[:20]]
+    html += labelled("Images", "".join(images), "output")
     first = next((one for one in part.arguments[:2_000].splitlines() if one.strip()), "")
     brief = one_line(first, 60)
-    got = "image" if pictures else one_line(logs.strip(), 40)
-    return Body(html, brief, got, bool(pictures))
+    brief_output = "image" if images else one_line(logs.strip(), 40)
+    return Body(html, brief, brief_output, bool(images))
 
 
 def _image_generation(part: Part, limit: int) -> Body:
-    pictures = content.images(part)
+    images = content.images(part)
     prompt = get(part.item, "revised_prompt")
     whole = get(part.item, "result") is not None
     alt = "Generated image" if whole else "Image, still being made"
-    html = "".join(picture(as_data_uri(str(one)), alt) for one in pictures)
+    html = "".join(image_html(as_data_uri(str(one)), alt) for one in images)
     html = _in("output" if whole else "output as-partial", html) if html else ""
     if prompt:
         html += labelled("Prompt", preformatted(str(prompt), limit, label="Prompt"), "input")
-    return Body(html, one_line(str(prompt or ""), 80), "", bool(pictures))
+    return Body(html, one_line(str(prompt or ""), 80), "", bool(images))
 
 
 def _mcp_call(part: Part, limit: int) -> Body:
     server = get(part.item, "server_label")
     fields = parse_arguments(part.arguments[: 10 * limit])
     html = arguments(part, limit) + output(part, limit)
-    brief, got = _asked_and_got(part, fields)
+    brief, brief_output = _input_and_output(part, fields)
     brief = _on(server, brief)
-    return Body(html, brief, got, part.has_output and _is_shown_open(part))
+    return Body(html, brief, brief_output, part.has_output and _is_unfolded(part))
 
 
 def _on(server: Any, brief: str) -> str:
@@ -318,7 +318,7 @@ def _computer(part: Part, limit: int) -> Body:
     html += labelled("Safety checks", listed(items, "checks"), "input")
     html += output(part, limit, label="Screen")
     brief = ", ".join(str(get(one, "type", "")) for one in done[:4])
-    return Body(html if done else output(part, limit), brief, "", _is_shown_open(part))
+    return Body(html if done else output(part, limit), brief, "", _is_unfolded(part))
 
 
 def _shell(part: Part, limit: int) -> Body:

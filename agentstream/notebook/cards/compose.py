@@ -56,17 +56,6 @@ def card(
         Seconds since the start of the run, for clocks that nothing ticks.
     writing : bool
         Whether its arguments are still written: inside is a place for text that grows.
-
-    Returns
-    -------
-    str
-        Safe HTML.
-
-    Examples
-    --------
-    >>> part = Part(0, "tool", "function_call", 1, "Guide", 0.0, name="<b>", status="running")
-    >>> "<b>" in card(part)
-    False
     """
     if writing:
         body = body_of(replace(part, input=Text()), limit)

@@ -1,4 +1,4 @@
-"""Figures, images and frames in a card: the picture or table, and what the model got of it."""
+"""Figures, images and frames in a card: the image or table, and what the model got of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..._utils.printable import clean_text
-from ...displays import picture_of_url
+from ...displays import image_of_url
 from ..markdown.sanitise import escape, sanitise, svg_image
 from ..markdown.stream import rendered
-from .values import LIMIT, more, one_line, parts_html, picture, preformatted, table, text_or_json
+from .values import LIMIT, image_html, more, one_line, parts_html, preformatted, table, text_or_json
 
 if TYPE_CHECKING:
     from ...trace.state import TraceState
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "display_brief",
     "display_html",
-    "is_picture_or_table",
+    "is_image_or_table",
+    "model_output_html",
     "question_blocks",
+    "question_blocks_html",
     "question_html",
-    "said_html",
-    "told_html",
 ]
 
 _MOST_BLOCKS = 60
@@ -41,11 +41,6 @@ def display_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
         As `agentstream.displays` makes them, or a recording holds them.
     limit : int
         Characters of one text.
-
-    Examples
-    --------
-    >>> display_html([{"type": "html", "html": "<b onclick='x()'>bold</b>"}])
-    '<div class="as-html"><b>bold</b></div>'
     """
     pieces, left = [], limit
     for block in blocks[:_MOST_BLOCKS]:
@@ -58,7 +53,7 @@ def display_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
 def _block(block: dict[str, Any], limit: int) -> str:
     kind, text = block.get("type"), str(block.get("text") or "")
     if kind == "image":
-        return picture(str(block.get("url") or ""), text or "Image")
+        return image_html(str(block.get("url") or ""), text or "Image")
     if kind == "svg":
         alt = one_line(text, 120)
         return f'<div class="as-image">{svg_image(str(block.get("svg") or ""), alt)}</div>'
@@ -147,14 +142,14 @@ def question_html(trace: TraceState) -> str:
     if not blocks:
         return ""
     text = (trace.input or "").strip()
-    html = said_html(blocks)
+    html = question_blocks_html(blocks)
     if not trace.question and len(text) > _FOLDED_QUESTION:
         brief = escape(one_line(clean_text(text), _FOLDED_QUESTION))
         html = f'<details><summary dir="auto">{brief}</summary>{html}</details>'
     return f'<div class="as-asked" role="group" aria-label="Input">{html}</div>'
 
 
-def said_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
+def question_blocks_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
     """Show the blocks of a message: its texts as prose."""
     pieces, left = [], limit
     for block in blocks[:_MOST_BLOCKS]:
@@ -170,7 +165,7 @@ def said_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
     return "".join(pieces) + more(len(blocks) - _MOST_BLOCKS, "part")
 
 
-def is_picture_or_table(blocks: Sequence[Any]) -> bool:
+def is_image_or_table(blocks: Sequence[Any]) -> bool:
     """Whether there is something that nobody should have to unfold."""
     kinds = {block.get("type") for block in blocks if isinstance(block, dict)}
     return bool(kinds - {"text"})
@@ -190,29 +185,29 @@ def display_brief(blocks: Sequence[Any], longest: int = 60) -> str:
     return one_line(", ".join(pieces), longest)
 
 
-def told_html(parts: Any, limit: int = LIMIT) -> str:
-    """What the model got of an output that is shown as a picture or a table, folded."""
+def model_output_html(parts: Any, limit: int = LIMIT) -> str:
+    """What the model got of an output that is shown as an image or a table, folded."""
     if isinstance(parts, str):
         parts = [{"type": "input_text", "text": parts}]
     if not isinstance(parts, list) or not parts:
         return ""
     limit = max(limit // len(parts[:_MOST_BLOCKS]), _LEAST)
-    html = "".join(_told_part(part, limit) for part in parts[:_MOST_BLOCKS])
+    html = "".join(_model_part_html(part, limit) for part in parts[:_MOST_BLOCKS])
     return (
         '<details class="as-fold as-told"><summary>What the model got</summary>'
         f"{html}{more(len(parts) - _MOST_BLOCKS, 'part')}</details>"
     )
 
 
-def _told_part(part: Any, limit: int) -> str:
+def _model_part_html(part: Any, limit: int) -> str:
     if not isinstance(part, dict):
         return ""
     if part.get("type") == "input_text":
         return preformatted(str(part.get("text") or ""), limit, label="What the model got")
     if part.get("type") != "input_image":
         return parts_html([part], limit) if part.get("type") == "input_file" else ""
-    # The picture stands above: its bytes are not put on the page twice.
-    sent = picture_of_url(str(part.get("image_url") or ""))
+    # The image stands above: its bytes are not put on the page twice.
+    sent = image_of_url(str(part.get("image_url") or ""))
     facts = ["Image"]
     if sent is not None:
         facts += [fact for fact in (sent.kind.upper(), sent.measure) if fact]

@@ -55,12 +55,12 @@ class Body:
     asked, got
         Plain text: what was asked and what came, in a few words.
     unfold
-        Whether a finished card stays open: nobody should have to look for a picture.
+        Whether a finished card stays open: nobody should have to look for an image.
     """
 
     html: str
-    asked: str = ""
-    got: str = ""
+    brief_input: str = ""
+    brief_output: str = ""
     unfold: bool = False
 
 
@@ -133,11 +133,13 @@ def shell(part: Part, body: Body, *, live: bool, now: float | None = None) -> st
 
 
 def _brief(body: Body) -> str:
-    if not body.asked and not body.got:
+    if not body.brief_input and not body.brief_output:
         return ""
-    input_html = f'<bdi class="as-brief-input">{escape(one_line(body.asked, 100))}</bdi>'
-    got = f'<bdi class="as-brief-output">{escape(one_line(body.got, 80))}</bdi>'
-    html = (f"{input_html} " if body.asked else "") + (f"→ {got}" if body.got else "")
+    input_html = f'<bdi class="as-brief-input">{escape(one_line(body.brief_input, 100))}</bdi>'
+    brief_output = f'<bdi class="as-brief-output">{escape(one_line(body.brief_output, 80))}</bdi>'
+    html = (f"{input_html} " if body.brief_input else "") + (
+        f"→ {brief_output}" if body.brief_output else ""
+    )
     return f' <span class="as-brief">{html}</span>'
 
 

@@ -1,4 +1,4 @@
-"""Values that tools take and give, as HTML: text, JSON, tables, pictures, content parts.
+"""Values that tools take and give, as HTML: text, JSON, tables, images, content parts.
 
 Nothing here is longer than a page can bear: a value is cut at `LIMIT` characters, and a line says
 how much was left out.
@@ -19,12 +19,12 @@ __all__ = [
     "as_data_uri",
     "code",
     "data_html",
-    "is_shown_open",
+    "image_html",
+    "is_unfolded",
     "json_html",
     "more",
     "one_line",
     "parse_json",
-    "picture",
     "preformatted",
     "pretty",
     "table",
@@ -54,26 +54,14 @@ _FORMATS = {"iVBOR": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"}
 
 
 def one_line(text: str, longest: int) -> str:
-    r"""Return the beginning of a text as one line.
-
-    Examples
-    --------
-    >>> one_line("a\n  b", 10), one_line("abcdef", 4)
-    ('a b', 'abc…')
-    """
+    r"""Return the beginning of a text as one line."""
     line = " ".join(text[: longest * 8].split())
     cut = len(line) > longest or len(text) > longest * 8
     return line[: longest - 1] + "…" if cut else line
 
 
 def more(count: int, what: str = "character") -> str:
-    """Say how much is not shown; empty if nothing.
-
-    Examples
-    --------
-    >>> more(1200)
-    '<p class="as-more">… 1,200 more characters not shown</p>'
-    """
+    """Say how much is not shown; empty if nothing."""
     if count <= 0:
         return ""
     return f'<p class="as-more">… {count:,} more {what}{"s" * (count != 1)} not shown</p>'
@@ -139,9 +127,9 @@ def json_html(value: Any, limit: int = LIMIT) -> str:
 
 
 def text_or_json(text: str, limit: int = LIMIT, *, label: str = "Output") -> str:
-    """Show a tool's text: as JSON or as a picture if it is one, else as it is."""
+    """Show a tool's text: as JSON or as an image if it is one, else as it is."""
     if text.startswith("data:image/"):
-        return picture(text, label)
+        return image_html(text, label)
     parsed = parse_json(text)
     if parsed is None:
         return preformatted(text, limit, label=label)
@@ -255,19 +243,19 @@ def _field(value: Any, limit: int) -> str:
     return _cell("" if value is None else value)
 
 
-# -- pictures --
+# -- images --
 
 
 def as_data_uri(data: str) -> str:
-    """Return base64 as the address of a picture; what is an address already stays as it is."""
+    """Return base64 as the address of an image; what is an address already stays as it is."""
     if data.startswith(("data:", "http:", "https:")):
         return data
     kind = next((name for start, name in _FORMATS.items() if data.startswith(start)), "png")
     return f"data:image/{kind};base64,{data}"
 
 
-def picture(source: str, alt: str) -> str:
-    """Show an embedded picture; one that lies elsewhere becomes a link."""
+def image_html(source: str, alt: str) -> str:
+    """Show an embedded image; one that lies elsewhere becomes a link."""
     if len(source) > _LONGEST_IMAGE:
         note = f"[image of {len(source):,} characters: too large to be shown]"
     elif source.startswith("data:") and ";sha256=" in source[:100]:
@@ -315,9 +303,9 @@ def _image_part(part: dict[str, Any]) -> str:
     source = get(address, "url") if isinstance(address, dict) else address
     data = part.get("data")
     if isinstance(source, str):
-        return picture(source, "Image")
+        return image_html(source, "Image")
     if isinstance(data, str):
-        return picture(as_data_uri(data), "Image")
+        return image_html(as_data_uri(data), "Image")
     return f'<p class="as-image">Image: {escape(one_line(str(part.get("file_id")), 100))}</p>'
 
 
@@ -344,8 +332,8 @@ def value_html(value: Any, limit: int = LIMIT) -> str:
     return preformatted(str(value), limit, label="Output")
 
 
-def is_shown_open(value: Any) -> bool:
-    """Whether a value is a picture or a table, which nobody should have to unfold."""
+def is_unfolded(value: Any) -> bool:
+    """Whether a value is an image or a table, which nobody should have to unfold."""
     if isinstance(value, str):
         return value.startswith("data:image/")
     parts = _content_parts(value)

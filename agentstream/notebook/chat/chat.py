@@ -1,7 +1,7 @@
 """`chat`: a conversation with an agent, in the cell or from code.
 
-Each message is a run of its own over one session. The page, the terminal and code begin turns in
-the same way, and each turn is watched as `show` watches a run.
+Each message is a run of its own over one session. The front end, the terminal and code begin turns
+in the same way, and each turn is watched as `show` watches a run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...items import ToolApprovalItem
 from ...run_context import TContext
 from ...sessions import SQLiteSession
 from ..front_end import front_end
-from ..run_source import RunAdapter, Signal
+from ..run_adapter import RunAdapter, Signal
 from ..show import check_options
 from .terminal import ChatTerminal
 from .turn import ChatTurn, PastTurn
@@ -45,7 +45,8 @@ def chat(
     """Talk with an agent: a box to write in, and the conversation above it.
 
     In a notebook it shows itself in its cell; run the cell again, and the old conversation is
-    closed. Code can speak as well, ``await c.send("Hello")``, with or without somebody at the page.
+    closed. Code can speak as well, ``await c.send("Hello")``, with or without somebody in the front
+    end.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ class Chat(Suggesting, Generic[TContext]):
         self._decisions = Signal()
         self._tasks: set[asyncio.Task[None]] = set()
         self._remembering: asyncio.Task[None] | None = None
-        # A turn that the page begins happens where the conversation was made: in that cell's
+        # A turn that the front end begins happens where the conversation was made: in that cell's
         # output, and under its recording.
         self._context = contextvars.copy_context()
         self._view: ChatView | ChatTerminal = self._make_view()
@@ -162,7 +163,7 @@ class Chat(Suggesting, Generic[TContext]):
 
     def _make_view(self) -> ChatView | ChatTerminal:
         front = front_end()
-        # A console has no page to write on; whether it has one is asked by the first `show`.
+        # A console has no front end to write on; whether it has one is asked by the first `show`.
         if "text" in (front.kind, front.unanswered):
             return ChatTerminal()
         try:
@@ -256,7 +257,7 @@ class Chat(Suggesting, Generic[TContext]):
     ) -> RunResultStreaming:
         """Reject a call that waits, every one if none is named; otherwise as `approve`.
 
-        `always_reject` holds for later calls of its tool in this turn, too; the model is told the
+        `always_reject` holds for later calls of its tool in this turn, too; the model gets the
         `rejection_message`.
         """
         return await self._decide(
@@ -312,7 +313,7 @@ class Chat(Suggesting, Generic[TContext]):
 
         assert self.session is not None  # what has a past
         self.past = past_turns(await self.session.get_items(), self.agent.name)
-        self._tell_view(lambda: self._view.remember(self.past))
+        self._update_view(lambda: self._view.remember(self.past))
 
     def _begin(self, text: str | list[Any]) -> ChatTurn:
         self._check(text)
@@ -326,7 +327,7 @@ class Chat(Suggesting, Generic[TContext]):
         question_text = text if isinstance(text, str) else "\n".join(question_lines(question))
         turn = ChatTurn(question_text, RunAdapter(result), question=question)
         self.turns.append(turn)
-        self._tell_view(lambda: self._view.begin(turn))
+        self._update_view(lambda: self._view.begin(turn))
         turn.source.watch(lambda: self._changed(turn))
         return turn
 
@@ -349,7 +350,7 @@ class Chat(Suggesting, Generic[TContext]):
             )
 
     async def _watched(self, turn: ChatTurn) -> None:
-        """Wait for the turn's end, over the pauses in which somebody at the page can decide."""
+        """Wait for the turn's end, over the pauses in which a person can decide."""
         __tracebackhide__ = True  # IPython leaves such frames out
         try:
             while True:
@@ -378,13 +379,13 @@ class Chat(Suggesting, Generic[TContext]):
             return
         turn.is_over = source.is_complete and not source.waits
         if not turn.is_over:
-            self._tell_view(lambda: self._view.update(turn, at_once=source.waits))
+            self._update_view(lambda: self._view.update(turn, at_once=source.waits))
         else:
             if turn.trace.status == "completed":
                 self.agent = source.result.last_agent
-            self._tell_view(lambda: self._view.end(turn))
+            self._update_view(lambda: self._view.end(turn))
 
-    def _tell_view(self, update: Callable[[], None]) -> None:
+    def _update_view(self, update: Callable[[], None]) -> None:
         """Have the view show something; what it raises is logged once, and fails no turn."""
         try:
             update()
@@ -427,10 +428,10 @@ class Chat(Suggesting, Generic[TContext]):
         if not self._decisions.set():
             self._in_background(self._watched(self.turns[-1]))
 
-    # -- what is done at the page --
+    # -- what is done in the front end --
 
     def handle_message(self, kind: str, text: str | None, reason: str | None = None) -> None:
-        """Obey the page; on the loop of the conversation.
+        """Obey the front end; on the loop of the conversation.
 
         Parameters
         ----------
@@ -439,7 +440,7 @@ class Chat(Suggesting, Generic[TContext]):
         text : str or None
             The message, or the `approval_id` of the call.
         reason : str or None
-            What the model is told about a call that is rejected.
+            What the model gets for a call that is rejected.
         """
         if kind == "say":
             self._in_background(self._say(text or ""))
@@ -452,7 +453,7 @@ class Chat(Suggesting, Generic[TContext]):
         try:
             await self._remember()
             turn = self._begin(text)
-        except Exception as error:  # noqa: BLE001 - it is shown at the page, beside the message
+        except Exception as error:  # noqa: BLE001 - it is shown in the front end, beside the message
             self._view.refuse(text, str(error))
             return
         await self._watched(turn)

@@ -15,22 +15,7 @@ _SKIPPED = frozenset({"system", "developer"})
 
 
 def past_turns(items: Iterable[Any], agent: str) -> list[PastTurn]:
-    """The turns of a session's items: each begins with what the user said.
-
-    Parameters
-    ----------
-    items : iterable of dict
-        Input items, as a session keeps them.
-    agent : str
-        Whose answers they count as; a session keeps no names.
-
-    Examples
-    --------
-    >>> said = {"role": "user", "content": "What is 2 + 2?"}
-    >>> answer = {"type": "message", "role": "assistant", "content": "Four."}
-    >>> [(turn.asked, turn.trace.parts[0].text) for turn in past_turns([said, answer], "Tutor")]
-    [('What is 2 + 2?', 'Four.')]
-    """
+    """The turns of a session's items: each begins with what the user said."""
     return [_turn(question, answer, agent) for question, answer in _grouped(items)]
 
 
@@ -50,7 +35,7 @@ def _grouped(items: Iterable[Any]) -> Iterator[tuple[Any, list[Mapping[str, Any]
         yield question or "", answer
 
 
-def _said(content: Any) -> str:
+def _user_text(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -72,7 +57,7 @@ def _turn(question: Any, answer: list[Mapping[str, Any]], agent: str) -> PastTur
         run_item = SimpleNamespace(type=kind, raw_item=raw, agent=speaker, output=raw.get("output"))
         trace.add(SimpleNamespace(type="run_item_stream_event", name=kind, item=run_item), 0.0)
     trace.add(RunFinished(), 0.0)
-    return PastTurn(_said(question), trace, message_blocks(question))
+    return PastTurn(_user_text(question), trace, message_blocks(question))
 
 
 def _whole(item: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -1,4 +1,4 @@
-"""A conversation as a still picture: HTML, Markdown and plain text, made of those of its runs."""
+"""A conversation as a snapshot: HTML, Markdown and plain text, made of those of its runs."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from typing import Any
 from ..._utils.printable import clean_text
 from .. import cards
 from ..markdown.sanitise import escape, one_block
-from ..snapshot.bundle import UNTYPED, said_in, style, text_bundle
+from ..snapshot.bundle import UNTYPED, final_text, style, text_bundle
 from ..snapshot.text import defuse_markdown, markdown_of, text_of
 from .turn import Turn
 
-PAST_SHOWN = 20
+PAST_LIMIT = 20
 """Turns of a session's past that are shown."""
 
 LONGEST_QUESTION = 20_000
 """Characters of a message that are shown; the model gets all of it."""
 
 
-def shown(text: str) -> str:
+def visible_text(text: str) -> str:
     """The part of a message that is shown."""
     text = clean_text(text)
     rest = len(text) - LONGEST_QUESTION
     return text if rest <= 0 else f"{text[:LONGEST_QUESTION]}… ({rest:,} more characters)"
 
 
-def asked_html(text: str, question: Sequence[Any] = ()) -> str:
+def message_html(text: str, question: Sequence[Any] = ()) -> str:
     """Return a message as it stands in the conversation; `question` where it is more than text."""
     if question:
-        return f'<strong class="as-you">You</strong>{cards.said_html(question, LONGEST_QUESTION)}'
-    return f'<strong class="as-you">You</strong><p dir="auto">{_lines(escape(shown(text)))}</p>'
+        blocks = cards.question_blocks_html(question, LONGEST_QUESTION)
+        return f'<strong class="as-you">You</strong>{blocks}'
+    return (
+        f'<strong class="as-you">You</strong><p dir="auto">{_lines(escape(visible_text(text)))}</p>'
+    )
 
 
 def _lines(html: str) -> str:
@@ -50,14 +53,9 @@ def conversation(
     name : str
         The agent's name.
     id : str
-        Of its widget, which hides the picture as long as it is there itself.
-
-    Returns
-    -------
-    dict
-        ``text/html``, ``text/markdown`` and ``text/plain``.
+        Of its widget, which hides the snapshot as long as it is there itself.
     """
-    turns, note = [*past[-PAST_SHOWN:], *turns], earlier(past)
+    turns, note = [*past[-PAST_LIMIT:], *turns], earlier(past)
     content = "".join(f'<div class="as-exchange">{past_html(turn)}</div>' for turn in turns)
     content = note + content if content else f"<p><em>{escape(_nothing(name))}</em></p>"
     html = (
@@ -72,9 +70,9 @@ def conversation(
     }
 
 
-def unshown(turns: Sequence[Turn], error: Exception) -> dict[str, str]:
+def without_widget(turns: Sequence[Turn], error: Exception) -> dict[str, str]:
     """Return a conversation as its text alone, where `conversation` failed."""
-    exchanges = [f"> {shown(turn.asked)}\n\n{said_in(turn.trace)}" for turn in turns]
+    exchanges = [f"> {visible_text(turn.message)}\n\n{final_text(turn.trace)}" for turn in turns]
     return text_bundle("\n\n".join(exchanges), error, "conversation")
 
 
@@ -86,8 +84,8 @@ def past_html(turn: Turn) -> str:
     """Return a turn whose answer has ended, and where nothing can be pressed."""
     trace = turn.trace
     question = (
-        f'<div class="as-question">{asked_html(turn.asked, turn.question)}</div>'
-        if turn.asked
+        f'<div class="as-question">{message_html(turn.message, turn.question)}</div>'
+        if turn.message
         else ""
     )
     return (
@@ -98,7 +96,7 @@ def past_html(turn: Turn) -> str:
 
 def earlier(past: Sequence[Turn]) -> str:
     """Return a note on the turns of the past that are not shown; empty if all are."""
-    more = len(past) - PAST_SHOWN
+    more = len(past) - PAST_LIMIT
     if more <= 0:
         return ""
     return f'<p class="as-note"><em>{more:,} earlier turns are in the session.</em></p>'
@@ -108,7 +106,7 @@ def conversation_markdown(turns: Sequence[Turn]) -> str:
     """Return a conversation as Markdown."""
     parts = []
     for turn in turns:
-        question = defuse_markdown(shown(turn.asked))
+        question = defuse_markdown(visible_text(turn.message))
         answer = markdown_of(turn.trace, asks=False)
         parts.append(f"**You:**\n\n{question}\n\n**{_names(turn)}:**\n\n{answer}")
     return "\n".join(parts)
@@ -118,7 +116,7 @@ def conversation_text(turns: Sequence[Turn]) -> str:
     """Return a conversation as text for a terminal."""
     parts = []
     for turn in turns:
-        lines = shown(turn.asked).splitlines()
+        lines = visible_text(turn.message).splitlines()
         quote = "".join(f"> {line}".rstrip() + "\n" for line in lines)
         parts.append(f"{quote}\n{text_of(turn.trace, asks=False)}")
     return "\n".join(parts)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from ..._utils.printable import write_text
-from ..cells import remember_shown
+from ..cells import mark_displayed
 from ..front_end import in_a_notebook
-from ..run_source import RunInterrupted
+from ..run_adapter import RunInterrupted
 from ..terminal import TerminalView
 from .turn import ChatTurn, PastTurn
 
@@ -31,18 +31,20 @@ class ChatTerminal:
 
     def remember(self, past: list[PastTurn]) -> None:
         """Write what was said before."""
-        from .snapshot import PAST_SHOWN, conversation_text
+        from .snapshot import PAST_LIMIT, conversation_text
 
-        text = conversation_text(past[-PAST_SHOWN:])
+        text = conversation_text(past[-PAST_LIMIT:])
         write_text(f"{text}\n" if text else "")
 
     def begin(self, turn: ChatTurn) -> None:
         """Write what was asked."""
-        from .snapshot import shown
+        from .snapshot import visible_text
 
-        write_text("".join(f"> {line}".rstrip() + "\n" for line in shown(turn.asked).splitlines()))
+        write_text(
+            "".join(f"> {line}".rstrip() + "\n" for line in visible_text(turn.message).splitlines())
+        )
         self._answer = TerminalView(turn.trace, asks=False)
-        remember_shown(turn.result)
+        mark_displayed(turn.result)
 
     def update(self, turn: ChatTurn, *, at_once: bool = False) -> None:
         """Write what is new; where the turn waits, that as well."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..run_source import RunAdapter
+from ..run_adapter import RunAdapter
 
 if TYPE_CHECKING:
     from ...run.streamed_result import RunResultStreaming
@@ -18,7 +18,7 @@ class PastTurn:
 
     Attributes
     ----------
-    asked : str
+    message : str
         The message.
     trace : Trace
         The run as data; it has no times.
@@ -26,7 +26,7 @@ class PastTurn:
         How the message is shown, where it is more than text.
     """
 
-    asked: str
+    message: str
     trace: Trace
     question: list[dict[str, Any]] = field(default_factory=list)
 
@@ -37,7 +37,7 @@ class ChatTurn:
 
     Attributes
     ----------
-    asked : str
+    message : str
         The message.
     source : RunAdapter
         The run as it is watched.
@@ -49,7 +49,7 @@ class ChatTurn:
         How the message is shown, where it is more than text.
     """
 
-    asked: str
+    message: str
     source: RunAdapter
     is_over: bool = False
     error: Exception | None = None

@@ -1,6 +1,6 @@
 """A conversation in a notebook: one widget for its turns and the box to write in.
 
-Two outputs stand in the cell. The still picture of the conversation is what a saved notebook keeps;
+Two outputs stand in the cell. The snapshot of the conversation is what a saved notebook keeps;
 the widget hides it as long as it is there itself, and takes it from nobody when it is gone: without
 a kernel, on GitHub, in a converted page.
 """
@@ -17,17 +17,17 @@ import traitlets
 from ..._utils.aio import running_loop_or_none
 from ..._utils.watchers import FailureLog
 from ...trace import Trace
-from ..cells import OfCells, count, remember_shown
+from ..cells import OfCells, count, mark_displayed
 from ..front_end import in_marimo
 from ..ipython import CellOutput, call_on, is_inside_another, show_in_time
 from ..live.dom import VirtualDom
 from ..live.panels import Panels
-from ..live.scene import TraceRenderer
+from ..live.trace_renderer import TraceRenderer
 from ..live.widget import AgentView, script
 from ..marimo import MarimoOutput
-from ..run_source import RunInterrupted
+from ..run_adapter import RunInterrupted
 from ..snapshot.bundle import static, style
-from .snapshot import PAST_SHOWN, asked_html, conversation, earlier, past_html, unshown
+from .snapshot import PAST_LIMIT, conversation, earlier, message_html, past_html, without_widget
 from .turn import ChatTurn, PastTurn
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _OPEN: OfCells[ChatView] = OfCells()
 
 @lru_cache(maxsize=1)
 def _module() -> str:
-    """The page's code: that of a run, and around it the conversation's."""
+    """The front end's code: that of a run, and around it the conversation's."""
     form = static("chat.js")
     before, default, after = script().partition("export default ")
     assert default, "view.js has no default export"
@@ -63,7 +63,7 @@ def _module() -> str:
 
 
 class ConversationRenderer:
-    """The turns of a conversation on a board."""
+    """The turns of a conversation on a virtual DOM."""
 
     def __init__(self, dom: VirtualDom) -> None:
         self._dom = dom
@@ -73,22 +73,22 @@ class ConversationRenderer:
 
     def begin(self, turn: ChatTurn) -> None:
         """Put a new turn at the end."""
-        home = self._place()
+        parent_id = self._place()
         attributes = {"class": "as-question"}
         self._dom.put(
-            f"{home}/asked",
+            f"{parent_id}/asked",
             "div",
-            asked_html(turn.asked, turn.question),
-            parent=home,
+            message_html(turn.message, turn.question),
+            parent=parent_id,
             attributes=attributes,
         )
-        self._renderer = TraceRenderer(turn.trace, self._dom, home=home)
+        self._renderer = TraceRenderer(turn.trace, self._dom, parent_id=parent_id)
 
     def remember(self, past: Sequence[PastTurn]) -> None:
         """Put the turns there that a session kept."""
         if note := earlier(past):
             self._dom.put("earlier", "div", note)
-        for turn in past[-PAST_SHOWN:]:
+        for turn in past[-PAST_LIMIT:]:
             self._dom.put(f"{self._place()}/past", "div", past_html(turn), parent=self._last)
 
     def _place(self) -> str:
@@ -118,11 +118,6 @@ class ConversationRenderer:
 class ChatView(AgentView):
     """The widget of a conversation.
 
-    Parameters
-    ----------
-    chat : Chat
-        The conversation, which is told what is done at the page.
-
     Attributes
     ----------
     state : str
@@ -142,9 +137,9 @@ class ChatView(AgentView):
         # Counted, not drawn: a notebook that is executed again is saved the same.
         id = f"agentstream-chat-{next(_NUMBERS)}"
         self._chat = chat
-        self._shown_in: int | None = None  # the number of the cell
+        self._displayed_in: int | None = None  # the number of the cell
         self._cell_output: CellOutput | None = None
-        self._home = running_loop_or_none()
+        self._home_loop = running_loop_or_none()
         self._snapshot_failures = FailureLog()
         super().__init__(
             Trace(), on_click=self._on_click, model_id=id, chat_id=id, speaker=chat.agent.name
@@ -154,7 +149,7 @@ class ChatView(AgentView):
             older._chat.close()  # its place is gone
         if in_marimo():
             self.show()
-        show_in_time(self._show_in_time, self._home)
+        show_in_time(self._show_in_time, self._home_loop)
 
     def _lay_out(self, trace: Trace, **_: Any) -> None:
         self._renderer = ConversationRenderer(self._dom)
@@ -163,33 +158,33 @@ class ChatView(AgentView):
     # -- its place in the notebook --
 
     def _ipython_display_(self, **_: Any) -> None:
-        """Display it with its still picture."""
+        """Display it with its snapshot."""
         self.show()
 
     def show(self) -> None:
         """Display it here, also once more; in a cell that shows it already, nothing happens."""
-        if self._shown_in == count():
+        if self._displayed_in == count():
             return
-        self._shown_in = count()
+        self._displayed_in = count()
         self.flush()
         if in_marimo():
             MarimoOutput().show_widget(self)  # it keeps its last page by itself
             return
         self._cell_output = CellOutput(self.chat_id)
-        self._cell_output.show(self._still())
-        nothing = {"text/html": "", "text/plain": ""}  # the still picture is there already
+        self._cell_output.show(self._snapshot_bundle())
+        nothing = {"text/html": "", "text/plain": ""}  # the snapshot is there already
         CellOutput(f"{self.chat_id}-live").show_widget(self, nothing)
 
-    def _still(self) -> dict[str, str]:
+    def _snapshot_bundle(self) -> dict[str, str]:
         chat = self._chat
         try:
             return conversation(chat.turns, past=chat.past, name=chat.agent.name, id=self.chat_id)
         except Exception as error:  # noqa: BLE001 - it is logged
             self._snapshot_failures.note(type(self))
-            return unshown([*chat.past[-PAST_SHOWN:], *chat.turns], error)
+            return without_widget([*chat.past[-PAST_LIMIT:], *chat.turns], error)
 
     def _show_in_time(self) -> None:
-        if self._shown_in is None and not is_inside_another(self):
+        if self._displayed_in is None and not is_inside_another(self):
             self.show()
 
     # -- its turns --
@@ -199,17 +194,17 @@ class ChatView(AgentView):
         self._renderer.remember(past)
         self._set_keyframe()
         self.nudge()
-        self._picture()
+        self._snapshot()
 
-    def _picture(self) -> None:
-        """Bring the still picture up to date."""
+    def _snapshot(self) -> None:
+        """Bring the snapshot up to date."""
         if self._cell_output is not None:
-            self._cell_output.replace(self._still())
+            self._cell_output.replace(self._snapshot_bundle())
 
     def begin(self, turn: ChatTurn) -> None:
         """Show a new turn."""
-        remember_shown(turn.result)
-        turn.trace.shown = True  # what its tools print goes into their cards
+        mark_displayed(turn.result)
+        turn.trace.has_view = True  # what its tools print goes into their cards
         self._renderer.begin(turn)
         self._panels = Panels(turn.trace, self._dom)
         self.live = True
@@ -220,17 +215,17 @@ class ChatView(AgentView):
         if at_once:
             # It waits for a decision; whoever opens the notebook elsewhere sees for which.
             self.flush()
-            self._picture()
+            self._snapshot()
         else:
             self.nudge()
 
     def end(self, turn: ChatTurn) -> None:
-        """The turn is over: its buttons go, and the still picture has it, too."""
+        """The turn is over: its buttons go, and the snapshot has it, too."""
         try:
             self.close_run()
         finally:
             # Also of a turn that the live view cannot show, as of a run.
-            self._picture()
+            self._snapshot()
 
     def changed(self, state: str) -> None:
         """Say whether it can be asked, and who answers."""
@@ -238,10 +233,10 @@ class ChatView(AgentView):
         self.speaker = self._chat.agent.name
 
     def refuse(self, text: str, why: str) -> None:
-        """Give a message back to the page, with the reason."""
+        """Give a message back to the front end, with the reason."""
         self.send({"refused": text, "why": why})
 
-    # -- the page --
+    # -- the front end --
 
     def interruption(self) -> BaseException:
         """What a cancelled wait raises: one line."""
@@ -258,4 +253,4 @@ class ChatView(AgentView):
 
     def on_loop(self, function: Callable[[], None]) -> None:
         """Call `function` on the conversation's loop; messages come in on another thread."""
-        call_on(self._home, function)
+        call_on(self._home_loop, function)

@@ -1,1 +1,1 @@
-"""The live view: the tree that a page shows, frame by frame."""
+"""The live view: the tree that a front end shows, frame by frame."""

@@ -1,4 +1,4 @@
-"""How to make one text of another: what a page has need not be sent to it again."""
+"""How to make one text of another: what a front end has need not be sent to it again."""
 
 from __future__ import annotations
 
@@ -8,27 +8,7 @@ __all__ = ["difference"]
 
 
 def difference(old: str, new: str) -> tuple[int, int, str]:
-    """Tell how to make `new` of `old`, so that a page need not be sent again what it has.
-
-    Parameters
-    ----------
-    old, new : str
-        What the page shows, and what it shall show.
-
-    Returns
-    -------
-    start : int
-        How much stays at the beginning, in UTF-16 units, as JavaScript counts.
-    end : int
-        How much stays at the end, in the same units.
-    insert : str
-        What stands between them in `new`.
-
-    Examples
-    --------
-    >>> difference("<p>A city</p>", "<p>A big city</p>")
-    (5, 8, 'big ')
-    """
+    """Tell how to make `new` of `old`, so that a front end need not be sent again what it has."""
     start = _common(old, new, lambda text, size: text[:size])
     rest = min(len(old), len(new)) - start
     end = _common(

@@ -1,7 +1,7 @@
-"""The page as data: nodes in order, and the few operations that bring a page up to date.
+"""The front end as data: nodes in order, and the few operations that bring a front end up to date.
 
 Frames, like video. A *keyframe* is the whole page; a *frame* holds what changed since the frame
-before it. The page applies them in ``static/view.js``; both sides know these operations:
+before it. The front end applies them in ``static/view.js``; both sides know these operations:
 
 ===========================================  =======================================================
 ``["+", id, parent, tag, attributes, html]``  a new node at the end of its parent
@@ -13,7 +13,7 @@ before it. The page applies them in ``static/view.js``; both sides know these op
 ===========================================  =======================================================
 
 All bytes together stay linear in what is shown: a node's HTML is sent when it changes, text that
-only grows is sent once, and keyframes are made when the page has doubled. An embedded picture is
+only grows is sent once, and keyframes are made when the front end has doubled. An embedded image is
 sent once, beside the operations: HTML names it by its digest, ``<img data-image="...">``.
 """
 
@@ -40,7 +40,7 @@ TAIL = '<span class="as-tail"></span>'
 
 @dataclass(slots=True)
 class Node:
-    """An element of the page."""
+    """An element of the front end."""
 
     id: str
     parent: str
@@ -50,9 +50,9 @@ class Node:
     tail: list[str] = field(default_factory=list)
     children: dict[str, None] = field(default_factory=dict)
     known: str | None = None
-    """The HTML that the page has; None while it does not know the node."""
+    """The HTML that the front end has; None while it does not know the node."""
     sent_len: int = 0
-    """How many pieces of the tail the page has."""
+    """How many pieces of the tail the front end has."""
     attributes_changed: bool = False
     """Its attributes changed."""
     content_changed: bool = False
@@ -66,33 +66,23 @@ class Node:
 
 
 class VirtualDom:
-    """What a page shows, and what of it the page has not been told.
+    """What a front end shows, and what of it the front end has not been told.
 
     Attributes
     ----------
     size : int
-        Characters of HTML and text on the page.
-
-    Examples
-    --------
-    >>> dom = VirtualDom()
-    >>> dom.put("answer", "div", "<p>Hello</p>")
-    >>> dom.frame()
-    [['+', 'answer', '', 'div', {}, '<p>Hello</p>']]
-    >>> dom.write("answer", " there")
-    >>> dom.frame()
-    [['t', 'answer', ' there']]
+        Characters of HTML and text in the front end.
     """
 
     def __init__(self) -> None:
         self.size = 0
         self.images: dict[str, str] = {}
-        """The embedded pictures by their names."""
+        """The embedded images by their names."""
         self._unsent: list[str] = []
         self._nodes: dict[str, Node] = {}
         self._roots: dict[str, None] = {}
         self._dirty: dict[str, None] = {}
-        self._gone: list[str] = []
+        self._removed: list[str] = []
 
     def __contains__(self, id: str) -> bool:
         return id in self._nodes
@@ -117,7 +107,7 @@ class VirtualDom:
         html : str
             What is inside: safe HTML, made by `escape` and `sanitise`.
         parent : str
-            The node it is made in; the page itself where empty.
+            The node it is made in; the front end itself where empty.
         attributes : dict, optional
             Its attributes; left as they are where None.
         """
@@ -139,7 +129,7 @@ class VirtualDom:
             self._dirty[id] = None
 
     def _named(self, match: re.Match[str]) -> str:
-        """Name an embedded picture in its place."""
+        """Name an embedded image in its place."""
         source = match[1]
         name = hashlib.sha256(source.encode()).hexdigest()[:24]
         if name not in self.images:
@@ -149,7 +139,7 @@ class VirtualDom:
         return f'<img data-image="{name}"'
 
     def new_images(self) -> dict[str, str]:
-        """The pictures that no frame has had yet, by their names."""
+        """The images that no frame has had yet, by their names."""
         names, self._unsent = self._unsent, []
         return {name: self.images[name] for name in names}
 
@@ -167,7 +157,7 @@ class VirtualDom:
             return
         (self._nodes[node.parent].children if node.parent else self._roots).pop(id, None)
         if node.known is not None:
-            self._gone.append(id)
+            self._removed.append(id)
         self._forget(node)
 
     def _forget(self, node: Node) -> None:
@@ -178,10 +168,10 @@ class VirtualDom:
 
     def frame(self) -> list[Op]:
         """What changed since the last frame; empty when nothing did."""
-        ops: list[Op] = [["-", id] for id in self._gone]
+        ops: list[Op] = [["-", id] for id in self._removed]
         for id in self._dirty:
             ops += self._changes(self._nodes[id])
-        self._gone.clear()
+        self._removed.clear()
         self._dirty.clear()
         return ops
 

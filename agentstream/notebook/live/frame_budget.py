@@ -26,14 +26,7 @@ _RECENT = 1.0
 
 
 class FrameBudget:
-    """The budget that all views on an event loop share.
-
-    Examples
-    --------
-    >>> budget = FrameBudget()
-    >>> round(1 / budget.interval())
-    30
-    """
+    """The budget that all views on an event loop share."""
 
     def __init__(self) -> None:
         self._cost = 0.001  # seconds of the thread's time, a moving mean

@@ -1,4 +1,4 @@
-"""What stands under the answer on demand: the run's items as a table, its timeline as a picture.
+"""What stands under the answer on demand: the run's items as a table, its timeline as an image.
 
 While a run goes on they are brought up to date at most twice a second, more rarely where that would
 take more than a twentieth of the time or tens of kilobytes a second; the table only when the run
@@ -36,9 +36,9 @@ _CELL = 60
 _FIRST = 0.3
 """Seconds before the first timeline: one of less has nothing to tell, and a scale of its own."""
 _EVERY = 0.5
-"""Seconds between two pictures of one run, at least."""
+"""Seconds between two images of one run, at least."""
 _SHARE = 20
-"""A picture that took a second is made again after so many."""
+"""An image that took a second is made again after so many."""
 _BYTES_A_SECOND = 40_000
 _TYPE = re.compile(r"(?<=>)[a-z]+(?:_[a-z]+)*_item(?=</td>)")
 _SUMMARY = "<summary><strong>Items</strong></summary>"
@@ -149,7 +149,7 @@ class _Panel:
 
 
 class Panels:
-    """Keeps a run's items and its timeline on a board.
+    """Keeps a run's items and its timeline on a virtual DOM.
 
     Parameters
     ----------
@@ -161,17 +161,6 @@ class Panels:
         What is shown.
     clock : callable
         Seconds of a monotonic clock.
-
-    Examples
-    --------
-    >>> from agentstream.trace import Trace
-    >>> dom = VirtualDom()
-    >>> trace = Trace("demo")
-    >>> panels = Panels(trace, dom, table=True)
-    >>> trace.finish(1.0, "completed")
-    >>> panels.update()
-    >>> [op[1] for op in dom.frame()]
-    ['items']
     """
 
     def __init__(
@@ -185,7 +174,7 @@ class Panels:
     ) -> None:
         self._trace, self._dom, self._clock = trace, dom, clock
         self._panels: list[_Panel] = []
-        self._heard = (trace.version, trace.now, clock())
+        self._last_update = (trace.version, trace.now, clock())
         if table:
             look = {"class": "as-items", "open": ""}
             self._panels.append(_Panel("items", "details", look, _newest, False))
@@ -196,8 +185,8 @@ class Panels:
     def update(self, *, at_once: bool = False) -> None:
         """Bring up to date what is due, or everything."""
         trace = self._trace
-        if self._heard[0] != trace.version:
-            self._heard = (trace.version, trace.now, self._clock())
+        if self._last_update[0] != trace.version:
+            self._last_update = (trace.version, trace.now, self._clock())
         for panel in self._panels:
             if not panel.is_old(trace):
                 continue
@@ -222,7 +211,7 @@ class Panels:
         """Seconds since the start of the run; it tells its time only with events, and goes on."""
         if self._trace.ended is not None:
             return self._trace.now
-        return max(self._trace.now, self._heard[1] + self._clock() - self._heard[2])
+        return max(self._trace.now, self._last_update[1] + self._clock() - self._last_update[2])
 
     @property
     def wait(self) -> float | None:

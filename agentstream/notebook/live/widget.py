@@ -1,11 +1,11 @@
 """The live view: a widget that a run fills, frame by frame.
 
-The kernel folds events into the trace, puts the trace on the board, and sends what changed, at most
-thirty times a second, as one numbered frame; how often is paid from a budget that all views share,
-and a view that no page shows sends nothing until it comes into sight.
-A keyframe, the whole page, is kept in the widget's state whenever the page has grown fourfold, ever
-more rarely while no page has answered, and at the end where no still picture takes its place; a
-page that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
+The kernel folds events into the trace, puts the trace in the virtual DOM, and sends what changed,
+at most thirty times a second, as one numbered frame; how often is paid from a budget that all views
+share, and a view that no front end shows sends nothing until it comes into sight. A keyframe, the
+whole page, is kept in the widget's state whenever the front end has grown fourfold, ever more
+rarely while no front end has answered, and at the end where no snapshot takes its place; a front
+end that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from ..snapshot.bundle import static, style
 from .dom import VirtualDom
 from .frame_budget import FrameBudget
 from .panels import Panels
-from .scene import TraceRenderer
+from .trace_renderer import TraceRenderer
 from .visibility import Visibility
 
 # Characters. A reason goes into the conversation, and is sent with each later request: a few
 # paragraphs are one, a file that was pasted into the field by mistake is none.
 _LONGEST_REASON = 4_000
 
-# How much the page grows between two keyframes in the widget's state. They are for a page that
-# opens late and cannot ask, so each may be a few times smaller than the page; all together they
-# stay below a third more than the last one.
+# How much the front end grows between two keyframes in the widget's state. They are for a front end
+# that opens late and cannot ask, so each may be a few times smaller than the front end; all
+# together they stay below a third more than the last one.
 _KEY_GROWTH = 4
 _KEY_FROM = 8_000
 
-# Seconds that a page takes to load a view, at least: then a keyframe is worth its bytes.
+# Seconds that a front end takes to load a view, at least: then a keyframe is worth its bytes.
 _LOADING = 0.25
 
 BLOCKED = 0.3
-"""Seconds by which a timer is late where the loop was blocked, and no page could be heard."""
+"""Seconds by which a timer is late where the loop was blocked, and no front end could be heard."""
 
 UNREAD = 0.5
 """Seconds in which what came meanwhile is read."""
@@ -54,7 +54,7 @@ _BLOCKED_AT_MOST = 3
 
 
 def script() -> str:
-    """The page's code, which is one module there."""
+    """The front end's code, which is one module there."""
     return "\n".join(map(static, ("growth.js", "view.js")))
 
 
@@ -66,7 +66,7 @@ class AgentView(anywidget.AnyWidget):
     trace : Trace
         The run; call `nudge` when it has changed.
     on_click : callable, optional
-        Called with what is pressed on the page (``"stop"``, ``"approve"``, ``"always"``,
+        Called with what is pressed in the front end (``"stop"``, ``"approve"``, ``"always"``,
         ``"reject"``), the call's id and the reason that was written for it, on the thread that
         widget messages come in on.
     table, timeline : bool
@@ -118,7 +118,7 @@ class AgentView(anywidget.AnyWidget):
         deliver_to(self)
 
     def _lay_out(self, trace: Trace, *, table: bool, timeline: bool) -> None:
-        """Find the run its place on the board."""
+        """Find the run its place in the virtual DOM."""
         self._renderer: Any = TraceRenderer(trace, self._dom)
         self._panels = Panels(trace, self._dom, table=table, timeline=timeline)
 
@@ -128,7 +128,7 @@ class AgentView(anywidget.AnyWidget):
         return self._due is not None
 
     def nudge(self) -> None:
-        """Say that the run has changed; the page is told with the next frame, if it is in sight."""
+        """Say that the run has changed; the next frame shows it, if the view is in sight."""
         if self._due is not None:
             return
         self._loop = asyncio.get_running_loop()
@@ -149,7 +149,7 @@ class AgentView(anywidget.AnyWidget):
         budget.note(self, began, loop)
 
     def flush(self) -> None:
-        """Send the page what has changed since the last frame."""
+        """Send the front end what has changed since the last frame."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -168,7 +168,7 @@ class AgentView(anywidget.AnyWidget):
             self._set_keyframe()
 
     def _update(self, *, at_once: bool = False) -> None:
-        """Put what is new on the board; what cannot be shown is logged once, and the rest stays.
+        """Put what is new in the virtual DOM; log the first failure, and keep the rest.
 
         It is tried again with each frame: a text that is half written may fail, and be whole later.
         """
@@ -193,7 +193,7 @@ class AgentView(anywidget.AnyWidget):
         Parameters
         ----------
         keep : bool
-            Whether the whole page is kept in the widget's state; not needed where a still picture
+            Whether the whole page is kept in the widget's state; not needed where a snapshot
             takes the widget's place.
         """
         self._renderer.live = False
@@ -204,7 +204,7 @@ class AgentView(anywidget.AnyWidget):
             self._set_keyframe()
 
     async def wait_for_frontend(self, seconds: float = 2) -> bool:
-        """Whether a page shows the run; one that is still loading has `seconds` to say so."""
+        """Whether a front end shows the run; one that is still loading has `seconds` to say so."""
         until, blocked = time.monotonic() + seconds, 0
         seen = self._visibility
         while not seen.is_loaded and (now := time.monotonic()) < until:
@@ -217,7 +217,7 @@ class AgentView(anywidget.AnyWidget):
         return seen.is_loaded
 
     def _is_unanswered(self) -> bool:
-        """Whether no page has answered for twice as long as at the last keyframe.
+        """Whether no front end has answered for twice as long as at the last keyframe.
 
         It may be there and not be heard, as the kernel executes a cell: it missed what was sent
         while it was loading, and cannot ask.
@@ -237,7 +237,7 @@ class AgentView(anywidget.AnyWidget):
         return {**whole, "images": self._dom.images} if self._dom.images else whole
 
     def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
-        """Hear the page; on another thread where its messages come over a subshell."""
+        """Hear the front end; on another thread where its messages come over a subshell."""
         kind = message.get("kind") if isinstance(message, dict) else None
         if kind == "keyframe":
             self._visibility.note(str(message.get("page")), True)
@@ -250,7 +250,7 @@ class AgentView(anywidget.AnyWidget):
             self._click_handler(kind, message.get("approval_id"), reason or None)
 
     def _catch_up(self) -> None:
-        """Send all that a page has missed while it was out of sight."""
+        """Send all that a front end has missed while it was out of sight."""
         if self._behind and not self._visibility.is_hidden():
             self.flush()
 

@@ -20,7 +20,7 @@ from ..._utils.printable import printable
 from ..._utils.tracebacks import LONGEST_LINE
 from ...exceptions import UserError
 from ...sessions import SQLiteSession
-from ..run_source import RunInterrupted
+from ..run_adapter import RunInterrupted
 from ..show import show
 from .options import FLAGS, MagicArguments, parse
 
@@ -89,7 +89,7 @@ class Answering:
     """A question on its way: await it, or leave it there."""
 
     def __init__(self, display: Any, *, traceback: bool) -> None:
-        self._shown = display
+        self._display = display
         self._traceback = traceback
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -99,7 +99,7 @@ class Answering:
         """Watch the run to its end; its result."""
         __tracebackhide__ = True
         try:
-            return await self._shown
+            return await self._display
         except Exception as error:
             if self._traceback or isinstance(error, RunInterrupted):
                 raise
@@ -107,7 +107,7 @@ class Answering:
 
     def _ipython_display_(self) -> None:
         """Not awaited, as in a function or with ``%autoawait off``: it runs behind the cell."""
-        self._shown._ipython_display_()
+        self._display._ipython_display_()
 
 
 def _one_line(error: Exception) -> str:
@@ -271,18 +271,13 @@ class AgentMagic:
             return lines
         calls = _Calls()
         calls.visit(tree)
-        for call, is_used in reversed(calls.found):
+        for call, is_used in reversed(calls.matches):
             _insert(lines, call.end_lineno, call.end_col_offset, ".answer()" * is_used)
             _insert(lines, call.lineno, call.col_offset, "await ")
         return lines
 
     def complete(self, line: str) -> tuple[str, list[str]]:
         """What fits at the end of a line that begins with the magic.
-
-        Parameters
-        ----------
-        line : str
-            The line up to the cursor.
 
         Returns
         -------
@@ -347,7 +342,7 @@ class _Calls(ast.NodeVisitor):
     """Finds the magic's calls that may be awaited, and whether their value is used."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[Any, bool]] = []
+        self.matches: list[tuple[Any, bool]] = []
 
     def visit(self, node: ast.AST) -> None:
         # A function is no place to await in, unless it is async.
@@ -356,13 +351,13 @@ class _Calls(ast.NodeVisitor):
 
     def visit_Expr(self, node: ast.Expr) -> None:
         if _is_call(node.value):
-            self.found.append((node.value, False))
+            self.matches.append((node.value, False))
         else:
             self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         if _is_call(node):
-            self.found.append((node, True))
+            self.matches.append((node, True))
         else:
             self.generic_visit(node)
 

@@ -56,13 +56,6 @@ def parse(line: str, cell: str | None) -> MagicArguments:
     ------
     UserError
         If an option is unknown or lacks its value, or if there is text in both places.
-
-    Examples
-    --------
-    >>> parse("tutor --table What is a monad?", None).text
-    'What is a monad?'
-    >>> parse("tutor --session ada -o result", "Hello").session
-    'ada'
     """
     arguments, place = MagicArguments(), 0
     while match := _WORD.match(line, place):

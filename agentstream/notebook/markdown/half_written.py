@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["as_shown_while_open", "ends_half_written", "half_mark", "without_citation_marks"]
+__all__ = ["as_rendered_while_open", "ends_half_written", "half_mark", "without_citation_marks"]
 
 _LONGEST = 2_000
 """How far from the end of a text a half-written link may begin."""
@@ -30,13 +30,7 @@ _HALF_TARGET = re.compile(
 
 
 def without_citation_marks(text: str) -> str:
-    r"""Return text without the marks of citations; what a mark holds besides references is kept.
-
-    Examples
-    --------
-    >>> without_citation_marks("It rained \ue200cite\ue202turn0search0\ue202turn1search2\ue201.")
-    'It rained.'
-    """
+    r"""Return text without the marks of citations; what a mark holds besides references is kept."""
     if "\ue200" not in text:
         return text
     return _LOST.sub("", _CITATION.sub(_kept, text))
@@ -54,17 +48,10 @@ def half_mark(text: str) -> int:
     return begin if begin >= 0 and text.find("\ue201", begin) < 0 else -1
 
 
-def as_shown_while_open(source: str) -> str:
+def as_rendered_while_open(source: str) -> str:
     """Return a paragraph that is being written as it is shown: what is half written is held back.
 
     Of a half-written link at its end, the text is shown.
-
-    Examples
-    --------
-    >>> as_shown_while_open("See [the docs](https://exam")
-    'See the docs'
-    >>> as_shown_while_open("See f[0](x) and [the docs](https://example.org).")
-    'See f[0](x) and [the docs](https://example.org).'
     """
     if _HALF_MARKER.fullmatch(source):
         return ""

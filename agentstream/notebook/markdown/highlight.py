@@ -44,16 +44,6 @@ def code_block(code: str, language: str = "") -> str:
         Program text.
     language : str
         The language's name or alias as pygments knows it; an unknown one means plain text.
-
-    Returns
-    -------
-    str
-        Sanitised HTML: one ``<pre class="highlight">``.
-
-    Examples
-    --------
-    >>> code_block("x = 1", "python")[29:]
-    'data-language="python">x = <span class="mi">1</span></code></pre>\n'
     """
     return sanitise(render_code(code, language))
 
@@ -67,16 +57,6 @@ def json_block(value: Any, *, fold_from: int = _FOLD_FROM) -> str:
         Anything; what JSON does not know is shown by its ``repr``.
     fold_from : int
         The number of characters from which the block is folded.
-
-    Returns
-    -------
-    str
-        Sanitised HTML: a ``<pre>``, or a ``<details>`` around it.
-
-    Examples
-    --------
-    >>> json_block({"city": "Lisbon"}).count("Lisbon")
-    1
     """
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False, default=repr)

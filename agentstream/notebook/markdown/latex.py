@@ -59,13 +59,6 @@ def mathml(source: str, *, display: bool = False) -> str:
     str
         A ``<math>`` element; where the formula cannot be converted, its source in a ``<code>``
         element.
-
-    Examples
-    --------
-    >>> mathml("x+1")
-    '<math display="inline"><mrow><mi>x</mi><mo>+</mo><mn>1</mn></mrow></math>'
-    >>> mathml(r"\frac{")
-    '<code>\\frac{</code>'
     """
     from latex2mathml.converter import Converter
 
@@ -92,7 +85,7 @@ _AS_LINES = frozenset("gather gather* gathered multline multline*".split())
 _CONVERTED = frozenset(
     "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases split".split()
 )
-_COLUMNS_GIVEN = re.compile(r"(\\begin\{(?:alignat\*?|alignedat)\})\s*\{\d{1,2}\}")
+_WITH_COLUMNS = re.compile(r"(\\begin\{(?:alignat\*?|alignedat)\})\s*\{\d{1,2}\}")
 
 
 def _known(source: str) -> str:
@@ -103,7 +96,7 @@ def _known(source: str) -> str:
     >>> _known(r"\begin{gathered}a\end{gathered}")
     '\\begin{array}{c}a\\end{array}'
     """
-    return _ENVIRONMENT.sub(_environment, _COLUMNS_GIVEN.sub(r"\1", source))
+    return _ENVIRONMENT.sub(_environment, _WITH_COLUMNS.sub(r"\1", source))
 
 
 def _environment(match: re.Match[str]) -> str:

@@ -49,14 +49,6 @@ def linear(root: Element) -> None:
     ------
     ValueError
         If it holds an element of which there is no linear form.
-
-    Examples
-    --------
-    >>> from xml.etree.ElementTree import fromstring
-    >>> root = fromstring("<math><mfrac><mn>1</mn><mrow><mi>a</mi><mi>b</mi></mrow></mfrac></math>")
-    >>> linear(root)
-    >>> "".join(root.itertext())
-    '1/(ab)'
     """
     _mend(root)
     _sizes(root, displayed=root.get("display") == "block")

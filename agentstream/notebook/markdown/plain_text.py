@@ -16,21 +16,6 @@ def to_plain(text: str) -> str:
 
     Headings are underlined, list items keep their bullets and numbers, code is indented, a link
     shows its address behind its text. No control sequence comes through: a terminal would obey it.
-
-    Parameters
-    ----------
-    text : str
-        Markdown from anywhere.
-
-    Returns
-    -------
-    str
-        Lines of text, the last one ended.
-
-    Examples
-    --------
-    >>> to_plain("**Lisbon** has [trams](https://example.org):\n\n- 28\n- 15")
-    'Lisbon has trams (https://example.org):\n\n- 28\n- 15\n'
     """
     writer = _Writer()
     for token in inline_tokens(clean_text(text)):

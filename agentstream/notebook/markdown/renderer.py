@@ -39,7 +39,7 @@ from markdown_it.token import Token
 
 from .callouts import mark_callouts, title_html
 from .flanking import add_flanking
-from .half_written import as_shown_while_open, without_citation_marks
+from .half_written import as_rendered_while_open, without_citation_marks
 from .highlight import render_code
 from .latex import add_maths, mathml
 from .links import settled_links
@@ -112,13 +112,7 @@ def _definition(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 class Definitions:
-    """Link definitions as the parser asks for them; notes the labels that were asked for in vain.
-
-    Parameters
-    ----------
-    *layers : mapping of str to dict
-        Definitions by normalised label, those that count first in front.
-    """
+    """Link definitions as the parser asks for them; notes the labels that are missing."""
 
     def __init__(self, *layers: Mapping[str, dict[str, str]]) -> None:
         self._layers = layers
@@ -239,13 +233,6 @@ def render_group(
         What the last rendering of this block returned: what it has is not rendered again.
     is_open : bool
         Whether its end is being written: a half-written link there is shown as its text.
-
-    Returns
-    -------
-    html : str
-        Sanitised HTML.
-    cache : dict
-        The rendered inline parts, for the next call.
     """
     md = parser()
     env: dict[str, Any] = {
@@ -304,7 +291,7 @@ class _Renderer(RendererHTML):
         for index, token in enumerate(tokens):
             if token.type == "inline":
                 is_open = token is env["open"]
-                source = as_shown_while_open(token.content) if is_open else token.content
+                source = as_rendered_while_open(token.content) if is_open else token.content
                 parts.append(_render_inline(source, parser(), env))
             elif token.type in self.rules:
                 parts.append(self.rules[token.type](tokens, index, options, env))

@@ -52,8 +52,8 @@ _SHORT = 4_000
 _PARTS = 8
 # Plain words may wait for this many characters, or this share of the open piece, before it is read
 # again.
-_WORDS_WAIT = 160
-_WORDS_SHARE = 4
+_WORD_WAIT = 160
+_WORD_SHARE = 4
 
 _PLAIN_WORDS = re.compile(r"[^\n*_`\[\]<>$|#\\~!&:;@=\ue200]*\Z")
 _PLAIN_CODE = re.compile(r"[^`~]*\Z")
@@ -108,21 +108,6 @@ class MarkdownStream:
         All text so far.
     finished : list of str
         Sanitised HTML of the blocks that are finished; it only grows until `finish`.
-
-    Examples
-    --------
-    >>> stream = MarkdownStream()
-    >>> stream.feed("# Lisb")
-    >>> stream.feed("on\n\nA *city")
-    >>> stream.open.html
-    '<p>A *city<span class="as-tail"></span></p>\n'
-    >>> stream.finished
-    ['<h1>Lisbon</h1>\n']
-    >>> stream.feed("*.")
-    >>> stream.finish()
-    []
-    >>> stream.html
-    '<h1>Lisbon</h1>\n<p>A <em>city</em>.</p>\n'
     """
 
     def __init__(self) -> None:
@@ -146,11 +131,6 @@ class MarkdownStream:
 
     def feed(self, text: str) -> None:
         """Take the next piece of text; nothing is rendered before it is asked for.
-
-        Parameters
-        ----------
-        text : str
-            Any piece; it may begin and end anywhere.
 
         Raises
         ------
@@ -235,7 +215,7 @@ class MarkdownStream:
     def _must_read(self) -> bool:
         length = len(self._read)
         if self._only_plain and self._plain is not None:
-            return self._unread_length > max(_WORDS_WAIT, length // _WORDS_SHARE)
+            return self._unread_length > max(_WORD_WAIT, length // _WORD_SHARE)
         return length <= _SHORT or self._unread_length * _PARTS >= length
 
     def _read_on(self) -> None:
@@ -363,23 +343,7 @@ def _may_wait(group: Group, lines: list[str]) -> re.Pattern[str] | None:
 
 
 def render(text: str) -> str:
-    r"""Render a whole Markdown text to sanitised HTML.
-
-    Parameters
-    ----------
-    text : str
-        Markdown from anywhere.
-
-    Returns
-    -------
-    str
-        HTML of all blocks, in order.
-
-    Examples
-    --------
-    >>> render("a **b** <script>x()</script>")
-    '<p>a <strong>b</strong> &lt;script&gt;x()&lt;/script&gt;</p>\n'
-    """
+    r"""Render a whole Markdown text to sanitised HTML."""
     all_groups = groups(_normalise(text))
     definitions: dict[str, dict[str, str]] = {}
     for group in all_groups:

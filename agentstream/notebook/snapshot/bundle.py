@@ -1,4 +1,4 @@
-"""A run as a still picture: HTML, Markdown and plain text that need no kernel and no widget.
+"""A run as a snapshot: HTML, Markdown and plain text that need no kernel and no widget.
 
 The HTML is the live view's own markup in one ``<div class="as-run">``. JupyterLab shows it with its
 small style sheet; in a notebook that is not trusted it drops ``<style>``, ``role`` and ``aria-*``,
@@ -56,17 +56,6 @@ def snapshot(
         Whether to add its timeline.
     reason : bool
         Whether to say why it failed, if it did: a traceback below says it, too.
-
-    Returns
-    -------
-    dict
-        ``text/html``, ``text/markdown`` and ``text/plain``.
-
-    Examples
-    --------
-    >>> from agentstream.trace import Trace
-    >>> sorted(snapshot(Trace()))
-    ['text/html', 'text/markdown', 'text/plain']
     """
     plain = text_of(trace, reason=reason)
     added = (_table(trace) if table else "") + (_timeline(trace) if timeline else "")
@@ -91,17 +80,11 @@ def snapshot_or_text(trace: Trace, **how: bool) -> dict[str, str]:
         return snapshot(trace, **how)
     except Exception as error:
         logger.exception("The run's snapshot could not be made; its text is shown instead.")
-        return text_bundle(said_in(trace), error, "run")
+        return text_bundle(final_text(trace), error, "run")
 
 
 class Snapshot:
-    """A run's snapshot for front ends that ask an object for its HTML.
-
-    Parameters
-    ----------
-    trace : Trace
-        The run.
-    """
+    """A run's snapshot for front ends that ask an object for its HTML."""
 
     def __init__(self, trace: Trace) -> None:
         self._bundle = snapshot_or_text(trace)
@@ -110,7 +93,7 @@ class Snapshot:
         return self._bundle["text/html"]
 
 
-def said_in(trace: Trace) -> str:
+def final_text(trace: Trace) -> str:
     """The texts of a run, as they were written."""
     return "\n\n".join(part.text for part in trace.parts if part.kind == "text")
 
@@ -135,7 +118,7 @@ def static(name: str) -> str:
 
 @lru_cache
 def style(sheet_name: str = "view.css", *, live: bool = False) -> str:
-    """Return a style sheet without comments: the part for a still picture, or all of it."""
+    """Return a style sheet without comments: the part for a snapshot, or all of it."""
     sheet = static(sheet_name)
     if not live:
         sheet = sheet.partition(_LIVE_ONLY)[0]

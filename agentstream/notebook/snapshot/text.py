@@ -34,7 +34,7 @@ from ..markdown.sanitise import safe_url
 if TYPE_CHECKING:
     from ...trace.state import TraceState
 
-__all__ = ["as_code", "asked_lines", "fenced", "markdown_of", "text_of"]
+__all__ = ["as_code", "fenced", "markdown_of", "question_text_lines", "text_of"]
 
 LONGEST = 200_000
 """Characters of a whole run in Markdown or plain text."""
@@ -46,7 +46,7 @@ LONGEST_LINE = 1_000
 """Characters of one line of the question."""
 
 _DEEPEST = 6
-_MOST_ASKED = 60
+_MOST_QUESTION_LINES = 60
 _MOST_LINES = 40
 _TAG = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?:|mailto:)[^\s<>]+>)")
 _IMAGE = re.compile(r"!(?=\[)")
@@ -69,12 +69,12 @@ def markdown_of(trace: TraceState, *, asks: bool = True, reason: bool = True) ->
     `asks` is whether the question stands above; a conversation has it already. `reason` is whether
     it is said why the run failed; a traceback below says it, too.
     """
-    lines = asked_lines(trace) if asks else []
+    lines = question_text_lines(trace) if asks else []
     question = "\n".join(f"> {as_code(line, LONGEST_LINE)}  ".rstrip("\n") for line in lines)
     return _bounded(chain([question] * bool(question), _markdown_blocks(trace, 0, reason)))
 
 
-def asked_lines(trace: TraceState) -> list[str]:
+def question_text_lines(trace: TraceState) -> list[str]:
     """Return what a run was asked as lines; the first of many."""
     lines = [line[:LONGEST_LINE] for line in question_lines(question_blocks(trace))]
     more = len(lines) - _MOST_LINES
@@ -84,7 +84,7 @@ def asked_lines(trace: TraceState) -> list[str]:
 def question_lines(blocks: list[Any]) -> list[str]:
     """Return the lines of a question; of a figure or a frame, what it is."""
     lines: list[str] = []
-    for block in blocks[:_MOST_ASKED]:
+    for block in blocks[:_MOST_QUESTION_LINES]:
         if isinstance(block, dict):
             brief = display_brief([block], 400)
             text = str(block.get("text") or "")
@@ -97,7 +97,7 @@ def question_lines(blocks: list[Any]) -> list[str]:
 def _markdown_blocks(trace: TraceState, depth: int, reason: bool = True) -> Iterator[str]:
     quote = "> " * depth
     agent = None
-    for part in _shown_parts(trace):
+    for part in _visible_parts(trace):
         if len(trace.agents) > 1 and part.agent is not None and part.agent != agent:
             agent = part.agent
             yield f"{quote}**{as_code(agent)}**"
@@ -119,9 +119,9 @@ def _markdown_line(part: Part) -> str:
     if part.kind in ("handoff", "compaction"):
         target = f" {as_code(label_of(part))}" if label_of(part) else ""
         return f"{kind_label(part)}{target}"
-    brief, got = _said(part)
+    brief, brief_output = _input_and_output(part)
     pieces = [kind_label(part)] + [as_code(one) for one in (label_of(part), brief) if one]
-    line = " ".join(pieces) + (f" → {as_code(got)}" if got else "")
+    line = " ".join(pieces) + (f" → {as_code(brief_output)}" if brief_output else "")
     return f"{line} · {_facts(part)}"
 
 
@@ -219,7 +219,7 @@ def _may_be_clicked(url: str) -> bool:
 
 def text_of(trace: TraceState, *, asks: bool = True, reason: bool = True) -> str:
     """Return a run as text for a terminal; `asks` and `reason` as for `markdown_of`."""
-    lines = asked_lines(trace) if asks else []
+    lines = question_text_lines(trace) if asks else []
     question = "\n".join(f"> {line}".rstrip() for line in lines)
     return printable(_bounded(chain([question] * bool(question), _text_blocks(trace, 0, reason))))
 
@@ -227,7 +227,7 @@ def text_of(trace: TraceState, *, asks: bool = True, reason: bool = True) -> str
 def _text_blocks(trace: TraceState, depth: int, reason: bool = True) -> Iterator[str]:
     margin = "    " * depth
     agent = None
-    for part in _shown_parts(trace):
+    for part in _visible_parts(trace):
         if len(trace.agents) > 1 and part.agent is not None and part.agent != agent:
             agent = part.agent
             yield f"{margin}{_plain(agent)}:"
@@ -245,9 +245,9 @@ def _text_blocks(trace: TraceState, depth: int, reason: bool = True) -> Iterator
 def _text_line(part: Part) -> str:
     if part.kind in ("handoff", "compaction"):
         return f"[{kind_label(part)} {_plain(label_of(part))}".rstrip() + "]"
-    brief, got = _said(part)
+    brief, brief_output = _input_and_output(part)
     pieces = [kind_label(part), _plain(label_of(part)), _plain(brief, 160)]
-    pieces.append(f"→ {_plain(got)}" if got else "")
+    pieces.append(f"→ {_plain(brief_output)}" if brief_output else "")
     return f"[{' '.join(word for word in pieces if word)} · {_facts(part)}]"
 
 
@@ -258,14 +258,14 @@ def _plain(text: str, longest: int = 80) -> str:
 # -- both --
 
 
-def _shown_parts(trace: TraceState) -> Iterator[Part]:
+def _visible_parts(trace: TraceState) -> Iterator[Part]:
     """The parts that are not superseded by those of another attempt."""
     return (part for part in trace.parts if part.status != "superseded")
 
 
-def _said(part: Part) -> tuple[str, str]:
+def _input_and_output(part: Part) -> tuple[str, str]:
     body = body_of(part, 1_000)
-    return body.asked, body.got or one_line(part.error or "", 120)
+    return body.brief_input, body.brief_output or one_line(part.error or "", 120)
 
 
 def _facts(part: Part) -> str:

@@ -53,11 +53,6 @@ def exchanging(exchange: Exchange) -> Iterator[None]:
 def batch_model(model: Any) -> tuple[Any, Any, str]:
     """A copy of a model that sends nothing: its requests go through the current exchange.
 
-    Parameters
-    ----------
-    model : Model
-        As the agent's runs use it.
-
     Returns
     -------
     tuple

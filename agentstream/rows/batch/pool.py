@@ -101,7 +101,7 @@ class BatchPool(Pool):
                 if await self._submit() or await self._look():
                     delay = FIRST_POLL
                     continue
-                if self._open or self._elsewhere or self._fruitless:
+                if self._open or self._foreign_claims or self._fruitless:
                     await asyncio.sleep(delay)
                     delay = min(delay * 1.5, LAST_POLL)
         except openai.APIError as error:
@@ -119,7 +119,7 @@ class BatchPool(Pool):
         """Take over what the checkpoint knows of batches; whether anything is left to do."""
         if self.stopped or self.error is not None:
             return False
-        mine, self._is_unsure = set(self.plan.waiting) | self._elsewhere, False
+        mine, self._is_unsure = set(self.plan.waiting) | self._foreign_claims, False
         for name, batch in (await self._store.open()).items() if mine else ():
             batch.keys = [key for key in batch.keys if key in mine]
             if name in self._open or not batch.keys:
@@ -138,28 +138,28 @@ class BatchPool(Pool):
                         self._is_unsure = True  # it may be under way still, or not be listed yet
                         continue
                     await self._store.release(batch)
-                    self._put_back([key for key in batch.keys if key in self._elsewhere])
+                    self._put_back([key for key in batch.keys if key in self._foreign_claims])
                     continue
                 batch.id = batches.id
                 await self._store.made(batch)
             if batch.id is not None:
                 self._hold(batch)
-        if not self.plan.waiting and self._elsewhere and not self._open:
-            self._put_back(self._elsewhere)  # perhaps the other kernel has them now
+        if not self.plan.waiting and self._foreign_claims and not self._open:
+            self._put_back(self._foreign_claims)  # perhaps the other kernel has them now
         return bool(self.plan.waiting or self._open)
 
     def _hold(self, batch: Batch) -> None:
         """Wait for a batch's rows."""
         held = set(batch.keys)
         self._open[batch.name] = batch
-        self._elsewhere -= held
+        self._foreign_claims -= held
         self.plan.waiting = deque(key for key in self.plan.waiting if key not in held)
         self.budget.reserved += len(held)
         self.notify()
 
     def _put_back(self, keys: Any) -> None:
         keys = [key for key in keys if key not in self.plan.results]
-        self._elsewhere -= set(keys)
+        self._foreign_claims -= set(keys)
         for key in keys:
             self.asking.pop(key, None)
         self.plan.waiting.extend(keys)
@@ -178,7 +178,7 @@ class BatchPool(Pool):
             try:
                 await self._write(batch, lines)
                 if not batch.keys:
-                    if self.budget.reserved == 0 and self.plan.waiting and not self._elsewhere:
+                    if self.budget.reserved == 0 and self.plan.waiting and not self._foreign_claims:
                         self._end_early(self._out_of_budget())
                     return False
                 file_id = await self._service.upload(batch.name, lines)

@@ -53,15 +53,7 @@ class BatchService:
         return guarded_requests(self._client, self._limits, stream=stream)
 
     async def upload(self, name: str, lines: BinaryIO) -> str:
-        """Upload the requests of a batch; the file's id.
-
-        Parameters
-        ----------
-        name : str
-            Of the batch.
-        lines : file
-            One request a line.
-        """
+        """Upload the requests of a batch; the file's id."""
         lines.seek(0)
         with self._guarded():
             file = await self._client.files.create(
@@ -74,15 +66,6 @@ class BatchService:
 
         A request for it whose answer is lost is not simply made again: that could make a second
         batch, which costs as much. So the service's list is looked through first.
-
-        Parameters
-        ----------
-        name : str
-            By which it is found.
-        endpoint : str
-            Of the requests.
-        file : str
-            The id that `upload` gave.
         """
         self.is_uncertain = False
         once = self._client.with_options(max_retries=0)
@@ -124,12 +107,7 @@ class BatchService:
             return await self._client.batches.retrieve(number)
 
     async def lines(self, file: str) -> AsyncIterator[dict[str, Any]]:
-        """The lines of a file, as JSON; it is never in memory as a whole.
-
-        Yields
-        ------
-        dict
-        """
+        """The lines of a file, as JSON; it is never in memory as a whole."""
         lines = _Lines(self._limits.event_bytes)
         async with AsyncExitStack() as stack:
             with self._guarded(stream=True):

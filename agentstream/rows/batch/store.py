@@ -50,15 +50,7 @@ class Batch:
 
 
 class BatchStore:
-    """The batches of a checkpoint.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        The file.
-    agent : str
-        The digest of what the rows have in common.
-    """
+    """The batches of a checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint, agent: str) -> None:
         self._checkpoint = checkpoint

@@ -16,7 +16,7 @@ from .leases import LeasedGate
 __all__ = ["RowsActor"]
 
 _PATIENCE: Final = 10.0
-"""Seconds that the client waits for messages before it asks anew."""
+"""Seconds that the client waits for messages before it asks again."""
 
 _TOGETHER: Final = 0.01
 """Seconds in which messages are collected."""

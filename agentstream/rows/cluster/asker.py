@@ -47,13 +47,7 @@ class ClusterAsker(Asker):
         return "no worker of Dask is ready" if is_waiting else ""
 
     async def ask(self, key: bytes, request: str | list[Any], before: int = 0) -> Outcome:
-        """Have a worker run the agent for a row.
-
-        Parameters
-        ----------
-        key, request, before
-            As for `Asker.ask`.
-        """
+        """Have a worker run the agent for a row."""
         assert self._crew is not None
         return await self._there(self._crew.ask(key, request, before))
 
@@ -90,17 +84,6 @@ def on_cluster(
     gate: Gate | None,
 ) -> ClusterAsker:
     """What asks the same rows by a cluster.
-
-    Parameters
-    ----------
-    asker : Asker
-        Asks them in this process.
-    agent_or_factory : Agent or callable
-        The agent, or what makes it.
-    client : distributed.Client
-        Of the cluster; one of the asynchronous form, too.
-    gate : Gate or None
-        What the workers' requests wait for.
 
     Raises
     ------
@@ -139,13 +122,7 @@ def _remember_clients(asker: Asker) -> None:
 
 
 def require_client(client: Any) -> None:
-    """Raise a UserError if it is no client of Dask.
-
-    Parameters
-    ----------
-    client : object
-        What ``map_frame(client=...)`` was given.
-    """
+    """Raise a UserError if it is no client of Dask."""
     try:
         from distributed import Client
     except ImportError:

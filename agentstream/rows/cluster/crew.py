@@ -45,17 +45,7 @@ class WorkerLostError(AgentsException):
 
 
 class Crew:
-    """The workers that ask rows.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        Of the cluster.
-    job : bytes
-        What the workers do; see `Job`.
-    gate : Gate or None
-        What their requests wait for.
-    """
+    """The workers that ask rows."""
 
     def __init__(self, client: Client, job: bytes, gate: Gate | None) -> None:
         self.client = client
@@ -72,13 +62,7 @@ class Crew:
         return not any(member.is_ready for member in self._members.values())
 
     async def ask(self, key: bytes, request: Any, before: int) -> Outcome:
-        """Have a worker ask a row; another one, if that is lost.
-
-        Parameters
-        ----------
-        key, request, before
-            As for `Asker.ask`.
-        """
+        """Have a worker ask a row; another one, if that is lost."""
         losses = 0
         while True:
             member = await self._least_busy()
@@ -164,13 +148,6 @@ class Crew:
 
 class Member:
     """One worker process.
-
-    Parameters
-    ----------
-    address : str
-        Of the worker.
-    crew : Crew
-        That it is of.
 
     Attributes
     ----------

@@ -108,15 +108,7 @@ class Job:
 
     @classmethod
     def unpack(cls, data: bytes, gate: Gate | None) -> Asker:
-        """What asks rows, in the worker.
-
-        Parameters
-        ----------
-        data : bytes
-            Of `pack`.
-        gate : Gate or None
-            What its requests wait for.
-        """
+        """What asks rows, in the worker."""
         job = pickle.loads(data)
         assert isinstance(job, cls)
         if job.api != default_api():
@@ -170,11 +162,6 @@ class PackedError:
         The HTTP status.
     body : object
         Of the response, where it is plain.
-
-    Examples
-    --------
-    >>> PackedError.of(ValueError("no city")).error()
-    ValueError('no city')
     """
 
     kind: str

@@ -43,7 +43,7 @@ class _Lease:
     amounts: Mapping[str, float]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Permit]
-    is_given: bool = False
+    is_granted: bool = False
 
 
 class LeasedGate(Gate):
@@ -53,11 +53,6 @@ class LeasedGate(Gate):
     ----------
     send : callable
         Sends a message there; may be called from any thread.
-
-    Examples
-    --------
-    >>> LeasedGate(print).line("https://api.openai.com/v1", "sk-1", "m").amounts(3.0)["requests"]
-    1.0
     """
 
     def __init__(self, send: Send) -> None:
@@ -78,7 +73,7 @@ class LeasedGate(Gate):
         lease = self._leases.get(number)
         if lease is None:
             return  # given up; the client knows
-        lease.is_given = True
+        lease.is_granted = True
         if lease.line not in self._departures:
             self._departures[lease.line] = _Departures(self._leave)
         self._departures[lease.line].add(number, delay)
@@ -95,13 +90,13 @@ class LeasedGate(Gate):
             recalled = [
                 (number, lease)
                 for number, lease in self._leases.items()
-                if lease.is_given and lease.line == line
+                if lease.is_granted and lease.line == line
             ]
             for number, _ in recalled:
                 del self._leases[number]
         for number, lease in reversed(recalled):
             self._send(("withdrawn", number))
-            lease.is_given = False
+            lease.is_granted = False
             self.ask(lease, first=True)
 
     # -- what requests ask -------------------------------------------------------------------------
@@ -150,13 +145,7 @@ class LeasedGate(Gate):
 
 
 class _Departures:
-    """Lets requests of a line leave at their times; after the loop was blocked, still one by one.
-
-    Parameters
-    ----------
-    leave : callable
-        Lets one leave.
-    """
+    """Lets requests leave at their times, one by one even after the loop was blocked."""
 
     def __init__(self, leave: Callable[[int], None]) -> None:
         self._leave = leave
@@ -207,27 +196,27 @@ class _LeasedLine(Line):
     def note_limits(
         self, permit: Permit, readings: Mapping[str, Reading], *, is_error: bool = False
     ) -> None:
-        self._tell("note_limits", permit, dict(readings), is_error)
+        self._notify("note_limits", permit, dict(readings), is_error)
 
     def succeeded(self, permit: Permit, used: Mapping[str, float]) -> None:
         with self._lock:
             self._learn(permit, used)
-        self._tell("succeeded", permit, dict(used))
+        self._notify("succeeded", permit, dict(used))
 
     def refused(self, permit: Permit, retry_after: float | None, error: Exception) -> bool:
-        self._tell("refused", permit, retry_after, PackedError.of(error))
+        self._notify("refused", permit, retry_after, PackedError.of(error))
         return True  # where all are refused, the client fails it when it stands in line again
 
     def failed(self, permit: Permit, *, server_error: bool) -> None:
-        self._tell("failed", permit, server_error)
+        self._notify("failed", permit, server_error)
 
     def withdrawn(self, permit: Permit) -> None:
-        self._tell("withdrawn", permit)
+        self._notify("withdrawn", permit)
 
     def stop(self, error: Exception) -> None:
         self._gate.send("stop", self._name, PackedError.of(error))
 
-    def _tell(self, kind: str, permit: Permit, *what: Any) -> None:
+    def _notify(self, kind: str, permit: Permit, *what: Any) -> None:
         assert isinstance(permit, _LeasedPermit)
         self._gate.send(kind, permit.number, *what)
 

@@ -75,21 +75,25 @@ def guardrails_from_json(
     inputs = {g.get_name(): g for agent in agents.values() for g in agent.input_guardrails}
     outputs = {g.get_name(): g for agent in agents.values() for g in agent.output_guardrails}
     for plain in data["input"]:
-        guard = inputs.get(plain["name"]) or InputGuardrail(_gone, plain["name"])
+        guard = inputs.get(plain["name"]) or InputGuardrail(_missing_function, plain["name"])
         state.input_guardrail_results.append(InputGuardrailResult(guard, _output(plain)))
     for plain in data["output"]:
-        known = outputs.get(plain["name"]) or OutputGuardrail(_gone, plain["name"])
+        known = outputs.get(plain["name"]) or OutputGuardrail(_missing_function, plain["name"])
         agent = agents.get(plain["agent"], state.agent)
         state.output_guardrail_results.append(
             OutputGuardrailResult(known, plain["agent_output"], agent, _output(plain))
         )
     for plain in data["tool_input"]:
         state.tool_input_guardrail_results.append(
-            ToolInputGuardrailResult(ToolInputGuardrail(_gone, plain["name"]), _behavior(plain))
+            ToolInputGuardrailResult(
+                ToolInputGuardrail(_missing_function, plain["name"]), _behavior(plain)
+            )
         )
     for plain in data["tool_output"]:
         state.tool_output_guardrail_results.append(
-            ToolOutputGuardrailResult(ToolOutputGuardrail(_gone, plain["name"]), _behavior(plain))
+            ToolOutputGuardrailResult(
+                ToolOutputGuardrail(_missing_function, plain["name"]), _behavior(plain)
+            )
         )
 
 
@@ -101,7 +105,7 @@ def _behavior(plain: dict[str, Any]) -> ToolGuardrailFunctionOutput:
     return ToolGuardrailFunctionOutput(plain["output_info"], plain["behavior"])
 
 
-def _gone(*args: Any) -> NoReturn:
+def _missing_function(*args: Any) -> NoReturn:
     raise UserError(
         "This guardrail comes from a saved run and is known by its name alone; "
         "run the one that your program defines."

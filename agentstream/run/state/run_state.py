@@ -166,7 +166,7 @@ class RunState(Generic[TContext, TAgent]):
 
     @property
     def server_managed(self) -> bool:
-        """Whether the server keeps the conversation, so that only news is sent."""
+        """Whether the server keeps the conversation, so that only new items are sent."""
         return bool(
             self.conversation_id or self.previous_response_id or self.auto_previous_response_id
         )
@@ -329,7 +329,7 @@ class RunState(Generic[TContext, TAgent]):
         *,
         rejection_message: str | None = None,
     ) -> None:
-        """Reject a waiting call; the model is told.
+        """Reject a waiting call; the model gets a message.
 
         Parameters
         ----------
@@ -338,7 +338,7 @@ class RunState(Generic[TContext, TAgent]):
         always_reject : bool
             Reject every later call of this tool by this agent in this run, too.
         rejection_message : str, optional
-            What the model is told.
+            What the model gets.
         """
         self.context.reject_tool(
             approval_item, always_reject=always_reject, rejection_message=rejection_message

@@ -221,7 +221,7 @@ def _kept(saved: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
 
 
 def _frame(cell: dict[str, Any]) -> list[str]:
-    """Style sheets and the opening tags of pictures, without numbers: how a cell's outputs look.
+    """Style sheets and the opening tags of images, without numbers: how a cell's outputs look.
 
     Words may be the same while these were improved; then the new outputs are kept.
     """

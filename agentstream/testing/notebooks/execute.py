@@ -134,8 +134,8 @@ def execute(
             done, has_begun = _in_a_thread(client(), env, time, Path(folder) / "log")
             if has_begun:
                 break
-        noted = note.read_text(encoding="utf-8").split() if note.exists() else []
-        done.tried = list(dict.fromkeys([*noted, *gate.tried]))
+        log = note.read_text(encoding="utf-8").split() if note.exists() else []
+        done.tried = list(dict.fromkeys([*log, *gate.tried]))
     return done
 
 

@@ -64,11 +64,6 @@ _FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(e-?\d+)?\b|(?<![\w.])\d+e-\d+\b|(?<=  )
 def read(notebook: Any) -> dict[str, Any]:
     """A notebook as plain data.
 
-    Parameters
-    ----------
-    notebook : str or path-like or mapping
-        Its file, or itself.
-
     Raises
     ------
     UserError
@@ -136,7 +131,7 @@ def normalised(notebook: Any) -> dict[str, Any]:
     """What a notebook says: its cells and outputs, without times, ids and addresses.
 
     Two runs of one notebook are equal in this form; a saved notebook that no longer is has drifted.
-    Pictures count by their kind only, drawings by their words, style sheets and widgets not at all.
+    Images count by their kind only, drawings by their words, style sheets and widgets not at all.
 
     Parameters
     ----------
@@ -159,13 +154,7 @@ def normalised(notebook: Any) -> dict[str, Any]:
 
 
 def differences(saved: Any, fresh: Any) -> list[str]:
-    """How two runs of a notebook differ in what they say: one text for each cell that does.
-
-    Parameters
-    ----------
-    saved, fresh : str or path-like or mapping
-        The notebooks.
-    """
+    """How two runs of a notebook differ in what they say: one text for each cell that does."""
     before, after = normalised(saved)["cells"], normalised(fresh)["cells"]
     if len(before) != len(after):
         return [f"{len(before)} cells were saved, {len(after)} are there now"]
@@ -299,7 +288,7 @@ def _table(table: str) -> str:
     rows = list(_ROW.finditer(table))
     if not rows:
         return table
-    names = [_words(cell[3]) for cell in _CELL.finditer(rows[0][0])]
+    names = [_cell_text(cell[3]) for cell in _CELL.finditer(rows[0][0])]
     timed = {at for at, name in enumerate(names) if name.endswith("_s")}
     if not timed:
         return table
@@ -309,7 +298,7 @@ def _table(table: str) -> str:
 
         def cell(match: re.Match[str]) -> str:
             at = next(cells, None)
-            number = at in timed and match[2] == "td" and _words(match[3])
+            number = at in timed and match[2] == "td" and _cell_text(match[3])
             return f"{match[1]}{'#' if number else match[3]}{match[4]}"
 
         return _CELL.sub(cell, match[0])
@@ -318,5 +307,5 @@ def _table(table: str) -> str:
     return table[:end] + _ROW.sub(row, table[end:])
 
 
-def _words(markup: str) -> str:
+def _cell_text(markup: str) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", markup)).strip()

@@ -91,11 +91,6 @@ def new_tutorial(name: str, folder: str | os.PathLike[str] = ".") -> list[Path]:
     folder : str or path-like
         Where they are written; it is made if it is not there.
 
-    Returns
-    -------
-    list of pathlib.Path
-        The files.
-
     Raises
     ------
     UserError

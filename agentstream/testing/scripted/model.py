@@ -86,11 +86,12 @@ class ScriptedModel(RequestModel):
         self._script = Script(turns, loop=loop)
 
     def __repr__(self) -> str:
-        return f"ScriptedModel({len(self._script.turns)} turns, {self._script.asked} asked for)"
+        script = self._script
+        return f"ScriptedModel({len(script.turns)} turns, {script.request_count} asked for)"
 
     def rewind(self) -> None:
         """Begin the script again, as when a notebook's cell is run a second time."""
-        self._script.asked = 0
+        self._script.request_count = 0
 
     def ask(self, text: str) -> AsyncIterator[TResponseStreamEvent]:
         """Stream the next turn as the answer to `text`, without an agent."""
@@ -119,16 +120,16 @@ class ScriptedModel(RequestModel):
             if isinstance(model_input, str)
             else model_input
         )
-        self._script.asked += 1
-        noted = ScriptRequest(
-            number=self._script.asked,
+        self._script.request_count += 1
+        recorded = ScriptRequest(
+            number=self._script.request_count,
             instructions=request.system_instructions,
             input=list(items),
             tools=tuple(tool.name for tool in request.tools),
             handoffs={handoff.agent_name: handoff.tool_name for handoff in request.handoffs},
         )
-        self.requests.append(noted)
-        return noted
+        self.requests.append(recorded)
+        return recorded
 
     async def _play(self, request: ScriptRequest) -> AsyncGenerator[TResponseStreamEvent, None]:
         turn = await self._script.next(request)

@@ -36,19 +36,7 @@ def handoff_tool_name(agent_name: str) -> str:
 def play(
     turn: Turn, request: ScriptRequest, *, key: str, model: str
 ) -> Iterator[TimedEvent | Fault]:
-    """The events of `turn`, with its faults where they happen.
-
-    Parameters
-    ----------
-    turn : Turn
-        What to play.
-    request : ScriptRequest
-        What it answers: names of handoffs, the size of the input.
-    key : str
-        Makes the ids: response ``resp_<key>``, items ``msg_<key>_0``, calls ``call_<key>_0``.
-    model : str
-        The model's name in the answer.
-    """
+    """The events of `turn`, with its faults where they happen."""
     refused = [part for part in turn.parts if isinstance(part, Fault) and part.kind == "http_error"]
     if refused:
         yield refused[0]

@@ -90,7 +90,7 @@ class Script:
             turns = [turns]
         self.turns = [turn if callable(turn) else as_turn(turn) for turn in turns]
         self.loop = loop
-        self.asked = 0
+        self.request_count = 0
 
     async def next(self, request: ScriptRequest) -> Turn:
         """The turn that answers `request`.

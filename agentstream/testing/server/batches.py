@@ -265,10 +265,10 @@ async def _played(line: Mapping[str, Any], script: Script, calls: list[Call]) ->
     """The answer of the script to a line."""
     call = Call(RecordedRequest("POST", line["url"], {}, line["body"]), time.monotonic())
     calls.append(call)
-    script.asked += 1
+    script.request_count += 1
     memory = Memory()
     sender: Any = memory
-    await Answer(call, sender, script, script.asked, None).send()
+    await Answer(call, sender, script, script.request_count, None).send()
     return memory.answer
 
 

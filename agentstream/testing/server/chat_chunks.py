@@ -62,7 +62,7 @@ class ChatChunks:
         item = event["item"]
         if item["type"] in ("message", "reasoning"):
             return []
-        check_spoken(item)
+        check_role(item)
         index = self.calls[event["output_index"]] = len(self.calls)
         function = {"name": item["name"], "arguments": ""}
         call = {"index": index, "id": item["call_id"], "type": "function", "function": function}
@@ -106,7 +106,7 @@ def completion(response: Mapping[str, Any], key: str) -> dict[str, Any]:
             parts = [*item["summary"], *item.get("content", ())]
             message["reasoning_content"] = "\n".join(part["text"] for part in parts)
         else:
-            check_spoken(item)
+            check_role(item)
             function = {"name": item["name"], "arguments": item["arguments"]}
             calls.append({"id": item["call_id"], "type": "function", "function": function})
     if calls:
@@ -122,7 +122,7 @@ def completion(response: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {**start, "choices": [choice], **({"usage": usage} if usage else {})}
 
 
-def check_spoken(item: Mapping[str, Any]) -> None:
+def check_role(item: Mapping[str, Any]) -> None:
     """Refuse what Chat Completions has no words for."""
     if item["type"] != "function_call":
         raise UserError(

@@ -57,7 +57,7 @@ class RateLimits:
         Whether a refusal says how long to wait; never with ``"azure"``.
     charge : callable
         The tokens that a request takes, from its body; a quarter of its characters by default.
-    told : float
+    reported_factor : float
         The limits are told this many times as large as they are: a service that lies.
     window : bool
         Whether the limits are of fixed minutes, and not of a bucket that fills evenly.
@@ -89,13 +89,13 @@ class RateLimits:
         headers: HeaderStyle = "openai",
         retry_after: bool = True,
         charge: Callable[[Any], float] = lambda body: len(json.dumps(body)) / 4,
-        told: float = 1.0,
+        reported_factor: float = 1.0,
         window: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_choice("RateLimits(headers=...)", headers, _STYLES)
         self.headers: HeaderStyle = headers
-        self.told = told
+        self.reported_factor = reported_factor
         self.clock = clock
         self.allowed = self.refused = 0
         self.times: list[float] = []
@@ -142,7 +142,10 @@ class RateLimits:
     def _headers(self, now: float) -> dict[str, str]:
         headers: dict[str, str] = {}
         for unit, bucket in self._buckets.items():
-            limit, left = bucket.limit * self.told, math.floor(bucket.level * self.told)
+            limit, left = (
+                bucket.limit * self.reported_factor,
+                math.floor(bucket.level * self.reported_factor),
+            )
             reset = bucket.reset(now)
             if self.headers == "azure":
                 headers |= _openai(unit, "-1", "-1", "0")

@@ -196,12 +196,12 @@ class ScriptedServer:
         async with server:
             await self._stop.wait()
             server.close()
-            await _rounds()  # a connection that was accepted just now comes to its task
+            await _serve_requests()  # a connection that was accepted just now comes to its task
             open_tasks = list(tasks)
             for task in open_tasks:
                 task.cancel()
             await asyncio.gather(*open_tasks, return_exceptions=True)
-            await _rounds()  # what was broken off is closed
+            await _serve_requests()  # what was broken off is closed
 
     async def _converse(self, connection: Connection) -> None:
         while (request := await connection.request()) is not None:
@@ -242,9 +242,9 @@ class ScriptedServer:
                 return True
         call = Call(request, time.monotonic())
         self.calls.append(call)
-        self._script.asked += 1
+        self._script.request_count += 1
         answering = asyncio.create_task(
-            Answer(call, connection, self._script, self._script.asked, self.pace).send()
+            Answer(call, connection, self._script, self._script.request_count, self.pace).send()
         )
         watching = asyncio.create_task(connection.gone())
         try:
@@ -264,7 +264,7 @@ class ScriptedServer:
         return True
 
 
-async def _rounds() -> None:
+async def _serve_requests() -> None:
     """Let the loop come round a few times; asyncio takes four from accepting to a task."""
     for _ in range(8):
         await asyncio.sleep(0)

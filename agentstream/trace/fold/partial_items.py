@@ -21,18 +21,7 @@ __all__ = ["open_items", "streamed_items"]
 
 
 def open_items(trace: TraceState) -> list[Any]:
-    """Make items of what the last model call was writing, each with the status "incomplete".
-
-    Parameters
-    ----------
-    trace : Trace
-        Of a run whose last model call failed.
-
-    Returns
-    -------
-    list
-        Of `openai.types.responses` items; without those that had been told whole.
-    """
+    """Make items of what the last model call was writing, each with the status "incomplete"."""
     if not trace.turns:
         return []
     last = trace.turns[-1].index
@@ -42,18 +31,7 @@ def open_items(trace: TraceState) -> list[Any]:
 
 
 def streamed_items(trace: TraceState) -> list[Any]:
-    """Make items of what the last model call streamed, where its whole answer has none of it.
-
-    Parameters
-    ----------
-    trace : Trace
-        Of a run whose last model call ended with an answer.
-
-    Returns
-    -------
-    list
-        Of `openai.types.responses` items; without those that had been told whole.
-    """
+    """Make items of what the last model call streamed, where its whole answer has none of it."""
     last = trace.turns[-1].index if trace.turns else None
     parts = [part for part in trace.unclaimed.values() if part.turn == last and part.item is None]
     parts += [

@@ -99,7 +99,7 @@ def _output(trace: TraceState, item: Any, item_type: str, raw: Any, t: float) ->
     output = get(item, "output")
     part.output = output if output is not None else get(raw, "output", get(raw, "tools"))
     part.has_output = True
-    part.display, part.told = get(item, "display"), get(raw, "output")
+    part.display, part.model_output = get(item, "display"), get(raw, "output")
     trace.index.note_answer(part)
     if item_type == "mcp_approval_response_item":
         approved = bool(get(raw, "approve", False))

@@ -125,7 +125,7 @@ def _created(trace: TraceState, data: Any, t: float) -> None:
     response = get(data, "response")
     turn = trace.turn
     if turn is not None and turn.response_id not in (None, get(response, "id")):
-        # A stream broken off and begun anew: what the first one wrote is not part of the answer.
+        # A stream broken off and begun again: what the first one wrote is not part of the answer.
         trace.drop_attempt(t)
         trace.close_turn(t, "failed")
     turn = open_turn(trace)

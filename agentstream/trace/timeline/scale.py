@@ -35,12 +35,6 @@ class Scale:
     busy
         When something was at work: a stretch without it that takes over 30 % of the whole, such as
         a night's wait for an approval, takes 8 % of the width.
-
-    Examples
-    --------
-    >>> scale = Scale(0, 10, 100, 200)
-    >>> scale(5), [label for _, label in scale.ticks(40)]
-    (150.0, ['0', '5 s', '10 s'])
     """
 
     def __init__(
@@ -143,13 +137,7 @@ def running_label(seconds: float) -> str:
 
 
 def length_label(seconds: float) -> str:
-    """Write how long something took.
-
-    Examples
-    --------
-    >>> [length_label(s) for s in (0.0004, 0.042, 1.234, 75, 4000, 90000)]
-    ['0.4 ms', '42 ms', '1.23 s', '1 min 15 s', '1 h 6 min', '25 h']
-    """
+    """Write how long something took."""
     if seconds < 0.01:
         return f"{seconds * 1000:.1f} ms" if seconds else "0 s"
     if seconds < 1:

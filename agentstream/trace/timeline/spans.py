@@ -37,7 +37,7 @@ class Span:
     ----------
     lane
         The agent it belongs to, with the positions of the calls that lead to its run: the same for
-        all stints of one agent in one run.
+        all intervals of one agent in one run.
     parent
         Position, in the list of spans, of the span that encloses it; None for the run.
     started, ended
@@ -82,12 +82,6 @@ def spans(trace: TraceState, now: float = 0.0) -> list[Span]:
     """Return the spans of a run, each after the one that encloses it.
 
     What goes on reaches to the last event, or to ``now`` where that is later.
-
-    Examples
-    --------
-    >>> from agentstream.trace import Trace
-    >>> [span.kind for span in spans(Trace())]
-    ['run', 'agent']
     """
     builder = _Builder(now)
     _run(builder, trace, (), None, 0)
@@ -142,7 +136,7 @@ def _agent_intervals(
 
 
 class _Fill:
-    """Puts the calls, tools, guardrails, ... of one run into its stints."""
+    """Puts the calls, tools, guardrails, ... of one run into its intervals."""
 
     def __init__(
         self,
@@ -157,7 +151,7 @@ class _Fill:
         self.run, self.depth, self.agent_intervals = run, depth, agent_intervals
         self.models: dict[int, int] = {}
         self.begun: dict[str | None, tuple[list[float], list[int]]] = {}
-        """When the stints of each agent, and of any (None), begin, and their indexes."""
+        """When the intervals of each agent, and of any (None), begin, and their indexes."""
         for index in agent_intervals:
             span = builder.spans[index]
             for agent in {None, span.agent}:
@@ -177,7 +171,7 @@ class _Fill:
         self.end()
 
     def agent_interval(self, agent: str | None, time: float) -> int:
-        """Return the last stint of ``agent`` that began by ``time``."""
+        """Return the last interval of ``agent`` that began by ``time``."""
         starts, indexes = self.begun.get(agent, ([], []))
         at = bisect_right(starts, time)
         return indexes[at - 1] if at else self.agent_intervals[0]

@@ -39,18 +39,11 @@ _STATUS = {
 
 def draw(trace: Trace, width: float = 960.0, title: str | None = None, now: float = 0.0) -> Drawing:
     """Draw the timeline of a run, as far as it is told or up to ``now``."""
-    return _Picture(trace, width, title, now).draw()
+    return _SvgTimeline(trace, width, title, now).draw()
 
 
 def summary(trace: Trace, now: float = 0.0) -> str:
-    """Return a run in one line: its length, and how much there was of what.
-
-    Examples
-    --------
-    >>> from agentstream.trace import Trace
-    >>> summary(Trace())
-    '0 s'
-    """
+    """Return a run in one line: its length, and how much there was of what."""
     end = max(trace.now, now) if trace.ended is None else trace.ended
     length = end - trace.started
     other = ("text", "reasoning", "refusal", "handoff", "compaction")
@@ -90,7 +83,7 @@ def _hover(span: Span) -> str:
     return "\n".join(lines)
 
 
-class _Picture:
+class _SvgTimeline:
     def __init__(self, trace: Trace, width: float, title: str | None, now: float) -> None:
         self.trace = trace
         self.spans = spans(trace, now)

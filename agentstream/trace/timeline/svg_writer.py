@@ -1,7 +1,7 @@
 """SVG by hand: shapes, colours for light and dark, and labels whose width is certain.
 
-A picture stands for itself: no script, no font from elsewhere, no id that could clash with a second
-picture in the page. Text is set with ``textLength``, so that it takes the room that was reckoned
+An image stands for itself: no script, no font from elsewhere, no id that could clash with a second
+image in the page. Text is set with ``textLength``, so that it takes the room that was reckoned
 for it in whatever font is there.
 """
 
@@ -51,7 +51,7 @@ _NARROW = {
     **dict.fromkeys("W→…%@", 1000),
 }
 # How JupyterLab, VS Code and nbconvert's pages mark a dark theme; as in the live view's own style.
-_DARK_PAGE = ':is([data-jp-theme-light="false"],.vscode-dark,html[theme="dark"]) .as-run'
+_DARK_THEME = ':is([data-jp-theme-light="false"],.vscode-dark,html[theme="dark"]) .as-run'
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,14 +236,14 @@ class Drawing:
         ``fluid`` has no width of its own: a program that makes an ``<img>`` of it, as nbconvert
         does, would keep that width in a page that is narrower.
 
-        A picture that stands alone knows only the reader's preference.
+        An image that stands alone knows only the reader's preference.
         """
         size = f'width="{number(self.width)}" height="{number(self.height)}"'
         most = "100%"
         if fluid:
             size, most = 'width="100%"', f"{number(self.width)}px"
         box = f'viewBox="0 0 {number(self.width)} {number(self.height)}"'
-        within = f"{_DARK_PAGE} " if inline else ""
+        within = f"{_DARK_THEME} " if inline else ""
         dark = "".join(
             f"{within}.as-{kind}-{color}{{{kind}:{COLORS[color][1]}}}"
             for kind, color in sorted(self._used)

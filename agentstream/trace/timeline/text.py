@@ -30,14 +30,7 @@ _LEGEND = (
 
 
 def plain_timeline(trace: Trace, title: str | None = None) -> str:
-    """Draw a run with characters, at most 96 columns wide.
-
-    Examples
-    --------
-    >>> from agentstream.trace import Trace
-    >>> print(plain_timeline(Trace("empty")).splitlines()[0])
-    empty (running): 0 s
-    """
+    """Draw a run with characters, at most 96 columns wide."""
     all_spans = spans(trace)
     run = all_spans[0]
     busy = [

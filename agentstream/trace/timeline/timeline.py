@@ -1,4 +1,4 @@
-"""`Timeline`: what a run did with its time, as a picture that shows itself anywhere."""
+"""`Timeline`: what a run did with its time, as an image that shows itself anywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .text import plain_timeline
 class Timeline:
     """Agents as lanes, model calls and tools in them, handoffs as arrows.
 
-    Displays as SVG where pictures can be shown, and as text in a terminal. Reads the run anew
+    Displays as SVG where images can be shown, and as text in a terminal. Reads the run again
     whenever it is shown, so that one of a running run goes on with it.
 
     Parameters
@@ -26,7 +26,7 @@ class Timeline:
         Anything `to_frame` reads: a result, a `Trace`, a recording, a result of the OpenAI Agents
         SDK.
     width
-        In pixels, as `svg` and `save` have it. JupyterLab and nbconvert show the picture as wide as
+        In pixels, as `svg` and `save` have it. JupyterLab and nbconvert show the image as wide as
         the page: the smaller this is, the larger is its text there.
     title
         Instead of the run's name.
@@ -50,11 +50,11 @@ class Timeline:
         return spans(self.trace)
 
     def svg(self) -> str:
-        """Return the picture as an SVG document of its own."""
+        """Return the image as an SVG document of its own."""
         return draw(self.trace, self.width, self.title).svg()
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture to ``.svg``, ``.png`` or ``.html``.
+        """Write the image to ``.svg``, ``.png`` or ``.html``.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ def save_svg(svg: str, path: str | Path, title: str) -> Path:
     if suffix == ".svg":
         target.write_text(svg, encoding="utf-8", newline="\n")
     elif suffix == ".html":
-        target.write_text(_page(svg, title), encoding="utf-8", newline="\n")
+        target.write_text(_html_page(svg, title), encoding="utf-8", newline="\n")
     elif suffix == ".png":
         target.write_bytes(png(svg))
     else:
@@ -104,7 +104,7 @@ def save_svg(svg: str, path: str | Path, title: str) -> Path:
     return target
 
 
-def _page(svg: str, title: str) -> str:
+def _html_page(svg: str, title: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" '

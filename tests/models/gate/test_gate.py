@@ -239,7 +239,7 @@ def test_no_run_is_lost_whatever_the_headers_are(headers: Any) -> None:
 
 
 def test_no_run_is_lost_where_headers_lie() -> None:
-    limits = RateLimits(requests=600, burst=20, told=5)
+    limits = RateLimits(requests=600, burst=20, reported_factor=5)
     answers, _, _ = run_in_virtual_time(gathered(limits, 300))
     assert answers == ["Hello."] * 300
 

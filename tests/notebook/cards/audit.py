@@ -156,7 +156,9 @@ def every_kind(text: str, *, url: str | None = None) -> dict[str, Part]:
                 {"type": "image", "file_id": text},
             ]
         ),
-        "tool, displayed": tool(display=hostile_blocks(text, url), told=hostile_told(text, url)),
+        "tool, displayed": tool(
+            display=hostile_blocks(text, url), model_output=hostile_told(text, url)
+        ),
         "tool, writing": tool(arguments=text, status="in_progress", called=None, ended=None),
         "tool, waiting": tool(
             name=text, approval=asked["waits"], status="awaiting_approval", ended=None

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from agentstream import Agent, SQLiteSession, UserError, chat, function_tool, handoff, recording
 from agentstream._approvals import approval_id
 from agentstream.notebook.chat.history import past_turns
-from agentstream.notebook.chat.snapshot import LONGEST_QUESTION, PAST_SHOWN, conversation
+from agentstream.notebook.chat.snapshot import LONGEST_QUESTION, PAST_LIMIT, conversation
 from agentstream.testing import Pace, ScriptedModel, call, fail, hand_off, turn
 from tests.notebook.hostile import OWN_PAYLOADS
 
@@ -59,7 +59,7 @@ async def test_each_message_is_a_turn_and_the_model_sees_the_conversation() -> N
     first = await c.send("What is 2 + 2?")
     await c.send("Why?")
     assert first.final_output == "Four."
-    assert [(one.asked, one.result.final_output) for one in c.turns] == [
+    assert [(one.message, one.result.final_output) for one in c.turns] == [
         ("What is 2 + 2?", "Four."),
         ("Why?", "Because."),
     ]
@@ -267,7 +267,7 @@ async def test_a_session_on_the_disk_is_gone_on_with_and_its_past_is_shown(
     capsys.readouterr()
     again = chat(tutor("Still here."), session=SQLiteSession("ada", path))
     await again.send("And now?")
-    assert [one.asked for one in again.past] == ["Tidy up", "I am Ada"]
+    assert [one.message for one in again.past] == ["Tidy up", "I am Ada"]
     written = capsys.readouterr().out
     assert written.index("> I am Ada") < written.index("Hello Ada.") < written.index("> And now?")
     assert str(again).count("> ") == 3
@@ -277,7 +277,7 @@ async def test_a_session_on_the_disk_is_gone_on_with_and_its_past_is_shown(
 
 def test_only_the_last_turns_of_a_long_past_are_shown() -> None:
     items: list[Any] = []
-    for number in range(PAST_SHOWN + 5):
+    for number in range(PAST_LIMIT + 5):
         items.append({"role": "user", "content": [{"type": "input_text", "text": f"q{number}"}]})
         items.append({"role": "assistant", "content": f"a{number}"})
     past = past_turns(items, "Tutor")
@@ -285,7 +285,7 @@ def test_only_the_last_turns_of_a_long_past_are_shown() -> None:
     assert "5 earlier turns are in the session." in html
     assert ">q4<" not in html
     assert ">q5<" in html
-    assert html.count('class="as-exchange"') == PAST_SHOWN
+    assert html.count('class="as-exchange"') == PAST_LIMIT
 
 
 def test_a_past_of_any_shape_is_read() -> None:
@@ -301,8 +301,8 @@ def test_a_past_of_any_shape_is_read() -> None:
         {"type": "message", "role": "assistant", "content": None},
     ]
     welcome, picture = past_turns(items, "Tutor")
-    assert (welcome.asked, welcome.trace.parts[0].text) == ("", "Welcome.")
-    assert picture.asked == "[input_image]"
+    assert (welcome.message, welcome.trace.parts[0].text) == ("", "Welcome.")
+    assert picture.message == "[input_image]"
     assert [part.kind for part in picture.trace.parts][:3] == ["reasoning", "tool", "web_search"]
     assert picture.trace.parts[1].output == "a garden"
     assert conversation([], past=[welcome, picture], name="Tutor", id="x")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from agentstream.notebook.live.dom import VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from agentstream.trace import Trace
 from agentstream.trace.lifecycle import ToolDisplayed, ToolFinished, ToolStarted
 

@@ -13,7 +13,7 @@ from agentstream import Agent, Runner, function_tool, show
 from agentstream.exceptions import UserError
 from agentstream.notebook.live.dom import VirtualDom
 from agentstream.notebook.live.panels import LIVE_ROWS, Panels, items_html, panels_text
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from agentstream.notebook.live.widget import AgentView
 from agentstream.testing import ScriptedModel, call, turn
 from agentstream.trace import Trace, lifecycle

@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstream.notebook.markdown.half_written import as_shown_while_open, without_citation_marks
+from agentstream.notebook.markdown.half_written import (
+    as_rendered_while_open,
+    without_citation_marks,
+)
 from agentstream.notebook.markdown.stream import MarkdownStream, render, to_plain
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.notebook.terminal import TerminalView
@@ -62,7 +65,7 @@ def test_a_link_that_never_closes_is_shown_as_it_was_written(rest: str) -> None:
 
 def test_code_and_escaped_brackets_are_no_half_written_links() -> None:
     for text in ("`f[0](x", r"\[a](https://example.org", "a](https://example.org", "f(x"):
-        assert as_shown_while_open(text) == text
+        assert as_rendered_while_open(text) == text
 
 
 @given(st.text(alphabet="a [](<>)\"'\\`!\n\ue200\ue201\ue202", max_size=40))

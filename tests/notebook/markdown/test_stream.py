@@ -110,8 +110,8 @@ def check_all_cuts(text: str) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no plain words wait: every look reads on."""
-    monkeypatch.setattr(module, "_WORDS_WAIT", 0)
-    monkeypatch.setattr(module, "_WORDS_SHARE", 10**9)
+    monkeypatch.setattr(module, "_WORD_WAIT", 0)
+    monkeypatch.setattr(module, "_WORD_SHARE", 10**9)
 
 
 def examples() -> list[dict[str, str]]:

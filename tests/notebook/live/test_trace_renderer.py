@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agentstream import Agent, Runner, function_tool
 from agentstream.notebook import cards
 from agentstream.notebook.live.dom import TAIL, VirtualDom
-from agentstream.notebook.live.scene import TraceRenderer
+from agentstream.notebook.live.trace_renderer import TraceRenderer
 from agentstream.notebook.markdown.stream import render
 from agentstream.testing import ScriptedModel, call, hand_off, think, turn
 from agentstream.trace import Trace

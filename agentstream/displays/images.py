@@ -1,4 +1,4 @@
-"""Pictures as bytes: their format and size, what is too large made smaller, as ``data:`` URLs."""
+"""Images as bytes: their format and size, what is too large made smaller, as ``data:`` URLs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any, Final
 __all__ = [
     "LONGEST_SIDE",
     "MOST_BYTES",
-    "Picture",
+    "EncodedImage",
     "encode_png",
-    "picture_of",
-    "picture_of_url",
-    "picture_within",
+    "image_of",
+    "image_of_url",
+    "image_within",
     "thumbnail",
 ]
 
@@ -25,18 +25,18 @@ LONGEST_SIDE: Final = 2_000
 """Pixels: models look at no more (OpenAI fits an image into 2,048 squared)."""
 
 MOST_BYTES: Final = 1_000_000
-"""Of a picture in a card and in a request; a larger one is made smaller."""
+"""Of an image in a card and in a request; a larger one is made smaller."""
 
 _LARGEST_LEFT: Final = 4_000_000
-"""Bytes of a picture that may stay as it is where nothing can make it smaller."""
+"""Bytes of an image that may stay as it is where nothing can make it smaller."""
 
 _MOST_PIXELS: Final = 100_000_000
 _QUALITY: Final = 85
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture in a format that every browser and every model with eyes takes.
+class EncodedImage:
+    """An image in a format that every browser and every model with eyes takes.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Picture:
 
     @property
     def url(self) -> str:
-        """The picture itself as an address."""
+        """The image itself as an address."""
         return f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode()}"
 
     @property
@@ -63,40 +63,40 @@ class Picture:
         return "" if self.size is None else f"{self.size[0]} \N{MULTIPLICATION SIGN} {self.size[1]}"
 
 
-def picture_of(data: bytes) -> Picture | None:
-    r"""Return the picture that `data` is; None if it is none, or of another format.
+def image_of(data: bytes) -> EncodedImage | None:
+    r"""Return the image that `data` is; None if it is none, or of another format.
 
     Examples
     --------
-    >>> picture_of(b"\x89PNG\r\n\x1a\n" + bytes(8) + b"\0\0\0\2\0\0\0\3").size
+    >>> image_of(b"\x89PNG\r\n\x1a\n" + bytes(8) + b"\0\0\0\2\0\0\0\3").size
     (2, 3)
-    >>> picture_of(b"GIF89a\2\0\3\0").kind
+    >>> image_of(b"GIF89a\2\0\3\0").kind
     'gif'
     """
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return Picture(data, "png", _pair(">II", data, 16))
+        return EncodedImage(data, "png", _pair(">II", data, 16))
     if data.startswith(b"\xff\xd8\xff"):
-        return Picture(data, "jpeg", _jpeg_size(data))
+        return EncodedImage(data, "jpeg", _jpeg_size(data))
     if data.startswith((b"GIF87a", b"GIF89a")):
-        return Picture(data, "gif", _pair("<HH", data, 6))
+        return EncodedImage(data, "gif", _pair("<HH", data, 6))
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return Picture(data, "webp", None)
+        return EncodedImage(data, "webp", None)
     return None
 
 
-def picture_of_url(url: str) -> Picture | None:
-    """Return the picture in a ``data:`` URL; None for any other address.
+def image_of_url(url: str) -> EncodedImage | None:
+    """Return the image in a ``data:`` URL; None for any other address.
 
     Examples
     --------
-    >>> picture_of_url("data:image/gif;base64,R0lGODlhAQABAA==").size
+    >>> image_of_url("data:image/gif;base64,R0lGODlhAQABAA==").size
     (1, 1)
     """
     head, _, data = url.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64")):
         return None
     try:
-        return picture_of(base64.b64decode(data))
+        return image_of(base64.b64decode(data))
     except ValueError:
         return None
 
@@ -121,12 +121,12 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def picture_within(data: bytes) -> Picture | None:
-    """Return the picture within the budget; None if it is none, or nothing can make it fit.
+def image_within(data: bytes) -> EncodedImage | None:
+    """Return the image within the budget; None if it is none, or nothing can make it fit.
 
     Pillow makes it smaller where it is loaded: matplotlib loads it.
     """
-    image = picture_of(data)
+    image = image_of(data)
     if image is None or not (image.size is None or _is_too_large(image, LONGEST_SIDE, MOST_BYTES)):
         return image
     if image.size is None and len(data) <= MOST_BYTES:
@@ -137,19 +137,19 @@ def picture_within(data: bytes) -> Picture | None:
     return image if len(data) <= max(MOST_BYTES, _LARGEST_LEFT) else None
 
 
-def thumbnail(data: bytes, longest: int, most: int) -> Picture | None:
-    """Return a small likeness, the picture itself if it is small; None where none can be made."""
-    image = picture_of(data)
+def thumbnail(data: bytes, longest: int, most: int) -> EncodedImage | None:
+    """Return a thumbnail, the image itself if it is small; None where none can be made."""
+    image = image_of(data)
     if image is None or len(data) <= most:
         return image
     return _shrunk(data, longest, most)
 
 
-def _is_too_large(picture: Picture, longest: int, most: int) -> bool:
-    return len(picture.data) > most or (picture.size is not None and max(picture.size) > longest)
+def _is_too_large(image: EncodedImage, longest: int, most: int) -> bool:
+    return len(image.data) > most or (image.size is not None and max(image.size) > longest)
 
 
-def _shrunk(data: bytes, longest: int, most: int) -> Picture | None:
+def _shrunk(data: bytes, longest: int, most: int) -> EncodedImage | None:
     pillow: Any = sys.modules.get("PIL.Image")
     if pillow is None:
         return None
@@ -158,11 +158,11 @@ def _shrunk(data: bytes, longest: int, most: int) -> Picture | None:
             if image.size[0] * image.size[1] > _MOST_PIXELS:
                 return None
             return encoded(image, longest, most)
-    except Exception:  # noqa: BLE001 - of a picture that is damaged Pillow raises whatever it meets
+    except Exception:  # noqa: BLE001 - of an image that is damaged Pillow raises whatever it meets
         return None
 
 
-def encoded(image: Any, longest: int = LONGEST_SIDE, most: int = MOST_BYTES) -> Picture | None:
+def encoded(image: Any, longest: int = LONGEST_SIDE, most: int = MOST_BYTES) -> EncodedImage | None:
     """Return Pillow's `image` as PNG, as JPEG where that is too large, smaller until it fits."""
     side = min(max(image.size), longest)
     while True:
@@ -177,7 +177,7 @@ def encoded(image: Any, longest: int = LONGEST_SIDE, most: int = MOST_BYTES) -> 
             buffer = io.BytesIO()
             (small if small.mode in modes else _on_white(small, kind)).save(buffer, kind, **options)
             if buffer.tell() <= most:
-                return picture_of(buffer.getvalue())
+                return image_of(buffer.getvalue())
         if side < 16:
             return None
         side //= 2
@@ -195,13 +195,7 @@ def _on_white(image: Any, kind: str) -> Any:
 
 
 def encode_png(width: int, height: int, channels: int, rows: bytes) -> bytes:
-    r"""Write 8-bit pixels as PNG: 1 channel is grey, 2 with alpha, 3 colour, 4 with alpha.
-
-    Examples
-    --------
-    >>> picture_of(encode_png(2, 1, 3, bytes(6))).size
-    (2, 1)
-    """
+    r"""Write 8-bit pixels as PNG: 1 channel is grey, 2 with alpha, 3 colour, 4 with alpha."""
     stride = width * channels
     lines = b"".join(b"\0" + rows[at * stride : (at + 1) * stride] for at in range(height))
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]

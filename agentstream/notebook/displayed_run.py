@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._utils.keywords import suggest
 from ..trace import Trace
-from .run_source import RunAdapter
+from .run_adapter import RunAdapter
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -70,11 +70,6 @@ class RunAdapter:
     here, by one task, folded, and kept for whoever iterates: two readers of such a run would share
     its events between them.
 
-    Parameters
-    ----------
-    result
-        Anything with `stream_events()`.
-
     Attributes
     ----------
     result
@@ -92,7 +87,7 @@ class RunAdapter:
         self._watchers = Watchers()
         self._reading: asyncio.Task[None] | None = None
         self._unread: deque[Any] | None = deque()  # None: nobody wants them
-        self._news = asyncio.Event()
+        self._has_events = asyncio.Event()
         self._error: Exception | None = None
         self._done = False
 
@@ -141,7 +136,7 @@ class RunAdapter:
                 self.trace.add(event, time.monotonic() - began)
                 if self._unread is not None:
                     self._unread.append(event)
-                self._tell()
+                self._notify()
             if self.trace.status == "running":
                 self.trace.add(RunFinished(), time.monotonic() - began)
         except Exception as error:  # noqa: BLE001 - it is raised where the events are read
@@ -149,7 +144,7 @@ class RunAdapter:
             self.trace.add(RunFailed(f"{type(error).__name__}: {error}"), time.monotonic() - began)
         finally:
             self._done = True
-            self._tell()
+            self._notify()
 
     async def events(self, *, again: bool = False) -> AsyncIterator[Any]:
         """The run's events; leaving early stops the run.
@@ -173,8 +168,8 @@ class RunAdapter:
                 if self._unread:
                     yield self._unread.popleft()
                 else:
-                    self._news.clear()
-                    await self._news.wait()
+                    self._has_events.clear()
+                    await self._has_events.wait()
         except (asyncio.CancelledError, GeneratorExit):
             self.cancel()
             raise
@@ -193,8 +188,8 @@ class RunAdapter:
         async for _ in self.events():
             pass
 
-    def _tell(self) -> None:
-        self._news.set()
+    def _notify(self) -> None:
+        self._has_events.set()
         self._watchers.notify()
 
     def events_now(self) -> Iterator[Any]:
@@ -240,12 +235,7 @@ class RunAdapter:
     ) -> bool:
         """Approve or reject calls that wait; the run goes on when none is left.
 
-        `always` holds for later calls of their tools, too; the model is told the `reason`.
-
-        Returns
-        -------
-        bool
-            Whether the run goes on.
+        `always` holds for later calls of their tools, too; the model gets the `reason`.
         """
         context = self.result.context_wrapper
         for item in calls:
@@ -268,7 +258,7 @@ class RunAdapter:
         id : str or None
             The call's `approval_id`. One that is not waiting any more is decided on already.
         reason : str or None
-            What the model is told about a call that is rejected.
+            What the model gets for a call that is rejected.
         """
         calls = [item for item in self.undecided() if approval_id(item) == id]
         if not calls:

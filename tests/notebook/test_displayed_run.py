@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner, RunResultStreaming, chat, runs, show
-from agentstream.notebook.run_source import RunAdapter
+from agentstream.notebook.run_adapter import RunAdapter
 from agentstream.notebook.show_widget import RunWidget
 from agentstream.testing import Pace, ScriptedModel, call
 

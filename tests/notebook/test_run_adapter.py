@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentstream.notebook.run_source import RunAdapter
+from agentstream.notebook.run_adapter import RunAdapter
 
 
 class ForeignRun:
