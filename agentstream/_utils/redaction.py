@@ -82,10 +82,10 @@ def _known_again(find: _Parts) -> _Parts:
     cached = lru_cache(maxsize=1_000)(lambda text: tuple(find(text)))
 
     @wraps(find)
-    def found(text: str) -> Iterable[str]:
+    def parts(text: str) -> Iterable[str]:
         return cached(text) if len(text) < 2_000 else find(text)
 
-    return found
+    return parts
 
 
 _values: OrderedDict[str, None] = OrderedDict()

@@ -18,7 +18,7 @@ __all__ = ["output_frame"]
 
 
 def output_frame(
-    index: Any, columns: Columns, results: Results, positions: Sequence[int], asked: Sequence[int]
+    index: Any, columns: Columns, results: Results, positions: Sequence[int], origins: Sequence[int]
 ) -> DataFrame:
     """Make the frame of what there is.
 
@@ -32,7 +32,7 @@ def output_frame(
         Of all rows.
     positions : sequence of int
         Of the rows.
-    asked : sequence of int
+    origins : sequence of int
         For each of them the position of the row that was asked for it: its own, or that of the
         first that asks the same; -1: that is not known yet.
 
@@ -44,7 +44,7 @@ def output_frame(
     import numpy as np
     import pandas as pd
 
-    at = np.asarray(asked, dtype=np.int64)
+    at = np.asarray(origins, dtype=np.int64)
     codes = np.where(at < 0, 0, np.frombuffer(bytes(results.statuses) + b"\0", np.uint8)[at])
     status = np.array(["waiting", *get_args(Status)], dtype=object)[codes]
     is_empty = codes == 0
@@ -69,29 +69,29 @@ def output_frame(
     return pd.DataFrame(data, index=index)
 
 
-def _sources(results: Results, asked: Any, positions: Any, is_empty: Any) -> Any:
+def _sources(results: Results, origins: Any, positions: Any, is_empty: Any) -> Any:
     import numpy as np
 
     names = (*get_args(Source), None)
-    codes = np.frombuffer(bytes(results.sources) + b"\0", np.uint8)[asked]
-    is_twin = (codes == names.index("asked")) & (asked != positions)
+    codes = np.frombuffer(bytes(results.sources) + b"\0", np.uint8)[origins]
+    is_twin = (codes == names.index("asked")) & (origins != positions)
     codes = np.where(is_twin, names.index("equal row"), codes)
     return np.array(names, dtype=object)[np.where(is_empty, names.index(None), codes)]
 
 
-def _numbers(column: Sequence[Any], asked: Any, is_empty: Any, dtype: str) -> Any:
+def _numbers(column: Sequence[Any], origins: Any, is_empty: Any, dtype: str) -> Any:
     import numpy as np
     import pandas as pd
 
     if not isinstance(column, array):
-        cells = [None if no else column[at] for at, no in zip(asked, is_empty, strict=True)]
+        cells = [None if no else column[at] for at, no in zip(origins, is_empty, strict=True)]
         return _typed(cells, dtype)
     # One more, for the rows that are not known yet, where an empty frame has none at all.
-    found = np.append(np.asarray(column), 0).astype(dtype.lower())[asked]
+    numbers = np.append(np.asarray(column), 0).astype(dtype.lower())[origins]
     if dtype == "float64":
-        return np.where(is_empty, np.nan, found)
+        return np.where(is_empty, np.nan, numbers)
     kind = pd.arrays.IntegerArray if dtype == "Int64" else pd.arrays.FloatingArray
-    return kind(found, is_empty)
+    return kind(numbers, is_empty)
 
 
 def _typed(cells: list[Any], dtype: str) -> Any:

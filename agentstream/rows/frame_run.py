@@ -323,10 +323,10 @@ class FrameRun(Background[Frame]):
     def _frame_of(self, positions: Any) -> Frame:
         plan, index = self._plan, self._source.index
         known = len(plan.keys)
-        row_asked = [plan.first[plan.keys[at]] if at < known else -1 for at in positions]
+        origins = [plan.first[plan.keys[at]] if at < known else -1 for at in positions]
         if len(positions) != len(index):
             index = index[list(positions)]
-        output = output_frame(index, self._source.columns, plan.results, positions, row_asked)
+        output = output_frame(index, self._source.columns, plan.results, positions, origins)
         frame: Frame = self._source.back(output)
         return frame
 

@@ -89,11 +89,11 @@ _LISTS: Final = {"output": _items, "tools": _tools}
 
 def _members(union: Any) -> Any:
     """Each literal of ``type`` and its class; only of classes whose type no other one has."""
-    found: dict[str, type[BaseModel] | None] = {}
+    classes: dict[str, type[BaseModel] | None] = {}
     for cls in _classes(union):
         for literal in get_args(cls.model_fields["type"].annotation):
-            found[literal] = None if literal in found else cls
-    return ((literal, cls) for literal, cls in found.items() if cls is not None)
+            classes[literal] = None if literal in classes else cls
+    return ((literal, cls) for literal, cls in classes.items() if cls is not None)
 
 
 def _classes(union: Any) -> Any:
