@@ -29,7 +29,7 @@ from .decide import Finish, Judge, Step
 from .guardrails import check_output
 from .model_call import find_settings, output_schema
 from .options import LoopOptions, call, hook_context
-from .session import compact, save
+from .session import compact, save, save_after
 from .state.run_state import RunState
 from .toolbox import Toolbox
 from .withheld import withhold, withhold_answer
@@ -51,8 +51,8 @@ async def conclude(
     if isinstance(step, Judge):
         try:
             return await _judged(state, toolbox, step)
-        except BaseException:
-            await save(state, options)  # the tools have run
+        except BaseException as error:
+            await save_after(error, state, options)  # the tools have run
             raise
     if step.output is not None:
         return True, _tool_output(state, step.output.output)
@@ -243,13 +243,13 @@ async def finish(
     except OutputGuardrailTripwireTriggered as error:
         if of_tools:
             withhold(state, options, error, results_before)
-            await save(state, options)
+            await save_after(error, state, options)
         elif step is not None:
             withhold_answer(state, options, error)
         raise
     except BaseException as error:
         if of_tools or isinstance(error, Exception):
-            await save(state, options)
+            await save_after(error, state, options)
         raise
     state.final_output = output
     await save(state, options)

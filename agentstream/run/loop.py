@@ -33,7 +33,7 @@ from .guardrails import InputGuards
 from .interrupts import RunAborted, keep_loop_awake
 from .model_call import ask, item_events, prepare
 from .options import LoopOptions, hook_context
-from .session import load, save
+from .session import load, save, save_after
 from .start_window import tools_of_its_own
 from .state.run_state import RunState
 from .tool_calls import Outcome, act, go_on_as
@@ -111,8 +111,8 @@ async def _act_and_save(
     _hold(state, options, toolbox)  # a run that goes on after an approval begins here
     try:
         outcome = await act(state, options, toolbox, step.calls)
-    except BaseException:
-        await save(state, options, stopped=True)
+    except BaseException as error:
+        await save_after(error, state, options, stopped=True)
         raise
     if outcome.interruptions or not ends_with_tools(decide(state.agent, state.new_items)):
         await save(state, options)  # else when the output guardrails have seen it

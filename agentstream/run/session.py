@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from ..exceptions import UserError
 from ..items import ItemHelpers, RunItem
 from .options import LoopOptions, call
 from .state.run_state import RunState, is_model_visible
+
+logger = logging.getLogger("agentstream")
 
 # By type of item: the kind of pair it is half of. What names the pair is its call_id, if not below.
 _CALLS: Final[dict[Any, str]] = {
@@ -198,6 +201,21 @@ async def save(state: RunState[Any], options: LoopOptions, *, stopped: bool = Fa
     """
     if options.session is not None:
         await uninterrupted(_save(state, options.session, stopped))
+
+
+async def save_after(
+    error: BaseException, state: RunState[Any], options: LoopOptions, *, stopped: bool = False
+) -> None:
+    """Save what the run has reached when it fails with `error`, which is what it is to fail with.
+
+    Where the session fails, too, `error` says so in a note.
+    """
+    try:
+        await save(state, options, stopped=stopped)
+    except Exception as problem:
+        told = f"{type(problem).__name__}: {problem}"
+        error.add_note(f"The session could not store what the run had reached by then: {told}")
+        logger.warning("The session could not store what a failed run had reached.", exc_info=True)
 
 
 async def _save(state: RunState[Any], session: Any, stopped: bool) -> None:
