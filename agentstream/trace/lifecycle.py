@@ -260,6 +260,7 @@ LifecycleEvent: TypeAlias = (
     | GuardrailFinished
     | ApprovalRequested
     | ApprovalDecided
+    | OutputWithheld
     | RunCancelled
     | RunFailed
     | RunFinished
