@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
+from ._guardrails import AllowBehavior as AllowBehavior
 from ._guardrails import MaybeAwaitable, call_guardrail, guardrail_name
+from ._guardrails import RaiseExceptionBehavior as RaiseExceptionBehavior
+from ._guardrails import RejectContentBehavior as RejectContentBehavior
 from ._guardrails import ToolGuardrailFunctionOutput as ToolGuardrailFunctionOutput
 from .exceptions import UserError
 from .run_context import TContext

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from typing import Any
 
 import pytest
@@ -159,3 +160,11 @@ async def test_a_plain_function_is_no_guardrail() -> None:
     with pytest.raises(UserError, match="input_guardrail"):
         config = RunConfig(input_guardrails=[check])  # type: ignore[list-item]
         await Runner.run(guarded(), "hi", run_config=config)
+
+
+def test_the_behaviours_of_tool_guardrails_are_imported_from_where_the_sdk_has_them() -> None:
+    ours, sdk = (
+        importlib.import_module(f"{it}.tool_guardrails") for it in ("agentstream", "agents")
+    )
+    for name in ("AllowBehavior", "RejectContentBehavior", "RaiseExceptionBehavior"):
+        assert set(getattr(ours, name).__annotations__) == set(getattr(sdk, name).__annotations__)
