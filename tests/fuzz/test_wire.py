@@ -18,7 +18,7 @@ from openai.types.responses import Response
 
 from agentstream import AgentsException
 from agentstream.models.chat_completions.stream import ChatFold
-from agentstream.models.http.sse import EventDecoder, SSESplitter
+from agentstream.models.http.sse import SSEReader, SSESplitter, event_data
 from agentstream.models.responses.events import responses_events
 from agentstream.notebook.snapshot.bundle import snapshot
 from agentstream.recordings.event_lines import model_event_from_dict, model_event_to_dict
@@ -82,10 +82,10 @@ def read_chat(chunks: Iterable[Any]) -> list[Any]:
 def read_chat_body(body: bytes) -> list[Any]:
     """The same of a body."""
     chunks: list[Any] = []
-    decoder = EventDecoder()
+    reader = SSEReader()
     with suppress(*DOCUMENTED):
-        chunks += [data for _, data in decoder.feed(body)]
-        chunks += [data for _, data in decoder.finish()]
+        chunks += [event_data(*event) for event in reader.feed(body)]
+        chunks += [event_data(*event) for event in reader.finish()]
     return read_chat(chunks)
 
 

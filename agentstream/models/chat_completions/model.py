@@ -18,9 +18,8 @@ from ...usage import usage_of
 from ..base import ModelTracing
 from ..create import sent_by
 from ..http.batches import BatchedStream, gathered
-from ..http.bounds import too_large
 from ..http.server_error import no_answer, no_stream
-from ..http.sse import DONE, SSESplitter, event_data, parse_json
+from ..http.sse import SSEReader, event_data, parse_json
 from ..http.streamed_body import StreamedBody, open_stream
 from ..request import ModelRequest
 from ..request_model import RequestModel
@@ -248,31 +247,19 @@ class _Reading:
 
     def __init__(self, fold: ChatFold, most: int | None) -> None:
         self.fold = fold
-        self.done = False
-        """Whether `[DONE]` has come."""
-        self._most = most
-        self._splitter = SSESplitter(most)
-        self._seen = False
-        self._unread = bytearray()
-        """What came before the first event: a body that has none is no stream."""
+        self._reader = SSEReader(most)
 
     async def batches(
         self, fragments: AsyncIterator[bytes]
     ) -> AsyncGenerator[list[TResponseStreamEvent], None]:
         """Yield what the fragments mean, up to the end; what came before a fault comes first."""
         async for fragment in fragments:
-            if not self._seen:
-                self._unread += fragment
-                if self._most is not None and len(self._unread) > self._most:
-                    raise too_large("an answer", self._most, "event_bytes")
             batch, fault = gathered(self._events(fragment))
             if batch:
                 yield batch
             if fault is not None:
                 raise fault
-            if self._seen:
-                self._unread.clear()
-            if self.done:
+            if self._reader.done:
                 return
         batch, fault = gathered(self._rest())
         if batch:
@@ -282,11 +269,7 @@ class _Reading:
 
     def _events(self, fragment: bytes) -> Iterator[TResponseStreamEvent]:
         """Yield what the chunks mean that a fragment completes."""
-        for name, data in self._splitter.feed(fragment):
-            self._seen = True
-            if data.startswith(DONE):
-                self.done = True
-                return
+        for name, data in self._reader.feed(fragment):
             chunk = event_data(name, data)
             event = self.fold.feed_text_fast(chunk)
             if event is None:
@@ -296,18 +279,14 @@ class _Reading:
 
     def _rest(self) -> Iterator[TResponseStreamEvent]:
         """Yield what the chunk means whose blank line never came, if it is whole."""
-        for name, data in self._splitter.finish():
-            self._seen = True
-            if data.startswith(DONE):
-                self.done = True
-                continue
+        for name, data in self._reader.finish():
             try:
                 chunk = event_data(name, data)
             except ValueError:  # cut within its data: it cannot be read
                 continue
             yield from self.fold.feed(chunk, name)
-        if not self._seen and self._unread.strip():
-            yield from self._whole(bytes(self._unread))
+        if self._reader.body:
+            yield from self._whole(self._reader.body)
 
     def _whole(self, body: bytes) -> Iterator[TResponseStreamEvent]:
         """Yield what a body means that is no stream: a whole completion, or an error."""
@@ -320,13 +299,13 @@ class _Reading:
         yield from self.fold.feed(completion)
         if not completion.get("choices"):
             raise ModelStreamError(no_stream(body))
-        self.done = True
+        self._reader.done = True
 
     def finish(
         self, settings: ModelSettings, request_id: str | None
     ) -> Iterator[TResponseStreamEvent]:
         """Yield the events that end the answer; the last knows the request's id and the usage."""
-        for event in self.fold.finish(complete=self.done):
+        for event in self.fold.finish(complete=self._reader.done):
             if event.type in ("response.completed", "response.incomplete"):
                 # Not fields of the type; the first under the name that the client uses.
                 event.response._request_id = request_id
@@ -336,7 +315,7 @@ class _Reading:
 
     def broken(self, body: StreamedBody) -> ModelStreamError | None:
         """The error for a stream that broke off; None for one that came to its end."""
-        if self.done or self.fold.has_ended or "event-stream" not in body.content_type:
+        if self._reader.done or self.fold.has_ended or "event-stream" not in body.content_type:
             return None
         return ModelStreamError(BROKE_OFF)
 

@@ -11,7 +11,7 @@ missing is delivered when its JSON is whole, since some servers close right afte
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import jiter
@@ -21,10 +21,9 @@ from .bounds import too_large
 
 __all__ = [
     "DONE",
-    "EventDecoder",
+    "SSEReader",
     "SSESplitter",
     "event_data",
-    "json_events",
     "parse_json",
 ]
 
@@ -177,55 +176,62 @@ def event_data(name: str | None, data: bytes) -> Any:
         return data.decode("utf-8", "replace")
 
 
-class EventDecoder:
-    r"""Decode a byte stream into (event name, parsed data), up to ``[DONE]`` or the end.
+class SSEReader:
+    r"""Read the body of a streamed answer of either API: its events, up to ``[DONE]`` or the end.
+
+    Parameters
+    ----------
+    most
+        Bytes that an event may have, or a body without one; None: any number.
 
     Attributes
     ----------
     done : bool
         Whether ``[DONE]`` has come: what follows it is no event.
+
+    Examples
+    --------
+    >>> reader = SSEReader()
+    >>> reader.feed(b'data: {"n": 1}\n\ndata: [DO')
+    [(None, b'{"n": 1}')]
+    >>> reader.feed(b"NE]\n\n"), reader.done
+    ([], True)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self.done = False
-        self._splitter = SSESplitter()
+        self._most = most
+        self._splitter = SSESplitter(most)
+        self._unread: bytearray | None = bytearray()  # until the first event
 
-    def feed(self, chunk: bytes) -> Iterator[tuple[str | None, Any]]:
-        """Take the next fragment and yield the events that it completes."""
-        for name, data in self._splitter.feed(chunk):
-            if data.startswith(DONE):
-                self.done = True
-                return
-            yield name, event_data(name, data)
+    def feed(self, chunk: bytes) -> list[RawEvent]:
+        """Take the next fragment; return the events that it completes.
 
-    def finish(self) -> Iterator[tuple[str | None, Any]]:
-        """Yield the event left open at the end of the stream, if its data is whole."""
-        for name, data in self._splitter.finish():
-            try:
-                parsed = parse_json(data)
-            except ValueError:  # cut off, or [DONE]: the official client drops it, too
-                return
-            yield name, parsed
+        Raises
+        ------
+        AnswerTooLargeError
+            An event, or a body without one, goes on for longer than it may.
+        """
+        if self._unread is not None:
+            self._unread += chunk
+            if self._most is not None and len(self._unread) > self._most:
+                raise too_large("an answer", self._most, "event_bytes")
+        return self._up_to_done(self._splitter.feed(chunk))
 
+    def finish(self) -> list[RawEvent]:
+        """Return the event whose blank line never came; its data may be cut off."""
+        return self._up_to_done(self._splitter.finish())
 
-async def json_events(
-    chunks: AsyncIterable[bytes],
-) -> AsyncGenerator[tuple[str | None, Any], None]:
-    """Turn a byte stream into (event name, parsed data), up to ``[DONE]`` or the end.
+    def _up_to_done(self, events: list[RawEvent]) -> list[RawEvent]:
+        if events:
+            self._unread = None
+            for at, (_, data) in enumerate(events):
+                if data.startswith(DONE):
+                    self.done = True
+                    return events[:at]
+        return events
 
-    This serves the Responses and the Chat Completions API alike. The bytes stay the caller's to
-    close, so that it can go on reading them after ``[DONE]``.
-
-    Yields
-    ------
-    (str or None, Any)
-        The ``event:`` name and the parsed data: a dict from any sane server.
-    """
-    decoder = EventDecoder()
-    async for chunk in chunks:
-        for event in decoder.feed(chunk):
-            yield event
-        if decoder.done:
-            return
-    for event in decoder.finish():
-        yield event
+    @property
+    def body(self) -> bytes:
+        """All that came, where that had no event: such a body is no stream."""
+        return b"" if self._unread is None else bytes(self._unread).strip()

@@ -18,9 +18,8 @@ from pydantic import ValidationError
 from ..._utils.redaction import redact_data
 from ...exceptions import ModelStreamError
 from ..http import warm_up
-from ..http.bounds import too_large
 from ..http.server_error import api_error, error_in, no_stream
-from ..http.sse import DONE, SSESplitter, event_data, parse_json
+from ..http.sse import SSEReader, event_data, parse_json
 from ..output_items import read_calls
 from .unions import with_typed_members
 
@@ -54,28 +53,18 @@ async def responses_batches(
         An event goes on for longer than it may.
     """
     await warm_up.wait_until_built()
-    splitter = SSESplitter(most)
+    reader = SSEReader(most)
     short = _fast_validators()
     # Not kept in a local: its address may hold a key, and some tracebacks print locals.
     failure, request = partial(_failure, _Unshown(request)), None
-    done = False
-    unread: bytearray | None = bytearray()  # up to the first event: a body without is no stream
     async for chunk in chunks:
         batch: list[ResponseStreamEvent] = []
-        if unread is not None:
-            unread += chunk
-            if most is not None and len(unread) > most:
-                raise too_large("an answer", most, "event_bytes")
         try:
-            for name, data in splitter.feed(chunk):
-                unread = None
+            for name, data in reader.feed(chunk):
                 event = _fast_path(short, name, data)
                 if event is None:
                     if name in short:  # refused: this server leaves out fields each time
                         short = {kind: short[kind] for kind in short if kind != name}
-                    if data.startswith(DONE):
-                        done = True
-                        break
                     payload = event_data(name, data)
                     if not isinstance(payload, dict):
                         if error := error_in(payload, name):
@@ -89,18 +78,17 @@ async def responses_batches(
             raise
         if batch:
             yield batch
-        if done:
+        if reader.done:
             return
-    for name, data in splitter.finish():
-        unread = None
+    for name, data in reader.finish():
         try:
             payload = parse_json(data)
-        except ValueError:  # cut off, or [DONE]: the official client drops it, too
+        except ValueError:  # cut off: the official client drops it, too
             return
         if isinstance(payload, dict):
             yield [_checked_event(payload, failure, name)]
-    if unread and unread.strip():
-        yield _whole(bytes(unread), failure)
+    if reader.body:
+        yield _whole(reader.body, failure)
 
 
 def _whole(body: bytes, failure: Callable[[Any], APIError]) -> list[ResponseStreamEvent]:

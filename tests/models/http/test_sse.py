@@ -25,7 +25,8 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
-from agentstream.models.http.sse import SSESplitter, json_events, parse_json
+from agentstream import AnswerTooLargeError
+from agentstream.models.http.sse import SSEReader, SSESplitter, event_data, parse_json
 from agentstream.models.output_items import read_calls
 from agentstream.models.responses import events
 from agentstream.models.responses.events import responses_event, responses_events
@@ -208,17 +209,23 @@ async def test_an_event_cut_off_by_the_end_of_the_stream_is_dropped() -> None:
     assert await decode(sse(DELTA), sse(DELTA)[:-20]) == await decode(sse(DELTA))
 
 
-async def test_json_events_serve_chat_chunks_up_to_done() -> None:
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_body_is_read_up_to_done_however_it_is_cut(size: int) -> None:
     body = b'data: {"id": "c1", "choices": []}\n\ndata: [DONE]\n\ndata: {"id": "late"}\n\n'
-    assert [event async for event in json_events(pieces([body]))] == [
-        (None, {"id": "c1", "choices": []})
-    ]
+    reader, events = SSEReader(), list[Any]()
+    for at in range(0, len(body), size):
+        if not reader.done:
+            events += reader.feed(body[at : at + size])
+    assert events == [(None, b'{"id": "c1", "choices": []}')]
+    assert reader.done and reader.body == b""
 
 
-async def test_json_events_leave_the_bytes_after_done_to_the_caller() -> None:
-    body = pieces([b"data: [DONE]\n\n", b"rest"])
-    assert [event async for event in json_events(body)] == []
-    assert [part async for part in body] == [b"rest"]
+def test_a_body_without_an_event_is_kept_and_bounded() -> None:
+    reader = SSEReader(20)
+    assert reader.feed(b' {"error": ') == reader.feed(b"1}\n") == reader.finish() == []
+    assert reader.body == b'{"error": 1}'
+    with pytest.raises(AnswerTooLargeError):
+        reader.feed(b"x" * 10)
 
 
 # --- typed events
@@ -466,7 +473,8 @@ async def test_every_recorded_chat_stream_gives_the_chunks_the_official_client_p
         if recording["api"] == "chat":
             for call in recording["calls"]:
                 body = call["sse"].encode()
-                ours = [data async for _, data in json_events(pieces([body]))]
+                reader = SSEReader()
+                ours = [event_data(*event) for event in [*reader.feed(body), *reader.finish()]]
                 async with client_for(body) as client:
                     stream = await client.chat.completions.create(
                         model="m", messages=[], stream=True
