@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     info = commands.add_parser(
         "info",
-        help="tell versions, the front end and the extras, for a report of a fault",
+        help="show versions, the front end and the extras, for a report of a fault",
         description="What a report of a fault needs. It has no keys.",
     )
     info.set_defaults(do=lambda _: info_lines())

@@ -275,7 +275,9 @@ class _Call:
         except Exception as error:  # Whatever it is, the user's function tells the model.
             if self._on_failure is None:
                 raise
-            _log.warning("The model is told that MCP tool %r failed: %r", self._public_name, error)
+            _log.warning(
+                "The model gets a message that MCP tool %r failed: %r", self._public_name, error
+            )
             answer = self._on_failure(context, error)
             answer = await answer if inspect.isawaitable(answer) else answer
             return ToolFailure.of(answer, error)

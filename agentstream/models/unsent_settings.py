@@ -50,4 +50,4 @@ def unsent_in_responses(settings: ModelSettings) -> Iterator[tuple[str, str]]:
                 f'ModelSettings(extra_body={{"{name}": ...}}).',
             )
     if settings.include_usage is False:
-        yield "The Responses API always tells the usage: include_usage=False has no effect.", ""
+        yield "The Responses API always reports the usage: include_usage=False has no effect.", ""

@@ -53,7 +53,7 @@ async def error_text(
             return default
         why = f"returned {type(text).__name__}"
     logger.warning(
-        "tool_error_formatter %s for the tool %r; the model is told the default message. Let it "
+        "tool_error_formatter %s for the tool %r; the model gets the default message. Let it "
         "return text, or None for the default.",
         why,
         tool_name,

@@ -431,9 +431,7 @@ class FunctionCall:
                 {**part, "text": shortened(part["text"], limit)} if "text" in part else part
                 for part in output
             ]
-        self.warned(
-            f"gave {longest:,} characters, of which the model is told {limit:,}; {RAISE_IT}"
-        )
+        self.warned(f"gave {longest:,} characters, of which the model gets {limit:,}; {RAISE_IT}")
 
     def output(self, value: Any, **declared: Any) -> ToolCallOutputItem:
         """The item with the output `value`; `declared` is what its tool says of its form."""

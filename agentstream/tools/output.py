@@ -117,7 +117,7 @@ class ToolOutputImage(BaseModel):
             content = content_of(value)
             image, why = content.image, content.text
         if image is None:
-            raise UserError(f"There is no picture of this {type(value).__name__}: {why[:500]}")
+            raise UserError(f"There is no image of this {type(value).__name__}: {why[:500]}")
         return cls(image_url=image.url, detail=detail)
 
 

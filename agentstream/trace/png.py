@@ -33,7 +33,7 @@ def png(svg: str) -> bytes:
         fonts = _font_of_matplotlib()
         if not fonts or draw(_LETTER, **fonts) == draw(_BLANK):
             warnings.warn(
-                "The picture has no text: there is no font on this machine. Install one (such as "
+                "The image has no text: there is no font on this machine. Install one (such as "
                 "the system's package fonts-dejavu-core, or matplotlib, which brings one), or "
                 "save as .svg or .html, which are drawn where they are read.",
                 stacklevel=4,

@@ -412,7 +412,7 @@ def test_pixels_of_an_array_are_its_own() -> None:
 
 def test_what_has_no_picture_is_refused_with_a_reason() -> None:
     for value in ("text", 3, object(), np.zeros(3), np.zeros((0, 3))):
-        with pytest.raises(UserError, match="There is no picture of this"):
+        with pytest.raises(UserError, match="There is no image of this"):
             ToolOutputImage.of(value)
 
 

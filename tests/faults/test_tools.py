@@ -154,7 +154,7 @@ async def test_a_huge_output_is_whole_for_the_program_and_cut_for_the_model(
     assert len(told) < 1_000_200
     assert len(outputs(result)[0]) == 2_000_008
     [warned] = warnings_of(result)
-    assert warned.startswith("gave 2,000,008 characters, of which the model is told 1,000,000;")
+    assert warned.startswith("gave 2,000,008 characters, of which the model gets 1,000,000;")
     assert "max_output_characters" in warned
     assert f"The tool 'read' {warned}." in caplog.text
     page = snapshot(result.trace)

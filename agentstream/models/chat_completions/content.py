@@ -98,7 +98,7 @@ def tool_content(output: Any, leave_out: Callable[[str, str], None]) -> str | li
         return "\n".join(part["text"] for part in texts if isinstance(part, dict))
     leave_out(
         "A tool's output for Chat Completions needs text: images and files cannot be sent.",
-        "The model is told that the output was omitted.",
+        "The model gets a note that the output was omitted.",
     )
     return _OMITTED
 

@@ -164,7 +164,7 @@ class OpenAIChatCompletionsModel(RequestModel):
             except APIStatusError as error:  # raised before the first event
                 if self._refuses_stream_options(error, request):
                     logger.warning(
-                        "%s has no stream_options: it may not tell the usage.", self.model
+                        "%s has no stream_options: it may not report the usage.", self.model
                     )
                     self._has_stream_options = False
                 elif not await retries.again(error):

@@ -216,7 +216,7 @@ class Limiter:
         if now < self._paused_until:
             return f"the service asks to wait {self._paused_until - now:.0f} s (429)"
         if not self._has_limits and self.in_flight:
-            return "the first answer tells the limits"
+            return "the first answer has the limits"
         slow = [(meter.time_for(1, now), unit, meter) for unit, meter in self.meters.items()]
         late, unit, meter = max(slow, key=lambda one: one[0], default=(now, "", None))
         if meter is not None and late > now:

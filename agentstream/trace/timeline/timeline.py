@@ -99,7 +99,7 @@ def save_svg(svg: str, path: str | Path, title: str) -> Path:
         target.write_bytes(png(svg))
     else:
         raise UserError(
-            f"cannot save a picture as {target.name!r}: end the name in .svg, .png or .html"
+            f"cannot save an image as {target.name!r}: end the name in .svg, .png or .html"
         )
     return target
 
