@@ -113,8 +113,8 @@ class _LibraryModel(OpenAIChatCompletionsModel):
                 f"{type(self).__name__} needs the package {extra!r}. "
                 f"Install it with `{install_command(extra)}`."
             ) from error
-        given = {key: value for key, value in options.items() if value is not None}
-        transport = _Library(module, given)
+        set_options = {key: value for key, value in options.items() if value is not None}
+        transport = _Library(module, set_options)
         client = AsyncOpenAI(
             api_key="in-process",  # nothing is sent: the library has its own key
             base_url=f"http://{extra}.invalid/v1",

@@ -276,8 +276,8 @@ class MultiProvider(ModelProvider):
         if prefix in ("litellm", "any-llm"):
             from .library_models import AnyLLMProvider, LitellmProvider
 
-            found = LitellmProvider() if prefix == "litellm" else AnyLLMProvider()
-            return found.get_model(rest)
+            library_provider = LitellmProvider() if prefix == "litellm" else AnyLLMProvider()
+            return library_provider.get_model(rest)
         raise UserError(
             f"Unknown prefix: {prefix}. Give MultiProvider a provider_map that has it; where "
             f"{model_name!r} is the name of a model, as gateways have it, use "

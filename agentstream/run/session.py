@@ -213,8 +213,8 @@ async def save_after(
     try:
         await save(state, options, stopped=stopped)
     except Exception as problem:
-        told = f"{type(problem).__name__}: {problem}"
-        error.add_note(f"The session could not store what the run had reached by then: {told}")
+        message = f"{type(problem).__name__}: {problem}"
+        error.add_note(f"The session could not store what the run had reached by then: {message}")
         logger.warning("The session could not store what a failed run had reached.", exc_info=True)
 
 

@@ -158,7 +158,7 @@ async def test_a_huge_output_is_whole_for_the_program_and_cut_for_the_model(
     assert "max_output_characters" in warned
     assert f"The tool 'read' {warned}." in caplog.text
     page = snapshot(result.trace)
-    assert "of which the model is told 1,000,000" in page["text/html"]
+    assert "of which the model gets 1,000,000" in page["text/html"]
     assert "more characters not shown" in page["text/html"]
     assert sum(map(len, page.values())) < 300_000
 
