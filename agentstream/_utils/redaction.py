@@ -16,7 +16,6 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, wraps
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -55,6 +54,7 @@ _SENT: Final = re.compile(r"(?:\w+_)?(?:headers|query)", re.IGNORECASE)
 _NO_SECRETS: Final = frozenset({"input", "messages", "parameters", "properties", "schema"})
 
 _SHORTEST: Final = 8  # characters; less would mask words
+_LONGEST_KEPT: Final = 2_000  # characters of a header or an address that was looked at
 _MOST: Final = 2_000  # values: tokens that are renewed for ever do not fill the memory
 
 # What local servers are given in the place of a key ("lm-studio", "not-needed"), and other words:
@@ -74,22 +74,10 @@ _PAIR: Final = re.compile(r"(?:^|(?<=[=\s]))-{0,2}(\w[\w-]*)\s?[=:]\s?")
 _RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
-_Parts = Callable[[str], Iterable[str]]
-
-
-def _known_again(find: _Parts) -> _Parts:
-    """Look a text up that was looked at before: each request is sent with the same headers."""
-    cached = lru_cache(maxsize=1_000)(lambda text: tuple(find(text)))
-
-    @wraps(find)
-    def parts(text: str) -> Iterable[str]:
-        return cached(text) if len(text) < 2_000 else find(text)
-
-    return parts
-
-
 _values: OrderedDict[str, None] = OrderedDict()
 _longest_first: tuple[str, ...] = ()
+_looked_at: Final[set[tuple[Any, str]]] = set()
+"""Headers and addresses whose secrets are among the values."""
 _lock: Final = Lock()
 
 
@@ -174,7 +162,8 @@ def remember(value: Any, *, under: str = "") -> None:
 
 def remember_sent(values: Mapping[str, Any] | None) -> None:
     """Remember the values of headers or of a query: all but those that are known to be harmless."""
-    _add(_sent_in(values or {}))
+    pairs = (values or {}).items()
+    _remember_once(pairs, lambda name, value: _sent_in({name: value}))
 
 
 def remember_request(request: Any) -> None:
@@ -185,10 +174,9 @@ def remember_request(request: Any) -> None:
 
 def remember_url(url: object) -> None:
     """Remember the password and the query of an address."""
-    _add(_in_urls(str(url)))
+    _remember_once([("", str(url))], lambda _, text: _in_urls(text))
 
 
-@lru_cache(maxsize=1_000)
 def names_secret(name: str) -> bool:
     """Whether a value under `name` is secret.
 
@@ -256,7 +244,6 @@ def _secrets_in(value: Any, secret: bool) -> Iterator[str]:
                         yield from _parts(entry[pair.end() :])
 
 
-@_known_again
 def _parts(value: str) -> Iterator[str]:
     """What is secret of a header's value or a key: itself, without its scheme, each cookie."""
     if "://" in value:
@@ -276,7 +263,6 @@ def _parts(value: str) -> Iterator[str]:
             yield text.strip()
 
 
-@_known_again
 def _in_urls(text: str) -> Iterator[str]:
     if "://" not in text:
         return
@@ -310,24 +296,39 @@ def _decoded(text: str) -> str:
         return ""
 
 
+def _remember_once(
+    pairs: Iterable[tuple[Any, Any]], find: Callable[[Any, Any], Iterable[str]]
+) -> None:
+    """Remember what is secret in pairs, not again in those that were looked at: most were."""
+    for name, value in pairs:
+        if type(value) is not str:
+            _add(find(name, value))
+        elif (name, value) not in _looked_at:
+            if len(_looked_at) > _MOST:
+                _looked_at.clear()
+            _add(find(name, value))
+            if len(value) < _LONGEST_KEPT:
+                _looked_at.add((name, value))
+
+
 def _add(secrets: Iterable[str]) -> None:
     global _longest_first
-    new = {form for value in secrets for form in _forms(value)}
+    new = {
+        form
+        for value in secrets
+        for form in (value, unquote(value), quote(value, safe=""), quote(value))
+        if len(form) >= _SHORTEST
+        and not is_ordinary(value)
+        and value.strip("*•. ")  # masked already
+    }
     if new <= _values.keys():
         return
     with _lock:
         _values.update(dict.fromkeys(new))
         while len(_values) > _MOST:
             _values.popitem(last=False)
+            _looked_at.clear()
         _longest_first = tuple(sorted(_values, key=len, reverse=True))
-
-
-@_known_again
-def _forms(value: str) -> Iterator[str]:
-    """How a secret may stand in a text; nothing where it is masked already, or would eat words."""
-    if not is_ordinary(value) and value.strip("*•. "):
-        forms = (value, unquote(value), quote(value, safe=""), quote(value))
-        yield from (form for form in forms if len(form) >= _SHORTEST)
 
 
 def is_ordinary(value: str) -> bool:

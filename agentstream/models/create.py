@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpx2
 import openai
-from openai.types.responses import Response
+from openai import AsyncStream
+from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import ValidationError
 
 from .._utils.json import encodable
@@ -30,7 +32,7 @@ from .responses.unions import typed_response
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["create_response", "is_wrapped", "is_wrapped_here", "sent_by"]
+__all__ = ["create_response", "is_wrapped", "is_wrapped_here", "sent_by", "stream_response"]
 
 _OPENAI_FOLDER: Final = os.path.dirname(openai.__file__) + os.sep
 _OPTIONS: Final = {
@@ -40,6 +42,9 @@ _OPTIONS: Final = {
     "timeout": "timeout",
 }
 """Arguments of ``create()`` that are no fields of the body, and what a request calls them."""
+
+_UNREAD: Final = {"X-Stainless-Raw-Response": "stream"}
+"""With this header the client leaves the body to its caller, as in ``with_streaming_response``."""
 
 _KEPT_ARGUMENTS: Final = frozenset({*_OPTIONS, "model", "stream"})
 """Those that go past nothing: the client insists on them."""
@@ -106,22 +111,51 @@ def sent_by(
 async def create_response(client: AsyncOpenAI, arguments: dict[str, Any]) -> Any:
     """Ask for an answer in one piece."""
     create = client.responses.create
+    request = _as_request(create, arguments)
+    if request is None:
+        return await create(**sent_by(create, arguments))
+    warm_up.prebuild()
+    response = await client.post("/responses", cast_to=httpx2.Response, **request)
+    await warm_up.wait_until_built()
+    return _read(response)
+
+
+def stream_response(
+    client: AsyncOpenAI, arguments: dict[str, Any]
+) -> AbstractAsyncContextManager[Any]:
+    """Ask for an answer as a stream: the HTTP response, to be read and closed."""
+    responses = client.responses
+    request = _as_request(responses.create, {**arguments, "stream": True})
+    if request is None:
+        streamed = responses.with_streaming_response
+        return streamed.create(**sent_by(responses.create, arguments), stream=True)
+    request["options"]["headers"] = {**request["options"].get("headers", {}), **_UNREAD}
+    return _posted(client, request)
+
+
+@asynccontextmanager
+async def _posted(client: AsyncOpenAI, request: dict[str, Any]) -> AsyncGenerator[Any, None]:
+    kinds: Any = {"cast_to": Response, "stream_cls": AsyncStream[ResponseStreamEvent]}
+    response: Any = await client.post("/responses", stream=True, **kinds, **request)
+    try:
+        yield response
+    finally:
+        await response.close()
+
+
+def _as_request(create: Any, arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """What the client posts for the arguments of `create`; None where only `create` knows that."""
     encoded = encodable(arguments)  # its options as well: extra_body is encoded strictly, too
     body = {name: value for name, value in encoded.items() if name not in _OPTIONS}
     extra = encoded.get("extra_body")
     is_known = not is_wrapped(create) and body.keys() <= _fields(_function(create))
     if not is_known or not is_json([body, extra]):
-        return await create(**sent_by(create, arguments))
+        return None
     options: dict[str, Any] = {"security": {"bearer_auth": True}}  # as `create()` has it
     for name, option in _OPTIONS.items():
         if encoded.get(name) is not None:
             options[option] = encoded[name]
-    warm_up.prebuild()
-    response = await client.post(
-        "/responses", cast_to=httpx2.Response, body=body, options=cast(Any, options)
-    )
-    await warm_up.wait_until_built()
-    return _read(response)
+    return {"body": body, "options": options}
 
 
 def _read(response: httpx2.Response) -> Any:

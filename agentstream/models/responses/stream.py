@@ -22,7 +22,7 @@ from openai.types.responses import Response
 
 from ..._utils.redaction import redact
 from ...exceptions import ModelBehaviorError, ModelStalledError, ModelStreamError
-from ..create import sent_by
+from ..create import stream_response
 from ..gate.admission import Admission
 from ..http.server_error import no_answer
 from ..http.streamed_body import StreamedBody, open_stream
@@ -204,14 +204,12 @@ class ResumableResponseStream:
 
     def _request(self) -> Any:
         """Make the request, or that for the rest of the answer."""
-        api = self._retries.client.responses
-        responses = api.with_streaming_response
+        client = self._retries.client
         if not self._resumed:
-            arguments = sent_by(api.create, self._retries.extra(self._arguments))
-            return responses.create(**arguments, stream=True)
+            return stream_response(client, self._retries.extra(self._arguments))
         passed_on = ("extra_headers", "extra_query", "timeout")
         options = {name: self._arguments[name] for name in passed_on if name in self._arguments}
-        return responses.retrieve(
+        return client.responses.with_streaming_response.retrieve(
             self._response_id,
             stream=True,
             starting_after=self._floor,

@@ -19,7 +19,13 @@ from weakref import WeakKeyDictionary
 
 import openai
 
-from ..._utils.redaction import guard_logs, redact_error, remember, remember_request
+from ..._utils.redaction import (
+    guard_logs,
+    redact_error,
+    remember_request,
+    remember_sent,
+    remember_url,
+)
 from ...exceptions import ModelStalledError
 from ..create import is_wrapped_here
 from ..gate.admission import Admission, input_tokens
@@ -228,10 +234,10 @@ class ClientRetries:
 def remember_client(client: Any) -> None:
     """Remember what a client sends with each request, and what else it keeps to itself."""
     guard_logs()
-    remember({name: getattr(client, name, None) for name in _SECRETS})
-    remember({"headers": getattr(client, "_custom_headers", None)})
-    remember({"query": getattr(client, "_custom_query", None)})
-    remember(str(getattr(client, "base_url", "")))
+    remember_sent({name: getattr(client, name, None) for name in _SECRETS})
+    remember_sent(getattr(client, "_custom_headers", None))
+    remember_sent(getattr(client, "_custom_query", None))
+    remember_url(getattr(client, "base_url", ""))
 
 
 def _client_without_retries(client: Any, limits: Any) -> Any:
