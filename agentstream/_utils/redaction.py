@@ -383,4 +383,5 @@ def forget_all() -> None:
     global _longest_first
     with _lock:
         _values.clear()
+        _looked_at.clear()
         _longest_first = ()
