@@ -14,8 +14,10 @@ from openai.resources.responses import AsyncResponses
 from agentstream import (
     Agent,
     ModelSettings,
+    MultiProvider,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
+    RunConfig,
     Runner,
     function_tool,
 )
@@ -71,6 +73,34 @@ async def test_a_tracer_that_wraps_the_class_sees_input_and_tools(
     assert "Hi" in str(seen[0][field])
     assert seen[0]["tools"]
     assert "extra_body" not in seen[0]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("api", APIS)
+async def test_a_tracer_that_wraps_the_class_sees_them_of_a_model_that_is_named_as_well(
+    api: str, streamed: bool, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, resource, field = APIS[api]
+    create, seen = resource.create, []
+
+    async def traced(self: Any, **arguments: Any) -> Any:
+        seen.append(arguments)
+        return await create(self, **arguments)
+
+    monkeypatch.setattr(resource, "create", traced)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_BASE_URL", str(server.client().base_url))
+    provider = MultiProvider(openai_use_responses=api == "responses")
+    config = RunConfig(model_provider=provider)
+    agent = agent_of(server, OpenAIResponsesModel, server.client()).clone(model="any")
+    if streamed:
+        result: Any = Runner.run_streamed(agent, "Hi", run_config=config)
+        await result.wait()
+    else:
+        result = await Runner.run(agent, "Hi", run_config=config)
+    assert result.final_output == "Fine."
+    assert "Hi" in str(seen[0][field])
+    assert seen[0]["tools"]
 
 
 @pytest.mark.parametrize("streamed", [False, True])
