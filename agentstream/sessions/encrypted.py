@@ -216,7 +216,8 @@ class EncryptedSession(SessionABC):
         await underlying.clear_session(**with_wrapper(underlying, wrapper))
 
     def _close(self, item: Any) -> Any:
-        token = self.cipher.encrypt(json.dumps(item).encode()).decode()
+        plain = json.dumps(item, separators=(",", ":"))
+        token = self.cipher.encrypt(plain.encode()).decode()
         return {"__enc__": 1, "v": 1, "kid": "hkdf-v1", "payload": token}
 
     def _open(self, envelope: Any) -> tuple[str, Any]:
