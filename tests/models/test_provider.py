@@ -180,7 +180,7 @@ def test_the_api_is_the_programs_unless_the_provider_says() -> None:
 
 def test_an_api_that_does_not_exist_is_refused() -> None:
     api: Any = "chat"
-    with pytest.raises(UserError, match="'chat_completions', 'responses'"):
+    with pytest.raises(UserError, match="must be 'chat_completions' or 'responses', got 'chat'"):
         set_default_openai_api(api)
 
 
@@ -215,13 +215,10 @@ def test_a_name_finds_the_model_that_it_finds_in_the_sdk(name: Any, own: Any, mo
 
 
 @pytest.mark.parametrize("mode", ["openai_prefix_mode", "unknown_prefix_mode"])
-def test_a_mode_that_does_not_exist_is_refused_in_the_sdks_words(mode: str) -> None:
-    messages = []
+def test_a_mode_that_does_not_exist_is_refused_with_those_that_do(mode: str) -> None:
     for lib in LIBS:
-        with pytest.raises(lib.UserError) as caught:
+        with pytest.raises(lib.UserError, match=f"MultiProvider {mode} must be .*'model_id'"):
             lib.MultiProvider(**{mode: "zz"})
-        messages.append(str(caught.value))
-    assert messages[0] == messages[1]
 
 
 def test_a_map_can_be_read_and_changed() -> None:
