@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from agentstream.models.http import credentials
+
 # A shell ignores Ctrl-C for what it starts in the background, and every program started from there
 # does as well; tests of the interrupt need it as it is in a terminal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -103,3 +105,9 @@ def no_key_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def every_warning_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test hear a warning that is given once, though another test has heard it."""
     monkeypatch.setattr("agentstream._utils.warn_once._seen", set())
+
+
+@pytest.fixture(autouse=True)
+def no_defaults_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the key, the client and the API that another test has set for its process."""
+    monkeypatch.setattr(credentials, "_defaults", type(credentials._defaults)())

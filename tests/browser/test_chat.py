@@ -29,7 +29,7 @@ def answer(request):
     if "fail" in text:
         return turn("So far ", fail("It caught fire."))
     if "long" in text:
-        return " ".join(f"word{number}" for number in range(3000))
+        return " ".join(f"word{number}" for number in range(30_000))
     return f"You said **{text}**, in turn {sum(i.get('role') == 'user' for i in request.input)}."
 
 def tutor(name="Tutor"):
