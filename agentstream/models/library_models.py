@@ -17,6 +17,7 @@ from openai import AsyncOpenAI
 
 from .._extras import install_command
 from .._utils.keywords import letting_go
+from .._utils.redaction import remember
 from .._utils.secrets import SecretStr
 from ..exceptions import UserError
 from .base import Model, ModelProvider
@@ -29,11 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["AnyLLMModel", "AnyLLMProvider", "LitellmModel", "LitellmProvider"]
 
 _DEFAULT_MODEL: Final = "gpt-4.1"
+_NO_KEY: Final = "in-process"
+"""The client's key; nothing is sent with it: the library has its own."""
+
 _OF_HTTP: Final = frozenset(
-    "accept accept-encoding authorization connection content-length content-type host "
-    "idempotency-key user-agent".split()
+    "accept accept-encoding connection content-length content-type host idempotency-key".split()
 )
 """Headers of the request that never leaves this process, beside the client's ``x-stainless-``."""
+
+_OF_THE_CLIENT: Final = (f"Bearer {_NO_KEY}", "AsyncOpenAI/")
+"""What the client's own values of other headers begin with: a program may give them, too."""
 
 
 class _Library(httpx2.AsyncBaseTransport):
@@ -44,11 +50,10 @@ class _Library(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """What a server would answer; the library's errors with the status that they tell."""
+        remember(self._options)  # a provider's error may repeat the key
         arguments = json.loads(await request.aread())
         headers = {
-            name: value
-            for name, value in request.headers.items()
-            if name not in _OF_HTTP and not name.startswith("x-stainless-")
+            name: value for name, value in request.headers.items() if not _is_own(name, value)
         }
         if headers:
             arguments["extra_headers"] = headers
@@ -63,6 +68,13 @@ class _Library(httpx2.AsyncBaseTransport):
             return _failure(error)
         body = _events(chunks, first)
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+
+def _is_own(header: str, value: str) -> bool:
+    """Whether a header is of the request within this process, and not for the provider."""
+    return (
+        header in _OF_HTTP or header.startswith("x-stainless-") or value.startswith(_OF_THE_CLIENT)
+    )
 
 
 async def _events(chunks: AsyncIterator[Any], first: Any) -> AsyncIterator[bytes]:
@@ -116,7 +128,7 @@ class _LibraryModel(OpenAIChatCompletionsModel):
         set_options = {key: value for key, value in options.items() if value is not None}
         transport = _Library(module, set_options)
         client = AsyncOpenAI(
-            api_key="in-process",  # nothing is sent: the library has its own key
+            api_key=_NO_KEY,
             base_url=f"http://{extra}.invalid/v1",
             http_client=cast(Any, httpx2.AsyncClient(transport=transport)),
         )
@@ -126,8 +138,10 @@ class _LibraryModel(OpenAIChatCompletionsModel):
         """As of every chat model; what the client does not know goes to the library as it is."""
         arguments = super()._arguments(request, stream=stream)
         body = arguments.pop("extra_body", None)
-        more = set(request.settings.extra_args or ()) - {"timeout", "extra_headers", "extra_query"}
+        more = {*(request.settings.extra_args or ()), "extra_query"} - {"extra_headers"}
         beside = {name: arguments.pop(name) for name in more if name in arguments}
+        if "timeout" in beside:  # what a client takes may be no JSON
+            beside["timeout"] = getattr(beside["timeout"], "read", beside["timeout"])
         if body:
             beside["extra_body"] = body
         return {**arguments, "extra_body": beside} if beside else arguments

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
 from aiohttp import web
-from openai import RateLimitError
+from openai import APIError, RateLimitError
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from agentstream import Agent, ModelSettings, MultiProvider, Runner, UserError, function_tool
+from agentstream._utils.redaction import forget_all
 from agentstream.models.library_models import AnyLLMModel, AnyLLMProvider, LitellmModel
 
 
@@ -23,6 +25,7 @@ def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> Chat
     return ChatCompletionChunk.model_validate({**plain, "choices": [choice], **more})
 
 
+KEY = "sk-s3cret-1"
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a":1,"b":2}'}}
 TURNS: list[Any] = [
@@ -76,8 +79,8 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def model_of(library: Library) -> Any:
     if library.__name__ == "litellm":
-        return LitellmModel("anthropic/claude", base_url="http://b", api_key="sk-secret")
-    return AnyLLMModel("mistral/small", base_url="http://b", api_key="sk-secret")
+        return LitellmModel("anthropic/claude", base_url="http://b", api_key=KEY)
+    return AnyLLMModel("mistral/small", base_url="http://b", api_key=KEY)
 
 
 @function_tool
@@ -103,23 +106,26 @@ async def test_an_agent_runs_with_tools_on_a_model_that_a_library_asks(
     assert first["messages"] == [{"role": "user", "content": "1 + 2?"}]
     assert first["tools"][0]["function"]["name"] == "add"
     assert second["messages"][-1]["content"] == "3"
-    assert first["api_key"] == "sk-secret"
+    assert first["api_key"] == KEY
     assert "http://b" in (first.get("base_url"), first.get("api_base"))
     assert "extra_headers" not in first
-    assert "sk-secret" not in repr(vars(agent.model._client._client._transport))
+    assert KEY not in repr(vars(agent.model._client._client._transport))
 
 
 async def test_what_the_settings_say_beyond_openai_goes_to_the_library(library: Library) -> None:
     settings = ModelSettings(
         temperature=0.5,
-        extra_headers={"anthropic-beta": "x"},
+        extra_headers={"anthropic-beta": "x", "Authorization": "Bearer mine", "User-Agent": "me"},
+        extra_query={"version": "2"},
         extra_body={"cached_content": "c"},
-        extra_args={"mock_response": "m", "metadata": {"a": "b"}},
+        extra_args={"mock_response": "m", "metadata": {"a": "b"}, "timeout": httpx2.Timeout(5.0)},
     )
     library.turns = [TURNS[1]]
     await Runner.run(Agent(name="A", model=model_of(library), model_settings=settings), "Hi")
     asked = library.asked[0]
-    assert asked["extra_headers"] == {"anthropic-beta": "x"}
+    headers = {"anthropic-beta": "x", "authorization": "Bearer mine", "user-agent": "me"}
+    assert asked["extra_headers"] == headers
+    assert (asked["extra_query"], asked["timeout"]) == ({"version": "2"}, 5.0)
     assert asked["extra_body"] == {"cached_content": "c"}
     assert (asked["mock_response"], asked["metadata"]) == ("m", {"a": "b"})
     assert asked["temperature"] == 0.5
@@ -148,6 +154,19 @@ async def test_an_error_has_the_status_and_the_words_of_the_library(library: Lib
     with pytest.raises(RateLimitError, match="slow down"):
         await Runner.run(Agent(name="A", model=model_of(library)), "Hi")
     assert len(library.asked) == 3  # the client's own retries
+
+
+@pytest.mark.parametrize("in_a_stream", [False, True])
+async def test_an_error_that_repeats_the_key_is_told_without_it(
+    library: Library, in_a_stream: bool
+) -> None:
+    forget_all()
+    error = RuntimeError(f"Incorrect API key provided: {KEY}.")
+    library.turns = [[TURNS[1][0], error]] if in_a_stream else [error] * 3
+    result = Runner.run_streamed(Agent(name="A", model=model_of(library)), "Hi")
+    with pytest.raises(APIError, match=r"key provided: \*\*\*") as caught:
+        await result.wait()
+    assert KEY not in f"{caught.value.body} {result.trace.error}"
 
 
 async def test_what_arrived_before_an_error_within_a_stream_is_kept(library: Library) -> None:
