@@ -153,8 +153,8 @@ def _as_request(create: Any, arguments: dict[str, Any]) -> dict[str, Any] | None
         return None
     options: dict[str, Any] = {"security": {"bearer_auth": True}}  # as `create()` has it
     for name, option in _OPTIONS.items():
-        if encoded.get(name) is not None:
-            options[option] = encoded[name]
+        if encoded.get(name) is not None or (name == "timeout" and name in encoded):
+            options[option] = encoded[name]  # a timeout of None is none at all
     return {"body": body, "options": options}
 
 

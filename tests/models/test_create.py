@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from openai.resources.chat.completions import AsyncCompletions
@@ -21,7 +22,7 @@ from agentstream import (
     Runner,
     function_tool,
 )
-from agentstream.models.create import create_response, is_wrapped
+from agentstream.models.create import create_response, is_wrapped, stream_response
 from agentstream.testing import ScriptedServer
 
 
@@ -150,6 +151,29 @@ async def test_the_request_is_the_same_whether_somebody_looks_on_or_not(
     assert ours.path == theirs.path
     assert ours.headers["x-mine"] == theirs.headers["x-mine"] == "1"
     assert ours.body["seed"] == 3
+
+
+@pytest.mark.parametrize("timeout", [None, 3.0, openai.NOT_GIVEN, openai.Timeout(4.0, read=9.0)])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_timeout_counts_as_the_client_counts_it(timeout: Any, streamed: bool) -> None:
+    seen: list[Any] = []
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.extensions["timeout"])
+        return httpx2.Response(400)
+
+    transport = httpx2.MockTransport(refuse)
+    client = openai.AsyncOpenAI(api_key="k", http_client=httpx2.AsyncClient(transport=transport))
+    arguments: dict[str, Any] = {"model": "any", "input": "Hi", "timeout": timeout}
+    with pytest.raises(openai.BadRequestError):
+        await client.responses.create(**arguments)
+    with pytest.raises(openai.BadRequestError):
+        if streamed:
+            async with stream_response(client, arguments):
+                pass
+        else:
+            await create_response(client, arguments)
+    assert seen[0] == seen[1]
 
 
 async def test_half_a_surrogate_in_an_extra_body_is_sent_as_the_replacement_character(
