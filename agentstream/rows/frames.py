@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._extras import install_command
+from .._utils.json import encodable
 from ..exceptions import UserError
 from .prompt import needed_columns
 
@@ -58,9 +61,30 @@ def as_pandas(frame: Any, prompt: Any = None) -> tuple[DataFrame, Callable[[Data
             name: [None if _is_na(cell) else cell for cell in output[name].tolist()]
             for name in output.columns
         }
-        return nw.from_dict(cells, backend=native.implementation).to_native()
+        made = partial(nw.from_dict, backend=native.implementation)
+        try:
+            return made(cells).to_native()
+        except Exception:  # noqa: BLE001 - each library has errors of its own
+            fitting = {name: _fitting(column, made) for name, column in cells.items()}
+            return made(fitting).to_native()
 
     return pd.DataFrame(columns), back
+
+
+def _fitting(cells: list[Any], make: Callable[[dict[str, Any]], Any]) -> list[Any]:
+    """A column, as texts where the library has no type for all of its cells.
+
+    An answer that is paid for is not lost by a number of 20 digits in another.
+    """
+    try:
+        make({"": cells})
+    except Exception:  # noqa: BLE001 - as above
+        return [cell if cell is None or isinstance(cell, str) else _as_text(cell) for cell in cells]
+    return cells
+
+
+def _as_text(cell: Any) -> str:
+    return json.dumps(encodable(cell), ensure_ascii=False, default=str)
 
 
 def _of_dask(frame: Any, prompt: Any, what: str) -> tuple[DataFrame, Callable[[DataFrame], Any]]:

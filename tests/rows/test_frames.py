@@ -43,6 +43,22 @@ def test_a_frame_of_polars_gives_a_frame_of_polars() -> None:
     assert run.failed.height == 2
 
 
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_a_number_that_fits_no_type_of_the_library_loses_no_row(library: str) -> None:
+    made = pytest.importorskip(library)
+    pytest.importorskip("narwhals")
+    scores = {"a": 3, "b": 10**30}
+    agent = critic(
+        lambda request: answer({"label": "x", "score": scores[request.user_text]}),
+        output_type=Verdict,
+    )
+    columns = {"review": ["a", "b"]}
+    frame = made.DataFrame(columns) if library == "polars" else made.table(columns)
+    out = map_frame(agent, frame, "{review}").wait()
+    cells = out["score"].to_list() if library == "polars" else out["score"].to_pylist()
+    assert cells == ["3", "1" + "0" * 30]
+
+
 def test_a_lazy_frame_is_told_to_be_collected() -> None:
     pl = pytest.importorskip("polars")
     pytest.importorskip("narwhals")
