@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from .._utils.keywords import suggesting_init
 from ..models.base import Model
 from ..run import refusals
-from ..run.active_recording import set_everywhere, set_here
+from ..run.active_recording import set_here, start_everywhere, stop_everywhere
 from ..run.refusals import Refusal, Withheld
 from .failures import failure_to_dict
 from .pace import Pace, Speed
@@ -102,7 +102,6 @@ class recording:
         self._runs: WeakKeyDictionary[Trace, RunLines] = WeakKeyDictionary()
         self._holds: WeakKeyDictionary[Trace, Hold] = WeakKeyDictionary()
         self._here: list[Any] = []
-        self._before_everywhere: Any = None
         self._is_everywhere = False
 
     @property
@@ -167,7 +166,7 @@ class recording:
         """
         if not self._is_everywhere:
             _ = self._recorder  # a file that is no recording is an error here, not in a run
-            self._before_everywhere = set_everywhere(self)
+            start_everywhere(self)
             self._is_everywhere = True
         return self
 
@@ -180,7 +179,7 @@ class recording:
     def _leave_everywhere(self) -> None:
         if self._is_everywhere:
             self._is_everywhere = False
-            set_everywhere(self._before_everywhere)
+            stop_everywhere(self)
 
     def __enter__(self) -> recording:
         _ = self._recorder

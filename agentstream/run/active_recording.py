@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ..models.base import Model
 from .refusals import Withheld
@@ -43,12 +43,13 @@ class ActiveRecording(Protocol):
 
 
 _HERE: ContextVar[ActiveRecording | None] = ContextVar("agentstream_recording", default=None)
-_everywhere: ActiveRecording | None = None
+_everywhere: Final[list[ActiveRecording]] = []
+"""Those that are on for all; the one that was started last counts."""
 
 
 def active() -> ActiveRecording | None:
     """The recording that is on here, if there is one."""
-    return _HERE.get() or _everywhere
+    return _HERE.get() or (_everywhere[-1] if _everywhere else None)
 
 
 def set_here(recording: ActiveRecording | None) -> ActiveRecording | None:
@@ -58,8 +59,11 @@ def set_here(recording: ActiveRecording | None) -> ActiveRecording | None:
     return before
 
 
-def set_everywhere(recording: ActiveRecording | None) -> ActiveRecording | None:
-    """Switch a recording on from now on; the one before."""
-    global _everywhere
-    before, _everywhere = _everywhere, recording
-    return before
+def start_everywhere(recording: ActiveRecording) -> None:
+    """Switch a recording on from now on."""
+    _everywhere.append(recording)
+
+
+def stop_everywhere(recording: ActiveRecording) -> None:
+    """Switch off one that was started, whether or not another was since."""
+    _everywhere.remove(recording)

@@ -220,6 +220,15 @@ async def test_what_is_started_twice_is_closed_once(path: Path) -> None:
     assert len(read_recording(path).calls) == 3
 
 
+def test_what_is_closed_records_nothing_though_another_was_started_after_it(path: Path) -> None:
+    first = recording(path).start()
+    second = recording(path.with_name("second.jsonl")).start()
+    first.close()
+    assert active() is second
+    second.close()
+    assert active() is None
+
+
 async def test_a_block_comes_before_what_is_on_for_all(path: Path) -> None:
     outer = recording(path).start()
     with recording(path.with_name("inner.jsonl")):
