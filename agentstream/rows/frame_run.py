@@ -265,7 +265,9 @@ class FrameRun(Background[Frame]):
             while read < len(pool.ended):
                 key = pool.ended[read]
                 read += 1
-                for result in self._plan.rows(key) if key in self._plan.results else ():
+                if key is None or key not in self._plan.results:
+                    continue
+                for result in self._plan.rows(key):
                     result.index = self._source.index[result.position]
                     yield result
             if is_complete:

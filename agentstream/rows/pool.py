@@ -62,8 +62,8 @@ class Pool:
     ----------
     checkpoint : Checkpoint or None
         Where results are written.
-    ended : list of bytes
-        Keys in the order in which they ended.
+    ended : list of bytes or None
+        Keys in the order in which they ended; None in the place of one that waits again.
     times : deque of float
         When the last rows ended.
     errors : deque of RowResult
@@ -99,7 +99,7 @@ class Pool:
         self.plan = plan
         self.budget = budget
         self.checkpoint: Checkpoint | None = None
-        self.ended: list[bytes] = []
+        self.ended: list[bytes | None] = []
         self.times: deque[float] = deque(maxlen=400)
         self.errors: deque[RowResult] = deque(maxlen=LAST_FAILURES)
         self.asking: dict[bytes, float] = {}
@@ -142,9 +142,11 @@ class Pool:
         return reason if reason or self._gate is None else self._gate.state().reason
 
     def begin_again(self) -> None:
-        """Forget why the work ended early."""
+        """Forget why the work ended early, and how rows ended that wait again."""
         self.error, self.stopped, self._finished_rows = None, False, 0
         self._alike.clear()
+        waiting = set(self.plan.waiting)
+        self.ended = [None if key in waiting else key for key in self.ended]
 
     async def work(self) -> None:
         """Ask all that waits; ends when that is done, or early."""

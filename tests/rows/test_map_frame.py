@@ -240,6 +240,9 @@ def test_retry_asks_again_only_what_failed() -> None:
     assert list(out["status"]) == ["done"] * 3
     assert list(out["attempts"]) == [1, 2, 1]
     assert sorted(seen) == ["a", "b", "b", "c"]
+    assert sorted((row.index, row.status) for row in run) == [
+        (at, "done") for at in run.frame.index
+    ]
 
 
 def test_the_first_twenty_rows_that_fail_alike_stop_the_rest() -> None:
