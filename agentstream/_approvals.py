@@ -61,6 +61,12 @@ class Approvals:
         # the very agent, not for another of its name. In JSON an agent is but a name: no entries.
         self._owners: dict[str, weakref.ref[Any]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_owners": {}}  # a copy in another process has other agents
+
+    def __deepcopy__(self, memo: Any) -> Approvals:
+        return self.copy()  # in this process they are the same agents
+
     def copy(self) -> Approvals:
         """The same decisions, to be added to on their own."""
         twin = Approvals(dict(self.calls), dict(self.tools))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 from dataclasses import replace
 from typing import Any
 
@@ -535,6 +537,20 @@ async def test_always_in_a_context_that_runs_share_is_about_the_very_agent(anoth
     result = await Runner.run(next_agent if another else first, "Pay", context=shared)
     assert ran == ([] if another else [1])
     assert amounts(result) == ([1] if another else [])
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+async def test_a_copy_of_a_context_with_always_is_a_copy_of_its_decisions(pickled: bool) -> None:
+    ran: list[Any] = []
+    script = [turn(pays(1)), turn(pays(2)), "Done."]
+    agent = Agent(name="A", tools=[gated(ran)], model=ScriptedModel(script))
+    first = await Runner.run(agent, "Pay")
+    first.context_wrapper.approve_tool(first.interruptions[0], always_approve=True)
+    context = first.context_wrapper
+    twin = pickle.loads(pickle.dumps(context)) if pickled else copy.deepcopy(context)
+    assert twin._approvals == context._approvals
+    second = await Runner.run(agent, "Pay", context=twin)
+    assert (ran, amounts(second)) == (([], [2]) if pickled else ([2], []))
 
 
 def of_one_name(ran: list[str], turned_round: bool) -> Agent[Any]:
