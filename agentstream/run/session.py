@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from .._utils.aio import uninterrupted
 from .._utils.keywords import with_wrapper
+from .._utils.redaction import redact
 from ..exceptions import UserError
 from ..items import ItemHelpers, RunItem
 from .options import LoopOptions, call
@@ -213,7 +214,7 @@ async def save_after(
     try:
         await save(state, options, stopped=stopped)
     except Exception as problem:
-        message = f"{type(problem).__name__}: {problem}"
+        message = redact(f"{type(problem).__name__}: {problem}")  # of a database: its address
         error.add_note(f"The session could not store what the run had reached by then: {message}")
         logger.warning("The session could not store what a failed run had reached.", exc_info=True)
 
