@@ -67,7 +67,7 @@ class OpenAIResponsesModel(RequestModel):
         response = await retries.call(
             lambda: create_response(client, retries.extra(arguments)), arguments
         )
-        response = await poll_until_complete(response, retries)
+        response = await poll_until_complete(response, retries, arguments)
         _check_response(response)
         for item in response.output:
             readable_call(item)

@@ -207,13 +207,11 @@ class ResumableResponseStream:
         client = self._retries.client
         if not self._resumed:
             return stream_response(client, self._retries.extra(self._arguments))
-        passed_on = ("extra_headers", "extra_query", "timeout")
-        options = {name: self._arguments[name] for name in passed_on if name in self._arguments}
         return client.responses.with_streaming_response.retrieve(
             self._response_id,
             stream=True,
             starting_after=self._floor,
-            **self._retries.extra(options),
+            **self._retries.extra(_passed_on(self._arguments)),
         )
 
     async def _should_retry(self, error: Exception) -> bool:
@@ -272,7 +270,9 @@ class ResumableResponseStream:
         )
 
 
-async def poll_until_complete(response: Any, retries: ClientRetries) -> Any:
+async def poll_until_complete(
+    response: Any, retries: ClientRetries, arguments: Mapping[str, Any]
+) -> Any:
     """The answer, when a server that makes it in the background has made it.
 
     Parameters
@@ -281,6 +281,8 @@ async def poll_until_complete(response: Any, retries: ClientRetries) -> Any:
         What the request was answered with: the answer, or a promise of it.
     retries : ClientRetries
         Of the request.
+    arguments : mapping
+        Of the request.
     """
     pause = _FIRST_LOOK
     while getattr(response, "status", None) in ("queued", "in_progress"):
@@ -288,8 +290,16 @@ async def poll_until_complete(response: Any, retries: ClientRetries) -> Any:
         pause = min(2 * pause, _LONGEST_PAUSE)
         retrieve, name = retries.client.responses.retrieve, response.id
         retries.count = 0
-        response = await retries.call(lambda: retrieve(name))  # noqa: B023 - awaited here
+        response = await retries.call(
+            lambda: retrieve(name, **retries.extra(_passed_on(arguments)))  # noqa: B023 - awaited
+        )
     return response
+
+
+def _passed_on(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a request's arguments, those of the requests that look for its answer."""
+    names = ("extra_headers", "extra_query", "timeout")
+    return {name: arguments[name] for name in names if name in arguments}
 
 
 def _is_background(arguments: Mapping[str, Any]) -> bool:

@@ -817,3 +817,26 @@ async def test_an_event_that_comes_after_the_end_although_it_was_before_is_left_
     body = sse(CREATED, COMPLETED, DELTA, DELTA, {**DELTA, "sequence_number": 3})
     events, _ = await streamed(agentstream, body)
     assert [event.sequence_number for event in events] == [0, 2, 3]
+
+
+async def test_an_answer_made_in_the_background_is_looked_for_as_it_was_asked_for() -> None:
+    seen: list[Any] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        status = "queued" if request.method == "POST" else "completed"
+        headers, seconds = request.headers, request.extensions["timeout"]["read"]
+        seen.append((headers["x-gateway"], request.url.params["q"], seconds))
+        return httpx2.Response(200, json={**RESPONSE, "status": status})
+
+    transport = httpx2.MockTransport(answer)
+    client = AsyncOpenAI(api_key="k", http_client=httpx2.AsyncClient(transport=transport))
+    settings = agentstream.ModelSettings(
+        extra_headers={"x-gateway": "g"},
+        extra_query={"q": "1"},
+        extra_body={"background": True},
+        extra_args={"timeout": 7},
+    )
+    model = agentstream.OpenAIResponsesModel("m", client)
+    agent = agentstream.Agent(name="A", model=model, model_settings=settings)
+    assert (await agentstream.Runner.run(agent, "Hi")).final_output == "hi"
+    assert seen == [("g", "1", 7)] * 2
