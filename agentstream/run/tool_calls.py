@@ -173,7 +173,10 @@ async def _mcp_approval(
     request = item.raw_item
     tool = toolbox.mcp(request.server_label)
     reason: str | None = None
-    if tool is not None and tool.on_approval_request is not None:
+    waiting = state.waiting(item)
+    decided = state.context._approvals.of(waiting)
+    is_rejected = decided is not None and not decided.approved
+    if tool is not None and tool.on_approval_request is not None and not is_rejected:
         decision = await call(
             tool.on_approval_request, MCPToolApprovalRequest(state.context, request)
         )
@@ -184,12 +187,10 @@ async def _mcp_approval(
                 f"got {decision!r}"
             )
         approved, reason = decision["approve"], decision.get("reason")
+    elif decided is None:
+        return [waiting]
     else:
-        waiting = state.waiting(item)
-        decision = state.context._approvals.of(waiting)
-        if decision is None:
-            return [waiting]
-        approved, reason = decision.approved, decision.message
+        approved, reason = decided.approved, decided.message
     raw: dict[str, Any] = {
         "approval_request_id": request.id,
         "approve": approved,

@@ -620,3 +620,16 @@ async def test_a_rejected_call_does_not_run_though_its_tool_needs_no_approval_an
     agent.tools[0].needs_approval = False  # type: ignore[union-attr]
     assert (await Runner.run(agent, state)).final_output == "Done."
     assert ran == []
+
+
+async def test_a_rejected_hosted_call_does_not_run_though_a_function_would_approve_it() -> None:
+    config: Any = {"type": "mcp", "server_label": "bank", "require_approval": "always"}
+    tool = HostedMCPTool(tool_config=config)
+    script = ScriptedModel([turn(mcp_approval("bank", "pay")), "Done."])
+    agent = Agent(name="A", tools=[tool], model=script)
+    state = (await Runner.run(agent, "go")).to_state()
+    state.reject(state.get_interruptions()[0], rejection_message="Not today.")
+    tool.on_approval_request = lambda request: {"approve": True}
+    result = await Runner.run(agent, await RunState.from_string(agent, state.to_string()))
+    answers = [item.raw_item for item in result.new_items if "Response" in type(item).__name__]
+    assert [(each["approve"], each["reason"]) for each in answers] == [(False, "Not today.")]
