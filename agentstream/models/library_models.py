@@ -63,7 +63,7 @@ class _Library(httpx2.AsyncBaseTransport):
             if not arguments.get("stream"):
                 return httpx2.Response(200, json=_plain(answer))
             chunks = aiter(answer)
-            first = await anext(chunks, None)  # what is wrong with a request is told here by some
+            first = await _first(chunks)  # what is wrong with a request is told here by some
         except Exception as error:  # noqa: BLE001 - of a library, and of a provider's behind it
             return _failure(error)
         body = _events(chunks, first)
@@ -86,9 +86,21 @@ async def _events(chunks: AsyncIterator[Any], first: Any) -> AsyncIterator[bytes
     except Exception as error:  # noqa: BLE001 - as above
         yield b"data: " + json.dumps(_error_body(error)).encode() + b"\n\n"
     finally:
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            await close()
+        await _close(chunks)
+
+
+async def _first(chunks: AsyncIterator[Any]) -> Any:
+    try:
+        return await anext(chunks, None)
+    except BaseException:  # stopped while the provider thinks, too
+        await _close(chunks)
+        raise
+
+
+async def _close(chunks: AsyncIterator[Any]) -> None:
+    close = getattr(chunks, "aclose", None)
+    if close is not None:
+        await close()
 
 
 def _plain(answer: Any) -> Any:

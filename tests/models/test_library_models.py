@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -176,6 +177,32 @@ async def test_what_arrived_before_an_error_within_a_stream_is_kept(library: Lib
         await result.wait()
     assert "It is " in str(result.raw_responses)
     assert library.closed == 1
+
+
+async def test_a_stream_is_closed_that_is_stopped_before_its_first_event(
+    library: Library,
+) -> None:
+    class Stream:
+        def __init__(self) -> None:
+            self.waits, self.is_closed = asyncio.Event(), False
+
+        def __aiter__(self) -> Stream:
+            return self
+
+        async def __anext__(self) -> Any:
+            self.waits.set()
+            await asyncio.Event().wait()
+
+        async def aclose(self) -> None:
+            self.is_closed = True
+
+    stream = Stream()
+    library.stream = lambda turn: stream  # type: ignore[method-assign, assignment, return-value]
+    result = Runner.run_streamed(Agent(name="A", model=model_of(library)), "Hi")
+    await stream.waits.wait()
+    result.cancel()
+    await result.wait()
+    assert stream.is_closed
 
 
 def test_a_prefix_of_the_name_finds_the_library(library: Library) -> None:
