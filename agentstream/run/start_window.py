@@ -1,6 +1,7 @@
 """While an agent starts, no other run may change its tools: they would be this run's, too.
 
-A hook that is told of an agent's start may change its tools, for the user whom the run is for.
+A hook that is told of an agent's start may change its tools, its MCP servers and its handoffs, for
+the user whom the run is for.
 Where two runs share the agent object and both are starting, neither can know whose tools it gets.
 """
 
@@ -38,7 +39,7 @@ def tools_of_its_own(agent: Agent[Any]) -> Iterator[None]:
     UserError
         Both would get tools of which it is not known whose they are.
     """
-    window = _Window(tuple(agent.tools))
+    window = _Window(_offered(agent))
     with _LOCK:
         here = _open.setdefault(id(agent), [])
         here.append(window)
@@ -59,8 +60,13 @@ def tools_of_its_own(agent: Agent[Any]) -> Iterator[None]:
         )
 
 
+def _offered(agent: Agent[Any]) -> tuple[Any, ...]:
+    """All that the model's tools are made of."""
+    return (*agent.tools, *agent.mcp_servers, *agent.handoffs)
+
+
 def _compare(agent: Agent[Any], here: list[_Window]) -> None:
-    now = [id(tool) for tool in agent.tools]
+    now = [id(tool) for tool in _offered(agent)]
     if len(here) > 1 and any([id(tool) for tool in one.tools] != now for one in here):
         for one in here:
             one.is_shared = True

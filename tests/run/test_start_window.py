@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, RunHooks, Runner, UserError, function_tool
+from agentstream.mcp import MCPServerStdio
 from agentstream.testing import ScriptedModel
 
 
@@ -55,6 +56,30 @@ async def test_tools_that_change_while_two_runs_start_are_neithers(
         await tasks[0]
     assert not model.requests
     assert (await Runner.run(agent, "Hi")).final_output == "Done."
+
+
+class WithoutTools(MCPServerStdio):
+    async def list_tools(self, *_: Any) -> list[Any]:
+        return []
+
+
+@pytest.mark.parametrize("field", ["mcp_servers", "handoffs"])
+async def test_servers_and_handoffs_that_change_meanwhile_are_neithers(field: str) -> None:
+    class Changing(Starting):
+        async def on_agent_start(self, context: Any, agent: Any) -> None:
+            server = WithoutTools({"command": "none"})
+            setattr(agent, field, [server if field == "mcp_servers" else Agent(name="Other")])
+            await super().on_agent_start(context, agent)
+
+    agent = Agent(name="Shared", model=ScriptedModel(["Done."], loop=True))
+    first, second = Starting(), Changing()
+    tasks = [await starting(agent, hooks) for hooks in (first, second)]
+    first.go_on.set()
+    with pytest.raises(UserError, match="concurrent"):
+        await tasks[0]
+    second.go_on.set()
+    with pytest.raises(UserError, match="concurrent"):
+        await tasks[1]
 
 
 async def test_a_hook_may_change_the_tools_of_an_agent_that_no_other_run_is_starting() -> None:
