@@ -8,7 +8,6 @@ import inspect
 import json
 import logging
 import sys
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -103,14 +102,10 @@ async def mcp_tools(
     ]
 
 
-def _places(servers: Sequence[MCPServer]) -> list[int]:
-    """Of each server, how many of its name are before it."""
-    before: Counter[str] = Counter()
-    places = []
-    for server in servers:
-        places.append(before[server.name])
-        before[server.name] += 1
-    return places
+def _places(servers: Sequence[MCPServer]) -> list[tuple[int, int]]:
+    """Of each server, how many of its name are before it, and how many there are."""
+    names = [server.name for server in servers]
+    return [(names[:at].count(name), names.count(name)) for at, name in enumerate(names)]
 
 
 async def _listed(
@@ -150,7 +145,7 @@ def function_tool_of(
     agent: AgentBase[Any] | None = None,
     failure_error_function: ToolErrorFunction | None = default_tool_error_function,
     name: str | None = None,
-    place: int = 0,
+    place: tuple[int, int] = (0, 1),
 ) -> FunctionTool:
     """Make a function tool of one MCP tool.
 
@@ -168,8 +163,8 @@ def function_tool_of(
         Makes the model's answer from an error; the server's own comes first.
     name : str or None
         The name the model sees; the tool's own by default.
-    place : int
-        How many of the agent's servers before this one have its name.
+    place : tuple of int
+        How many of the agent's servers before this one have its name, and how many have it.
     """
     schema, strict = _schema(tool, convert_schemas_to_strict)
     title = tool.title or (tool.annotations.title if tool.annotations else None)
@@ -187,7 +182,7 @@ def function_tool_of(
         _mcp_title=title,
         _mcp_annotations=copy.deepcopy(tool.annotations),
         _tool_origin=ToolOrigin(
-            ToolOriginType.MCP, mcp_server_name=server.name, recipient=(tool.name, place)
+            ToolOriginType.MCP, mcp_server_name=server.name, recipient=(tool.name, *place)
         ),
     )
 

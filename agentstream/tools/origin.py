@@ -41,8 +41,8 @@ class ToolOrigin:
     agent_tool_name : str or None
         The tool's name, if it is an agent.
     recipient : tuple or None
-        Of an MCP tool: its name at the server, and which of the agent's servers of one name has it,
-        from 0. What is public of it, another tool may have another day.
+        Of an MCP tool: its name at the server, which of the agent's servers of one name has it,
+        from 0, and how many there are. What is public of it, another tool may have another day.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class ToolOrigin:
     mcp_server_name: str | None = None
     agent_name: str | None = None
     agent_tool_name: str | None = None
-    recipient: tuple[str, int] | None = field(default=None, compare=False)
+    recipient: tuple[str, int, int] | None = field(default=None, compare=False)
 
     def is_another(self, tool: ToolOrigin) -> bool:
         """Whether a call that was made to this would now go to another one, that of `tool`."""
@@ -71,8 +71,8 @@ class ToolOrigin:
         """Where the tool is from, and what it is called there."""
         if self.recipient is None:
             return str(self)
-        name, place = self.recipient
-        return f"{self}, number {place + 1} of that name, as its tool {name!r}"
+        name, place, count = self.recipient
+        return f"{self}, number {place + 1} of {count} of that name, as its tool {name!r}"
 
     def to_json_dict(self) -> dict[str, Any]:
         """These fields as plain data, without those that are None."""
@@ -105,8 +105,8 @@ class ToolOrigin:
             return None
         texts: Any = {k: v if isinstance(v, str) else None for k, v in more.items()}
         match data.get("recipient"):
-            case [str(name), int(place)]:
-                texts["recipient"] = (name, place)
+            case [str(name), int(place), int(count)]:
+                texts["recipient"] = (name, place, count)
         return cls(kind, **texts)
 
     def __repr__(self) -> str:

@@ -581,7 +581,7 @@ async def test_agents_of_one_name_are_told_apart_by_what_leads_to_them(always: b
 
 
 @pytest.mark.parametrize("rejected", [False, True])
-@pytest.mark.parametrize("now", ["the same", "another server", "another tool"])
+@pytest.mark.parametrize("now", ["the same", "another server", "another tool", "one server fewer"])
 async def test_a_decision_holds_for_the_very_server_and_tool_behind_a_public_name(
     now: str, rejected: bool
 ) -> None:
@@ -598,6 +598,8 @@ async def test_a_decision_holds_for_the_very_server_and_tool_behind_a_public_nam
         state.reject(item) if rejected else state.approve(item)
     if now == "another server":
         one.offered, two.offered = two.offered, one.offered
+    elif now == "one server fewer":
+        two.offered, agent.mcp_servers = one.offered, [two]
     elif now == "another tool":
         one.offered = ["operate?", public.removeprefix("mcp_docs__")]
     assert public in [tool.name for tool in await agent.get_all_tools(RunContextWrapper(None))]
@@ -606,7 +608,7 @@ async def test_a_decision_holds_for_the_very_server_and_tool_behind_a_public_nam
         assert (await Runner.run(agent, state)).final_output == "Done."
     else:
         with pytest.raises(
-            UserError, match="'docs', number 1 of that name, as its tool 'operate!'"
+            UserError, match="'docs', number 1 of 2 of that name, as its tool 'operate!'"
         ):
             await Runner.run(agent, state)
     assert ran == (["docs"] if now == "the same" and not rejected else [])
