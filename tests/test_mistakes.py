@@ -36,6 +36,7 @@ from agentstream import (
     set_default_openai_api,
     show,
 )
+from agentstream._utils.keywords import Suggesting
 from agentstream._utils.tracebacks import render
 from agentstream.notebook.magic.magic import load_ipython_extension
 from agentstream.testing import ScriptedModel, call
@@ -197,6 +198,16 @@ def test_an_attribute_that_there_is_not_names_the_near_one(
     with pytest.raises(AttributeError) as caught:
         getattr(held, f"_{name}")
     assert "mean" not in str(caught.value)
+
+
+def test_a_property_that_fails_says_why() -> None:
+    class Table(Suggesting):
+        @property
+        def frame(self) -> Any:
+            return ["no frame"].columns  # type: ignore[attr-defined]
+
+    with pytest.raises(AttributeError, match="'list' object has no attribute 'columns'"):
+        _ = Table().frame
 
 
 def test_an_unknown_keyword_argument_that_is_near_nothing_suggests_nothing() -> None:

@@ -145,13 +145,16 @@ class Suggesting:
     if not TYPE_CHECKING:  # a checker is to find what does not exist
 
         def __getattr__(self, name: str) -> Any:
-            """There is no such attribute.
+            """There is no such attribute; or a property failed, whose own error is raised.
 
             Raises
             ------
             AttributeError
                 With the name that is near.
             """
+            failed = getattr(type(self), name, None)
+            if isinstance(failed, property):  # Python has dropped what it raised
+                return failed.__get__(self)
             hint = "" if name.startswith("_") else suggest(name, dir(self))
             text = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
             # Given a name, Python's own traceback would suggest it once more.
