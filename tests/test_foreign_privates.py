@@ -19,6 +19,7 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
+from agentstream.models import create
 from agentstream.models.http import bounds
 from agentstream.models.retry import client_retries
 from agentstream.notebook import ipython
@@ -181,3 +182,8 @@ def test_the_rules_of_markdown_it_take_what_ours_give_them() -> None:
         "state", "startLine", "_endLine", "silent",
     ]  # fmt: skip
     assert Scanned._fields == ("can_open", "can_close", "length")
+
+
+def test_the_header_that_leaves_a_body_to_its_caller_is_the_clients() -> None:
+    constants = import_module("openai._constants")
+    assert create._UNREAD == {constants.RAW_RESPONSE_HEADER: "stream"}
