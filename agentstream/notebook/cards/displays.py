@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._utils.printable import clean_text
 from ...displays import image_of_url
-from ..markdown.sanitise import escape, sanitise, svg_image
+from ..markdown.sanitise import escape, sanitise_table, svg_image
 from ..markdown.stream import rendered
 from .values import LIMIT, image_html, more, one_line, parts_html, preformatted, table, text_or_json
 
@@ -75,7 +75,7 @@ def _block(block: dict[str, Any], limit: int) -> str:
 # A card is made again with each change of it.
 @lru_cache(maxsize=32)
 def _sanitised(html: str) -> str:
-    return sanitise(html)
+    return sanitise_table(html)
 
 
 def _table(block: dict[str, Any]) -> str:
