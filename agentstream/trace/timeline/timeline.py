@@ -69,7 +69,7 @@ class Timeline:
 
         Raises
         ------
-        ValueError
+        UserError
             If the suffix is none of these.
         ImportError
             If no package is installed that can draw PNG.

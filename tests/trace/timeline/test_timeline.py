@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentstream import UserError
 from agentstream.trace import Trace, lifecycle
 from agentstream.trace import png as png_module
 from agentstream.trace.dataframes import Table, to_frame
@@ -259,7 +260,7 @@ def test_saving_goes_by_the_suffix(tmp_path: Path) -> None:
     assert svg == timeline.svg()
     assert svg in page
     assert page.startswith("<!doctype html>")
-    with pytest.raises(ValueError, match=r"\.svg, \.png or \.html"):
+    with pytest.raises(UserError, match=r"\.svg, \.png or \.html"):
         timeline.save(tmp_path / "run.gif")
 
 
