@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
 
+from ._utils.keywords import suggesting_init
 from .exceptions import UserError
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ def guardrail_name(guardrail: Any) -> str:
     )
 
 
+@suggesting_init
 @dataclass
 class GuardrailFunctionOutput:
     """What a guardrail found.

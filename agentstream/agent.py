@@ -13,7 +13,7 @@ import openai  # noqa: F401
 from typing_extensions import TypedDict
 
 from ._utils.aio import gather_or_cancel
-from ._utils.keywords import suggesting, suggesting_init
+from ._utils.keywords import Suggesting, suggest, suggesting, suggesting_init
 from ._utils.settings_dict import as_settings
 from ._utils.short_repr import short_repr
 from .agent_output import AgentOutputSchemaBase
@@ -194,7 +194,7 @@ TResult = TypeVar("TResult", bound=AgentResult)
 
 
 @dataclass
-class AgentBase(Generic[TContext]):
+class AgentBase(Suggesting, Generic[TContext]):
     """What every kind of agent has: a name, tools, MCP servers.
 
     Attributes
@@ -511,6 +511,10 @@ def _check(agent: Agent[Any]) -> None:
     for entry in agent.handoffs:
         _check_handoff(entry)
     expect("mcp_config", isinstance(agent.mcp_config, dict), "a dict")
+    for name in agent.mcp_config:
+        if name not in MCPConfig.__annotations__:
+            hint = suggest(name, MCPConfig.__annotations__)
+            raise TypeError(f"Agent mcp_config has no {name!r}.{hint}")
     instructions = agent.instructions
     fits = instructions is None or isinstance(instructions, str) or callable(instructions)
     expect("instructions", fits, "a string, callable, or None")

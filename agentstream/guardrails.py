@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
 from ._guardrails import GuardrailFunctionOutput as GuardrailFunctionOutput
 from ._guardrails import MaybeAwaitable, call_guardrail, guardrail_name
+from ._utils.keywords import suggesting
 from .exceptions import UserError
 from .run_context import RunContextWrapper, TContext
 
@@ -157,6 +158,7 @@ def input_guardrail(func: InputGuardrailFunction[TContext], /) -> InputGuardrail
 def input_guardrail(
     *, name: str | None = None, run_in_parallel: bool = True
 ) -> Callable[[InputGuardrailFunction[TContext]], InputGuardrail[TContext]]: ...
+@suggesting
 def input_guardrail(
     func: Callable[..., Any] | None = None,
     *,
@@ -199,6 +201,7 @@ def output_guardrail(func: OutputGuardrailFunction[TContext], /) -> OutputGuardr
 def output_guardrail(
     *, name: str | None = None
 ) -> Callable[[OutputGuardrailFunction[TContext]], OutputGuardrail[TContext]]: ...
+@suggesting
 def output_guardrail(func: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
     """Make an `OutputGuardrail` of a function.
 

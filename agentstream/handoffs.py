@@ -273,7 +273,7 @@ def _check_on_handoff(on_handoff: Any, input_type: Any) -> None:
         raise UserError(
             "on_handoff must take two arguments: context and input"
             if wanted == 2
-            else "on_handoff must take one argument: context"
+            else "on_handoff must take one argument: context; with input_type= the input, too"
         )
 
 

@@ -249,6 +249,7 @@ class RunErrorHandlerInput(Generic[TContext]):
     run_data: RunErrorData
 
 
+@suggesting_init
 @dataclass
 class RunErrorHandlerResult:
     """A final output in place of the error.

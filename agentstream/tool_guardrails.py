@@ -11,6 +11,7 @@ from ._guardrails import MaybeAwaitable, call_guardrail, guardrail_name
 from ._guardrails import RaiseExceptionBehavior as RaiseExceptionBehavior
 from ._guardrails import RejectContentBehavior as RejectContentBehavior
 from ._guardrails import ToolGuardrailFunctionOutput as ToolGuardrailFunctionOutput
+from ._utils.keywords import suggesting
 from .exceptions import UserError
 from .run_context import TContext
 
@@ -164,12 +165,31 @@ class ToolOutputGuardrail(Generic[TContext]):
         return await _run_tool_guardrail(self, data)
 
 
+def check_tool_guardrails(tool: str, guards: Any, decorator: str) -> None:
+    """Refuse a function without its decorator, and a guardrail of the other side.
+
+    Raises
+    ------
+    UserError
+        With the tool, and the decorator to use.
+    """
+    other = ToolOutputGuardrail if decorator == "tool_input_guardrail" else ToolInputGuardrail
+    for guard in guards or ():
+        if not hasattr(guard, "guardrail_function") or isinstance(guard, other):
+            name = getattr(guard, "__name__", None) or getattr(guard, "name", None)
+            raise UserError(
+                f"{decorator}s of tool {tool!r}: decorate {name or type(guard).__name__!r} with "
+                f"@{decorator}."
+            )
+
+
 @overload
 def tool_input_guardrail(func: ToolInputGuardrailFunction, /) -> ToolInputGuardrail[Any]: ...
 @overload
 def tool_input_guardrail(
     *, name: str | None = None
 ) -> Callable[[ToolInputGuardrailFunction], ToolInputGuardrail[Any]]: ...
+@suggesting
 def tool_input_guardrail(func: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
     """Make a `ToolInputGuardrail` of a function.
 
@@ -208,6 +228,7 @@ def tool_output_guardrail(func: ToolOutputGuardrailFunction, /) -> ToolOutputGua
 def tool_output_guardrail(
     *, name: str | None = None
 ) -> Callable[[ToolOutputGuardrailFunction], ToolOutputGuardrail[Any]]: ...
+@suggesting
 def tool_output_guardrail(
     func: Callable[..., Any] | None = None, *, name: str | None = None
 ) -> Any:

@@ -16,28 +16,45 @@ import pytest
 import agentstream
 from agentstream import (
     Agent,
+    Gate,
+    GuardrailFunctionOutput,
     Limits,
     ModelSettings,
     MultiProvider,
     OpenAIResponsesCompactionSession,
     RecordedModel,
     RunConfig,
+    RunErrorHandlerResult,
     Runner,
     RunResult,
+    RunState,
+    SessionSettings,
     SQLiteSession,
     UserError,
     chat,
     estimate,
     function_tool,
     handoff,
+    input_guardrail,
     load_run,
     map_frame,
+    output_guardrail,
     recording,
     set_default_openai_api,
     show,
+    tool_input_guardrail,
+    tool_output_guardrail,
 )
 from agentstream._utils.keywords import Suggesting
 from agentstream._utils.tracebacks import render
+from agentstream.extensions import memory
+from agentstream.mcp import (
+    MCPServerSse,
+    MCPServerStdio,
+    MCPServerStreamableHttp,
+    create_static_tool_filter,
+)
+from agentstream.mcp.filters import filtered
 from agentstream.notebook.magic.magic import load_ipython_extension
 from agentstream.testing import ScriptedModel, call
 
@@ -121,6 +138,22 @@ def add(a: int, b: int) -> int:
         (lambda: Limits(used=3), "usd"),  # type: ignore[call-arg]
         (lambda: done().to_frame(tabel="items"), "table"),  # type: ignore[call-arg]
         (lambda: done().timeline(widht=3), "width"),  # type: ignore[call-arg]
+        (lambda: function_tool(add, name="plus"), "name_override"),  # type: ignore[call-overload]
+        (lambda: handoff(poet(), name="x"), "tool_name_override"),  # type: ignore[call-arg]
+        (lambda: Gate(requests_per_min=3), "requests_per_minute"),  # type: ignore[call-arg]
+        (lambda: ScriptedModel([], lop=True), "loop"),  # type: ignore[call-arg]
+        (lambda: SessionSettings(limt=3), "limit"),  # type: ignore[call-arg]
+        (lambda: SQLiteSession("ada", limit=3), "session_settings"),  # type: ignore[call-arg]
+        (lambda: input_guardrail(run_in_paralel=False), "run_in_parallel"),  # type: ignore[call-overload]
+        (lambda: output_guardrail(nam="x"), "name"),  # type: ignore[call-overload]
+        (lambda: tool_input_guardrail(nam="x"), "name"),  # type: ignore[call-overload]
+        (lambda: tool_output_guardrail(nam="x"), "name"),  # type: ignore[call-overload]
+        (lambda: GuardrailFunctionOutput(1, tripwire=True), "tripwire_triggered"),  # type: ignore[call-arg]
+        (lambda: RunErrorHandlerResult(output="x"), "final_output"),  # type: ignore[call-arg]
+        (lambda: MCPServerStdio(command="x"), "params"),  # type: ignore[call-arg]
+        (lambda: MCPServerSse({"url": "http://x"}, nam="x"), "name"),  # type: ignore[call-arg]
+        (lambda: MCPServerStreamableHttp(url="http://x"), "params"),  # type: ignore[call-arg]
+        (lambda: create_static_tool_filter(allowed_tools=["x"]), "allowed_tool_names"),  # type: ignore[call-arg]
     ],
 )
 def test_an_unknown_keyword_of_any_function_is_a_type_error(call_it: Any, meant: str) -> None:
@@ -130,6 +163,84 @@ def test_an_unknown_keyword_of_any_function_is_a_type_error(call_it: Any, meant:
 
 def done() -> RunResult:
     return Runner.run_sync(poet(), "x")
+
+
+def looks(*args: Any) -> GuardrailFunctionOutput:
+    return GuardrailFunctionOutput(None, tripwire_triggered=False)
+
+
+def tools_of(server: MCPServerStdio) -> Any:
+    return asyncio.run(server.list_tools())
+
+
+@pytest.mark.parametrize(
+    ("call_it", "error", "text"),
+    [
+        (lambda: poet().tool, AttributeError, "Did you mean 'tools'?"),  # type: ignore[attr-defined]
+        (lambda: poet(mcp_config={"include_server_in_names": 1}), TypeError, "_in_tool_names'?"),
+        (lambda: SQLiteSession("ada", session_settings=20), TypeError, "SessionSettings(limit=20)"),  # type: ignore[arg-type]
+        (
+            lambda: Runner.run_sync(poet(output_guardrails=[input_guardrail(looks)]), "x"),
+            UserError,
+            "another decorator than @output_guardrail",
+        ),
+        (
+            lambda: Runner.run_sync(poet(input_guardrails=[output_guardrail(looks)]), "x"),
+            UserError,
+            "another decorator than @input_guardrail",
+        ),
+        (
+            lambda: function_tool(tool_input_guardrails=[looks])(add),  # type: ignore[list-item]
+            UserError,
+            "of tool 'add': decorate 'looks' with @tool_input_guardrail",
+        ),
+        (
+            lambda: function_tool(tool_output_guardrails=[tool_input_guardrail(looks)])(add),  # type: ignore[arg-type, list-item]
+            UserError,
+            "of tool 'add': decorate 'looks' with @tool_output_guardrail",
+        ),
+        (
+            lambda: Runner.run_sync(poet(), "x", error_handlers={"max_turn": looks}),  # type: ignore[arg-type]
+            UserError,
+            "error_handlers has no 'max_turn'. Did you mean 'max_turns'?",
+        ),
+        (
+            lambda: Runner.run_sync(poet(), "x", error_handlers={"max_turns": 3}),  # type: ignore[arg-type]
+            UserError,
+            "must be a function, got int",
+        ),
+        (lambda: Runner.run_sync(poet(), done()), UserError, "result.to_state()"),  # type: ignore[arg-type]
+        (
+            lambda: asyncio.run(RunState.from_json(poet(), "{}")),  # type: ignore[arg-type]
+            UserError,
+            "got str. Read a text with RunState.from_string().",
+        ),
+        (
+            lambda: map_frame(poet(), ROWS, "{review}", scorers=add),  # type: ignore[call-overload]
+            UserError,
+            "scorers=[f]",
+        ),
+        (lambda: function_tool(add, timeout=5), ValueError, "Write 'add' with async def"),
+        (lambda: create_static_tool_filter("read"), UserError, "a list of names: write ['read']"),  # type: ignore[arg-type]
+        (
+            lambda: tools_of(MCPServerStdio({"command": "x"}, name="w")),
+            UserError,
+            "It is MCP server 'w'",
+        ),
+        (lambda: memory.EncryptedSesion, AttributeError, "Did you mean 'EncryptedSession'?"),
+    ],
+)
+def test_a_mistake_of_the_guides_readers_says_what_to_write(
+    call_it: Any, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=re.escape(text)):
+        call_it()
+
+
+def test_a_tool_filter_with_an_unknown_key_lets_no_tool_pass() -> None:
+    by: Any = {"allowed_tools": ["read"]}
+    with pytest.raises(UserError, match="Did you mean 'allowed_tool_names'?"):
+        asyncio.run(filtered([], by, "w", None, None))
 
 
 def shown() -> Any:

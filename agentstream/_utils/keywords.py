@@ -36,6 +36,13 @@ _OTHER_NAMES = {
     "model_settings": "temperature top_p max_tokens tool_choice reasoning parallel_tool_calls",
     "model": "llm client",
     "session": "memory history message_history",
+    "name_override": "name",
+    "tool_name_override": "name",
+    "description_override": "description",
+    "tool_description_override": "description",
+    "params": "command args env url headers",
+    "session_settings": "limit",
+    "usd": "budget cost dollars",
 }
 """What other libraries call it, by our names."""
 

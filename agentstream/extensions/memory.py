@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from .._utils.keywords import suggest
+
 if TYPE_CHECKING:
     from ..sessions.async_sqlite import AsyncSQLiteSession
     from ..sessions.encrypted import EncryptedSession
@@ -45,4 +47,5 @@ def __getattr__(name: str) -> Any:
             "the four methods of `agentstream.Session` can keep a run's items; SQLiteSession and "
             "SQLAlchemySession are here."
         )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    hint = "" if name.startswith("_") else suggest(name, __all__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}.{hint}")

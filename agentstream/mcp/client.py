@@ -191,9 +191,15 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
         if connection is not None:
             await connection.close()
 
+    def _not_connected(self) -> UserError:
+        return UserError(
+            "Server not initialized. Make sure you call `connect()` first. It is MCP server "
+            f"{self.name!r}: `await server.connect()`, or `async with` around the run."
+        )
+
     async def _request(self, request: Callable[[Client], Awaitable[T]]) -> T:
         if self._connection is None:
-            raise UserError("Server not initialized. Make sure you call `connect()` first.")
+            raise self._not_connected()
         return await self._connection.call(request)
 
     async def _with_retries(self, request: Callable[[Client], Awaitable[T]]) -> T:
@@ -251,7 +257,7 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
             It is not connected.
         """
         if self._connection is None:
-            raise UserError("Server not initialized. Make sure you call `connect()` first.")
+            raise self._not_connected()
         tools = self._tools
         if tools is None or self._tools_are_stale or not self.cache_tools_list:
             page = await self._pages("tools", lambda client, at: client.list_tools(cursor=at))

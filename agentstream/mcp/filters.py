@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
+from .._utils.keywords import suggest, suggesting
 from ..exceptions import UserError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ ToolFilterCallable: TypeAlias = Callable[[ToolFilterContext, Any], Awaitable[boo
 ToolFilter: TypeAlias = ToolFilterCallable | ToolFilterStatic | None
 
 
+@suggesting
 def create_static_tool_filter(
     allowed_tool_names: list[str] | None = None, blocked_tool_names: list[str] | None = None
 ) -> ToolFilterStatic | None:
@@ -74,6 +76,11 @@ def create_static_tool_filter(
     dict or None
         For ``tool_filter=``.
 
+    Raises
+    ------
+    UserError
+        A text in the place of a list: each of its letters would be a name.
+
     Examples
     --------
     >>> create_static_tool_filter(allowed_tool_names=["read"])
@@ -84,7 +91,18 @@ def create_static_tool_filter(
         chosen["allowed_tool_names"] = allowed_tool_names
     if blocked_tool_names is not None:
         chosen["blocked_tool_names"] = blocked_tool_names
+    _check_static(chosen)
     return chosen or None
+
+
+def _check_static(by: ToolFilterStatic) -> None:
+    """Refuse what would let pass more than was meant."""
+    for name, tools in by.items():
+        if name not in ToolFilterStatic.__annotations__:
+            hint = suggest(name, ToolFilterStatic.__annotations__)
+            raise UserError(f"tool_filter has no {name!r}.{hint}")
+        if isinstance(tools, str):
+            raise UserError(f"tool_filter {name} must be a list of names: write [{tools!r}].")
 
 
 async def filtered(
@@ -99,11 +117,13 @@ async def filtered(
     Raises
     ------
     UserError
-        The filter is neither a dict nor a function, or a function without a run to ask it about.
+        The filter is neither a dict nor a function, a dict with other keys, or a function without
+        a run to ask it about.
     """
     if by is None:
         return tools
     if isinstance(by, dict):
+        _check_static(by)
         allowed, blocked = by.get("allowed_tool_names"), by.get("blocked_tool_names") or ()
         return [
             tool

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from typing_extensions import TypedDict
 
+from .._utils.keywords import suggesting_init
 from .._utils.printable import printable
 from .._utils.redaction import redact
 from .._utils.secrets import without_credentials, wrap_secrets
@@ -132,6 +133,7 @@ class MCPServerStreamableHttpParams(TypedDict):
     max_message_bytes: NotRequired[int | None]
 
 
+@suggesting_init
 class MCPServerStdio(MCPClientServer):
     """A server that is started here and speaks over its pipes.
 
@@ -187,6 +189,7 @@ class MCPServerStdio(MCPClientServer):
         return explain
 
 
+@suggesting_init
 class MCPServerSse(MCPClientServer):
     """A server reached by HTTP with server-sent events, the older of MCP's HTTP transports.
 
@@ -216,6 +219,7 @@ class MCPServerSse(MCPClientServer):
         return _http_explanation(self.client_session_timeout_seconds, self._seen)
 
 
+@suggesting_init
 class MCPServerStreamableHttp(MCPClientServer):
     """A server reached by streamable HTTP.
 

@@ -91,6 +91,8 @@ class Comparison(Background["DataFrame"]):
             raise UserError("There is no agent to compare: give them by their names.")
         if repeat < 1:
             raise UserError(f"map_frame(repeat=...) must be at least 1, got {repeat!r}.")
+        if callable(scorers):
+            raise UserError("map_frame(scorers=...) must be a list: write scorers=[f].")
         self._options = options
         self._rows, _ = options.as_pandas(frame)
         self._prompts = Prompts(self._rows, prompt)

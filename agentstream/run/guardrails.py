@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..exceptions import (
     InputGuardrailTripwireTriggered,
@@ -66,6 +66,9 @@ async def until_tripped(checks: Sequence[Coroutine[Any, Any, Any]], results: lis
         await cancel_all(tasks)
 
 
+_OTHER_KIND: Final = {"input_guardrail": OutputGuardrail, "output_guardrail": InputGuardrail}
+
+
 def _checked(guards: list[Any], decorator: str) -> list[Any]:
     """`guards`; by their shape, so that those written for the SDK serve, too."""
     for guard in guards:
@@ -74,6 +77,12 @@ def _checked(guards: list[Any], decorator: str) -> list[Any]:
             raise UserError(
                 f"{name!r} is no guardrail; decorate the function with @{decorator} before giving "
                 "it to the agent."
+            )
+        if isinstance(guard, _OTHER_KIND[decorator]):
+            raise UserError(
+                f"The guardrail {guard.get_name()!r} is made with another decorator than "
+                f"@{decorator}, and stands in {decorator}s. Give it to the other list, or "
+                "decorate it otherwise."
             )
     return guards
 

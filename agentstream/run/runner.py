@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._utils.keywords import suggesting
+from .._utils.keywords import suggest, suggesting
 from ..agent import Agent
 from ..displays import is_displayed
 from ..exceptions import UserError
@@ -22,6 +22,7 @@ from .loop import drive
 from .model_call import output_schema
 from .options import LoopOptions
 from .result import RunResult
+from .result_base import RunResultBase
 from .state.run_state import RunState
 from .streamed_result import RunResultStreaming
 from .sync import run_until_done, running_loop
@@ -339,6 +340,11 @@ def _check(agent: Any, input: Any, hooks: Any) -> None:
         hint = ""
         if isinstance(input, (tuple, Path)) or is_displayed(input):
             hint = " Put it in a list, beside what you ask: ['What is this?', ...]."
+        if isinstance(input, RunResultBase):
+            hint = (
+                " Give result.to_state() to go on with a run that waits, or "
+                "result.to_input_list() + [...] to ask further."
+            )
         raise UserError(
             f"The input must be a string, a list of input items or a RunState, "
             f"got {type(input).__name__}.{hint}"
@@ -378,8 +384,12 @@ def _check_limits(max_turns: Any, error_handlers: Any) -> None:
             f"got {type(error_handlers).__name__}"
         )
     for kind, handler in (error_handlers or {}).items():
-        if kind not in RunErrorHandlers.__annotations__ or not callable(handler):
-            known = ", ".join(map(repr, RunErrorHandlers.__annotations__))
+        kinds = RunErrorHandlers.__annotations__
+        known = ", ".join(map(repr, kinds))
+        if kind not in kinds:
+            hint = suggest(str(kind), kinds) or f" There are {known}."
+            raise UserError(f"error_handlers has no {kind!r}.{hint}")
+        if not callable(handler):
             raise UserError(
-                f"error_handlers[{kind!r}] is {type(handler).__name__}; give functions for {known}."
+                f"error_handlers[{kind!r}] must be a function, got {type(handler).__name__}."
             )

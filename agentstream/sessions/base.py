@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from pydantic.dataclasses import dataclass
 
+from .._utils.keywords import suggesting_init
 from .._utils.settings_dict import as_settings
 
 if TYPE_CHECKING:
     from ..items import TResponseInputItem
 
 
+@suggesting_init
 @dataclass
 class SessionSettings:
     """Settings of a session.
@@ -82,7 +84,7 @@ def settings_from(settings: SessionSettings | Mapping[str, Any] | None) -> Sessi
     Raises
     ------
     TypeError
-        A name in the dict is no setting.
+        A name in the dict is no setting, or it is neither of the three.
 
     Examples
     --------
@@ -91,7 +93,13 @@ def settings_from(settings: SessionSettings | Mapping[str, Any] | None) -> Sessi
     """
     if settings is None:
         return SessionSettings()
-    return as_settings(SessionSettings, settings, "session")
+    made = as_settings(SessionSettings, settings, "session")
+    if not hasattr(made, "limit"):
+        raise TypeError(
+            "session_settings must be SessionSettings, such as SessionSettings(limit=20), or a "
+            f"dict of them, got {type(made).__name__}."
+        )
+    return made
 
 
 @runtime_checkable

@@ -31,6 +31,7 @@ from ..exceptions import UserError
 from ..run_context import RunContextWrapper
 from ..strict_schema import ensure_strict_json_schema
 from ..tool_context import ToolContext
+from ..tool_guardrails import check_tool_guardrails
 from . import hosted
 from .docstrings import DocstringStyle
 from .function_schema import function_schema
@@ -245,6 +246,8 @@ class FunctionTool:
                 f"needs_approval of tool {self.name!r} must be a bool or a function, "
                 f"got {wanted!r}."
             )
+        check_tool_guardrails(self.name, self.tool_input_guardrails, "tool_input_guardrail")
+        check_tool_guardrails(self.name, self.tool_output_guardrails, "tool_output_guardrail")
         self._check_timeout()
         self._check_callers()
 
@@ -479,7 +482,9 @@ def _make_tool(
     schema = function_schema(function, **reading)
     if settings["timeout_seconds"] is not None and not is_async(function):
         raise ValueError(
-            "FunctionTool timeout_seconds is only supported for async @function_tool handlers."
+            "FunctionTool timeout_seconds is only supported for async @function_tool handlers. "
+            f"Write {schema.name!r} with async def, or leave out timeout=: a thread cannot be "
+            "stopped."
         )
     by_default = failure_error_function is _DEFAULT_ERROR_FUNCTION
     on_failure = default_tool_error_function if by_default else failure_error_function

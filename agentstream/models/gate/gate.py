@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ..._utils.aio import call_where_it_runs, running_loop_or_none
+from ..._utils.keywords import suggesting_init
 from ...exceptions import UserError
 from .limiter import Limiter, Permit
 
@@ -252,6 +253,7 @@ class Line:
             self._pump()
 
 
+@suggesting_init
 class Gate:
     """Lets requests to models through as fast as the services' rate limits allow, and no faster.
 

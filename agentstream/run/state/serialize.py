@@ -195,11 +195,16 @@ def state_from_json(
 ) -> RunState[Any]:
     """The state in `data`; see `RunState.from_json`."""
     data = _upgraded(data)
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        schema = data.get("schema") if isinstance(data, dict) else type(data).__name__
+    if not isinstance(data, dict):
+        hint = " Read a text with RunState.from_string()." if isinstance(data, str) else ""
         raise UserError(
-            f"This is no run saved by this version of agentstream (schema {schema!r}, wanted "
-            f"{SCHEMA!r}); give what RunState.to_json() returned."
+            "RunState.from_json() takes the dict that to_json() returned, got "
+            f"{type(data).__name__}.{hint}"
+        )
+    if data.get("schema") != SCHEMA:
+        raise UserError(
+            f"This is no run saved by this version of agentstream (schema {data.get('schema')!r}, "
+            f"wanted {SCHEMA!r}); give what RunState.to_json() returned."
         )
     if not isinstance(agent, Agent):
         raise UserError(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import httpx2
 import openai
 
+from ..._utils.keywords import suggesting_init
 from ...exceptions import ModelStreamError
 from ...items import ModelResponse
 from ...model_settings import ModelSettings
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 URL = "http://scripted.invalid/v1/responses"
 
 
+@suggesting_init
 class ScriptedModel(RequestModel):
     """A model that answers with the turns of a script, event by event, as the API streams them.
 
