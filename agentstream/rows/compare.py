@@ -265,7 +265,7 @@ class Comparison(Background["DataFrame"]):
         return wide.reorder_levels(order, axis=1)
 
     def summary(self) -> DataFrame:
-        """Each agent: what it scored in the mean, its interval (95 %), pass@k, failures, costs.
+        """Each agent: its mean scores, their intervals (95 %), pass@k, failures, costs.
 
         Intervals are drawn from rows. ``pass@k`` is of scorers that give 0 and 1 only.
         """

@@ -35,7 +35,7 @@ class RowResult:
     attempts : int
         How often the row was asked.
     seconds : float
-        How long the last time took, with the time in line.
+        How long the last attempt took, including its wait for the rate limit.
     input_tokens, cached_tokens, output_tokens : int
         Of all its model calls.
     cost_usd : float
