@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
+from .._utils.keywords import suggest
+from .._utils.warn_once import warn_once
 from ..exceptions import UserError
 
 if TYPE_CHECKING:
@@ -103,6 +105,19 @@ def _needed(value: Any, where: str) -> bool:
     raise UserError(
         f"Invalid require_approval value at {where}: expected 'always' or 'never', got {value!r}."
     )
+
+
+def warn_about_unknown_names(policy: ApprovalPolicy, offered: list[str], server: str) -> None:
+    """Log once each tool that is to be approved and that the server does not offer.
+
+    Its name may be misspelt, and then the tool that was meant runs without an approval.
+    """
+    for name, needed in policy.items() if isinstance(policy, dict) else ():
+        if needed and name not in offered:
+            warn_once(
+                f"require_approval of MCP server {server!r} names the tool {name!r}, which the "
+                f"server does not offer.{suggest(name, offered)}"
+            )
 
 
 def needs_approval(policy: ApprovalPolicy, tool: MCPTool, agent: AgentBaseInfo | None) -> Any:

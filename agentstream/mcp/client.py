@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from .._utils.keywords import letting_go
 from .._utils.redaction import guard_logs, remember
 from ..exceptions import AgentsException, UserError
-from .approval import RequireApprovalSetting
+from .approval import RequireApprovalSetting, warn_about_unknown_names
 from .connection import Connection, MCPConnectionError, require_mcp
 from .filters import ToolFilter, filtered
 from .server import (
@@ -263,6 +263,8 @@ custom_data_extractor, tool_input_guardrails, tool_output_guardrails
             page = await self._pages("tools", lambda client, at: client.list_tools(cursor=at))
             tools = self._tools = page.tools
             self._tools_are_stale = False
+            offered = [tool.name for tool in tools]
+            warn_about_unknown_names(self.approval_policy, offered, self.name)
         return await filtered(tools, self.tool_filter, self.name, run_context, agent)
 
     async def call_tool(

@@ -327,6 +327,16 @@ def test_every_form_of_require_approval_means_what_it_does_in_the_sdk(setting: A
     assert answers(lambda s: Answers(require_approval=s), function_tool_of) == expected
 
 
+async def test_a_misspelt_tool_that_is_to_be_approved_is_logged(caplog: pytest.LogCaptureFixture):
+    policy: Any = {"ad": "always", "nothing_like_it": "never"}
+    async with MCPServerStdio(STDIO, name="numbers", require_approval=policy) as server:
+        await server.list_tools()
+    assert [one.message for one in caplog.records if "require_approval" in one.message] == [
+        "require_approval of MCP server 'numbers' names the tool 'ad', which the server does not "
+        "offer. Did you mean 'add'?"
+    ]
+
+
 async def test_a_function_may_decide_about_approval():
     asked = []
 
