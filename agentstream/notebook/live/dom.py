@@ -1,4 +1,4 @@
-"""The front end as data: nodes in order, and the few operations that bring a front end up to date.
+"""The page as data: nodes in order, and the few operations that bring a front end up to date.
 
 Frames, like video. A *keyframe* is the whole page; a *frame* holds what changed since the frame
 before it. The front end applies them in ``static/view.js``; both sides know these operations:
@@ -13,7 +13,7 @@ before it. The front end applies them in ``static/view.js``; both sides know the
 ===========================================  =======================================================
 
 All bytes together stay linear in what is shown: a node's HTML is sent when it changes, text that
-only grows is sent once, and keyframes are made when the front end has doubled. An embedded image is
+only grows is sent once, and keyframes are made when the page has doubled. An embedded image is
 sent once, beside the operations: HTML names it by its digest, ``<img data-image="...">``.
 """
 
@@ -40,7 +40,7 @@ TAIL = '<span class="as-tail"></span>'
 
 @dataclass(slots=True)
 class Node:
-    """An element of the front end."""
+    """An element of the page."""
 
     id: str
     parent: str
@@ -71,7 +71,7 @@ class VirtualDom:
     Attributes
     ----------
     size : int
-        Characters of HTML and text in the front end.
+        Characters of HTML and text on the page.
     """
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class VirtualDom:
         html : str
             What is inside: safe HTML, made by `escape` and `sanitise`.
         parent : str
-            The node it is made in; the front end itself where empty.
+            The node it is made in; the page itself where empty.
         attributes : dict, optional
             Its attributes; left as they are where None.
         """

@@ -3,7 +3,7 @@
 The kernel folds events into the trace, puts the trace in the virtual DOM, and sends what changed,
 at most thirty times a second, as one numbered frame; how often is paid from a budget that all views
 share, and a view that no front end shows sends nothing until it comes into sight. A keyframe, the
-whole page, is kept in the widget's state whenever the front end has grown fourfold, ever more
+whole page, is kept in the widget's state whenever the page has grown fourfold, ever more
 rarely while no front end has answered, and at the end where no snapshot takes its place; a front
 end that opens late or has missed a frame asks for one. All bytes together stay linear in the text.
 """
@@ -35,9 +35,9 @@ from .visibility import Visibility
 # paragraphs are one, a file that was pasted into the field by mistake is none.
 _LONGEST_REASON = 4_000
 
-# How much the front end grows between two keyframes in the widget's state. They are for a front end
-# that opens late and cannot ask, so each may be a few times smaller than the front end; all
-# together they stay below a third more than the last one.
+# How much the page grows between two keyframes in the widget's state. They are for a front end that
+# opens late and cannot ask, so each may be a few times smaller than the page; all together they
+# stay below a third more than the last one.
 _KEY_GROWTH = 4
 _KEY_FROM = 8_000
 
@@ -118,7 +118,7 @@ class AgentView(anywidget.AnyWidget):
         deliver_to(self)
 
     def _lay_out(self, trace: Trace, *, table: bool, timeline: bool) -> None:
-        """Find the run its place in the virtual DOM."""
+        """Give the run its place in the virtual DOM."""
         self._renderer: Any = TraceRenderer(trace, self._dom)
         self._panels = Panels(trace, self._dom, table=table, timeline=timeline)
 
