@@ -163,7 +163,7 @@ class Chat(Suggesting, Generic[TContext]):
 
     def _make_view(self) -> ChatView | ChatTerminal:
         front = front_end()
-        # A console has no front end to write on; whether it has one is asked by the first `show`.
+        # A console has no page to write on; whether it has one is asked by the first `show`.
         if "text" in (front.kind, front.unanswered):
             return ChatTerminal()
         try:
