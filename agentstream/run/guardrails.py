@@ -66,7 +66,10 @@ async def until_tripped(checks: Sequence[Coroutine[Any, Any, Any]], results: lis
         await cancel_all(tasks)
 
 
-_OTHER_KIND: Final = {"input_guardrail": OutputGuardrail, "output_guardrail": InputGuardrail}
+_OTHER_KIND: Final[dict[str, type[Any]]] = {
+    "input_guardrail": OutputGuardrail,
+    "output_guardrail": InputGuardrail,
+}
 
 
 def _checked(guards: list[Any], decorator: str) -> list[Any]:
