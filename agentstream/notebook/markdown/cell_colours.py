@@ -48,10 +48,10 @@ def _styles(html: str) -> Iterator[tuple[str, str]]:
     colours: dict[str, dict[str, str]] = {}
     for sheet in _SHEET.findall(html):
         for selectors, body in _RULE.findall(sheet):
-            found = {name.lower(): colour.lower() for name, colour in _SET.findall(body)}
-            for selector in selectors.split(",") if found else ():
+            declared = {name.lower(): colour.lower() for name, colour in _SET.findall(body)}
+            for selector in selectors.split(",") if declared else ():
                 if simple := _ID.fullmatch(selector.strip()):
-                    colours.setdefault(simple[1], {}).update(found)
+                    colours.setdefault(simple[1], {}).update(declared)
     for cell, values in colours.items():
         # Text on a colour of its own does not follow a dark theme.
         values = {"color": "#000", **values} if "background-color" in values else values
