@@ -33,8 +33,8 @@ from .guardrails import InputGuards
 from .interrupts import RunAborted, keep_loop_awake
 from .model_call import ask, item_events, prepare
 from .options import LoopOptions, hook_context
+from .own_tools import OwnTools
 from .session import load, save, save_after
-from .start_window import tools_of_its_own
 from .state.run_state import RunState
 from .tool_calls import Outcome, act, go_on_as
 from .toolbox import Toolbox
@@ -152,7 +152,10 @@ def _check_answered(state: RunState[Any], step: Act) -> None:
 
 async def _toolbox(state: RunState[Any], options: LoopOptions) -> Toolbox:
     policy = options.config.tool_name_collision_policy
-    return await Toolbox.of(state.agent, state.context, policy)
+    options.own_tools.use(state.agent)
+    toolbox = await Toolbox.of(state.agent, state.context, policy)
+    options.own_tools.check(state.agent)
+    return toolbox
 
 
 async def _begin_turn(state: RunState[Any], options: LoopOptions, guards: InputGuards) -> Toolbox:
@@ -168,10 +171,10 @@ async def _begin_turn(state: RunState[Any], options: LoopOptions, guards: InputG
     else:
         state.agent_started = True
         context = hook_context(state.context)
-        with tools_of_its_own(state.agent):
-            await options.call_hooks(state.agent, "on_agent_start", context, state.agent)
-            # After the hook: the tools that it adds, takes away or enables are those of this turn.
-            toolbox = await _toolbox(state, options)
+        options.own_tools.use(state.agent)
+        await options.call_hooks(state.agent, "on_agent_start", context, state.agent)
+        # After the hook: the tools that it adds, takes away or enables are those of this turn.
+        toolbox = await _toolbox(state, options)
     _hold(state, options, toolbox)
     guards.start()
     return toolbox
@@ -219,7 +222,7 @@ async def drive(
             "kernel: agentstream needs none in a notebook. For other code, nest_asyncio2 does the "
             "same: `pip install nest-asyncio2`, `import nest_asyncio2; nest_asyncio2.apply()`."
         )
-    options.emit, state.running = state.observe, True
+    options.emit, options.own_tools, state.running = state.observe, OwnTools(), True
     if options.recording is not None:
         options.recording.follow(state)
     _emit_start(state)
@@ -242,6 +245,7 @@ async def drive(
         raise
     finally:
         state.running, state.failure = False, None
+        options.own_tools.close()
         if options.recording is not None:
             options.recording.release(state)
         await dispose_resolved_computers(run_context=state.context)

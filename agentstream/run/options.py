@@ -14,6 +14,7 @@ from ..lifecycle import AgentHooksBase, RunHooksBase
 from ..run_config import RunConfig, RunErrorHandlers
 from ..run_context import AgentHookContext, RunContextWrapper, TContext
 from .active_recording import ActiveRecording, active
+from .own_tools import OwnTools
 
 if TYPE_CHECKING:
     from ..agent import Agent
@@ -58,6 +59,8 @@ class LoopOptions:
     emit : callable
         Told what no event of the stream says: that a tool starts, a guardrail checks, a call is
         made again.
+    own_tools : OwnTools
+        Whether other runs change the tools of this one's agents.
     recording : ActiveRecording or None
         Records or replays the run's model calls: the one that is on when the run is prepared.
     """
@@ -70,6 +73,7 @@ class LoopOptions:
     nested: bool = False
     stop_after_turn: bool = False
     emit: Callable[[Any], None] = _ignore_event
+    own_tools: OwnTools = field(default_factory=OwnTools)
     recording: ActiveRecording | None = field(default_factory=active)
 
     async def call_hooks(self, agent: Agent[Any], moment: str, *args: Any) -> None:

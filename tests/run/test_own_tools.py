@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, RunHooks, Runner, UserError, function_tool
-from agentstream.mcp import MCPServerStdio
-from agentstream.testing import ScriptedModel
+from agentstream.testing import ScriptedModel, call
 
 
 @function_tool
 def privileged() -> str:
     return "secret"
+
+
+@function_tool
+def harmless() -> str:
+    return "nothing"
 
 
 class Starting(RunHooks[Any]):
@@ -58,28 +62,26 @@ async def test_tools_that_change_while_two_runs_start_are_neithers(
     assert (await Runner.run(agent, "Hi")).final_output == "Done."
 
 
-class WithoutTools(MCPServerStdio):
-    async def list_tools(self, *_: Any) -> list[Any]:
-        return []
+async def test_tools_that_change_in_a_later_turn_of_another_run_are_neithers() -> None:
+    """As in the SDK: the run would call the other's tool in its second turn."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
 
+    async def waits(request: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return call("harmless")
 
-@pytest.mark.parametrize("field", ["mcp_servers", "handoffs"])
-async def test_servers_and_handoffs_that_change_meanwhile_are_neithers(field: str) -> None:
-    class Changing(Starting):
-        async def on_agent_start(self, context: Any, agent: Any) -> None:
-            server = WithoutTools({"command": "none"})
-            setattr(agent, field, [server if field == "mcp_servers" else Agent(name="Other")])
-            await super().on_agent_start(context, agent)
-
-    agent = Agent(name="Shared", model=ScriptedModel(["Done."], loop=True))
-    first, second = Starting(), Changing()
-    tasks = [await starting(agent, hooks) for hooks in (first, second)]
-    first.go_on.set()
+    agent = Agent(name="Shared", tools=[harmless], model=ScriptedModel([waits, "Done."]))
+    task = asyncio.create_task(Runner.run(agent, "Hi"))
+    await asked.wait()
+    other = await starting(agent, changing := Starting(change=True))
+    changing.go_on.set()
     with pytest.raises(UserError, match="concurrent"):
-        await tasks[0]
-    second.go_on.set()
+        await other
+    go_on.set()
     with pytest.raises(UserError, match="concurrent"):
-        await tasks[1]
+        await task
+    assert (await Runner.run(agent, "Hi")).final_output == "Done."
 
 
 async def test_a_hook_may_change_the_tools_of_an_agent_that_no_other_run_is_starting() -> None:
