@@ -13,8 +13,8 @@ before it. The front end applies them in ``static/view.js``; both sides know the
 ===========================================  =======================================================
 
 All bytes together stay linear in what is shown: a node's HTML is sent when it changes, text that
-only grows is sent once, and a keyframe is made when it has grown fourfold. An embedded image is
-sent once, beside the operations: HTML names it by its digest, ``<img data-image="...">``.
+only grows is sent once, and a keyframe is made when the page has grown fourfold. An embedded image
+is sent once, beside the operations: HTML names it by its digest, ``<img data-image="...">``.
 """
 
 from __future__ import annotations
