@@ -16,7 +16,7 @@ EXTRAS: Final = {
     "mcp": "MCP servers",
     "encrypt": "`EncryptedSession`",
     "sqlalchemy": "`SQLAlchemySession`",
-    "litellm": "`LitellmModel`: models of Anthropic, Gemini, Bedrock and others",
+    "litellm": "`LitellmModel`: models of Anthropic, Gemini, Bedrock and others; 44 MB",
     "any-llm": "`AnyLLMModel`: models of other providers, by their own libraries",
     "redis": "`RedisSession`",
     "bench": "what `python -m bench` compares with",

@@ -35,7 +35,7 @@ def test_the_distribution_is_named_once_in_the_code_and_as_it_is_declared() -> N
 def test_every_extra_is_described_and_stands_in_the_table_of_the_docs() -> None:
     assert sorted(EXTRAS) == sorted(PROJECT["optional-dependencies"])
     table = (ROOT / "docs/install.md").read_text("utf-8")
-    assert dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", table, re.MULTILINE)) == EXTRAS
+    assert dict(re.findall(r"^\| `([\w-]+)` \| (.+?) \|", table, re.MULTILINE)) == EXTRAS
 
 
 def test_no_text_names_an_extra_of_another_distribution() -> None:
@@ -44,7 +44,7 @@ def test_no_text_names_an_extra_of_another_distribution() -> None:
     wrong = {
         f"{path.name}: {found}"
         for path in pages
-        for found in re.findall(r"(?<![\w-])agentstream\[[a-z,]+\]", path.read_text("utf-8"))
+        for found in re.findall(r"(?<![\w-])agentstream\[[a-z,-]+\]", path.read_text("utf-8"))
     }
     assert wrong == set()
 

@@ -191,6 +191,8 @@ class Server:
             "--LabApp.extension_manager=readonly",
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            # A checker of types that is installed would be a language server, and open dialogs.
+            "--LanguageServerManager.autodetect=False",
             "--LabApp.expose_app_in_browser=True",
             "--JupyterNotebookApp.expose_app_in_browser=True",
             # This environment's own extensions (ipywidgets, anywidget), and nobody else's.

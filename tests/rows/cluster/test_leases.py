@@ -143,7 +143,7 @@ def test_without_headers_workers_share_what_the_service_bears_and_lose_nothing()
 
 def test_a_refusal_calls_back_the_admissions_that_no_worker_has_used() -> None:
     async def main() -> tuple[int, int]:
-        limits = {"requests": 600, "burst": 20, "told": 5.0}
+        limits = {"requests": 600, "burst": 20, "reported_factor": 5.0}
         service, _, wires = setting(3, limits, latency=0.2)
         await asyncio.gather(*(ask(service, wires[n % 3]) for n in range(400)))
         return service.limits.allowed, service.limits.refused
