@@ -20,7 +20,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_turns": "5"}, UserError, "max_turns must be a number"),
     ({"error_handlers": print}, UserError, "error_handlers must be a dict"),
     ({"error_handlers": {"max_turn": print}}, UserError, "'max_turns'"),
-    ({"error_handlers": {"max_turns": "stop"}}, UserError, "is str; give functions"),
+    ({"error_handlers": {"max_turns": "stop"}}, UserError, "must be a function, got str"),
     ({"run_config": {"call_model_input_filter": 7}}, UserError, "must be a function"),
     ({"run_config": {"model": 3}}, UserError, "RunConfig.model must be"),
     ({"run_config": {"model_settings": "hot"}}, UserError, "RunConfig.model_settings must be"),
