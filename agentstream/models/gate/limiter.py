@@ -190,7 +190,8 @@ class Limiter:
             self._cohort += 1
             self._in_a_row += 1
             self._cut(now)
-        pause = retry_after or 0.0
+        # A refusal that comes late, when those before it are waited out, is one all the same.
+        pause = _FIRST_PAUSE if retry_after is None else retry_after
         if is_first and (retry_after is None or self._in_a_row > _TRUSTED):
             # A service that says "at once" again and again is not believed.
             backoff = _FIRST_PAUSE * 2.0 ** min(self._in_a_row - 1, 10)

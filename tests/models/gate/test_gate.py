@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import agentstream
@@ -156,6 +156,7 @@ events = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(events, st.one_of(st.none(), st.integers(1, 2000)))
+@example([("ask", 0, 0), ("ask", 4, 0), ("429", 0, 0), ("429", 4, 0)], 15)
 def test_whatever_happens_the_limiter_keeps_its_laws(
     happens: list[tuple[str, float, float]], limit: int | None
 ) -> None:
