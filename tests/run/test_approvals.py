@@ -209,7 +209,7 @@ async def test_a_context_goes_through_functions_of_ones_own() -> None:
     ("text", "said"),
     [
         ("{", "no saved run"),
-        ("[]", "no run saved by this version"),
+        ("[]", "takes the dict that .* got list"),
         ('{"schema": "other"}', "no run saved by this version"),
         ('{"schema": "agentstream/run-state/1"}', "damaged"),
         ('{"schema": "agentstream/run-state/2"}', "damaged"),
