@@ -302,6 +302,7 @@ class FrameRun(Background[Frame]):
         except Exception as error:  # noqa: BLE001 - raised by whoever awaits the run
             pool.error = pool.error or error
         finally:
+            await pool.finish_saving()
             if pool.checkpoint is not None:
                 checkpoint, pool.checkpoint = pool.checkpoint, None
                 with suppress(Exception):  # told already, by the row that could not be written

@@ -115,6 +115,7 @@ class Pool:
         self._on_error = on_error
         self._name_of = name_of
         self._workers: set[asyncio.Task[None]] = set()
+        self._saving: set[asyncio.Task[RowResult]] = set()
         self._foreign_claims: set[bytes] = set()
         self._alike: Counter[tuple[str | None, str]] = Counter()
         self._finished_rows = 0
@@ -274,15 +275,28 @@ class Pool:
 
     async def _record(self, result: RowResult, batch: str | None = None) -> RowResult:
         """Write a result, then tell of what is in the file now."""
-        if self.checkpoint is not None:
-            position = result.position
-            row = self.plan.prompts.values(position)
-            saving = self.checkpoint.save(result, self.plan.agent, row, self.plan.repeat, batch)
-            # It is paid for: also one that is stopped now is written.
-            result = await asyncio.shield(asyncio.ensure_future(saving))
-            result.position = position
-        self._note(result)
-        return result
+        if self.checkpoint is None:
+            self._note(result)
+            return result
+        # It is paid for: also one that is stopped now is written, and told of.
+        saving = asyncio.ensure_future(self._save(self.checkpoint, result, batch))
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
+        return await asyncio.shield(saving)
+
+    async def _save(
+        self, checkpoint: Checkpoint, result: RowResult, batch: str | None
+    ) -> RowResult:
+        position = result.position
+        row = self.plan.prompts.values(position)
+        saved = await checkpoint.save(result, self.plan.agent, row, self.plan.repeat, batch)
+        saved.position = position
+        self._note(saved)
+        return saved
+
+    async def finish_saving(self) -> None:
+        """Wait for results that are being written although their workers were stopped."""
+        await asyncio.gather(*self._saving, return_exceptions=True)
 
     def _note(self, result: RowResult) -> None:
         self.plan.note(result)

@@ -118,7 +118,3 @@ class Results(MutableMapping[bytes, RowResult]):
         """What became of the key whose first row is there; None: nothing yet."""
         number = self.statuses[position]
         return _STATUSES[number - 1] if number else None
-
-    def source_at(self, position: int) -> Source | None:
-        """Where the result comes from of the key whose first row is there."""
-        return _SOURCES[self.sources[position]]

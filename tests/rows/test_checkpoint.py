@@ -51,6 +51,27 @@ def frame_of(*texts: Any) -> pd.DataFrame:
     return pd.DataFrame({"review": list(texts)})
 
 
+async def test_a_row_that_is_written_while_the_run_is_stopped_is_in_its_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, begun = Checkpoint.save, asyncio.Event()
+
+    async def slow(self: Checkpoint, *values: Any) -> RowResult:
+        begun.set()
+        await asyncio.sleep(0.1)
+        return await save(self, *values)
+
+    monkeypatch.setattr(Checkpoint, "save", slow)
+    path = tmp_path / "rows.sqlite"
+    run = map_frame(critic(), frame_of("a"), "{review}", checkpoint=path)
+    await begun.wait()
+    run.stop()
+    assert list((await run)["status"]) == ["done"]
+    assert run.progress.done == 1
+    again = map_frame(critic(), frame_of("a"), "{review}", checkpoint=path)
+    assert list((await again)["source"]) == ["checkpoint"]
+
+
 def test_the_same_call_again_asks_only_what_is_missing(tmp_path: Path) -> None:
     path, agent = tmp_path / "rows.sqlite", critic()
     map_frame(agent, frame_of("a", "b"), "{review}", checkpoint=path).wait()

@@ -86,9 +86,7 @@ def test_the_frame_is_that_of_the_results(work: list[RowResult | bytes]) -> None
             continue
         assert row["status"] == result.status
         assert same(row["final_output"], result.values[0] if result.values else None)
-        assert row["source"] is result.source_at(position) or same(
-            row["source"], result.source_at(position)
-        )
+        assert same(row["source"], result.source_at(position))
         for name in set(META) - {"status", "source"}:
             assert same(row[name], getattr(result, name)), name
 
