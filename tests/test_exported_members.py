@@ -1,32 +1,34 @@
-"""`__init__` is the list of public names and nothing else; `_lazy` says where they live."""
+"""`__init__.pyi` lists the public names and their modules, for type checkers and at run time."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import agentstream
 from agentstream import _lazy
 
+STUB = Path(agentstream.__file__).with_suffix(".pyi")
 
-def imports_for_type_checkers() -> dict[str, str]:
-    tree = ast.parse(Path(agentstream.__file__).read_text(encoding="utf-8"))
+
+def names_for_type_checkers() -> dict[str, str]:
     return {
-        alias.name: node.module or ""
-        for block in tree.body
-        if isinstance(block, ast.If)
-        for node in block.body
+        alias.asname: node.module or ""
+        for node in ast.parse(STUB.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
+        if alias.asname == alias.name and node.level == 1
     }
 
 
 def test_what_type_checkers_see_is_what_is_imported_at_first_use() -> None:
-    assert imports_for_type_checkers() == _lazy.LAZY_IMPORTS
+    assert names_for_type_checkers() == _lazy.LAZY_IMPORTS
+    assert len(_lazy.LAZY_IMPORTS) == STUB.read_text(encoding="utf-8").count("from .")
 
 
 def test_all_is_sorted_and_holds_every_public_name_of_the_package() -> None:
-    assert sorted(_lazy.LAZY_IMPORTS) == sorted(set(agentstream.__all__) - {"__version__"})
+    assert set(_lazy.LAZY_IMPORTS) == set(agentstream.__all__) - {"__version__"}
     assert agentstream.__all__ == sorted(agentstream.__all__)
 
 
@@ -34,6 +36,11 @@ def test_each_public_name_is_there_and_listed() -> None:
     for name in agentstream.__all__:
         assert getattr(agentstream, name) is not None
     assert set(agentstream.__all__) <= set(dir(agentstream))
+
+
+def test_the_function_trace_stays_when_the_module_trace_is_imported() -> None:
+    importlib.import_module("agentstream.trace")
+    assert callable(agentstream.trace)
 
 
 def test_a_module_is_found_by_its_name_alone() -> None:
