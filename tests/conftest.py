@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agentstream.models.http import credentials
+from tests.pairwise import not_in_the_sample
 
 # A shell ignores Ctrl-C for what it starts in the background, and every program started from there
 # does as well; tests of the interrupt need it as it is in a terminal.
@@ -32,11 +33,29 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(2, os.cpu_count() or 1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test whose id holds an address: the two processes would not agree on its name."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let whole products of cases run."""
+    parser.addoption(
+        "--all-cases",
+        action="store_true",
+        help="run every case of the tests marked `pairwise`, not only one for each pair of values",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the cases that no pair needs, see `tests/pairwise.py`.
+
+    A test whose id holds an address is refused: the two processes would not agree on its name.
+    """
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid}: name the case with `ids`, without an address")
+    if config.getoption("all_cases"):
+        return
+    if left_out := not_in_the_sample(items):
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -200,6 +200,7 @@ def _answers() -> dict[str, Any]:
     }
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("answer", _answers())
 @pytest.mark.parametrize("api", [OpenAIResponsesModel, OpenAIChatCompletionsModel])
 @pytest.mark.parametrize("streamed", [True, False])

@@ -104,6 +104,7 @@ LATER: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.pairwise
 @APIS
 @ECHOES
 @pytest.mark.parametrize("mutated", [False, True])
@@ -181,6 +182,7 @@ CLIENTS: dict[str, Callable[[str], AsyncOpenAI]] = {
 }  # fmt: skip
 
 
+@pytest.mark.pairwise
 @APIS
 @ECHOES
 @pytest.mark.parametrize("way", CLIENTS)
@@ -243,6 +245,7 @@ GIVEN: dict[str, Callable[[str, str, Any], tuple[AsyncOpenAI, ModelSettings]]] =
 }  # fmt: skip
 
 
+@pytest.mark.pairwise
 @APIS
 @pytest.mark.parametrize("transport", [httpx2.AsyncClient, DefaultAioHttpClient])
 @pytest.mark.parametrize("end", ["\n", "\r\nX-Other: y", "\x00", "é"])

@@ -85,6 +85,7 @@ BOTH = pytest.mark.parametrize("api", ["responses", "chat"])
 TRANSPORTS = pytest.mark.parametrize("transport", ["httpx2", "aiohttp"])
 
 
+@pytest.mark.pairwise
 @BOTH
 @TRANSPORTS
 @pytest.mark.parametrize(
@@ -112,6 +113,7 @@ async def test_a_stream_is_bounded_and_what_came_before_is_kept(
     assert len(server.requests) == 1
 
 
+@pytest.mark.pairwise
 @BOTH
 @TRANSPORTS
 @pytest.mark.parametrize("fault", ["bomb-error", "huge-error"])
@@ -127,6 +129,7 @@ async def test_the_body_of_an_error_is_read_so_far(
     assert server.sent < IN_FLIGHT
 
 
+@pytest.mark.pairwise
 @BOTH
 @TRANSPORTS
 @pytest.mark.parametrize("fault", ["bomb-json", "huge-json"])
@@ -141,6 +144,7 @@ async def test_an_answer_in_one_piece_is_bounded_and_not_asked_for_again(
     assert len(server.requests) == 1
 
 
+@pytest.mark.pairwise
 @BOTH
 @TRANSPORTS
 @pytest.mark.parametrize("fault", ["bomb-tail", "bomb-empty"])
@@ -233,6 +237,7 @@ async def test_a_number_of_5000_digits_is_a_damaged_event(server: HostileServer,
     assert text == "before"
 
 
+@pytest.mark.pairwise
 @BOTH
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.startswith("retry-after")])
 @pytest.mark.parametrize("stream", [True, False])
@@ -289,6 +294,7 @@ LEADS_ELSEWHERE = [
 ]
 
 
+@pytest.mark.pairwise
 @BOTH
 @TRANSPORTS
 @pytest.mark.parametrize("fault", LEADS_ELSEWHERE)
@@ -329,6 +335,7 @@ async def test_a_redirect_is_no_network_error_to_a_retry_policy(
     assert len(server.requests) == 1
 
 
+@pytest.mark.pairwise
 @BOTH
 @TRANSPORTS
 @pytest.mark.parametrize("fault", ["redirect", "redirect-twice"])

@@ -41,6 +41,7 @@ def as_given() -> dict[str, Any]:
     return {}
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("transport", [over_aiohttp, as_given])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("stream", SAMPLE, ids=str)

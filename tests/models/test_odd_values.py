@@ -118,6 +118,7 @@ async def run(api: str, streamed: bool, *, arguments: Any = None, usage: Any = N
     return result, calls, client.sent
 
 
+@pytest.mark.pairwise
 @both
 @ways
 @pytest.mark.parametrize(
@@ -149,6 +150,7 @@ def counts(read: Any, written: Any, total: Any = MISSING, **more: Any) -> dict[s
     return named | ({} if total is MISSING else {"total_tokens": total}) | more
 
 
+@pytest.mark.pairwise
 @both
 @ways
 @pytest.mark.parametrize(

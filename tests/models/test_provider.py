@@ -188,6 +188,7 @@ NAMES = [None, "", "gpt-4o", "openai/gpt-4o", "openai/foo/bar", "openai/", "foo/
 NAMES += ["foo/bar/baz", "foo", "bar/x", "/x"]
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("own", [(), ("foo",), ("foo", "openai")])
 @pytest.mark.parametrize(

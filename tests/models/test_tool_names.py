@@ -82,6 +82,7 @@ def by_what_was_sent(number: int) -> Callable[[Any], Any]:
     return lambda request: call(sent_names(request.body)[number])
 
 
+@pytest.mark.pairwise
 @both
 @ways
 @pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)

@@ -112,6 +112,7 @@ async def test_a_failed_call_fails_in_the_replay_as_it_did(
         assert "recording" in notes or "Responses stream ended" in str(live)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("api", [OpenAIResponsesModel, OpenAIChatCompletionsModel])
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])

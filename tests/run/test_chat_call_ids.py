@@ -86,6 +86,7 @@ def check_answered(body: dict[str, Any], count: int) -> None:
     assert len(set(called)) == len(called) == count
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("needs_approval", [False, True])
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(

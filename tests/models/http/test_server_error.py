@@ -106,6 +106,7 @@ async def test_a_server_that_streams_the_other_api_is_told_of() -> None:
         await end_of("chat", events, "text/event-stream")
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("kind", ["application/json", "text/html", "text/event-stream"])
 @pytest.mark.parametrize("body", BODIES)

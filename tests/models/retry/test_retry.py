@@ -236,29 +236,32 @@ async def test_an_errors_facts_are_those_the_sdk_reads(make: Any, waits: list[fl
     assert seen[0] == seen[1]
 
 
+MEMORIES: tuple[dict[str, str], ...] = ({}, {"previous_response_id": "r"}, {"conversation_id": "c"})
+
+
 @pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
-@pytest.mark.parametrize("memory", [{}, {"previous_response_id": "r"}, {"conversation_id": "c"}])
-def test_the_models_advice_is_the_sdks(make: Any, memory: Any) -> None:
-    told = []
+def test_the_models_advice_is_the_sdks(make: Any) -> None:
     client = AsyncOpenAI(api_key="none", base_url="http://localhost/v1")
-    for lib in LIBS:
-        model = lib.OpenAIResponsesModel("m", client)
-        request = RETRY_MODULES[lib].ModelRetryAdviceRequest(
-            error=make(lib), attempt=1, stream=False, **memory
-        )
-        advice = model.get_retry_advice(request)
-        told.append(
-            advice
-            and (
-                advice.suggested,
-                advice.retry_after,
-                advice.replay_safety,
-                advice.reason,
-                facts(advice.normalized),
-                advice.response_started,
+    models = {lib: lib.OpenAIResponsesModel("m", client) for lib in LIBS}
+    for memory in MEMORIES:
+        told = []
+        for lib, model in models.items():
+            request = RETRY_MODULES[lib].ModelRetryAdviceRequest(
+                error=make(lib), attempt=1, stream=False, **memory
             )
-        )
-    assert told[0] == told[1]
+            advice = model.get_retry_advice(request)
+            told.append(
+                advice
+                and (
+                    advice.suggested,
+                    advice.retry_after,
+                    advice.replay_safety,
+                    advice.reason,
+                    facts(advice.normalized),
+                    advice.response_started,
+                )
+            )
+        assert told[0] == told[1], memory
 
 
 def test_a_date_to_wait_for_becomes_seconds() -> None:
@@ -344,33 +347,33 @@ CONTEXTS: dict[str, Callable[[Any], tuple[dict[str, Any], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-@pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS)
-async def test_a_policy_decides_as_the_sdks(policy: Any, context: Any) -> None:
-    decisions = []
-    for r in RETRY_MODULES.values():
-        given, advice = context(r)
-        decision = policy(r)(
-            r.RetryPolicyContext(
-                error=ValueError(),
-                attempt=1,
-                max_retries=3,
-                stream=False,
-                normalized=r.ModelRetryNormalizedError(**given),
-                provider_advice=advice,
-            )
+async def decision_of(r: Any, policy: Any, context: Any) -> Any:
+    """What this policy of this library decides there: whether, or all that a decision says."""
+    given, advice = context(r)
+    decision = policy(r)(
+        r.RetryPolicyContext(
+            error=ValueError(),
+            attempt=1,
+            max_retries=3,
+            stream=False,
+            normalized=r.ModelRetryNormalizedError(**given),
+            provider_advice=advice,
         )
-        if inspect.isawaitable(decision):
-            decision = await decision
-        if not isinstance(decision, bool):
-            decision = (
-                decision.retry,
-                decision.delay,
-                decision.reason,
-                decision.approve_unsafe_replay,
-            )
-        decisions.append(decision)
-    assert decisions[0] == decisions[1]
+    )
+    if inspect.isawaitable(decision):
+        decision = await decision
+    if isinstance(decision, bool):
+        return decision
+    return (decision.retry, decision.delay, decision.reason, decision.approve_unsafe_replay)
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+async def test_a_policy_decides_as_the_sdks(policy: Any) -> None:
+    ours, theirs = [
+        {name: await decision_of(r, policy, context) for name, context in CONTEXTS.items()}
+        for r in RETRY_MODULES.values()
+    ]
+    assert ours == theirs
 
 
 # --- a run with a model that fails
@@ -438,6 +441,7 @@ def advice_of(lib: ModuleType, advice: Any) -> Any:
     return None if advice is None else RETRY_MODULES[lib].ModelRetryAdvice(**advice)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("make", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("error", ["connection", "429_retry_after", "value"])
@@ -453,9 +457,10 @@ async def test_a_run_tries_again_as_the_sdks_run_does(
     assert seen[0] == seen[1]
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("advice", ADVICE.values(), ids=ADVICE)
 @pytest.mark.parametrize("name", ["network", "suggested", "yes", "approved", "wait"])
-@pytest.mark.parametrize("memory", [{}, {"previous_response_id": "r"}, {"conversation_id": "c"}])
+@pytest.mark.parametrize("memory", MEMORIES)
 async def test_advice_and_the_servers_memory_count_as_in_the_sdk(
     advice: Any, name: str, memory: Any, waits: list[float]
 ) -> None:
@@ -587,6 +592,7 @@ CLIENT_CASES: dict[str, Callable[[Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("make", CLIENT_CASES.values(), ids=CLIENT_CASES)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("memory", [{}, {"conversation_id": "c"}], ids=["plain", "conversation"])
