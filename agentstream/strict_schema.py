@@ -215,7 +215,13 @@ class _Strict:
         seen: list[Any] = []
         described: dict[str, Any] = {}
         while True:
-            if ref in seen or len(seen) > MAX_DEPTH:
+            if len(seen) > MAX_DEPTH:
+                raise _impossible(
+                    path,
+                    f"$ref {seen[0]!r} is too deeply nested: it leads over more than {MAX_DEPTH} "
+                    "other references",
+                )
+            if ref in seen:
                 raise _impossible(
                     path, f"$ref {seen[0]!r} is circular: it leads to references without an end"
                 )

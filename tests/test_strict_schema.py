@@ -451,7 +451,7 @@ def test_a_signature_that_is_no_schema_names_function_parameter_and_way_out(
 
 
 def test_a_function_without_a_signature_is_refused_with_the_way_out() -> None:
-    with pytest.raises(UserError, match="Wrap it in a Python function"):
+    with pytest.raises(UserError, match="explicit wrapper function"):
         function_schema(max)
 
 

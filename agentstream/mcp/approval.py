@@ -88,10 +88,12 @@ def _listed(setting: Mapping[str, Any]) -> dict[str, bool]:
                 "'never': {'tool_names': [...]}}, each a list of names, and nothing else."
             )
         for name in names:
-            if not isinstance(name, str) or policy.get(name, key == "always") != (key == "always"):
+            if not isinstance(name, str):
+                raise UserError(f"Invalid require_approval: {name!r} is not the name of a tool.")
+            if policy.get(name, key == "always") != (key == "always"):
                 raise UserError(
-                    f"Invalid require_approval: {name!r} is no name, or in both lists. A tool "
-                    "needs approval 'always' or 'never'."
+                    f"Invalid require_approval: {name!r} is in both always and never. Leave it in "
+                    "one of the two lists."
                 )
             policy[name] = key == "always"
     return policy

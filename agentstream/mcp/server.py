@@ -216,7 +216,9 @@ class MCPServer(ABC):
         NotImplementedError
             This kind of server has none.
         """
-        raise NotImplementedError(f"MCP server {self.name!r} has no resources.")
+        raise NotImplementedError(
+            f"MCP server {self.name!r} has no resources: its class does not define read_resource()."
+        )
 
     async def __aenter__(self) -> Self:
         await self.connect()

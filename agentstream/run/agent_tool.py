@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -94,7 +93,7 @@ def agent_tool(
     )
     tool = as_tool(run_agent)
     assert isinstance(tool.on_invoke_tool, FunctionInvoker)
-    tool.on_invoke_tool.read = partial(_arguments, adapter)
+    tool.on_invoke_tool.adapter = adapter
     tool.params_json_schema = schema
     tool.strict_json_schema = True
     tool._is_agent_tool, tool._agent_instance = True, agent

@@ -74,8 +74,9 @@ async def _judged(state: RunState[Any], toolbox: Toolbox | None, step: Judge) ->
     verdict = await call(behavior, state.context, results)
     if not isinstance(verdict, ToolsToFinalOutputResult):
         raise UserError(
-            f"tool_use_behavior of agent {state.agent.name!r} must return "
-            f"ToolsToFinalOutputResult(is_final_output=...), got {type(verdict).__name__}"
+            "The tool_use_behavior callable must return ToolsToFinalOutputResult("
+            f"is_final_output=...); that of agent {state.agent.name!r} returned "
+            f"{type(verdict).__name__}."
         )
     if not verdict.is_final_output:
         return False, None

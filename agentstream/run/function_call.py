@@ -16,7 +16,6 @@ from ..displays import Displayed, is_displayed
 from ..displays.captured_output import capturing
 from ..exceptions import (
     AgentsException,
-    ModelBehaviorError,
     ToolInputGuardrailTripwireTriggered,
     ToolOutputGuardrailTripwireTriggered,
     UserError,
@@ -30,8 +29,9 @@ from ..tool_guardrails import (
     ToolOutputGuardrailData,
     ToolOutputGuardrailResult,
 )
+from ..tools.approval_arguments import inspectable_arguments
 from ..tools.function_tool import FunctionTool, FunctionToolCustomDataContext, invoke_function_tool
-from ..tools.invoke import FailedContent, ToolFailure, checked_arguments, failure_answer
+from ..tools.invoke import FailedContent, ToolFailure, failure_answer
 from ..tools.origin import origin_of
 from ..tools.output import MAX_CHARACTERS, RAISE_IT, displayed_output, shortened
 from ..tools.worker_thread import BoundedOutput, in_thread
@@ -77,14 +77,6 @@ class NestedInterruption(BaseException):
     def __init__(self, state: RunState[Any]) -> None:
         super().__init__("An agent that runs as a tool waits for approvals.")
         self.state = state
-
-
-class _NotArguments(Exception):
-    """The model wrote arguments that the tool does not take."""
-
-    def __init__(self, error: ModelBehaviorError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 class FunctionCall:
@@ -186,10 +178,7 @@ class FunctionCall:
     async def _run(
         self, keep: Callable[[ToolCallOutputItem], None]
     ) -> ToolCallOutputItem | list[ToolApprovalItem]:
-        try:
-            approved = await self.approved()
-        except _NotArguments as invalid:
-            return self.output(await self.failure(invalid.error))
+        approved = await self.approved()
         if approved is None:
             execution = self.options.config.tool_execution
             early = execution is not None and execution.pre_approval_tool_input_guardrails
@@ -257,26 +246,15 @@ class FunctionCall:
         decision = approvals.of(self.waiting)
         decided = None if decision is None else decision.approved
         if decided is None and callable(wanted):
-            # What the tool would not take is never decided on, and never run.
-            wanted = await call(wanted, self.context, self.arguments(), self.raw.call_id)
+            arguments = inspectable_arguments(self.tool, self.raw.arguments)
+            if arguments is None:
+                return None
+            wanted = await call(wanted, self.context, arguments, self.raw.call_id)
             # The turn's other calls are asked about before the first tool is at work.
             await asyncio.sleep(0)
             if not wanted:
                 return True
         return decided
-
-    def arguments(self) -> dict[str, Any]:
-        """The arguments as the tool gets them, for the function that decides on approvals."""
-        try:
-            return checked_arguments(self.tool, self.context)
-        except ModelBehaviorError as error:
-            raise _NotArguments(error) from error
-
-    async def failure(self, error: Exception) -> Any:
-        """What the model gets for arguments that the tool does not take."""
-        value = await self.reworded(await failure_answer(self.tool, self.context, error))
-        self.options.emit(ToolFinished(self.raw.call_id, str(error), value))
-        return value
 
     async def reworded(self, value: Any) -> Any:
         """`value`, or what the run's `tool_error_formatter` makes of a failure."""

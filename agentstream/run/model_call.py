@@ -47,6 +47,7 @@ _RESPONSE_EVENTS = frozenset(
         "response.completed",
         "response.incomplete",
         "response.failed",
+        "response.error",  # of no API; a gateway's
         "error",
     }
 )

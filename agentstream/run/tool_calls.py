@@ -151,8 +151,8 @@ async def _unknown_tool(
         made, has = (str(before), str(now)) if before != now else (before.in_full(), now.in_full())
         raise UserError(
             f"The call of {name!r} was made to {made}, but agent {state.agent.name!r} has it from "
-            f"{has} now, so it was not run. Give the agent the tools that it had when the call was "
-            "made."
+            f"{has} now, a different recipient, so it was not run. Give the agent the tools that "
+            "it had when the call was made."
         )
     message = await error_text(
         options,

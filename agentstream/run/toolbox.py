@@ -87,8 +87,9 @@ class Toolbox:
             f"the tool name `{name}` is used by multiple tools" for name in twice
         )
         message = (
-            f"In agent {self.agent.name!r}, {names_twice} or handoffs. Give each its own name, "
-            "with name_override in function_tool or tool_name_override in handoff."
+            f"Ambiguous function tool configuration: in agent {self.agent.name!r}, {names_twice} "
+            "or handoffs. Give each its own name, with name_override in function_tool or "
+            "tool_name_override in handoff."
         )
         if policy == "error":
             raise UserError(message)

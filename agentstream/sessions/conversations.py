@@ -81,7 +81,7 @@ class OpenAIConversationsSession(SessionABC):
         if self._session_id is None:
             raise ValueError(
                 "Session ID not yet available: the conversation is made with the first request. "
-                "Call get_items(), or add_items() with an item, first."
+                "Call get_items(), or add_items() with a non-empty list, first."
             )
         return self._session_id
 

@@ -84,9 +84,8 @@ class SQLiteSession(SessionABC):
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self._closer.alive:
-            raise RuntimeError(
-                "SQLiteSession is closed. Make a new SQLiteSession on the same db_path to go on."
-            )
+            kind = type(self).__name__
+            raise RuntimeError(f"{kind} is closed. Make a new {kind} on the same db_path to go on.")
         if self._database.pid != os.getpid():
             # Neither the thread nor the connection may be used on this side of a fork.
             if self._database.in_memory:

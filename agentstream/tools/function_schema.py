@@ -222,8 +222,8 @@ def _signature(func: Callable[..., Any], name: str) -> tuple[list[inspect.Parame
         signature = inspect.signature(func)
     except (ValueError, TypeError, NameError) as error:
         raise UserError(
-            f"The signature of function {name} cannot be read ({error}). Wrap it in a Python "
-            "function with annotated parameters, and make a tool of that."
+            f"The signature of function {name} cannot be read ({error}). Put it into an "
+            "explicit wrapper function with annotated parameters, and make a tool of that."
         ) from error
     target = inspect.unwrap(func)
     if not inspect.isroutine(target) and not inspect.isclass(target):
@@ -311,7 +311,8 @@ def _check_parameters(
         if _is_context(argument.annotation):
             raise UserError(
                 f"RunContextWrapper/ToolContext param found at non-first position in function "
-                f"{name}: make '{argument.name}' the first parameter."
+                f"{name}: make '{argument.name}' the first parameter, or put it into an explicit "
+                "wrapper function that has it first."
             )
         if strict and argument.kind is argument.VAR_KEYWORD:
             raise UserError(

@@ -183,7 +183,8 @@ class FunctionTool:
     tool_input_guardrails, tool_output_guardrails : list or None
         Checks before and after a call.
     needs_approval : bool or callable
-        Whether a person must approve a call: ``async (ctx, arguments, call_id) -> bool``.
+        Whether a person must approve a call: ``async (ctx, arguments, call_id) -> bool``, asked
+        where the tool would get the arguments just as the model wrote them; else a person is.
     timeout_seconds : float or None
         The time a call may take, in seconds.
     timeout_behavior : {"error_as_result", "raise_exception"}
@@ -323,7 +324,12 @@ Tool: TypeAlias = (
 def _output_schema(schema: Any) -> dict[str, Any]:
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise UserError("Function tool output_json_schema must define a JSON object schema.")
-    return ensure_strict_json_schema(schema)
+    try:
+        return ensure_strict_json_schema(schema)
+    except UserError as error:
+        raise UserError(
+            f"Function tool output_json_schema must define a strict JSON object schema. {error}"
+        ) from error
 
 
 class ToolOptions(TypedDict, total=False):
@@ -408,7 +414,8 @@ def function_tool(
     is_enabled : bool or callable
         Whether the model sees the tool: ``(ctx, agent) -> bool``, sync or async.
     needs_approval : bool or callable
-        Whether a person must approve a call: ``async (ctx, arguments, call_id) -> bool``.
+        Whether a person must approve a call: ``async (ctx, arguments, call_id) -> bool``, asked
+        where the tool would get the arguments just as the model wrote them; else a person is.
     tool_input_guardrails, tool_output_guardrails : list, optional
         Checks before and after a call.
     timeout : float, optional

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from .._utils.json import encodable_json, read_json
+from .._utils.json import encodable_json
 from .._utils.redaction import redact
 from .._utils.tracebacks import user_frames
 from ..exceptions import AgentsException, ModelBehaviorError, ToolTimeoutError
@@ -118,8 +118,8 @@ class FunctionInvoker:
     output_adapter: TypeAdapter[Any] | None
     by_default: bool = False
     """Whether the author left `failure_error_function` as it is."""
-    read: Callable[[ToolContext[Any]], dict[str, Any]] | None = None
-    """Gives the checked arguments, where the function takes them from its context."""
+    adapter: TypeAdapter[Any] | None = None
+    """Checks the arguments, where the function takes them from its context."""
 
     async def __call__(self, ctx: ToolContext[Any], arguments: str) -> Any:
         """Call the function; an error becomes the answer that its author chose."""
@@ -157,15 +157,6 @@ class FunctionInvoker:
         if self.output_adapter is not None:
             output = self.output_adapter.validate_python(output)
         return output
-
-    def arguments(self, ctx: ToolContext[Any]) -> dict[str, Any]:
-        """The arguments that the function gets: checked, with its defaults."""
-        if self.read is not None:
-            return self.read(ctx)
-        parsed: dict[str, Any] = self.parse(ctx.tool_name, ctx.tool_arguments).model_dump(
-            by_alias=True
-        )
-        return parsed
 
     def parse(self, name: str, arguments: str) -> Any:
         """The model's arguments, checked."""
@@ -269,28 +260,6 @@ def _run_limit(tool: Callee, context: Any) -> float | None:
     limits = getattr(getattr(context, "run_config", None), "limits", None)
     seconds: float | None = getattr(limits, "tool", None)
     return seconds
-
-
-def checked_arguments(tool: Callee, context: ToolContext[Any]) -> dict[str, Any]:
-    """The arguments of a call as its tool gets them.
-
-    Raises
-    ------
-    ModelBehaviorError
-        They are no JSON object, are nested too deep, or do not fit the tool.
-    """
-    if isinstance(tool.on_invoke_tool, FunctionInvoker):
-        return tool.on_invoke_tool.arguments(context)
-    try:
-        arguments = read_json((context.tool_arguments or "").strip() or "{}")
-    except ValueError as error:
-        raise ModelBehaviorError(f"Invalid JSON input for tool {tool.name}: {error}") from error
-    if not isinstance(arguments, dict):
-        raise ModelBehaviorError(
-            f"Invalid JSON input for tool {tool.name}: expected a JSON object, got "
-            f"{type(arguments).__name__}"
-        )
-    return arguments
 
 
 async def invoke_function_tool(

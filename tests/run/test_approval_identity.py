@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import enum
 import json
 import pickle
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from mcp.types import CallToolResult, TextContent
 from mcp.types import Tool as MCPTool
 from openai.types.responses.response_output_item import McpApprovalRequest
+from pydantic import AfterValidator, BaseModel, Field, field_validator
 
 from agentstream import (
     Agent,
@@ -232,7 +234,7 @@ async def test_a_gated_tool_runs_exactly_when_that_very_call_was_approved(
     "arguments", ['{"amount": ', "[1]", '{"amount": "many"}', "{}", "[" * 300, '{"a":' * 300]
 )
 @pytest.mark.parametrize("as_function", [True, False])
-async def test_what_is_no_arguments_is_neither_decided_on_nor_run(
+async def test_what_is_no_arguments_is_for_a_person_to_decide_and_not_for_the_policy(
     arguments: str, as_function: bool
 ) -> None:
     asked: list[Any] = []
@@ -257,31 +259,112 @@ async def test_what_is_no_arguments_is_neither_decided_on_nor_run(
         if arguments.endswith("}"):
             return  # an object: what is in it is checked by the tool itself
     model = ScriptedModel([turn(call("pay", arguments)), "Done."])
-    result = await Runner.run(Agent(name="A", tools=[pay], model=model), "go")
+    agent = Agent(name="A", tools=[pay], model=model)
+    result = await Runner.run(agent, "go")
+    assert (asked, ran, len(result.interruptions)) == ([], [], 1)
+    state = result.to_state()
+    state.reject(result.interruptions[0])
+    result = await Runner.run(agent, state)
     assert (asked, ran) == ([], [])
     assert result.final_output == "Done."
-    assert "error" in str(result.new_items[1].output)
 
 
-async def test_the_policy_sees_the_arguments_that_the_tool_gets() -> None:
+class Currency(enum.Enum):
+    EUR = "EUR"
+
+
+class Payment(BaseModel):
+    amount: int
+    currency: Currency
+
+
+class Checked(BaseModel):
+    amount: int
+
+    @field_validator("amount")
+    @classmethod
+    def bound(cls, amount: int) -> int:
+        raise AssertionError("no code of the program runs before the call is approved")
+
+
+class Posted(BaseModel):
+    amount: int
+
+    def model_post_init(self, _context: Any) -> None:
+        raise AssertionError("no code of the program runs before the call is approved")
+
+
+def _paid(amount: int = 1) -> str:
+    return f"paid {amount}"
+
+
+def _typed(annotation: Any) -> Any:
+    def paid(value: Any) -> str:
+        return "paid"
+
+    paid.__annotations__ = {"value": annotation, "return": str}
+    return paid
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "is_asked"),
+    [
+        (_paid, '{"amount": 7}', True),
+        (_paid, "{}", False),  # the default decides
+        (_paid, '{"amount": "7"}', False),
+        (_paid, '{"amount": true}', False),
+        (_paid, '{"amount": 7, "more": 1}', False),
+        (_paid, '{"amount": NaN}', False),
+        (_typed(float), '{"value": 1.5}', True),
+        (_typed(float), '{"value": 1}', False),
+        (_typed(list[int] | None), '{"value": [1, 2]}', True),
+        (_typed(list[int] | None), '{"value": null}', True),
+        (_typed(dict[str, int]), '{"value": {"type": 1}}', True),
+        (_typed(Payment), '{"value": {"amount": 7, "currency": "EUR"}}', True),
+        (_typed(Payment), '{"value": {"amount": "7", "currency": "EUR"}}', False),
+        (_typed(Checked), '{"value": {"amount": 7}}', False),
+        (_typed(list[Checked]), '{"value": [{"amount": 7}]}', False),
+        (_typed(Posted), '{"value": {"amount": 7}}', False),
+        (_typed(Annotated[str, AfterValidator(str.lower)]), '{"value": "x"}', False),
+        (_typed(Annotated[str, Field(pattern="^x+$")]), '{"value": "x"}', False),
+        (_typed(Annotated[str, Field(default_factory=str)]), '{"value": "x"}', False),
+        (_typed(tuple[int, ...]), '{"value": [1]}', False),
+    ],
+)
+async def test_the_policy_is_asked_only_about_arguments_that_the_tool_gets_as_they_are(
+    function: Any, arguments: str, is_asked: bool
+) -> None:
     asked: list[Any] = []
-    ran: list[Any] = []
 
     async def policy(_context: Any, given: Any, _call_id: str) -> bool:
         asked.append(given)
         return False
 
-    @function_tool(needs_approval=policy, strict_mode=False)
-    def pay(amount: int, currency: str = "EUR") -> str:
-        ran.append({"amount": amount, "currency": currency})
-        return "paid"
+    pay = function_tool(function, name_override="pay", needs_approval=policy, strict_mode=False)
+    model = ScriptedModel([turn(call("pay", arguments)), "Done."])
+    result = await Runner.run(Agent(name="A", tools=[pay], model=model), "go")
+    assert asked == ([json.loads(arguments)] if is_asked else [])
+    assert len(result.interruptions) == (not is_asked)
 
-    inner = Agent(name="I", model=ScriptedModel(["inner"]))
-    ask = inner.as_tool("ask", "", needs_approval=policy)
-    model = ScriptedModel([turn(call("pay", '{"amount": "7"}')), turn(asks("o")), "Done."])
-    await Runner.run(Agent(name="A", tools=[pay, ask], model=model), "go")
-    assert ran == [{"amount": 7, "currency": "EUR"}]
-    assert asked == [*ran, {"input": "x"}]
+
+async def test_the_policy_of_an_agent_as_tool_is_asked_about_its_arguments_as_written() -> None:
+    asked: list[Any] = []
+
+    async def policy(_context: Any, given: Any, _call_id: str) -> bool:
+        asked.append(given)
+        return False
+
+    def asking(arguments: str) -> Agent[Any]:
+        inner = Agent(name="I", model=ScriptedModel(["inner"]))
+        ask = inner.as_tool("ask", "", needs_approval=policy)
+        model = ScriptedModel([turn(call("ask", arguments)), "Done."])
+        return Agent(name="A", tools=[ask], model=model)
+
+    result = await Runner.run(asking('{"input": "x"}'), "go")
+    assert (result.final_output, asked) == ("Done.", [{"input": "x"}])
+    result = await Runner.run(asking('{"input": "x", "more": 1}'), "go")
+    assert len(result.interruptions) == 1
+    assert asked == [{"input": "x"}]
 
 
 def parts_of(trace: Trace) -> list[Part]:

@@ -97,7 +97,8 @@ def tool_content(output: Any, leave_out: Callable[[str, str], None]) -> str | li
         # Most servers take a tool's output as one text only; with an image it may be parts.
         return "\n".join(part["text"] for part in texts if isinstance(part, dict))
     leave_out(
-        "A tool's output for Chat Completions needs text: images and files cannot be sent.",
+        "A tool's output for Chat Completions cannot be empty or contain only non-text content: "
+        "images and files cannot be sent.",
         "The model gets a note that the output was omitted.",
     )
     return _OMITTED

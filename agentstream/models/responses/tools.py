@@ -12,7 +12,9 @@ from ...exceptions import UserError
 from ...model_settings import MCPToolChoice
 from ...tools.function_tool import FunctionTool
 from ...tools.hosted import (
+    AsyncComputer,
     CodeInterpreterTool,
+    Computer,
     ComputerTool,
     FileSearchTool,
     HostedMCPTool,
@@ -280,6 +282,11 @@ def _file_search_param(tool: FileSearchTool) -> dict[str, Any]:
 
 def _preview_computer_param(tool: ComputerTool[Any]) -> dict[str, Any]:
     computer = tool.computer
+    if not isinstance(computer, Computer | AsyncComputer) and callable(computer):
+        raise UserError(
+            "Computer tool is not initialized for serialization: its computer is made by a "
+            "function, for each run. Run the agent with Runner, or give the tool a computer."
+        )
     environment = getattr(computer, "environment", None)
     dimensions = getattr(computer, "dimensions", None)
     if environment is None or dimensions is None:

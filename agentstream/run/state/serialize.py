@@ -182,7 +182,8 @@ def parse_state(text: str) -> Any:
         return read_json(text)
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"This is no saved run: {error}. Give what to_string() returned."
+            f"Failed to parse run state JSON, so this is no saved run: {error}. Give what "
+            "to_string() returned."
         ) from error
 
 
@@ -353,8 +354,8 @@ def _led_to(agent: Agent[Any]) -> Iterator[tuple[str, Agent[Any]]]:
 def _agent(agents: dict[str, Agent[Any]], name: str) -> Agent[Any]:
     if name not in agents:
         raise UserError(
-            f"The saved run names an agent {name!r} that cannot be reached from the one given; "
-            f"found: {', '.join(agents)}. Give the agent that the run was started with."
+            f"Run state agent not found in agent map: {name!r} cannot be reached from the agent "
+            f"given; found: {', '.join(agents)}. Give the agent that the run was started with."
         )
     return agents[name]
 
