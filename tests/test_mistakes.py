@@ -69,11 +69,13 @@ def poet(**options: Any) -> Agent:
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
     """IPython in this process, whose `typed` is what it writes for a cell."""
     from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
 
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance(colors="nocolor")
+    no_history = Config(HistoryManager={"enabled": False})  # which would be a file left open
+    shell = InteractiveShell.instance(colors="nocolor", config=no_history)
 
     def typed(cell: str) -> str:
         capsys.readouterr()

@@ -157,6 +157,8 @@ class _Owner:
 _of_thread = threading.local()
 _registered_at_exit: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
+_main_loop: asyncio.AbstractEventLoop | None = None
+
 _inherited: list[Any] = []
 """The parent's loops, in a forked process. A loop that nobody refers to closes itself."""
 
@@ -173,9 +175,10 @@ def _begin_fork() -> None:
 
 
 def _leave_inherited() -> None:
-    global _is_forked
+    global _is_forked, _main_loop
     _is_forked = False
-    _inherited.append(_loop_of_thread())
+    _inherited.extend([_loop_of_thread(), _main_loop])
+    _main_loop = None
     asyncio.set_event_loop(None)
 
 
@@ -204,16 +207,26 @@ def thread_loop() -> asyncio.AbstractEventLoop:
         _leave_inherited()
     loop = _loop_of_thread()
     if loop is None or loop.is_closed():
-        if in_main:
-            loop = asyncio.new_event_loop()
-        else:
-            _of_thread.owner = _Owner()
-            loop = _of_thread.owner.loop
+        # asyncio.run leaves its thread without a loop: the one made before is open still.
+        loop = _own_loop(in_main)
         asyncio.set_event_loop(loop)
     if in_main and loop not in _registered_at_exit:
         _registered_at_exit.add(loop)
         atexit.register(_end, loop, os.getpid())
     return loop
+
+
+def _own_loop(in_main: bool) -> asyncio.AbstractEventLoop:
+    """The loop that was made here for this thread, anew where it is closed."""
+    global _main_loop
+    if not in_main:
+        owner: _Owner | None = getattr(_of_thread, "owner", None)
+        if owner is None or owner.loop.is_closed():
+            owner = _of_thread.owner = _Owner()
+        return owner.loop
+    if _main_loop is None or _main_loop.is_closed():
+        _main_loop = asyncio.new_event_loop()
+    return _main_loop
 
 
 def _end(loop: asyncio.AbstractEventLoop, process: int) -> None:

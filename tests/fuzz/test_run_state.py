@@ -82,9 +82,17 @@ def test_a_state_with_changed_bytes_is_read_or_refused(data: st.DataObject) -> N
     asyncio.run(read_and_go_on(changed.decode("utf-8", "surrogateescape")))
 
 
-@pytest.mark.parametrize("text", ["", "[", "null", "1" * 10_000, "[" * 100_000, '{"a":' * 100_000])
-async def test_what_is_no_state_is_told(text: str) -> None:
-    with pytest.raises(UserError, match="This is no"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *[(text, "This is no saved run") for text in ("", "[", "[" * 100_000, '{"a":' * 100_000)],
+        ("null", "takes the dict that to_json.. returned, got NoneType"),
+        ("1" * 10_000, "This is no saved run|got int"),
+    ],
+    ids=["empty", "open bracket", "open brackets", "open dicts", "null", "a number"],
+)
+async def test_what_is_no_state_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         await RunState.from_string(agents(), text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from agentstream import Agent, Runner
+from agentstream.run.sync import run_until_done
 from agentstream.testing import ScriptedModel, say, stall, turn
 
 
@@ -85,6 +87,23 @@ def test_threads_that_end_leave_no_loop_open() -> None:
         in_thread(lambda: Runner.run_sync(agent("Hello."), "hi"))
     gc.collect()
     assert len(os.listdir(folder)) <= before + 3
+
+
+@pytest.mark.parametrize("thread", ["main", "another"])
+def test_calls_that_take_turns_with_asyncio_run_share_one_loop(thread: str) -> None:
+    """asyncio.run leaves its thread without a loop; one more for each call runs out of files."""
+
+    async def tool() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    def take_turns() -> int:
+        loops = set()
+        for _ in range(5):
+            asyncio.run(asyncio.sleep(0))
+            loops.add(run_until_done(tool()))
+        return len(loops)
+
+    assert (take_turns() if thread == "main" else in_thread(take_turns)) == 1
 
 
 PROGRAM = """
