@@ -20,7 +20,7 @@ from ._utils.keywords import suggesting
 from ._utils.short_repr import short_repr
 from .exceptions import ModelBehaviorError, UserError
 from .run_context import RunContextWrapper, TContext
-from .strict_schema import ensure_strict_json_schema
+from .strict_schema import WAY_OUT, ensure_strict_json_schema
 
 if TYPE_CHECKING:
     from .agent import Agent, AgentBase
@@ -246,7 +246,7 @@ def handoff(
     made: Handoff[TContext, Agent[TContext]] = Handoff(
         tool_name=tool_name_override or Handoff.default_tool_name(agent),
         tool_description=tool_description_override or Handoff.default_tool_description(agent),
-        input_json_schema=ensure_strict_json_schema(schema),
+        input_json_schema=_strict(schema),
         on_invoke_handoff=invoke,
         agent_name=agent.name,
         input_filter=input_filter,
@@ -255,6 +255,14 @@ def handoff(
     )
     made._agent_ref = weakref.ref(agent)
     return made
+
+
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return ensure_strict_json_schema(schema)
+    except UserError as error:
+        why = str(error).removesuffix(WAY_OUT)
+        raise UserError(f"{why}handoff(input_type=...) is always strict.") from None
 
 
 def _check_on_handoff(on_handoff: Any, input_type: Any) -> None:

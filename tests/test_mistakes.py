@@ -268,6 +268,10 @@ def shown() -> Any:
         (lambda: map_frame(poet(), ROWS, "{review}", mode="bach"), "Did you mean 'batch'?"),
         (lambda: map_frame(poet(), ROWS, "{review}", keep="run"), "Did you mean 'runs'?"),
         (lambda: map_frame(poet(), ROWS, "{reviw}"), "did you mean {review}?"),
+        (lambda: map_frame(poet(), ROWS, "{review}", checkpoint=True), "the path of a file"),  # type: ignore[call-overload]
+        (lambda: map_frame(poet(), ROWS, "{review}")["review"], "Write (await run)['review']."),
+        (lambda: map_frame({"a": poet()}, ROWS, "{review}")["a"], "Write (await run)['a']."),
+        (lambda: handoff(poet(), on_handoff=lambda _, d: None, input_type=dict), "is always strict"),
         (lambda: estimate(poet(), ROWS, "{review}", mode="bach"), "Did you mean 'batch'?"),
         (lambda: function_tool(add, docstring_style="gogle"), "Did you mean 'google'?"),
         (lambda: RunConfig(tool_not_found_behavior="raise"), "'raise_error' or"),
@@ -311,6 +315,11 @@ def test_an_attribute_that_there_is_not_names_the_near_one(
     with pytest.raises(AttributeError) as caught:
         getattr(held, f"_{name}")
     assert "mean" not in str(caught.value)
+
+
+def test_a_method_of_a_frame_on_a_run_of_rows_says_where_the_frame_is() -> None:
+    with pytest.raises(AttributeError, match="`await run` is the frame"):
+        map_frame(poet(), ROWS, "{review}").head()  # type: ignore[attr-defined]
 
 
 def test_a_property_that_fails_says_why() -> None:

@@ -162,10 +162,14 @@ class Suggesting:
             failed = getattr(type(self), name, None)
             if isinstance(failed, property):  # Python has dropped what it raised
                 return failed.__get__(self)
-            hint = "" if name.startswith("_") else suggest(name, dir(self))
+            hint = "" if name.startswith("_") else self._hint(name)
             text = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
             # Given a name, Python's own traceback would suggest it once more.
             raise AttributeError(text, name=None, obj=None)
+
+    def _hint(self, name: str) -> str:
+        """What to say to a program that asks for a public attribute that is not there."""
+        return suggest(name, dir(self))
 
 
 HISTORY_METHODS = ("get_items", "add_items", "pop_item", "clear_session")

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NoReturn, TypeVar
 
 from .._utils.aio import running_loop_or_none
 from .._utils.keywords import Suggesting
@@ -94,6 +94,29 @@ class Background(Suggesting, ABC, Generic[Frame]):
     def _refuse_while_asking(self, what: str) -> None:
         if self._task is not None and not self._task.done():
             raise UserError(f"The rows are still being asked: {what}.")
+
+    def __getitem__(self, key: object) -> NoReturn:
+        """Refuse to be read as the frame it makes.
+
+        Raises
+        ------
+        UserError
+            Says where the frame is.
+        """
+        raise UserError(f"{self._where_the_frame_is()} Write (await run)[{key!r}].")
+
+    def _hint(self, name: str) -> str:
+        import pandas as pd
+
+        if hasattr(pd.DataFrame, name):
+            return f" {self._where_the_frame_is()}"
+        return super()._hint(name)
+
+    def _where_the_frame_is(self) -> str:
+        return (
+            f"A {type(self).__name__} goes on in the background: `await run` is the frame, and "
+            "run.frame what there is of it now."
+        )
 
     def _ipython_display_(self) -> None:
         if self._display is None:

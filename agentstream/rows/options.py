@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, get_args
 
 from ..exceptions import UserError, check_choice
@@ -102,6 +103,11 @@ class Options:
         for name, number in (("concurrency", self.concurrency), ("tries", self.tries)):
             if number < 1:
                 raise UserError(f"map_frame({name}=...) must be at least 1, got {number!r}.")
+        if not isinstance(self.checkpoint, (str, os.PathLike, NoneType)):
+            raise UserError(
+                f"map_frame(checkpoint=...) takes the path of a file, got {self.checkpoint!r}; "
+                'write checkpoint="rows.sqlite".'
+            )
         limits, gate = Limits.of(self.limits)
         self.budget, config = Budget(limits), RunConfig.of(self.run_config)
         if config.gate is None and gate is not None:
