@@ -271,7 +271,7 @@ def shown() -> Any:
         (lambda: map_frame(poet(), ROWS, "{review}", checkpoint=True), "the path of a file"),  # type: ignore[call-overload]
         (lambda: map_frame(poet(), ROWS, "{review}")["review"], "Write (await run)['review']."),
         (lambda: map_frame({"a": poet()}, ROWS, "{review}")["a"], "Write (await run)['a']."),
-        (lambda: handoff(poet(), on_handoff=lambda _, d: None, input_type=dict), "is always strict"),
+        (lambda: handoff(poet(), on_handoff=lambda _, d: None, input_type=dict), "always strict"),
         (lambda: estimate(poet(), ROWS, "{review}", mode="bach"), "Did you mean 'batch'?"),
         (lambda: function_tool(add, docstring_style="gogle"), "Did you mean 'google'?"),
         (lambda: RunConfig(tool_not_found_behavior="raise"), "'raise_error' or"),
