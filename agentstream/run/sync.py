@@ -217,7 +217,7 @@ def thread_loop() -> asyncio.AbstractEventLoop:
 
 
 def _own_loop(in_main: bool) -> asyncio.AbstractEventLoop:
-    """The loop that was made here for this thread, anew where it is closed."""
+    """The loop that was made here for this thread; a new one where it is closed."""
     global _main_loop
     if not in_main:
         owner: _Owner | None = getattr(_of_thread, "owner", None)
