@@ -19,6 +19,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 
 __all__ = ["FAULTS", "HostileServer", "hostile_server"]
 
@@ -80,17 +81,20 @@ def _endless_answer(chat: bool) -> Body:
         yield b": nothing\n" * 6_553
 
 
+@cache  # to pack that much takes a second, and there it is a quarter of a megabyte
+def _packed(begin: bytes, wbits: int) -> tuple[bytes, ...]:
+    pack = zlib.compressobj(9, wbits=wbits)
+    much = (pack.compress(b"x" * 1024**2) for _ in range(MUCH // 1024**2))
+    return (pack.compress(begin), *much, pack.flush())
+
+
 def _bomb(status: str, kind: str, wbits: int, name: str) -> Callable[[bool], Body]:
     def body(chat: bool) -> Body:
-        pack = zlib.compressobj(9, wbits=wbits)
         yield (
             f"HTTP/1.1 {status}\r\n{kind}content-encoding: {name}\r\nconnection: close\r\n\r\n"
         ).encode()
         begin = _beginning(chat) + b"data: " if kind is _EVENT_STREAM else b'{"error": "'
-        yield pack.compress(begin)
-        for _ in range(MUCH // 1024**2):
-            yield pack.compress(b"x" * 1024**2)
-        yield pack.flush()
+        yield from _packed(begin, wbits)
 
     return body
 
