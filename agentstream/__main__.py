@@ -17,13 +17,7 @@ from .testing.notebooks.template import new_tutorial
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        What stands behind the command; that of this process where None.
-    """
+    """Do what the command line asks for."""
     options = _parser().parse_args(arguments)
     try:
         for line in options.do(options):

@@ -25,11 +25,8 @@ _load: Callable[[], RunStarter] | None = None
 def set_run_starter(load: Callable[[], RunStarter]) -> None:
     """Hand in what starts runs.
 
-    Parameters
-    ----------
-    load : callable
-        Called without arguments, for each run: to import the loop before the first one would cost
-        programs that only show recordings.
+    `load` is called for each run: to import the loop before the first one would cost programs that
+    only show recordings.
     """
     global _load
     _load = load

@@ -60,11 +60,6 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     The cancellation is raised after that, however often it came. Ten seconds after the first one
     the work is cancelled as well, so that a server that never answers holds no Stop button.
 
-    Parameters
-    ----------
-    work : coroutine
-        What must not be done by half.
-
     Examples
     --------
     >>> asyncio.run(uninterrupted(asyncio.sleep(0, "saved")))

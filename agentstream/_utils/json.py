@@ -29,15 +29,7 @@ def encodable(value: Any) -> Any:
     Models emit such halves, and `os.listdir` gives them for names that are not UTF-8. The two
     halves of one pair become the character that they stand for.
 
-    Parameters
-    ----------
-    value
-        Lists, dicts and texts; whatever else stands in them is left as it is.
-
-    Returns
-    -------
-    object
-        The very value where nothing is to be done, as nearly always; otherwise a repaired copy.
+    A value with nothing to repair, as nearly always, is given back itself; otherwise a copy.
 
     Examples
     --------
@@ -113,11 +105,6 @@ def write_json(value: Any) -> str:
 
 def read_json(text: str | bytes) -> Any:
     """Parse JSON as Python does, but no deeper than `DEEPEST` levels.
-
-    Parameters
-    ----------
-    text : str or bytes
-        JSON from a model, a server or a file; bytes are UTF-8.
 
     Raises
     ------

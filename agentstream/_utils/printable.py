@@ -47,11 +47,6 @@ def _join_pair(match: re.Match[str]) -> str:
 def printable(text: str) -> str:
     r"""Text for a terminal: as `clean_text`, and no carriage return writes over the line.
 
-    Parameters
-    ----------
-    text : str
-        Text from anywhere.
-
     Examples
     --------
     >>> printable("\x1b]0;title\x07safe\r\n")
@@ -69,14 +64,8 @@ def printable_line(text: str) -> str:
 def write_text(text: str, out: TextIO | None = None, *, style: str = "") -> None:
     r"""Write text to a terminal or a file, whatever is in it.
 
-    Parameters
-    ----------
-    text : str
-        Text from anywhere.
-    out : file, optional
-        Standard output where not given. Characters that its encoding lacks become ``?``.
-    style : str
-        A control sequence of our own to write before it, which is ended behind it.
+    Characters that the encoding of `out`, or of standard output, lacks become ``?``. `style` is a
+    control sequence of our own, which is ended behind the text.
     """
     out = out or sys.stdout
     text = f"{style}{printable(text)}\033[0m" if style else printable(text)

@@ -84,10 +84,7 @@ _lock: Final = Lock()
 def redact(text: str) -> str:
     """`text` with every remembered secret masked.
 
-    Returns
-    -------
-    str
-        The same object where it holds none.
+    A text that holds none is given back itself.
     """
     for value in _longest_first:  # a look for each is faster than a pattern of all
         if value in text:
@@ -150,12 +147,8 @@ def _redact_one(error: BaseException) -> None:
 def remember(value: Any, *, under: str = "") -> None:
     """Remember what is secret in `value`: texts under names such as ``api_key``, and in URLs.
 
-    Parameters
-    ----------
-    value : object
-        A text, or dicts and lists of texts; anything else is passed over.
-    under : str
-        The name that it was given under.
+    What is neither a text nor a dict or list of texts is passed over; `under` is the name that
+    `value` was given under.
     """
     _add(_secrets_in(value, names_secret(under)))
 

@@ -41,12 +41,8 @@ class SecretStr(str):
 def wrap_secrets(value: Any, *, under: str = "") -> Any:
     """A copy of `value` whose texts under names such as ``api_key`` do not print.
 
-    Parameters
-    ----------
-    value : object
-        Text, list, tuple or dict; anything else is given back as it is.
-    under : str
-        The name that the value has itself.
+    What is neither a text nor a list, tuple or dict is given back as it is; `under` is its own
+    name.
 
     Examples
     --------

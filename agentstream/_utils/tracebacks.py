@@ -48,10 +48,7 @@ def attach_short_traceback(error: BaseException) -> None:
     What the frames beneath the user's own hold is let go: a traceback that prints locals would show
     what a server sent, and the headers that the HTTP library sent.
 
-    Parameters
-    ----------
-    error : BaseException
-        Of any kind; one that shows itself in a way of its own is left as it is.
+    An error that shows itself in a way of its own is left as it is.
     """
     seen: dict[int, BaseException] = {}
     waiting: list[BaseException | None] = [error]
@@ -85,18 +82,7 @@ def _render_last() -> list[str]:
 
 
 def render(error: BaseException) -> list[str]:
-    """The traceback of `error` in IPython's form, short at the first time, then whole.
-
-    Parameters
-    ----------
-    error : BaseException
-        What was raised.
-
-    Returns
-    -------
-    list of str
-        What `_render_traceback_` gives.
-    """
+    """The traceback of `error` in IPython's form, short at the first time, then whole."""
     from IPython.core.getipython import get_ipython
 
     style: Any = getattr(get_ipython(), "InteractiveTB", None)
@@ -177,12 +163,8 @@ def shorten(trace: TracebackType | None) -> tuple[TracebackType | None, int]:
 
     Libraries that the user's own code called, as in a tool, are kept.
 
-    Returns
-    -------
-    shorter : TracebackType or None
-        None where nothing is left.
-    left_out : int
-        How many frames are not in it.
+    Libraries that the user's own code called, as in a tool, are kept; None where nothing is left.
+    Beside it: how many frames were left out.
     """
     kept: list[TracebackType] = []
     libraries: list[TracebackType] = []
@@ -211,10 +193,7 @@ def shorten(trace: TracebackType | None) -> tuple[TracebackType | None, int]:
 def user_frames(error: BaseException) -> str | None:
     """The lines of the user's own code that led to `error`, as Python writes them.
 
-    Returns
-    -------
-    str or None
-        Without the error's own message; None where no line is the user's.
+    Without the error's own message; None where no line is the user's.
     """
     trace, lines = error.__traceback__, list[str]()
     for at in _each(trace):

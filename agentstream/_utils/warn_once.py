@@ -29,14 +29,7 @@ def warn_once(text: str) -> None:
 def warn_without_effect(owner: str, values: dict[str, Any], instead: str) -> None:
     """Warn about settings that are taken and have no effect, each once.
 
-    Parameters
-    ----------
-    owner : str
-        What they were given to.
-    values : dict
-        The settings by their names; those that are None or False ask for nothing.
-    instead : str
-        Why, and what to use.
+    Settings that are None or False ask for nothing; `instead` says why, and what to use.
     """
     for name, value in values.items():
         if value is not None and value is not False:

@@ -114,14 +114,7 @@ def general_content(value: Any, budget: int) -> Content:
 def content_of_bundle(bundle: dict[str, Any], name: str, text: str, budget: int) -> Content:
     """What a MIME bundle shows, the best of it that stands still.
 
-    Parameters
-    ----------
-    bundle : dict
-        Data by MIME types: images as bytes or base64.
-    name, text : str
-        What it is, and its text where the bundle has none that says more.
-    budget : int
-        Characters of the text for the model.
+    `text` stands in where the bundle has none that says more.
     """
     if _NO_TEXT.match(text):
         text = _plain_text(bundle, text)

@@ -66,13 +66,6 @@ def is_displayable(value: Any) -> bool:
 def content_of(value: Any, budget: int = 4_000) -> Content:
     """What `value` looks like.
 
-    Parameters
-    ----------
-    value
-        One for which `is_displayable` holds.
-    budget : int
-        Characters of the text for the model.
-
     Notes
     -----
     It never raises: a value that cannot be displayed says so.

@@ -23,11 +23,6 @@ def pixels_of(value: Any) -> EncodedImage | None:
 
     An array has two dimensions, or a third one of 1 to 4 channels. Bytes are taken as they are,
     numbers of other types are stretched over their range. For a frame Pillow has to be loaded.
-
-    Parameters
-    ----------
-    value
-        An array or a frame; None for anything else.
     """
     library = library_of(value)
     if library == "numpy" and getattr(value, "ndim", 0) in (2, 3) and value.dtype.kind in "buif":

@@ -41,12 +41,7 @@ class SeenLines:
     def codec(self, encoding: str, most: int | None) -> str:
         """The name of the codec for the tasks that begin in this context from now on.
 
-        Parameters
-        ----------
-        encoding : str
-            Of the server's text.
-        most : int or None
-            Bytes that a line may have.
+        A line may have `most` bytes.
 
         Raises
         ------

@@ -249,13 +249,7 @@ class LitellmProvider(ModelProvider):
 
 
 class AnyLLMProvider(ModelProvider):
-    """Models that any-llm asks, by their names; what the prefix ``any-llm/`` of a name means.
-
-    Parameters
-    ----------
-    api_key, base_url, api
-        As of `AnyLLMModel`.
-    """
+    """Models that any-llm asks, by their names; what the prefix ``any-llm/`` of a name means."""
 
     @letting_go
     def __init__(

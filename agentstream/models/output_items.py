@@ -44,12 +44,7 @@ def readable_call(item: Any, *, begins: bool = False) -> Any:
 
     Some servers send null where a function has no parameters, or the object itself.
 
-    Parameters
-    ----------
-    item
-        An output item, as an object or as plain data.
-    begins
-        Whether the arguments are still to come.
+    `begins`: its arguments are still to come.
 
     Examples
     --------

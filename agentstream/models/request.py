@@ -84,15 +84,8 @@ def responses_arguments(
 ) -> dict[str, Any]:
     """Build the arguments of ``client.responses.create``.
 
-    Parameters
-    ----------
-    request
-        What is asked.
-    model
-        The model's name.
-    model_is_explicit
-        Whether the user chose the model. A stored prompt brings its own, which a default must not
-        override.
+    A stored prompt brings its own model, which a default (`model_is_explicit` is false) must not
+    override.
 
     Raises
     ------

@@ -81,15 +81,7 @@ class PlainUpdates(ABC):
 
 
 class HtmlUpdates(PlainUpdates):
-    """The run's snapshot, replaced as it goes on.
-
-    Parameters
-    ----------
-    trace : Trace
-        The run.
-    replace : callable
-        Makes the snapshot and puts it in the place of the one before.
-    """
+    """The run's snapshot, replaced as it goes on."""
 
     _seconds = 1.0
 
@@ -105,15 +97,7 @@ class HtmlUpdates(PlainUpdates):
 
 
 class TextUpdates(PlainUpdates):
-    """The run as text on standard output.
-
-    Parameters
-    ----------
-    trace : Trace
-        The run.
-    **extras
-        Whether its `table` and its `timeline` are written below it.
-    """
+    """The run as text on standard output."""
 
     _seconds = 0.1
 

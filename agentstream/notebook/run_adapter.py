@@ -251,14 +251,8 @@ class RunAdapter:
     def handle_click(self, kind: str, id: str | None, reason: str | None = None) -> bool:
         """Decide on the call that a button stands at; whether the run goes on.
 
-        Parameters
-        ----------
-        kind : {"approve", "always", "reject"}
-            What the button does.
-        id : str or None
-            The call's `approval_id`. One that is not waiting any more is decided on already.
-        reason : str or None
-            What the model gets for a call that is rejected.
+        A call whose `approval_id` is not waiting any more is decided on already. The model gets the
+        `reason` of a rejection.
         """
         calls = [item for item in self.undecided() if approval_id(item) == id]
         if not calls:

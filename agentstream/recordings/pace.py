@@ -53,12 +53,8 @@ class Pace:
     async def wait(self, at: float, began: float) -> None:
         """Wait until an event may pass.
 
-        Parameters
-        ----------
-        at : float
-            Seconds from the start of what is played.
-        began : float
-            When that was, on the event loop's clock.
+        `at` is in seconds from the start of what is played, which was at `began` on the event
+        loop's clock.
         """
         loop = asyncio.get_running_loop()
         while self._speed == "step":

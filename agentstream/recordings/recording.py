@@ -334,15 +334,7 @@ class RunLines:
 
 
 class Follower:
-    """Observes one run and adds what it tells to its lines.
-
-    Parameters
-    ----------
-    lines : RunLines
-        Where it is added.
-    state : RunState
-        The run.
-    """
+    """Observes one run and adds what it tells to its lines."""
 
     def __init__(self, lines: RunLines, state: RunState[Any]) -> None:
         self.lines = lines

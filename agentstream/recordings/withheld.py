@@ -100,11 +100,7 @@ def without_refused(lines: list[Line], run: int | None, refusal: Refusal) -> Ite
     That is a call's output and what an agent said that ran as its tool, or what the model said in
     the last turn of a run.
 
-    Yields
-    ------
-    list of dict
-        The line, changed where it has to be, and what tells the rest of it; empty where nothing of
-        it may stay.
+    Each line is changed where it has to be; nothing of it is left where nothing may stay.
     """
     mine = [line for line in lines if "run" in line and line["run"] == run]
     tool = refusal.tool_path

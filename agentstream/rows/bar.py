@@ -15,12 +15,7 @@ __all__ = ["attach"]
 def attach(run: Any, progress: bool | None) -> None:
     """Give a run its bar: in a notebook below the cell, in a terminal by `tqdm`.
 
-    Parameters
-    ----------
-    run : FrameRun or Comparison
-        The run.
-    progress : bool or None
-        Whether to; None: in a notebook, and where standard error is a terminal.
+    Where `progress` is None, there is one in a notebook, and where standard error is a terminal.
 
     Raises
     ------

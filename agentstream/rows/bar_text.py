@@ -21,15 +21,7 @@ _INDEX_CHARACTERS = 40
 
 
 def bar_line(at: Progress, *, live: bool = True) -> str:
-    """One line: what is done and failed, how fast, what it costs, what is waited for.
-
-    Parameters
-    ----------
-    at : Progress
-        How far it is.
-    live : bool
-        Whether it goes on: else nothing is left to wait for.
-    """
+    """One line: what is done and failed, how fast, what it costs, what is waited for."""
     parts = [f"{at.done:,} done"]
     if at.failed:
         parts.append(f"{at.failed:,} failed")
@@ -60,20 +52,8 @@ def bar_html(
 ) -> str:
     """The bar as HTML.
 
-    Parameters
-    ----------
-    at : Progress
-        How far it is.
-    errors : sequence of RowResult
-        The last rows that failed.
-    ending : str
-        What ended the rows early.
-    live : bool
-        Whether it goes on.
-    under_way : sequence of tuple
-        Key and index of rows that can be looked at.
-    watched : Trace or None
-        The run of the row that is looked at.
+    `under_way` has key and index of rows that can be looked at, `watched` is the run of the one
+    that is.
     """
     done = 100 * at.done / max(at.rows, 1)
     failed = 100 * at.failed / max(at.rows, 1)

@@ -74,11 +74,6 @@ _COLUMNS: Final = (
 class Checkpoint:
     """The file, and the thread that writes it.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file; it is made where it is not there.
-
     Raises
     ------
     UserError
@@ -186,23 +181,9 @@ class Checkpoint:
     ) -> RowResult:
         """Write a result and end its claim; returns when it is committed.
 
-        Parameters
-        ----------
-        result : RowResult
-            What became of the row.
-        agent : str
-            The digest of who was asked.
-        row : str
-            The digest of the row's values.
-        repeat : int
-            Which of several answers to the same.
-        batch : str, optional
-            The name of the batch that it comes from, which the row is in no longer.
-
-        Returns
-        -------
-        RowResult
-            What is in the file now: a failure replaces no answer that another kernel has written.
+        What is in the file then is returned: a failure replaces no answer that another kernel has
+        written. `repeat` is which of several answers to the same; `batch` the one that it comes
+        from, which the row is in no longer.
         """
 
         def job(connection: sqlite3.Connection) -> RowResult:
@@ -244,11 +225,8 @@ class Checkpoint:
     async def claim(self, key: bytes) -> RowResult | bool:
         """Claim a row that is to be asked.
 
-        Returns
-        -------
-        RowResult or bool
-            True: it is this kernel's. False: another kernel asks it now. A result: another kernel
-            has asked it.
+        True: it is this kernel's. False: another kernel asks it now. A result: another kernel has
+        asked it.
         """
         return await asyncio.wrap_future(self.do(lambda connection: self._claim(connection, key)))
 

@@ -22,24 +22,9 @@ def output_frame(
 ) -> DataFrame:
     """Make the frame of what there is.
 
-    Parameters
-    ----------
-    index : pandas.Index
-        Of the rows.
-    columns : Columns
-        Of the output.
-    results : Results
-        Of all rows.
-    positions : sequence of int
-        Of the rows.
-    origins : sequence of int
-        For each of them the position of the row that was asked for it: its own, or that of the
-        first that asks the same; -1: that is not known yet.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row that waits has the status "waiting", and nothing else.
+    A row that waits has the status "waiting", and nothing else. `origins` has for each row the
+    position of the row that was asked for it: its own, or that of the first that asks the same; -1:
+    that is not known yet.
     """
     import numpy as np
     import pandas as pd

@@ -21,12 +21,8 @@ __all__ = ["as_pandas"]
 def as_pandas(frame: Any, prompt: Any = None) -> tuple[DataFrame, Callable[[DataFrame], Any]]:
     """A frame as one of pandas, and how an output becomes a frame of the same library.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Of pandas or Dask; by `narwhals` also of polars, pyarrow, Modin and others.
-    prompt : str or callable or sequence, optional
-        That of `map_frame`: of a frame of Dask only the columns that it needs are computed.
+    By `narwhals` also polars, pyarrow, Modin and others. Of a frame of Dask only the columns that
+    the `prompt` of `map_frame` needs are computed.
 
     Raises
     ------

@@ -82,11 +82,6 @@ class Limits:
 class Budget:
     """What may still be spent; each row reserves its share before it is asked.
 
-    Parameters
-    ----------
-    limits : Limits
-        Its `usd` and `tokens`.
-
     Examples
     --------
     >>> budget = Budget(Limits(tokens=250))
@@ -138,10 +133,7 @@ class Budget:
     def settle(self, tokens: float, usd: float) -> None:
         """A row that was reserved for has ended.
 
-        Parameters
-        ----------
-        tokens, usd : float
-            What it cost; NaN where the price is not known.
+        The cost is NaN where the price is not known.
         """
         self.reserved -= 1
         cost = 0.0 if math.isnan(usd) else usd

@@ -165,20 +165,9 @@ class Options:
     ) -> FrameRun[Any]:
         """The run of one agent over rows whose prompts are known, not begun.
 
-        Parameters
-        ----------
-        agent : Agent
-            Who is asked.
-        index : pandas.Index
-            Of the frame.
-        prompts : Prompts
-            Of its rows; several runs may share them.
-        back : callable
-            Makes a frame of the library that the rows came from.
-        label : str
-            Of the agent, where several share the checkpoint.
-        repeat : int
-            Which of several runs over the same rows.
+        Several runs may share the prompts. `back` makes a frame of the library that the rows came
+        from; `label` is the agent's, where several share the checkpoint; `repeat` is which of
+        several runs over the same rows.
 
         Raises
         ------

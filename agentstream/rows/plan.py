@@ -73,16 +73,9 @@ class Plan:
     ) -> None:
         """Find each row's key and what is known of it.
 
-        Parameters
-        ----------
-        request : dict
-            What all rows have in common.
-        checkpoint : Checkpoint or None
-            Has the results of earlier calls.
-        on_change : {"error", "ask again", "keep"}
-            What to do with results of another agent or prompt.
-        label : str
-            Of the agent, where several share the checkpoint.
+        `request` is what all rows have in common. `on_change` is "error", "ask again" or "keep":
+        what to do with results of another agent or prompt. `label` is the agent's, where several
+        share the checkpoint.
 
         Raises
         ------

@@ -14,15 +14,7 @@ _DRAWS: Final = 2_000
 
 
 def pass_at_k(tries: int, passed: int, k: int) -> float:
-    """The chance that one of `k` tries passes, from more tries, without bias (Chen et al., 2021).
-
-    Parameters
-    ----------
-    tries, passed : int
-        How many there were, and how many of them passed.
-    k : int
-        At most `tries`.
-    """
+    """The chance that one of `k` tries passes, of more tries, without bias (Chen et al., 2021)."""
     if tries - passed < k:
         return 1.0
     return 1.0 - math.comb(tries - passed, k) / math.comb(tries, k)
@@ -40,17 +32,8 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     percentile bootstrap hold the mean of ten rows in 88 of 100 cases only (Hesterberg, 2015,
     "expanded percentile").
 
-    Parameters
-    ----------
-    values : sequence of float
-        One a row: rows are drawn, not tries, so that equal rows count as one each.
-    level : float
-        How sure.
-
-    Returns
-    -------
-    tuple of float
-        NaN where there are less than two.
+    One value is one row: rows are drawn, not tries, so that equal rows count as one each. NaN where
+    there are less than two.
     """
     if len(values) < 2:
         return math.nan, math.nan

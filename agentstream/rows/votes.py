@@ -111,12 +111,7 @@ class Votes:
     def vote(self, ballot: Ballot, choice: Choice | None) -> None:
         """Note which answer is better, and write it to the checkpoint.
 
-        Parameters
-        ----------
-        ballot : Ballot
-            What is voted on.
-        choice : {"left", "right", "equal"} or None
-            As they were shown; None takes a vote back.
+        The sides are as they were shown; None takes a vote back.
         """
         value = None if choice is None else _VALUES[choice]
         if value is not None and ballot.is_turned:

@@ -225,16 +225,7 @@ async def finish(
     An output that a guardrail refuses is in no session; where it is that of tools, the session has
     to know that they ran, and has a message in its place.
 
-    Parameters
-    ----------
-    state : RunState
-        The run.
-    options : LoopOptions
-        How it is done.
-    output : object
-        What it ends with.
-    step : Judge, Finish or None
-        What that is of; None where it is neither the model's nor a tool's.
+    `step` is None where the output is neither the model's nor a tool's.
     """
     of_tools = step is not None and ends_with_tools(step)
     agent, results_before = state.agent, len(state.output_guardrail_results)

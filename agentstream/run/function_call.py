@@ -151,10 +151,7 @@ class FunctionCall:
     ) -> ToolCallOutputItem | list[ToolApprovalItem]:
         """The call's output, or the approvals it waits for.
 
-        Parameters
-        ----------
-        keep : callable
-            Given an output where the tool has been at work and something fails after that.
+        `keep` is given an output where the tool has been at work and something fails after that.
 
         Raises
         ------

@@ -34,12 +34,7 @@ def as_input(parts: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]
     Texts, images, figures, frames and files that follow one another are one message of the user;
     input items between them stay as they are.
 
-    Parameters
-    ----------
-    parts : sequence
-        Input items, or what a message consists of.
-    budget : int
-        Characters of the text of one frame.
+    `budget` is in characters of the text of one frame.
 
     Raises
     ------

@@ -189,16 +189,9 @@ def _of_the_model(item: Any) -> bool:
 async def save(state: RunState[Any], options: LoopOptions, *, stopped: bool = False) -> None:
     """Append the items that the session does not have yet.
 
-    Parameters
-    ----------
-    state : RunState
-        The run.
-    options : LoopOptions
-        How it is done.
-    stopped : bool
-        Whether a step has failed or been stopped, so that it is not known if its open calls will
-        ever be run. The session is read by other programs: it is not given calls without an output,
-        until there is one. (Calls that wait for a person are given, as the SDK does.)
+    After a step that failed or was `stopped` it is not known if its open calls will ever be run.
+    The session is read by other programs: it is not given calls without an output, until there is
+    one. (Calls that wait for a person are given, as the SDK does.)
     """
     if options.session is not None:
         await uninterrupted(_save(state, options.session, stopped))
@@ -245,14 +238,7 @@ async def compact(state: RunState[Any], options: LoopOptions, store: bool | None
     That waits for another run where this one does not end with the model's own answer: what came
     after it, such as the outputs of tools, is unknown to the response.
 
-    Parameters
-    ----------
-    state : RunState
-        The run, whose items are in the session.
-    options : LoopOptions
-        How it is done.
-    store : bool or None
-        Whether the API keeps the responses.
+    `store`: the API keeps the responses.
     """
     session: Any = options.session
     if not callable(getattr(session, "run_compaction", None)) or not state.responses:

@@ -36,10 +36,7 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     An interrupt (KeyboardInterrupt) cancels the work and waits until it has closed what it holds,
     then goes on to the caller.
 
-    Parameters
-    ----------
-    work : coroutine
-        Runs on the running loop if there is one, else on this thread's own.
+    It runs on the running loop if there is one, else on this thread's own.
 
     Raises
     ------

@@ -46,12 +46,7 @@ class Documentation:
 def read_docstring(text: str | None, style: DocstringStyle | None = None) -> Documentation:
     r"""Take a docstring apart.
 
-    Parameters
-    ----------
-    text : str or None
-        The docstring, as `inspect.getdoc` gives it.
-    style : {"google", "numpy", "sphinx"}, optional
-        Its style; found out by default.
+    The style is found out by default.
 
     Examples
     --------

@@ -65,11 +65,6 @@ class FuncSchema:
     def to_call_args(self, data: BaseModel) -> tuple[list[Any], dict[str, Any]]:
         """The positional and keyword arguments for a call, without the context.
 
-        Parameters
-        ----------
-        data : pydantic.BaseModel
-            An instance of `params_pydantic_model`.
-
         Raises
         ------
         ModelBehaviorError

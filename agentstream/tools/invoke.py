@@ -267,15 +267,6 @@ async def invoke_function_tool(
 ) -> Any:
     """Call a tool, within its timeout.
 
-    Parameters
-    ----------
-    function_tool : FunctionTool
-        The tool.
-    context : ToolContext
-        The context of this call.
-    arguments : str
-        The model's arguments, as JSON text.
-
     Raises
     ------
     ToolTimeoutError

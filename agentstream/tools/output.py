@@ -279,12 +279,7 @@ def tool_output_param(
 def displayed_output(value: Any, budget: int) -> Displayed | None:
     """What an output with figures, images or frames in it comes to; None for all others.
 
-    Parameters
-    ----------
-    value
-        What the tool returned.
-    budget : int
-        Characters of the text of one frame.
+    `budget` is in characters of the text of one frame.
     """
 
     def as_part(one: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:

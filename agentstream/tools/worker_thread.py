@@ -22,11 +22,6 @@ from .output import shortened_note
 class BoundedOutput:
     """What a generator yields, until it is more than `limit` characters.
 
-    Parameters
-    ----------
-    limit : int or None
-        None: without end.
-
     Examples
     --------
     >>> collected = BoundedOutput(None)
@@ -65,15 +60,8 @@ async def in_thread(
 ) -> Any:
     """Call `function` in a thread of its own, with this task's context variables.
 
-    Parameters
-    ----------
-    function : callable
-        The function. Where it gives a generator, its pieces are the output, read in the thread,
-        and left when the call is cancelled.
-    args, kwargs
-        Its arguments.
-    collected : BoundedOutput
-        Takes the pieces.
+    Where the function gives a generator, its pieces are the output: read in the thread, taken by
+    `collected`, and left when the call is cancelled.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()

@@ -18,10 +18,7 @@ __all__ = ["PartIndex"]
 class PartIndex:
     """The parts of a trace by their ids.
 
-    Parameters
-    ----------
-    unclaimed : container of int
-        Indexes of the parts that no item of the run has been found to be about yet.
+    `unclaimed` has the indexes of the parts that no item of the run has been found to be about yet.
     """
 
     def __init__(self, unclaimed: Container[int]) -> None:

@@ -33,16 +33,7 @@ def price_usd(
 ) -> float:
     """Return the price of tokens in USD; NaN where it is not known.
 
-    Parameters
-    ----------
-    model : str
-        Its name.
-    input_tokens, cached_tokens, output_tokens : int
-        Those read from a cache are part of the input's.
-    tier : str, optional
-        The service tier.
-    at : float, optional
-        When, in seconds since the epoch; now by default.
+    Tokens read from a cache are part of the input's; `at` is in seconds since the epoch.
     """
     try:
         from genai_prices import Usage, calc_price

@@ -60,12 +60,7 @@ def answer_fields(content: list[Any]) -> dict[str, Any]:
 def content_parts(content: Any, *, only_text: bool = False) -> str | list[dict[str, Any]]:
     """Translate the content of a message.
 
-    Parameters
-    ----------
-    content
-        Text, or parts such as `{"type": "input_image", "image_url": ...}`.
-    only_text
-        Keep only the text: other roles than the user's have nothing else in the Chat API.
+    `only_text` keeps only the text: other roles than the user's have nothing else in the Chat API.
 
     Raises
     ------

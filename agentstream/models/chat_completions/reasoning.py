@@ -82,14 +82,8 @@ class ReasoningFold:
     ) -> Iterator[ResponseStreamEvent]:
         """Fold one delta.
 
-        Parameters
-        ----------
-        delta
-            The parsed delta of a chunk.
-        thinking
-            The text of the thinking parts of the delta's content.
-        answers
-            Whether the delta holds part of the answer, so that the thought before it has ended.
+        `thinking` is the text of the thinking parts of its content. If the delta `answers`, the
+        thought before it has ended.
         """
         summary, text = (
             plain_text(delta.get("reasoning_content")),

@@ -55,18 +55,7 @@ def chat_arguments(
 ) -> dict[str, Any]:
     """Build the arguments of `client.chat.completions.create`.
 
-    Parameters
-    ----------
-    request
-        What is asked.
-    model
-        The model's name.
-    client
-        The client: OpenAI's own service has other defaults than those that resemble it.
-    policy
-        How items that do not fit are dealt with, and which reasoning is sent back.
-    stream
-        Whether a stream is asked for.
+    OpenAI's own service has other defaults than those that resemble it: `client` says which it is.
 
     Raises
     ------

@@ -139,17 +139,9 @@ class ChatFold:
     def feed(self, chunk: Any, name: str | None = None) -> Iterator[ResponseStreamEvent]:
         """Fold one parsed chunk.
 
-        Parameters
-        ----------
-        chunk
-            The parsed JSON of one chunk, or a whole completion, which is read as its only chunk.
-        name
-            The name of the server-sent event; chunks have none, errors may.
-
-        Yields
-        ------
-        ResponseStreamEvent
-            The events it brings about, in order; those before a fault also if one is raised.
+        `chunk` may also be a whole completion, which is read as its only chunk; `name` is that of
+        the server-sent event: chunks have none, errors may. Events before a fault come also if one
+        is raised.
 
         Raises
         ------
@@ -219,16 +211,8 @@ class ChatFold:
     def finish(self, *, complete: bool) -> Iterator[ResponseStreamEvent]:
         """End the response.
 
-        Parameters
-        ----------
-        complete
-            Whether the stream ended as it should, with `[DONE]`. A finish_reason will do too.
-
-        Yields
-        ------
-        ResponseStreamEvent
-            The ends of all open parts and items, then `response.completed`, or
-            `response.incomplete` where the stream broke off.
+        The ends of all open parts and items, then `response.completed`, or `response.incomplete`
+        where the stream broke off. It is `complete` after `[DONE]`; a finish_reason will do too.
 
         Raises
         ------

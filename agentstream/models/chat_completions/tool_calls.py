@@ -94,15 +94,8 @@ class ToolCallAssembler:
     def take(self, entry: Mapping[str, Any]) -> OpenCall:
         """Add an entry of `delta.tool_calls` to the call that it belongs to.
 
-        Parameters
-        ----------
-        entry
-            The parsed entry, with any field missing, None or of another type.
-
-        Returns
-        -------
-        OpenCall
-            The call, its new piece of arguments (if any) at the end of `parts`.
+        Its fields may be missing, None or of another type. The call has its new piece of arguments,
+        if any, at the end of `parts`.
         """
         function = entry.get("function")
         function = function if isinstance(function, Mapping) else {}

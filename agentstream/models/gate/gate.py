@@ -116,15 +116,9 @@ class Line:
     ) -> Permit:
         """Wait in line until a request may leave.
 
-        Parameters
-        ----------
-        amounts : mapping
-            What it is thought to take.
-        first : bool
-            Whether to stand at the head: a request that was refused had its turn already.
-        ahead : float
-            How many seconds before its time the permit may be given out, where a limit is known;
-            the request leaves at `Permit.at`.
+        A request that was refused stands at the head (`first`): it had its turn already. Where a
+        limit is known, the permit may be given out `ahead` seconds before its time; the request
+        leaves at `Permit.at`.
 
         Raises
         ------

@@ -55,18 +55,8 @@ class Reading:
 def read_limits(headers: Mapping[str, str], now: datetime | None = None) -> dict[str, Reading]:
     """Read the limits of each unit that a response tells.
 
-    Parameters
-    ----------
-    headers : mapping of str
-        Of the response; names in any case if the mapping has it so.
-    now : datetime, optional
-        For resets that are times; the current time by default.
-
-    Returns
-    -------
-    dict of Reading
-        By unit. A unit whose limit is missing, not a number or not positive (Azure says -1) is
-        left out.
+    `now` is for resets that are times. A unit whose limit is missing, not a number or not positive
+    (Azure says -1) is left out.
     """
     limits: dict[str, Reading] = {}
     for unit in UNITS:

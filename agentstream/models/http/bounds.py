@@ -64,13 +64,6 @@ _bounds: ContextVar[tuple[TimeLimits, bool] | None] = ContextVar("agentstream_bo
 def bounded(limits: TimeLimits, *, stream: bool = False) -> Iterator[None]:
     """Hold the responses of the requests that are made in this block to the limits.
 
-    Parameters
-    ----------
-    limits : TimeLimits
-        Their sizes.
-    stream : bool
-        Whether the answer is streamed.
-
     Raises
     ------
     UserError
@@ -174,14 +167,8 @@ def unpacked_here(response: Any) -> list[str]:
 def bound_body(response: Any, limit: int | None, error: Exception | None = None) -> None:
     """Bound the body of a response that has not been read yet, counted after it was unpacked.
 
-    Parameters
-    ----------
-    response : httpx2.Response
-        As the hook of an HTTP client gets it, or that of the older httpx.
-    limit : int or None
-        In bytes.
-    error : Exception, optional
-        What reading more raises; without one the body ends there.
+    `error` is what reading more raises; without one the body ends there. The response is one of
+    httpx2, or of the older httpx.
     """
     packed = unpacked_here(response)
     if packed:

@@ -22,12 +22,8 @@ _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 def bypass_request_transform(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Move the named arguments of ``create()`` that are JSON into its ``extra_body``.
 
-    Returns
-    -------
-    dict
-        Arguments that make the same request. What the user gave as ``extra_body`` stays, and goes
-        before what is moved, as the client puts it before other arguments. Half a surrogate pair
-        is sent as U+FFFD.
+    What the user gave as ``extra_body`` stays, and goes before what is moved, as the client puts it
+    before other arguments. Half a surrogate pair is sent as U+FFFD.
     """
     arguments = encodable(arguments)  # the client encodes the body strictly
     extra_body = arguments.get("extra_body")

@@ -64,14 +64,7 @@ def api_error(error: Any, request: Any = None, *, whole: bool = False) -> APIErr
 
     Secrets that the server repeats are masked.
 
-    Parameters
-    ----------
-    error
-        The payload's ``error``: a dict with a message from the APIs, anything from other servers.
-    request
-        The HTTP request it answers.
-    whole
-        Whether an error without a message is told as a whole; the client tells none of it.
+    An error without a message is given as a `whole`, or not at all, as by the client.
     """
     error = redact_data(error)
     message = error.get("message") if isinstance(error, Mapping) else error
@@ -86,11 +79,6 @@ def no_answer(body: Any) -> str:
     """What a server gave in the place of an answer in one piece, in its own words.
 
     Secrets that it repeats are masked.
-
-    Parameters
-    ----------
-    body
-        What the client made of it: an object, parsed JSON or a text.
     """
     if isinstance(body, BaseModel):
         body = body.model_dump(exclude_unset=True, warnings=False)

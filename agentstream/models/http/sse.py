@@ -59,10 +59,7 @@ class SSESplitter:
     def feed(self, chunk: bytes) -> list[RawEvent]:
         """Take the next fragment; return the events that it completes.
 
-        Parameters
-        ----------
-        chunk
-            Any number of bytes, cut anywhere, also inside a character or a line end.
+        It may be cut anywhere, also inside a character or a line end.
 
         Raises
         ------

@@ -80,15 +80,8 @@ async def open_stream(
     makes the server stop. Left at the end, what follows ``[DONE]`` is read first, so that the
     connection can serve the next request, too.
 
-    Parameters
-    ----------
-    response_manager
-        What ``client.responses.with_streaming_response.create(..., stream=True)`` returns, or its
-        like for Chat Completions.
-    stall_timer : StallTimer
-        Of the model call: pauses in the reading are not held against the model.
-    admission : Admission
-        Of the request, which has been let through.
+    `response_manager` is what ``client.responses.with_streaming_response.create(..., stream=True)``
+    returns, or its like for Chat Completions. The request has been let through.
 
     Raises
     ------

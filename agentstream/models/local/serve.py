@@ -37,15 +37,7 @@ def proof(key: str, nonce: bytes) -> bytes:
 
 
 def main(state: Path, weights: Path) -> int:
-    """Serve the model, unless another process does.
-
-    Parameters
-    ----------
-    state : pathlib.Path
-        The file that says where the server is, written when it can be asked.
-    weights : pathlib.Path
-        The model's file, GGUF.
-    """
+    """Serve the model, unless another process does."""
     with open(state.with_suffix(".lock"), "a", encoding="utf-8") as lock:
         if not _locked(lock):
             return 0

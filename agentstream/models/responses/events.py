@@ -31,19 +31,8 @@ async def responses_batches(
 ) -> AsyncGenerator[list[ResponseStreamEvent], None]:
     """Turn the byte stream of ``POST /responses`` into typed events, those of a fragment together.
 
-    Parameters
-    ----------
-    chunks
-        The body of the HTTP response in any fragments.
-    request
-        The HTTP request, for the error that a server's ``{"error": ...}`` becomes.
-    most
-        Bytes that an event may have; None: any number.
-
-    Yields
-    ------
-    list of openai.types.responses.ResponseStreamEvent
-        Equal to what the official client yields for the same bytes; never empty.
+    The events equal those of the official client for the same bytes; no list is empty. `request` is
+    for the error that a server's ``{"error": ...}`` becomes.
 
     Raises
     ------

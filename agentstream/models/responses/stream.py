@@ -71,15 +71,7 @@ NOT_JSON: Final = (json.JSONDecodeError, UnicodeDecodeError)
 
 
 class ResumableResponseStream:
-    """Reads one answer.
-
-    Parameters
-    ----------
-    client : openai.AsyncOpenAI
-        Makes the requests.
-    make_arguments : callable
-        Makes those of ``client.responses.create``, without ``stream``.
-    """
+    """Reads one answer."""
 
     def __init__(self, client: AsyncOpenAI, make_arguments: Callable[[], dict[str, Any]]) -> None:
         self._client = client
@@ -273,17 +265,7 @@ class ResumableResponseStream:
 async def poll_until_complete(
     response: Any, retries: ClientRetries, arguments: Mapping[str, Any]
 ) -> Any:
-    """The answer, when a server that makes it in the background has made it.
-
-    Parameters
-    ----------
-    response
-        What the request was answered with: the answer, or a promise of it.
-    retries : ClientRetries
-        Of the request.
-    arguments : mapping
-        Of the request.
-    """
+    """The answer, when a server that makes it in the background has made it."""
     pause = _FIRST_LOOK
     while getattr(response, "status", None) in ("queued", "in_progress"):
         await asyncio.sleep(pause)

@@ -50,14 +50,7 @@ def tool_params(
 ) -> list[dict[str, Any]]:
     """Describe tools and handoffs to the API; the tools of a namespace go together.
 
-    Parameters
-    ----------
-    tools, handoffs
-        What the model may call.
-    preview_computer
-        Whether the computer tool is the preview's; see `uses_preview_computer`.
-    prompt
-        Whether a stored prompt goes with the request: it may bring tools of its own.
+    A stored `prompt` may bring tools of its own.
 
     Raises
     ------
@@ -102,13 +95,8 @@ def tool_includes(tools: Iterable[Tool]) -> list[str]:
 def uses_preview_computer(model: str | None, choice: Any) -> bool:
     """Tell whether the computer tool is that of the computer-use preview.
 
-    Parameters
-    ----------
-    model
-        The model the request names; None where a stored prompt chooses it. Then the older form is
-        sent, which every model with a computer takes, unless the tool choice names the newer one.
-    choice
-        The tool choice of the settings.
+    Where a stored prompt chooses the model (None), the older form is sent, which every model with a
+    computer takes, unless the tool choice names the newer one.
     """
     if model is not None:
         return model.startswith("computer-use-preview")

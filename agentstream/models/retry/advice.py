@@ -165,10 +165,7 @@ def normalize(error: Exception) -> ModelRetryNormalizedError:
 def advice_for(request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
     """Tell what a server of the OpenAI API says about trying again, by its status and headers.
 
-    Returns
-    -------
-    ModelRetryAdvice or None
-        None where nothing speaks for or against it.
+    None where nothing speaks for or against it.
     """
     facts = normalize(request.error)
     header = _header(request.error, "x-should-retry")

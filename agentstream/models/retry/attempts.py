@@ -88,22 +88,8 @@ async def call_with_retry(
 ) -> ModelResponse:
     """Make a model call, and again after failures as the settings allow.
 
-    Parameters
-    ----------
-    make_call
-        Calls ``model.get_response``; asked again for each attempt.
-    settings
-        Their `retry` and `timeout` (seconds for one attempt) count here.
-    model
-        Asked for advice after a failure.
-    previous_response_id, conversation_id
-        The server's memory the call goes on from.
-    limits
-        Only `TimeLimits.connect` counts for an answer in one piece.
-    listener
-        Told of each retry.
-    gate
-        What the requests go through.
+    `settings.timeout` is in seconds for one attempt; of the `limits` only `connect` counts for an
+    answer in one piece.
 
     Raises
     ------
@@ -139,26 +125,10 @@ async def stream_with_retry(
 ) -> AsyncGenerator[list[TResponseStreamEvent], None]:
     """Stream a model call, from its start again after failures as the settings allow.
 
-    Parameters
-    ----------
-    make_stream
-        Calls ``model.stream_response``; asked again for each attempt.
-    settings, model, previous_response_id, conversation_id
-        As for `call_with_retry`. The time an attempt may take includes that of its reader.
-    failures
-        Gets the error of each attempt that another followed; see `add_failed_requests`.
-    limits
-        How long the model may be silent.
-    listener
-        Told of each retry and of silence.
-    gate
-        What the requests go through.
-
-    Yields
-    ------
-    list of openai.types.responses.ResponseStreamEvent
-        The events as they come, those together that came together. After a failure the stream
-        starts again, with a `response.created`.
+    The events come as they come, those together that came together; after a failure the stream
+    starts again, with a `response.created`. The time an attempt may take includes that of its
+    reader. `failures` gets the error of each attempt that another followed; see
+    `add_failed_requests`.
 
     Raises
     ------
@@ -214,13 +184,6 @@ async def stream_with_retry(
 
 def add_failed_requests(usage: Usage, count: int) -> None:
     """Count failed attempts of a call as requests without tokens, before the one that succeeded.
-
-    Parameters
-    ----------
-    usage
-        Of the successful attempt; changed in place.
-    count
-        Attempts that failed before it.
 
     Examples
     --------

@@ -88,14 +88,7 @@ def guarded_requests(
 
     What is sent is remembered as secret, what comes back is bounded, and errors do not repeat keys.
 
-    Parameters
-    ----------
-    client : openai.AsyncOpenAI
-        Makes the requests of this block.
-    limits : TimeLimits
-        The sizes of answers, and where they may redirect to.
-    stream : bool
-        Whether the caller reads the answer piece by piece, and counts what it keeps of it.
+    `stream`: the caller reads the answer piece by piece, and counts what it keeps of it.
     """
     install(client)
     remember_client(client)
@@ -138,12 +131,7 @@ class ClientRetries:
     ) -> T:
         """Make a request until it succeeds.
 
-        Parameters
-        ----------
-        make : callable
-            Makes it.
-        arguments : mapping, optional
-            Those of a request to the model, which goes through the gate; others do not.
+        `arguments` are those of a request to the model, which goes through the gate; others do not.
 
         Raises
         ------
@@ -187,12 +175,7 @@ class ClientRetries:
 
         Every error of a request comes by here, so that here the keys are taken out of it.
 
-        Parameters
-        ----------
-        error : Exception
-            What the last attempt failed with.
-        resumed : bool
-            Whether the next one goes on where the last one broke off.
+        `resumed`: the next attempt goes on where the last one broke off.
         """
         remember_request(getattr(error, "request", None))
         redact_error(error)

@@ -243,14 +243,7 @@ class StallTimer:
     async def pause(self, delay: float, error: Exception, *, resumed: bool = False) -> None:
         """Tell that the call is made again after `delay` seconds, and wait for them.
 
-        Parameters
-        ----------
-        delay : float
-            In seconds; it is not held against the model.
-        error : Exception
-            What it failed with.
-        resumed : bool
-            Whether the stream goes on where it broke off.
+        They are not held against the model. `resumed`: the stream goes on where it broke off.
         """
         self._note_retry(delay, error, resumed=resumed)
         self.waiting_since = PAUSED

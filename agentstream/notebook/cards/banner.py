@@ -29,12 +29,7 @@ _STATES = {
 def header(trace: TraceState, *, live: bool) -> str:
     """Show who is at work, and with what effort.
 
-    Parameters
-    ----------
-    trace : Trace
-        The run.
-    live : bool
-        Whether the run goes on: then the clock ticks and there is a Stop button.
+    While the run is `live`, the clock ticks and there is a Stop button.
     """
     inside = header_inside(trace, live=live)
     stop = (

@@ -42,12 +42,7 @@ _LONGEST_LIST = 50
 def body_of(part: Part, limit: int = LIMIT) -> Body:
     """Return the body of a part's card.
 
-    Parameters
-    ----------
-    part : Part
-        Any part that is not running text.
-    limit : int
-        Characters of one value that are shown.
+    The part is not running text; `limit` is in characters of one value.
     """
     if part.kind == "tool" and part.item_type not in ("function_call", "custom_tool_call"):
         return generic(part, limit)

@@ -35,12 +35,7 @@ _FOLDED_QUESTION = 280  # characters
 def display_html(blocks: Sequence[Any], limit: int = LIMIT) -> str:
     """Show blocks of an output, of a question, or of what a tool displayed.
 
-    Parameters
-    ----------
-    blocks : sequence of dict
-        As `agentstream.displays` makes them, or a recording holds them.
-    limit : int
-        Characters of one text.
+    `limit` is in characters of one text.
     """
     pieces, left = [], limit
     for block in blocks[:_MOST_BLOCKS]:

@@ -46,14 +46,8 @@ def conversation(
 ) -> dict[str, str]:
     """Return a conversation as a MIME bundle.
 
-    Parameters
-    ----------
-    turns, past : sequence of ChatTurn or PastTurn
-        Its turns, and those of its session's past, of which the last are shown.
-    name : str
-        The agent's name.
-    id : str
-        Of its widget, which hides the snapshot as long as it is there itself.
+    Of the session's `past` the last turns are shown. `id` is that of the widget, which hides the
+    snapshot as long as it is there itself.
     """
     turns, note = [*past[-PAST_LIMIT:], *turns], earlier(past)
     content = "".join(f'<div class="as-exchange">{past_html(turn)}</div>' for turn in turns)

@@ -98,18 +98,9 @@ class VirtualDom:
     ) -> None:
         """Show `html` in the node `id`, which is made at the end of `parent` if it is not there.
 
-        Parameters
-        ----------
-        id : str
-            The node's name.
-        tag : str
-            Its element, counted only when it is made.
-        html : str
-            What is inside: safe HTML, made by `escape` and `sanitise`.
-        parent : str
-            The node it is made in; the page itself where empty.
-        attributes : dict, optional
-            Its attributes; left as they are where None.
+        `html` is safe HTML, made by `escape` and `sanitise`. Attributes are left as they are where
+        None; `tag` counts only when the node is made; without a `parent` it is made in the page
+        itself.
         """
         if "data:image/" in html:
             html = _EMBEDDED.sub(self._named, html)

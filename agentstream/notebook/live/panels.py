@@ -149,19 +149,7 @@ class _Panel:
 
 
 class Panels:
-    """Keeps a run's items and its timeline on a virtual DOM.
-
-    Parameters
-    ----------
-    trace : Trace
-        The run.
-    dom : VirtualDom
-        Where they are shown, after what is there already.
-    table, timeline : bool
-        What is shown.
-    clock : callable
-        Seconds of a monotonic clock.
-    """
+    """Keeps a run's items and its timeline on a virtual DOM."""
 
     def __init__(
         self,

@@ -110,16 +110,7 @@ class _Writing:
 class TraceRenderer:
     """A run on a virtual DOM.
 
-    Parameters
-    ----------
-    trace : Trace
-        The run.
-    dom : VirtualDom
-        Where it is shown.
-    parent_id : str
-        The node it is shown in; several runs can share a virtual DOM.
-    live : bool
-        Whether there are buttons to press.
+    Several runs can share a virtual DOM: `parent_id` is the node of this one.
     """
 
     def __init__(

@@ -190,11 +190,8 @@ class AgentView(anywidget.AnyWidget):
     def close_run(self, *, keep: bool = True) -> None:
         """The run is over: show its end.
 
-        Parameters
-        ----------
-        keep : bool
-            Whether the whole page is kept in the widget's state; not needed where a snapshot
-            takes the widget's place.
+        Without `keep`, the widget's state does not keep the whole page: a snapshot takes the
+        widget's place.
         """
         self._renderer.live = False
         self._update(at_once=True)

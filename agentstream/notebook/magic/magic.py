@@ -279,12 +279,7 @@ class AgentMagic:
     def complete(self, line: str) -> tuple[str, list[str]]:
         """What fits at the end of a line that begins with the magic.
 
-        Returns
-        -------
-        word : str
-            What has been typed of it.
-        fits : list of str
-            Options and agents, by their variables, else by their names.
+        What has been typed of it; options, and agents by their variables, else by their names.
         """
         magic, *tokens = re.split(r"\s+", line.lstrip())
         if magic not in ("%agent", "%%agent") or not tokens:

@@ -45,12 +45,7 @@ class MagicArguments:
 def parse(line: str, cell: str | None) -> MagicArguments:
     """Read what stands behind the magic.
 
-    Parameters
-    ----------
-    line : str
-        The rest of the magic's line.
-    cell : str or None
-        The lines below; None for the short form, whose text is in the line.
+    Without a cell it is the short form, whose text is in the line.
 
     Raises
     ------

@@ -38,12 +38,7 @@ _FOLD_FROM = 400
 def code_block(code: str, language: str = "") -> str:
     r"""Show code, highlighted where the language is known.
 
-    Parameters
-    ----------
-    code : str
-        Program text.
-    language : str
-        The language's name or alias as pygments knows it; an unknown one means plain text.
+    `language` is its name or alias as pygments knows it; an unknown one means plain text.
     """
     return sanitise(render_code(code, language))
 
@@ -51,12 +46,7 @@ def code_block(code: str, language: str = "") -> str:
 def json_block(value: Any, *, fold_from: int = _FOLD_FROM) -> str:
     """Show a value as JSON; a long one folded behind its beginning.
 
-    Parameters
-    ----------
-    value : object
-        Anything; what JSON does not know is shown by its ``repr``.
-    fold_from : int
-        The number of characters from which the block is folded.
+    What JSON does not know is shown by its ``repr``; from `fold_from` characters on it is folded.
     """
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False, default=repr)

@@ -47,18 +47,7 @@ _BARE = re.compile(
 def mathml(source: str, *, display: bool = False) -> str:
     r"""Convert a LaTeX formula to MathML, to be sanitised with what surrounds it.
 
-    Parameters
-    ----------
-    source : str
-        The formula without its delimiters.
-    display : bool
-        Whether it stands on lines of its own.
-
-    Returns
-    -------
-    str
-        A ``<math>`` element; where the formula cannot be converted, its source in a ``<code>``
-        element.
+    A ``<math>`` element; where the formula cannot be converted, its source in a ``<code>`` element.
     """
     from latex2mathml.converter import Converter
 

@@ -40,11 +40,6 @@ _KNOWN = frozenset(
 def linear(root: Element) -> None:
     r"""Add to a tree of MathML what keeps its meaning without tags, and sizes.
 
-    Parameters
-    ----------
-    root : Element
-        The ``<math>`` element, as the converter makes it; it is changed.
-
     Raises
     ------
     ValueError

@@ -223,16 +223,8 @@ def render_group(
 ) -> tuple[str, InlineCache]:
     """Render one group to sanitised HTML.
 
-    Parameters
-    ----------
-    group : Group
-        A top-level block.
-    definitions : Definitions
-        The link definitions that hold; labels that are not among them are noted there.
-    cache : dict, optional
-        What the last rendering of this block returned: what it has is not rendered again.
-    is_open : bool
-        Whether its end is being written: a half-written link there is shown as its text.
+    `definitions` notes the labels that it lacks. What the `cache` of the block's last rendering has
+    is not rendered again. A half-written link at the end of an open block is shown as its text.
     """
     md = parser()
     env: dict[str, Any] = {

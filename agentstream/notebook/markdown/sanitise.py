@@ -307,11 +307,7 @@ def svg_image(svg: str, alt: str = "") -> str:
     A browser runs no script of what an ``<img>`` embeds, follows no link and loads nothing for it;
     so a drawing that holds some is shown without.
 
-    Returns
-    -------
-    str
-        An ``<img>`` element, or an escaped note where it is no drawing, is too long, or defines
-        entities.
+    Where it is no drawing, is too long or defines entities, an escaped note says so.
 
     Examples
     --------
@@ -347,18 +343,9 @@ _MAGIC = {
 def image(data_uri: str, alt: str = "") -> str:
     """Build an image from a ``data:`` URI that a tool or the API returned.
 
-    Parameters
-    ----------
-    data_uri : str
-        ``data:image/<png|jpeg|gif|webp>;base64,...``; the bytes must begin as that format does. SVG
-        is none of them: it can hold scripts and addresses.
-    alt : str
-        Text for those who do not see the image.
-
-    Returns
-    -------
-    str
-        An ``<img>`` element, or, where the URI is not such an image, an escaped note that says so.
+    The URI is ``data:image/<png|jpeg|gif|webp>;base64,...``, and the bytes must begin as that
+    format does; otherwise an escaped note says so. SVG is none of them: it can hold scripts and
+    addresses.
     """
     match = _DATA_URI.match(data_uri)
     if match:

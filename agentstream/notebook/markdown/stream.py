@@ -158,11 +158,8 @@ class MarkdownStream:
     def finish(self) -> list[int]:
         """End the text: what is open becomes finished.
 
-        Returns
-        -------
-        list of int
-            The numbers of blocks, finished before, whose HTML changed: a link they use was defined
-            after them.
+        The numbers of blocks, finished before, whose HTML changed: a link they use was defined
+        after them.
         """
         if self._ended:
             return []

@@ -46,16 +46,7 @@ def snapshot(
 ) -> dict[str, str]:
     """Return a run as a MIME bundle.
 
-    Parameters
-    ----------
-    trace : Trace
-        The run, ended or not.
-    table : bool
-        Whether to add its items as a table.
-    timeline : bool
-        Whether to add its timeline.
-    reason : bool
-        Whether to say why it failed, if it did: a traceback below says it, too.
+    Without `reason` it does not say why it failed: a traceback below says it.
     """
     plain = text_of(trace, reason=reason)
     added = (_table(trace) if table else "") + (_timeline(trace) if timeline else "")

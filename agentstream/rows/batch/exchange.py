@@ -53,10 +53,7 @@ def exchanging(exchange: Exchange) -> Iterator[None]:
 def batch_model(model: Any) -> tuple[Any, Any, str]:
     """A copy of a model that sends nothing: its requests go through the current exchange.
 
-    Returns
-    -------
-    tuple
-        The copy, the client that the original asks with, and the endpoint of its requests.
+    The copy, the client that the original asks with, and the endpoint of its requests.
 
     Raises
     ------

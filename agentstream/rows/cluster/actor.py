@@ -44,12 +44,7 @@ class RowsActor:
 
     Its methods run on the loop of the Dask worker, and only pass things on.
 
-    Parameters
-    ----------
-    job : bytes
-        What asks rows; see `Job`.
-    is_gated : bool
-        Whether requests wait for the client's gate.
+    `is_gated`: requests wait for the client's gate.
     """
 
     def __init__(self, job: bytes, is_gated: bool) -> None:

@@ -49,10 +49,7 @@ class _Lease:
 class LeasedGate(Gate):
     """A gate whose admissions come from another process.
 
-    Parameters
-    ----------
-    send : callable
-        Sends a message there; may be called from any thread.
+    `send` may be called from any thread.
     """
 
     def __init__(self, send: Send) -> None:

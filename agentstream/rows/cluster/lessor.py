@@ -23,14 +23,8 @@ LEASE: Final = 1.0
 class Lessor:
     """The part of the gate that one worker has.
 
-    Parameters
-    ----------
-    gate : Gate
-        Of this process.
-    send : callable
-        Sends a message to the worker.
-    recall : callable
-        Has all workers give back the admissions of a line that were not used yet.
+    `send` sends a message to the worker; `recall` has all workers give back the admissions of a
+    line that were not used yet.
     """
 
     def __init__(self, gate: Gate, send: Send, recall: Callable[[LineName], None]) -> None:

@@ -78,16 +78,8 @@ def execute(
 ) -> Execution:
     """Execute a notebook from its file, which stays as it is.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; it is executed in its folder.
-    cell_time, time : float
-        Seconds that a cell, and the whole, may take.
-    network : bool
-        Whether it gets the keys and the network of this process.
-    environment : mapping, optional
-        Variables that it gets beside those that every kernel gets.
+    Times are in seconds. With `network` it gets the keys and the network of this process;
+    `environment` has variables beside those that every kernel gets.
 
     Raises
     ------

@@ -39,12 +39,8 @@ def secrets(environment: Mapping[str, str]) -> dict[str, str]:
 def secret_in(text: str, environment: Mapping[str, str] | None = None) -> str:
     """Which key stands in a text, without the key itself; empty if none does.
 
-    Parameters
-    ----------
-    text : str
-        Any text.
-    environment : mapping, optional
-        Whose keys are looked for beside what looks like one; this process's where None.
+    `environment` has the keys that are looked for beside what looks like one; by default this
+    process's.
     """
     for name, value in secrets(os.environ if environment is None else environment).items():
         if value in text or json.dumps(value)[1:-1] in text:
@@ -56,12 +52,7 @@ def secret_in(text: str, environment: Mapping[str, str] | None = None) -> str:
 def problems(notebook: Mapping[str, Any], *, size: int, max_size: int) -> Iterator[str]:
     """What is wrong with a notebook as it was saved, one line each.
 
-    Parameters
-    ----------
-    notebook : mapping
-        The notebook.
-    size, max_size : int
-        Its bytes on the disk, and how many there may be.
+    `size` is in bytes on the disk.
     """
     if size > max_size:
         yield (

@@ -180,12 +180,7 @@ async def paced(
 ) -> AsyncGenerator[Mapping[str, Any] | Fault, None]:
     """The events of a turn when they are due, and the faults that end it; a stall is waited for.
 
-    Parameters
-    ----------
-    events : iterator of TimedEvent or Fault
-        From `play`.
-    pace : Pace or None
-        None: at once, though other tasks get their turn between two events.
+    Without a pace they are due at once, though other tasks get their turn between two events.
     """
     clock = asyncio.get_running_loop().time
     due = clock()

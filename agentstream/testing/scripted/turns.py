@@ -75,12 +75,7 @@ def as_pace(pace: Pace | float | None) -> Pace | None:
 class Script:
     """Turns in their order, for one model or server.
 
-    Parameters
-    ----------
-    turns : list or callable
-        The turns; a function of the request instead of the list answers every request.
-    loop : bool
-        Whether to begin again after the last turn.
+    A function of the request instead of the turns answers every request.
     """
 
     def __init__(self, turns: Any, *, loop: bool = False) -> None:

@@ -19,14 +19,8 @@ FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 class ChatChunks:
     """Turns the events of one turn into chunks.
 
-    Parameters
-    ----------
-    key : str
-        Of the completion's id.
-    model : str
-        The model's name.
-    with_usage : bool
-        Whether `stream_options.include_usage` was asked for.
+    `with_usage` is what `stream_options.include_usage` asked for; the key makes the completion's
+    id.
     """
 
     def __init__(self, key: str, model: str, *, with_usage: bool) -> None:
