@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -33,14 +33,14 @@ class RunInterrupted(Exception):
         return [str(self)]
 
 
-class Signal:
-    """Rung when somebody has decided. Whoever listens hears it, also before they wait for it."""
+class Decisions:
+    """Tells those who listen that somebody has decided, also before they wait for it."""
 
     def __init__(self) -> None:
         self._event: asyncio.Event | None = None
 
     def listen(self) -> asyncio.Event:
-        """What is set when the bell is rung next."""
+        """What is set at the next decision."""
         if self._event is None:
             self._event = asyncio.Event()
         return self._event
@@ -76,10 +76,13 @@ class RunAdapter:
         The same.
     trace : Trace
         The run as data.
+    decisions : Decisions
+        To be set when a person has decided on the calls that the run waited for, or stopped it.
     """
 
     def __init__(self, result: Any) -> None:
         self.result = result
+        self.decisions = Decisions()
         own = getattr(result, "trace", None)
         self.has_ended = not hasattr(result, "stream_events")  # of Runner.run, or the SDK's
         self.foreign = not isinstance(own, Trace)
@@ -176,6 +179,29 @@ class RunAdapter:
         if self._error is not None:
             attach_short_traceback(self._error)
             raise self._error
+
+    async def over_pauses(
+        self, can_decide: Callable[[], Awaitable[bool]], *, read: bool = False
+    ) -> AsyncIterator[Any]:
+        """Follow the run to its end, over the pauses for approvals that a person can give.
+
+        Its events are yielded where they are `read`. Where nobody `can_decide`, it ends at a pause.
+        """
+        again = False
+        while True:
+            # Before anything is awaited: a decision may come before the pause is known here.
+            decided = self.decisions.listen()
+            if read:
+                async for event in self.events(again=again):
+                    yield event
+            else:
+                await self.ended()
+            again = True
+            if decided.is_set():
+                continue
+            if not self.waits or not await can_decide():
+                return
+            await self.decisions.wait(decided)
 
     async def ended(self) -> None:
         """Wait until the run has ended; cheaper than reading events that nobody wants."""

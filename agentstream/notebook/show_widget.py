@@ -18,7 +18,7 @@ from .front_end import FrontEnd, in_marimo, messages_arrive
 from .live.widget import BLOCKED, UNREAD, AgentView
 from .marimo import MarimoOutput
 from .plain_updates import HtmlUpdates, PlainUpdates, TextUpdates
-from .run_adapter import RunAdapter, RunInterrupted, Signal
+from .run_adapter import RunAdapter, RunInterrupted
 from .snapshot.bundle import snapshot_or_text
 
 # ipywidgets keeps what is open for good, and with it the run and all it holds.
@@ -74,7 +74,6 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         self._extras = {"table": table, "timeline": timeline}
         self._cell_output: ipython.CellOutput | MarimoOutput | None = None
         self._ended = False
-        self._decisions = Signal()
         source.trace.has_view = True  # what its tools print goes into their cards
         super().__init__(source.trace, on_click=self._on_click, **self._extras)
         self._home_loop = running_loop_or_none()
@@ -209,7 +208,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         if self._ended:
             return
         self._ended = True
-        self._decisions.set()
+        self.source.decisions.set()
         try:
             self.close_run(keep=self._cell_output is None or not self._cell_output.can_replace)
         finally:
@@ -264,7 +263,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         if kind == "stop":
             self._stop()
         elif self.source.waits and self.source.handle_click(kind, approval_id, reason):
-            self._decisions.set()
+            self.source.decisions.set()
 
     def _stop(self) -> None:
         """Stop the run, also where it waits and nothing else will tell of its end."""
@@ -272,7 +271,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         self.source.cancel()
         if waited:
             self._end()
-        self._decisions.set()
+        self.source.decisions.set()
 
     def _give_way(self, newer: RunWidget[Any, Any]) -> None:
         """The cell is executed again: a run that nobody sees or holds any more is stopped."""
@@ -306,7 +305,7 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         self._is_read = True
         self.show()
         try:
-            async for event in self._events(read=read):
+            async for event in self.source.over_pauses(self._can_decide, read=read):
                 yield event
             await self._on_front_end_known()
         except Exception as error:
@@ -326,27 +325,13 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
                 self._end()
                 self._end_plainly()
 
-    async def _events(self, *, read: bool) -> AsyncIterator[Event]:
-        """The run's events, over the pauses for approvals that a person can give."""
-        again = False
-        while True:
-            # Before anything is awaited: a press may come before the pause is known here.
-            decided = self._decisions.listen()
-            if read:
-                async for event in self.source.events(again=again):
-                    yield event
-            else:
-                await self.source.ended()
-            again = True
-            if decided.is_set():
-                continue
-            if not self.source.waits:
-                return
-            if not await self._has_buttons():
-                self._snapshot()
-                self._end_plainly()
-                return
-            await self._decisions.wait(decided)
+    async def _can_decide(self) -> bool:
+        """Whether a person can; else the run is shown as it stands."""
+        has_buttons = await self._has_buttons()
+        if not has_buttons:
+            self._snapshot()
+            self._end_plainly()
+        return has_buttons
 
     async def _has_buttons(self) -> bool:
         """Whether a front end shows the run as a widget: what stands in its place has no buttons.

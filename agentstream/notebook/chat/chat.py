@@ -21,7 +21,7 @@ from ...items import ToolApprovalItem
 from ...run_context import TContext
 from ...sessions import SQLiteSession
 from ..front_end import front_end
-from ..run_adapter import RunAdapter, Signal
+from ..run_adapter import RunAdapter
 from ..show import check_options
 from .terminal import ChatTerminal
 from .turn import ChatTurn, PastTurn
@@ -147,7 +147,6 @@ class Chat(Suggesting, Generic[TContext]):
         self._options: dict[str, Any] = dict(options)
         self._closed = False
         self._view_failures = FailureLog()
-        self._decisions = Signal()
         self._tasks: set[asyncio.Task[None]] = set()
         self._remembering: asyncio.Task[None] | None = None
         # A turn that the front end begins happens where the conversation was made: in that cell's
@@ -353,15 +352,8 @@ class Chat(Suggesting, Generic[TContext]):
         """Wait for the turn's end, over the pauses in which a person can decide."""
         __tracebackhide__ = True  # IPython leaves such frames out
         try:
-            while True:
-                # Before anything is awaited: a decision may come before the pause is known here.
-                decided = self._decisions.listen()
-                await turn.source.ended()
-                if decided.is_set():
-                    continue
-                if not turn.source.waits or not await self._view.wait_for_frontend():
-                    return
-                await self._decisions.wait(decided)
+            async for _ in turn.source.over_pauses(self._view.wait_for_frontend):
+                pass
         except asyncio.CancelledError:
             await self._give_up(turn)
             raise self._view.interruption() from None
@@ -369,7 +361,7 @@ class Chat(Suggesting, Generic[TContext]):
             turn.error = error
             raise
         finally:
-            self._decisions.set()  # nobody listens any more, or finds the turn over
+            turn.source.decisions.set()  # nobody listens any more, or finds the turn over
             self._changed(turn)
 
     def _changed(self, turn: ChatTurn) -> None:
@@ -402,7 +394,7 @@ class Chat(Suggesting, Generic[TContext]):
             raise UserError("No call waits for a decision.")
         turn = self.turns[-1]
         if turn.source.decide(_chosen(turn, call), approve, **how):
-            self._decisions.set()
+            turn.source.decisions.set()
         await self._watched(turn)
         return turn.result
 
@@ -425,8 +417,9 @@ class Chat(Suggesting, Generic[TContext]):
         await turn.source.closed()
 
     def _wake(self) -> None:
-        if not self._decisions.set():
-            self._in_background(self._watched(self.turns[-1]))
+        turn = self.turns[-1]
+        if not turn.source.decisions.set():
+            self._in_background(self._watched(turn))
 
     # -- what is done in the front end --
 
