@@ -125,40 +125,14 @@ class AgentToolStreamEvent(TypedDict):
 
 
 class AgentModel(Protocol):
-    """What answers an agent: a `Model`, or an object of its shape."""
+    """What answers an agent: a `Model`, which says the parameters, or an object of its shape."""
 
-    def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: Any,
-        *,
-        previous_response_id: str | None,
-        conversation_id: str | None,
-        prompt: Any | None,
-    ) -> Awaitable[ModelResponse]:
-        """Answer in one piece; see `Model.get_response`."""
+    def get_response(self, *args: Any, **kwargs: Any) -> Awaitable[ModelResponse]:
+        """Answer in one piece."""
         ...
 
-    def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: Any,
-        *,
-        previous_response_id: str | None,
-        conversation_id: str | None,
-        prompt: Any | None,
-    ) -> AsyncIterator[TResponseStreamEvent]:
-        """Answer as a stream; see `Model.stream_response`."""
+    def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
+        """Answer as a stream."""
         ...
 
 

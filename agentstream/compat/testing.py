@@ -29,7 +29,7 @@ from openai.types.responses import (
 from typing_extensions import TypedDict
 
 from ..items import ModelResponse
-from ..models.base import Model, ModelTracing
+from ..models.request_model import RequestModel
 from ..models.responses.events import responses_event
 from ..models.retry.advice import ModelRetryAdvice
 from ..usage import Usage
@@ -47,8 +47,10 @@ if TYPE_CHECKING:
 
     from ..agent_output import AgentOutputSchemaBase
     from ..handoffs import Handoff
-    from ..items import TResponseInputItem, TResponseOutputItem, TResponseStreamEvent
+    from ..items import TResponseOutputItem, TResponseStreamEvent
     from ..model_settings import ModelSettings
+    from ..models.base import ModelTracing
+    from ..models.request import ModelRequest
     from ..models.retry.attempts import ModelRetryAdviceRequest
     from ..tools.function_tool import Tool
 
@@ -220,7 +222,7 @@ def function_call(
     )
 
 
-class ScriptedModel(Model):
+class ScriptedModel(RequestModel):
     """A model that answers each call with the next step.
 
     Parameters
@@ -318,35 +320,9 @@ class ScriptedModel(Model):
         advice = (advice for error, advice in self._advice if error is request.error)
         return copy.deepcopy(next(advice, None))
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
-    ) -> ModelResponse:
-        """Answer with the next step; parameters as in `Model.get_response`."""
-        call = self._record(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            tracing,
-            previous_response_id,
-            conversation_id,
-            prompt,
-            False,  # streamed
-        )
-        step = await self._next(call)
+    async def _respond(self, request: ModelRequest, tracing: ModelTracing) -> ModelResponse:
+        """Answer with the next step."""
+        step = await self._next(self._record(request, tracing, streamed=False))
         return ModelResponse(
             output=list(step.output),
             usage=step.usage,
@@ -355,34 +331,11 @@ class ScriptedModel(Model):
             raw_usage=step.raw_usage,
         )
 
-    async def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
+    async def _stream(
+        self, request: ModelRequest, tracing: ModelTracing
     ) -> AsyncGenerator[TResponseStreamEvent, None]:
-        """Stream the next step; parameters as in `Model.get_response`."""
-        call = self._record(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            tracing,
-            previous_response_id,
-            conversation_id,
-            prompt,
-            True,  # streamed
-        )
+        """Stream the next step."""
+        call = self._record(request, tracing, streamed=True)
         step = await self._next(call)
         events = step.stream_events
         if callable(events):
@@ -398,9 +351,13 @@ class ScriptedModel(Model):
             for number, data in enumerate(step_events(step)):
                 yield responses_event({**data, "sequence_number": number})
 
-    def _record(self, *arguments: Any) -> ModelCall:
-        """Keep a call; `arguments` are the fields of `ModelCall`, in order."""
-        call = _detached(ModelCall(*arguments))
+    def _record(self, request: ModelRequest, tracing: ModelTracing, *, streamed: bool) -> ModelCall:
+        """Keep a call."""
+        given = {one.name: getattr(request, one.name) for one in fields(request)}
+        settings = given.pop("settings")
+        call = _detached(
+            ModelCall(**given, model_settings=settings, tracing=tracing, streamed=streamed)
+        )
         self._calls.append(call)
         return _detached(call)
 
