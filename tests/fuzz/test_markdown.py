@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstream._utils.printable import clean_text
-from agentstream.notebook.markdown.highlight import code_block, json_block
+from agentstream.notebook.cards.values import json_html
+from agentstream.notebook.markdown.highlight import code_block
 from agentstream.notebook.markdown.latex import mathml
 from agentstream.notebook.markdown.sanitise import escape, image, link, safe_url, sanitise
 from agentstream.notebook.markdown.stream import MarkdownStream, render, to_plain
@@ -53,9 +54,9 @@ def test_any_text_is_code_a_formula_and_an_address(text: str, language: str) -> 
 @examples(40)
 @given(value=ODD)
 def test_any_value_is_shown_as_json(value: Any) -> None:
-    assert "<script" not in json_block(value)
-    assert json_block({"a": [value]})
-    assert json_block(nested(5_000, value))
+    assert "<script" not in json_html(value)
+    assert json_html({"a": [value]})
+    assert json_html(nested(5_000, value))
 
 
 # 40,000 characters and four times that, beside the shapes in

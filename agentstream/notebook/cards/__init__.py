@@ -19,7 +19,7 @@ from .banner import (
     retry_note,
     speaker,
 )
-from .compose import card, nested_body, run_body
+from .compose import card, run_body
 from .displays import question_blocks_html, question_html
 from .prose import answer, citations, reasoning_summary, text_note
 from .values import LIMIT
@@ -35,7 +35,6 @@ __all__ = [
     "header",
     "header_attributes",
     "header_inside",
-    "nested_body",
     "question_blocks_html",
     "question_html",
     "reasoning_summary",

@@ -18,7 +18,7 @@ from .values import LIMIT, more, one_line
 if TYPE_CHECKING:
     from ...trace.state import TraceState
 
-__all__ = ["card", "nested_body", "run_body"]
+__all__ = ["card", "run_body"]
 
 _PROSE = frozenset({"text", "refusal", "reasoning"})
 _GROWING = '<pre class="as-arguments" dir="ltr"><code><span class="as-tail"></span></code></pre>'
@@ -61,11 +61,6 @@ def card(
         body = body_of(replace(part, input=Text()), limit)
         return shell(part, replace(body, html=body.html + _GROWING), live=live, now=now)
     return _card(part, live=live, nested=nested, limit=limit, now=now, depth=0)
-
-
-def nested_body(trace: TraceState, *, live: bool = False) -> str:
-    """Show the run of an agent inside the card of the tool it works as."""
-    return _nested(trace, live=live, limit=LIMIT, depth=0)
 
 
 def run_body(trace: TraceState, *, live: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Code and JSON as HTML: pygments' classes, no colours.
+"""Code as HTML: pygments' classes, no colours.
 
 Colours are left to the page's stylesheet, so that they follow its light or dark theme. A saved
 notebook keeps the class names under ``.highlight``, which nbconvert's own stylesheet colours;
@@ -7,11 +7,9 @@ GitHub strips classes and inline styles alike, and shows plain code.
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
 
 from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class, get_all_lexers
@@ -19,7 +17,7 @@ from pygments.token import STANDARD_TYPES, _TokenType
 
 from .sanitise import escape, sanitise
 
-__all__ = ["code_block", "json_block", "render_code"]
+__all__ = ["code_block", "render_code"]
 
 # Most of pygments' lexers are quadratic on some input: measured with pygments 2.21, 10,000 empty
 # lines take the C lexer 4 s, "x " 5,000 times the Java lexer 4 s. These stayed linear in all that
@@ -32,7 +30,6 @@ _LONGEST_LINEAR = 50_000
 _LONGEST_OTHER = 6_000
 _PATHOLOGICAL = re.compile(r"[^\n]{1000}|(?:[ \t]*\n){50}")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+#./-]{1,32}")
-_FOLD_FROM = 400
 
 
 def code_block(code: str, language: str = "") -> str:
@@ -41,27 +38,6 @@ def code_block(code: str, language: str = "") -> str:
     `language` is its name or alias as pygments knows it; an unknown one means plain text.
     """
     return sanitise(render_code(code, language))
-
-
-def json_block(value: Any, *, fold_from: int = _FOLD_FROM) -> str:
-    """Show a value as JSON; a long one folded behind its beginning.
-
-    What JSON does not know is shown by its ``repr``; from `fold_from` characters on it is folded.
-    """
-    try:
-        text = json.dumps(value, indent=2, ensure_ascii=False, default=repr)
-    # A circle, keys that are no text, or a very deep value.
-    except (ValueError, TypeError, RecursionError):
-        try:
-            text = repr(value)
-        except RecursionError:
-            text = f"{type(value).__name__}, nested too deep to be shown"
-    block = render_code(text, "json")
-    if len(text) < fold_from:
-        return sanitise(block)
-    summary = " ".join(text[:160].split())
-    title = summary if len(summary) <= 80 else summary[:79] + "…"
-    return sanitise(f"<details><summary><code>{escape(title)}</code></summary>{block}</details>")
 
 
 def render_code(code: str, language: str) -> str:

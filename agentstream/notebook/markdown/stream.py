@@ -30,7 +30,7 @@ from ..._utils.printable import clean_text
 from ...exceptions import UserError
 from ..live.diff import difference
 from .half_written import ends_half_written
-from .highlight import code_block, json_block
+from .highlight import code_block
 from .plain_text import to_plain
 from .renderer import Definitions, Group, InlineCache, groups, render_group
 from .sanitise import escape
@@ -40,7 +40,6 @@ __all__ = [
     "OpenBlock",
     "code_block",
     "difference",
-    "json_block",
     "render",
     "rendered",
     "to_plain",

@@ -74,7 +74,7 @@ def test_hostile_names_and_errors_never_become_markup() -> None:
             trace.turns[-1].model = trace.turns[-1].error = text
             trace.turns[-1].status = "incomplete"
             html = cards.header(trace, live=True) + cards.ending(trace) + cards.speaker(text)
-            html += cards.retry_note(Retry(0.0, 1, 1, 2.0, text)) + cards.nested_body(trace)
+            html += cards.retry_note(Retry(0.0, 1, 1, 2.0, text)) + cards.run_body(trace)
             if wrong := Audit(html).faults:
                 found[text] = wrong
     assert found == {}

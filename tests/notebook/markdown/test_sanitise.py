@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from agentstream import Agent, function_tool
 from agentstream._utils.printable import clean_text
-from agentstream.notebook.markdown.highlight import code_block, json_block
+from agentstream.notebook.cards.values import json_html
+from agentstream.notebook.markdown.highlight import code_block
 from agentstream.notebook.markdown.sanitise import escape, image, link, safe_url, sanitise
 from agentstream.notebook.markdown.stream import MarkdownStream, render
 from agentstream.trace.timeline.timeline import Timeline
@@ -45,7 +46,7 @@ SURFACES = {
     "markdown in a table": lambda text: render("|a|\n|-|\n|" + text.replace("\n", " ") + "|"),
     "code": lambda text: code_block(text, "html"),
     "language": lambda text: code_block("x", text),
-    "json": lambda text: json_block({text: [text]}, fold_from=1),
+    "json": lambda text: json_html({text: [text]}),
     "link": lambda text: link(text, text),
     "image": lambda text: image(text, text) + image(PNG, text),
 }
@@ -185,8 +186,8 @@ def test_json_is_shown_whatever_the_value_is() -> None:
     circle: list[Any] = []
     circle.append(circle)
     for value in (circle, {1: {(1, 2)}}, {("a", "b"): 1}, object(), float("nan"), "\ud800"):
-        assert json_block(value).startswith("<pre")
-    assert json_block(list(range(500))).startswith("<details><summary>")
+        assert json_html(value).startswith("<pre")
+    assert json_html(list(range(500))).startswith("<details ")
 
 
 def test_code_is_highlighted_by_class_names_only() -> None:
