@@ -1,18 +1,30 @@
-"""Trying a failed model call again, as `ModelSettings.retry` and `ModelSettings.timeout` ask.
+"""Trying a failed model call again: the deciders, in the order in which an error comes by them.
 
-    attempt ──fails──▶ retries left? ──▶ policy says yes? ──▶ safe to replay? ──▶ wait ──▶ attempt
-                           │ no              │ no                 │ no
-                           └─────────────────┴────────────────────┴──────▶ the error is raised
+    what failed                          who decides               the next attempt
+    ──────────────────────────────────── ───────────────────────── ────────────────────────────────
+    a cut stream of a background answer  `ResumableResponseStream` goes on where it was cut
+    a request that the service refused   the gate, if there is one at once, at the head of the line
+      for now (429)                        (`returns_to_line`)
+    a request, or a stream cut before    `ClientRetries`: rules    after 0.5 to 8 s, or retry-after;
+      its first delta                      of the openai client      `max_retries` of the client
+    a conversation that is locked        `_try_unlocked`           after 1, 2 and 4 s
+    anything else                        `ModelRetrySettings`:     after the policy's delay, or
+                                           its policy                retry-after, or its backoff
 
-- Without `ModelRetrySettings.policy` or `max_retries` nothing is tried again here. The openai
-  client's own retries, which `client_retries` makes, are the client's: from the second attempt on
-  they are off, so that the two do not multiply, and with ``max_retries=0`` from the first.
-- A stream is tried again only until it delivered its first event; `response.created` and
-  `response.in_progress` do not count, they say nothing of the answer. Only where
-  `ModelRetrySettings.replace_partial` is set, a stream that broke off within its answer is, too.
+The first three deal with requests, inside a model (the gate also here, for a model that knows of
+none); the others with the whole call, here. What none of them tries again is raised. All read and
+write the one `StallTimer` of the call: its limits, its gate, how often it was tried, whether its
+answer has begun.
+
+- Without `ModelRetrySettings.policy` or `max_retries` nothing is tried again here. From the second
+  attempt on `ClientRetries` makes none, so that the two do not multiply, and with
+  ``max_retries=0`` none from the first.
+- The answer has begun for a request with its first delta: a model that began to speak is not asked
+  again behind the caller's back. For the call it has begun with the first event but
+  `response.created` and `response.in_progress`, which say nothing of it. From then on it is tried
+  again only where `ModelRetrySettings.replace_partial` is set.
 - A call that goes on from the server's own memory (a previous response, a conversation) is tried
   again only if the model says that it left nothing behind there.
-- Each retry is told to a `Listener` when its wait begins.
 """
 
 from __future__ import annotations
@@ -36,7 +48,6 @@ from .advice import (
     advice_for,
     normalize,
 )
-from .client_retries import client_retries
 from .policy import RetryDecision, RetryPolicy, RetryPolicyContext, ask_policy, retry_policies
 from .stall_timer import PAUSED, STALL_TIMER, Listener, StallTimer, pausable
 
@@ -253,14 +264,14 @@ class _Attempts:
 
     async def call(self, make_call: Callable[[], Awaitable[T]], deadline: float | None) -> T:
         """Await the call of this attempt, until the deadline on the loop's clock."""
+        self._stall_timer.client_retries = not self._client_retries_off()
         token = STALL_TIMER.set(self._stall_timer)
         try:
-            with client_retries(off=self._client_retries_off()):
-                before = self._stall_timer.waited
-                async with self._admission():
-                    if deadline is not None:
-                        deadline += self._stall_timer.waited - before
-                    return await self._in_time(make_call, deadline)
+            before = self._stall_timer.waited
+            async with self._admission():
+                if deadline is not None:
+                    deadline += self._stall_timer.waited - before
+                return await self._in_time(make_call, deadline)
         finally:
             STALL_TIMER.reset(token)
 

@@ -13,7 +13,6 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
     from ...model_settings import TimeLimits
 
-__all__ = ["ClientRetries", "client_retries", "guarded_requests"]
+__all__ = ["ClientRetries", "guarded_requests"]
 
 # The openai client's rules, in seconds (3.54, `_constants.py`).
 _FIRST_DELAY: Final = 0.5
@@ -64,20 +63,9 @@ _MADE_OF: Final = (
 
 _SECRETS: Final = ("api_key", "webhook_secret", "admin_api_key")
 
-_off: ContextVar[bool] = ContextVar("client_retries_off", default=False)
 _copies: WeakKeyDictionary[Any, tuple[list[Any], Any]] = WeakKeyDictionary()
 
 T = TypeVar("T")
-
-
-@contextmanager
-def client_retries(*, off: bool) -> Iterator[None]:
-    """Switch the client's retries on or off for the model calls that begin in this block."""
-    token = _off.set(off)
-    try:
-        yield
-    finally:
-        _off.reset(token)
 
 
 @contextmanager
@@ -122,7 +110,7 @@ class ClientRetries:
         if is_wrapped_here(client):  # a copy would go past the wrapper: its own retries count
             self._limit, self.client = 0, client
         else:
-            self._limit = 0 if _off.get() else client.max_retries
+            self._limit = client.max_retries if self.stall_timer.client_retries else 0
             self.client = _client_without_retries(client, self.stall_timer.limits)
         remember_client(client)
 

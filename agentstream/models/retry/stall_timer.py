@@ -69,6 +69,8 @@ class StallTimer:
         Whether the listener was told of a silence that is not over.
     attempts : int
         How often the call was tried again, or resumed.
+    client_retries : bool
+        Whether the openai client's own retries are made: not where others would multiply them.
     gate : Gate or None
         What the requests of the call go through.
     may_return : bool
@@ -90,6 +92,7 @@ class StallTimer:
         "_timer",
         "attempts",
         "begun",
+        "client_retries",
         "gate",
         "is_silent",
         "limits",
@@ -108,6 +111,7 @@ class StallTimer:
     ) -> None:
         self.limits = limits or TimeLimits()
         self.gate = gate
+        self.client_retries = True
         self.may_return = False
         self.waited = 0.0
         self.waiting_since = PAUSED
