@@ -353,10 +353,10 @@ class ScriptedModel(RequestModel):
 
     def _record(self, request: ModelRequest, tracing: ModelTracing, *, streamed: bool) -> ModelCall:
         """Keep a call."""
-        given = {one.name: getattr(request, one.name) for one in fields(request)}
-        settings = given.pop("settings")
+        arguments = {one.name: getattr(request, one.name) for one in fields(request)}
+        settings = arguments.pop("settings")
         call = _detached(
-            ModelCall(**given, model_settings=settings, tracing=tracing, streamed=streamed)
+            ModelCall(**arguments, model_settings=settings, tracing=tracing, streamed=streamed)
         )
         self._calls.append(call)
         return _detached(call)
