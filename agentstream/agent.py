@@ -246,8 +246,9 @@ async def enabled_among(
                 answer = await answer
         return bool(answer)
 
+    candidates = list(candidates)  # a function that is asked may change the agent's own
     if all(getattr(c, "is_enabled", True) is True for c in candidates):
-        return list(candidates)
+        return candidates
     answers = await gather_or_cancel([enabled(c) for c in candidates])
     return [c for c, yes in zip(candidates, answers, strict=True) if yes]
 

@@ -6,6 +6,7 @@ Each item is a plain value: the agent it belongs to, and the raw item as the Res
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -299,7 +300,8 @@ class ToolApprovalItem(RunItemBase[Any]):
     @property
     def qualified_name(self) -> str | None:
         """The tool's name with its namespace, where it has one."""
-        if self.tool_name and self.tool_namespace:
+        # A deferred tool outside a namespace comes with its own name as the namespace.
+        if self.tool_name and self.tool_namespace and self.tool_namespace != self.tool_name:
             return f"{self.tool_namespace}.{self.tool_name}"
         return self.tool_name
 
@@ -377,6 +379,25 @@ class ModelResponse:
         return [input_item(item) for item in self.output]
 
 
+def read_once(item: Any) -> Any:
+    """An item whose lists are lists.
+
+    Pydantic validates some of those of the `openai` types when they are read, which works once, and
+    gives iterators in their place.
+    """
+    if isinstance(item, dict) and any(isinstance(value, Iterator) for value in item.values()):
+        return _without_iterators(item)
+    return item
+
+
+def _without_iterators(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_iterators(one) for key, one in value.items()}
+    if isinstance(value, (list, Iterator)):
+        return [_without_iterators(one) for one in value]
+    return value
+
+
 class ItemHelpers:
     """Small readers of items, under the names the SDK's programs use.
 
@@ -399,7 +420,7 @@ class ItemHelpers:
             return content
         last = content[-1]
         if isinstance(last, ResponseOutputText):
-            return last.text
+            return last.text or ""  # None, as some gateways send it
         return getattr(last, "refusal", "") or ""
 
     @classmethod
@@ -441,7 +462,7 @@ class ItemHelpers:
         """`input` as a new list of items; text becomes a user message."""
         if isinstance(input, str):
             return [{"content": input, "role": "user"}]
-        return list(input)
+        return [read_once(item) for item in input]
 
     @classmethod
     def text_message_outputs(cls, items: list[RunItem]) -> str:

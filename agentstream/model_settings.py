@@ -88,6 +88,10 @@ class ModelRetryBackoffSettings:
         return dataclasses.asdict(self)
 
 
+def _backoff_from(value: Any) -> Any:
+    return as_settings(ModelRetryBackoffSettings, value, "model", " in retry.backoff")
+
+
 @pydantic_dataclass(config=_CONFIG)
 class ModelRetrySettings:
     """Whether and when a failed model call is made again.
@@ -115,7 +119,7 @@ class ModelRetrySettings:
     """
 
     max_retries: int | None = None
-    backoff: ModelRetryBackoffSettings | None = None
+    backoff: Annotated[ModelRetryBackoffSettings | None, BeforeValidator(_backoff_from)] = None
     policy: Callable[..., Any] | None = field(default=None, repr=False)
     replace_partial: bool | None = None
 
@@ -128,6 +132,10 @@ class ModelRetrySettings:
         if self.replace_partial is not None:  # not of the SDK's, and only there where it is used
             plain["replace_partial"] = self.replace_partial
         return plain
+
+
+def _retry_from(value: Any) -> Any:
+    return as_settings(ModelRetrySettings, value, "model", " in retry")
 
 
 @suggesting_init
@@ -201,7 +209,7 @@ class ModelSettings:
     extra_body: Annotated[Body | None, _HIDDEN] = None
     extra_headers: Annotated[Headers | None, _HIDDEN] = None
     extra_args: Annotated[dict[str, Any] | None, _HIDDEN] = None
-    retry: ModelRetrySettings | None = None
+    retry: Annotated[ModelRetrySettings | None, BeforeValidator(_retry_from)] = None
     context_management: list[Any] | None = None
     prompt_cache_options: Any | None = None
     preserve_raw_usage: bool | None = None

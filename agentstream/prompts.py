@@ -79,5 +79,5 @@ async def resolve_prompt(
     return {
         "id": value["id"],
         "version": value.get("version"),
-        "variables": value.get("variables", {}),
+        "variables": value.get("variables"),
     }

@@ -74,11 +74,11 @@ def _show(event: StreamEvent) -> None:
         if event.data.type == "response.output_text.delta":
             _write(event.data.delta)
     elif event.type == "agent_updated_stream_event":
-        _write(f"[{event.new_agent.name}] ")
+        _write(f"\n[Agent updated: {event.new_agent.name}]\n")
     elif event.name == "tool_called":
-        _write("[calls a tool] ")
+        _write("\n[tool called]\n")
     elif event.name == "tool_output":
-        _write(f"[{getattr(event.item, 'output', '')}] ")
+        _write(f"\n[tool output: {getattr(event.item, 'output', '')}]\n")
 
 
 def _write(text: str) -> None:

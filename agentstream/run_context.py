@@ -157,7 +157,8 @@ class RunContextWrapper(Generic[TContext]):
     ) -> Decision | None:
         if item is not None:
             return self._approvals.of(item)
-        return self._approvals.named(f"{namespace}.{name}" if namespace else name, call_id)
+        is_own = namespace and namespace != name
+        return self._approvals.named(f"{namespace}.{name}" if is_own else name, call_id)
 
 
 @dataclass(eq=False)

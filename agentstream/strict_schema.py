@@ -67,7 +67,7 @@ def ensure_strict_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """
     if schema == {}:
         return {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
-    _check_depth(schema)
+    check_depth(schema)
     strict = _Strict(schema).node(schema, ("root",), ())
     if strict.get("type") == ["object"]:
         strict["type"] = "object"
@@ -88,7 +88,7 @@ def _impossible(path: tuple[str, ...], why: str) -> UserError:
     return UserError(f"The JSON schema cannot be strict: at {'.'.join(path)}, {why}. {WAY_OUT}")
 
 
-def _check_depth(schema: Any) -> None:
+def check_depth(schema: Any) -> None:
     """Refuse what is nested too deeply to be walked, also in keywords that stay as they are."""
     level = [schema]
     for _ in range(MAX_DEPTH):

@@ -11,7 +11,7 @@ from .keywords import nearest
 T = TypeVar("T")
 
 
-def as_settings(kind: type[T], value: Any, what: str) -> T:
+def as_settings(kind: type[T], value: Any, what: str, where: str = "") -> T:
     """`value`, if it is a dict as an object of `kind`; anything else as it is.
 
     Raises
@@ -33,7 +33,7 @@ def as_settings(kind: type[T], value: Any, what: str) -> T:
     unknown = sorted(str(name) for name in value if name not in known)
     if unknown:
         listed = ", ".join(_with_near_miss(name, known) for name in unknown)
-        raise TypeError(f"Unknown {what} settings: {listed}")
+        raise TypeError(f"Unknown {what} settings{where}: {listed}")
     return kind(**value)
 
 

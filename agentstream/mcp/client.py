@@ -354,6 +354,8 @@ def _check_backoff(seconds: Any) -> None:
 
 
 def _check_pages(pages: Any) -> None:
-    if pages is None or (isinstance(pages, int) and not isinstance(pages, bool) and pages > 0):
-        return
-    raise ValueError("max_list_pages must be a positive integer or None.")
+    message = "max_list_pages must be a positive integer or None."
+    if isinstance(pages, bool) or not isinstance(pages, int | None):
+        raise TypeError(message)
+    if pages is not None and pages <= 0:
+        raise ValueError(message)

@@ -7,6 +7,7 @@ import copy
 import inspect
 import json
 import logging
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from .._utils.json import encodable_json, read_json, write_json
 from .._utils.secrets import without_credentials
 from ..exceptions import AgentsException, MCPToolCancellationError, ModelBehaviorError, UserError
-from ..strict_schema import ensure_strict_json_schema
+from ..handoffs import Handoff
+from ..strict_schema import check_depth, ensure_strict_json_schema
 from ..tools.function_tool import FunctionTool, default_tool_error_function
 from ..tools.invoke import FailedContent, ToolFailure
 from ..tools.origin import ToolOrigin, ToolOriginType
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ..tools.function_tool import FunctionToolCustomDataContext, ToolErrorFunction
 
 _log = logging.getLogger("agentstream.mcp")
+_ADDRESS = re.compile(r"(\w+://)(?:[^/\s@]*@)?([^\s?#]*)\S*")
 
 
 async def mcp_tools(
@@ -81,7 +84,7 @@ async def mcp_tools(
     ]
     if options.get("include_server_in_tool_names"):
         taken = {tool.name for tool in agent.tools if isinstance(tool, FunctionTool)}
-        taken |= set(reserved)
+        taken |= set(reserved) | _handoff_names(agent)
         names = prefixed([Named(server.name, tool.name) for server, tool, _ in offered], taken)
     else:
         names = [tool.name for _, tool, _ in offered]
@@ -100,6 +103,14 @@ async def mcp_tools(
         )
         for (server, tool, place), name in zip(offered, names, strict=True)
     ]
+
+
+def _handoff_names(agent: AgentBase[Any]) -> set[str]:
+    """The tool names of an agent's handoffs."""
+    return {
+        handoff.tool_name if isinstance(handoff, Handoff) else Handoff.default_tool_name(handoff)
+        for handoff in getattr(agent, "handoffs", ())
+    }
 
 
 def _places(servers: Sequence[MCPServer]) -> list[tuple[int, int]]:
@@ -182,9 +193,16 @@ def function_tool_of(
         _mcp_title=title,
         _mcp_annotations=copy.deepcopy(tool.annotations),
         _tool_origin=ToolOrigin(
-            ToolOriginType.MCP, mcp_server_name=server.name, recipient=(tool.name, *place)
+            ToolOriginType.MCP,
+            mcp_server_name=_public_name(server.name),
+            recipient=(tool.name, *place),
         ),
     )
+
+
+def _public_name(name: str) -> str:
+    """A server's name as it may be saved: of an address, nothing that lets somebody in."""
+    return without_credentials(_ADDRESS.sub(r"\1\2", name))
 
 
 def _own(guardrails: Any) -> Any:
@@ -202,11 +220,13 @@ async def invoke(
 ) -> Any:
     """Call a tool outside of a run; errors are raised. See `MCPUtil.invoke_mcp_tool`."""
     call = _Call(tool, server, name or tool.name, None)
-    return await call.invoke(context, arguments, meta)
+    result = await call.invoke(context, arguments, meta)
+    return {"type": "text", "text": str(result)} if isinstance(result, ToolFailure) else result
 
 
 def _schema(tool: MCPTool, strict: bool) -> tuple[dict[str, Any], bool]:
     # OpenAI's API refuses an object schema without "properties", which MCP allows.
+    check_depth(tool.input_schema)  # before anything walks through it
     schema = {"properties": {}, **copy.deepcopy(tool.input_schema)}
     schema = {key: schema[key] for key in (*tool.input_schema, *schema) if key in schema}
     if strict and _can_be_strict(tool.input_schema):
@@ -288,6 +308,9 @@ class _Call:
             meta = meta if more is None else {**(meta or {}), **more}
         # Servers of a user's own may know no `meta`.
         named = {} if meta is None else {"meta": meta}
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            await asyncio.sleep(0)  # where it still has to arrive, it is not the server's
         try:
             with _cancelled_from_outside_only(self._tool.name, self._server.name):
                 result = await self._server.call_tool(self._tool.name, arguments, **named)
@@ -365,11 +388,13 @@ def _cancelled_from_outside_only(tool_name: str, server_name: str) -> Iterator[N
     mcp cancels a call with a CancelledError when its transport breaks; passed on, it would look
     like the run being cancelled, and end it without a word.
     """
+    task = asyncio.current_task()
+    # A task that caught an earlier cancellation goes on, and counts it still.
+    before = task.cancelling() if task else 0
     try:
         yield
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if task is None or task.cancelling() > before:
             raise
         raise MCPToolCancellationError(
             f"Failed to call tool {tool_name!r} on MCP server "

@@ -64,6 +64,7 @@ class MCPServerManager:
         self.connect_in_parallel = connect_in_parallel
         self._owners: dict[MCPServer, _Owner] = {}
         self._errors: dict[MCPServer, BaseException] = {}
+        self._was_connected = False
         self._lock = asyncio.Lock()
 
     @property
@@ -73,8 +74,12 @@ class MCPServerManager:
 
     @property
     def active_servers(self) -> list[MCPServer]:
-        """The servers for agents: those that are connected, or all if none are dropped."""
-        if not self.drop_failed_servers:
+        """The servers for agents: those that are connected.
+
+        All of them where none are dropped, or none was to be connected yet: an agent says then that
+        they are not connected, and has not just fewer tools.
+        """
+        if not self.drop_failed_servers or not self._was_connected:
             return self.all_servers
         return [server for server in self._servers if self._is_connected(server)]
 
@@ -157,6 +162,7 @@ class MCPServerManager:
             await self._leave(self._servers)
 
     async def _connect(self, servers: list[MCPServer], undo: bool = True) -> None:
+        self._was_connected = True
         wanted = [server for server in servers if not self._is_connected(server)]
         try:
             if self.connect_in_parallel:
@@ -168,17 +174,21 @@ class MCPServerManager:
                 for server in wanted:
                     error = await self._connect_one(server)
                     failed += [error] if error is not None else []
-                    if error is not None and (self.strict or self._is_fatal(error)):
+                    raises = self.strict and isinstance(error, Exception)
+                    if error is not None and (raises or self._is_fatal(error)):
                         break
         except asyncio.CancelledError:
             await self._leave(wanted)
             raise
-        fatal = next((error for error in failed if self._is_fatal(error)), None)
-        if fatal is None and not (self.strict and failed):
+        fatal = [error for error in failed if self._is_fatal(error)]
+        fatal.sort(key=lambda error: not isinstance(error, asyncio.CancelledError))
+        if self.strict:  # a CancelledError that is suppressed would read as the caller's own
+            fatal += [error for error in failed if isinstance(error, Exception)]
+        if not fatal:
             return
-        if undo or fatal is not None:
+        if undo or self._is_fatal(fatal[0]):
             await self._leave(wanted)
-        raise fatal or failed[0]
+        raise fatal[0]
 
     def _is_fatal(self, error: BaseException) -> bool:
         if isinstance(error, asyncio.CancelledError):

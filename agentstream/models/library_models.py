@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AnyLLMModel", "AnyLLMProvider", "LitellmModel", "LitellmProvider"]
 
 _DEFAULT_MODEL: Final = "gpt-4.1"
+logger = logging.getLogger("agentstream")
 _NO_KEY: Final = "in-process"
 """The client's key; nothing is sent with it: the library has its own."""
 
@@ -149,14 +151,28 @@ class _LibraryModel(OpenAIChatCompletionsModel):
     def _arguments(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
         """As of every chat model; what the client does not know goes to the library as it is."""
         arguments = super()._arguments(request, stream=stream)
-        body = arguments.pop("extra_body", None)
+        body = dict(arguments.pop("extra_body", None) or {})
         more = {*(request.settings.extra_args or ()), "extra_query"} - {"extra_headers"}
         beside = {name: arguments.pop(name) for name in more if name in arguments}
         if "timeout" in beside:  # what a client takes may be no JSON
             beside["timeout"] = getattr(beside["timeout"], "read", beside["timeout"])
+        self._adapt(request, arguments, beside, body)
         if body:
             beside["extra_body"] = body
         return {**arguments, "extra_body": beside} if beside else arguments
+
+    def _adapt(
+        self,
+        request: ModelRequest,
+        arguments: dict[str, Any],
+        beside: dict[str, Any],
+        body: dict[str, Any],
+    ) -> None:
+        """Change what the library takes otherwise.
+
+        There are the `arguments` of the API, those `beside` them that are the library's own, and
+        the `body` that goes to the provider unread.
+        """
 
 
 class LitellmModel(_LibraryModel):
@@ -194,6 +210,27 @@ class LitellmModel(_LibraryModel):
         self.base_url = base_url
         options = {"base_url": base_url, "api_key": api_key and SecretStr(api_key)}
         super().__init__(model, ("litellm", "litellm"), options, should_replay_reasoning_content)
+
+    def _adapt(
+        self,
+        request: ModelRequest,
+        arguments: dict[str, Any],
+        beside: dict[str, Any],
+        body: dict[str, Any],
+    ) -> None:
+        # LiteLLM translates the effort for each provider, and would not see it in the body.
+        effort = body.pop("reasoning_effort", None)
+        if effort is not None and "reasoning_effort" not in arguments:
+            beside["reasoning_effort"] = effort
+        if arguments.get("tools"):
+            # These are the program's own; LiteLLM would look for those of a proxy's MCP servers.
+            beside.setdefault("_skip_mcp_handler", True)
+        reasoning = request.settings.reasoning
+        if reasoning is not None and (reasoning.summary or reasoning.generate_summary):
+            logger.warning(
+                "LitellmModel does not forward Reasoning.summary: Chat Completions have no such "
+                "setting. The effort is sent."
+            )
 
 
 class AnyLLMModel(_LibraryModel):

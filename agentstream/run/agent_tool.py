@@ -72,12 +72,13 @@ def agent_tool(
     **how: Any,
 ) -> FunctionTool:
     """The tool that `Agent.as_tool` gives; parameters are those of that method."""
+    _check_stream(how["on_stream"], how["on_stream_max_pending_events"])
     adapter, schema = _schema(parameters)
 
     async def run_agent(context: ToolContext[Any], /) -> Any:
         arguments = _arguments(adapter, context)
         task: Any = arguments.get("input") if parameters is None else None
-        if parameters is not None:
+        if parameters is not None or input_builder is not None:
             input_schema = schema if include_input_schema else None
             task = await _task(arguments, input_schema, input_builder)
         return await _run(agent, context, task, arguments, **how)
@@ -101,6 +102,19 @@ def agent_tool(
         ToolOriginType.AGENT_AS_TOOL, agent_name=agent.name, agent_tool_name=tool.name
     )
     return tool
+
+
+def _check_stream(on_stream: Any, most: Any) -> None:
+    if on_stream is not None and not callable(on_stream):
+        raise UserError(
+            f"as_tool: on_stream must be callable or None, got {type(on_stream).__name__}. Give a "
+            "RunConfig by its name, run_config=."
+        )
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        raise UserError(
+            "as_tool: on_stream_max_pending_events must be a positive integer or None, got "
+            f"{most!r}."
+        )
 
 
 def _schema(parameters: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:

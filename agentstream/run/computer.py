@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Sequence
@@ -73,7 +74,7 @@ async def run_computer_call(
     }
     keep(ToolCallOutputItem(agent=agent, raw_item=output, output=image))
     await options.call_hooks(agent, "on_tool_end", context, agent, tool, screen)
-    data = ComputerToolCustomDataContext(context, tool, raw, image, dict(output))
+    data = ComputerToolCustomDataContext(context, tool, raw, image, copy.deepcopy(output))
     kept = await custom_data(tool.custom_data_extractor, data)
     return ToolCallOutputItem(agent=agent, raw_item=output, output=image, custom_data=kept)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import threading
 from collections.abc import Awaitable, Callable
@@ -184,11 +185,12 @@ class FunctionCall:
         if not approved:
             self._emit_rejection()
             return self.output(await self.rejection())
-        refusal = await self.check_input()
-        if refusal is not None:
-            return self.output(refusal)
         hooks = self.options.call_hooks
-        await hooks(self.agent, "on_tool_start", self.context, self.agent, self.tool)
+        if self.context.paused_run is None:  # else an agent's run goes on that has begun
+            refusal = await self.check_input()
+            if refusal is not None:
+                return self.output(refusal)
+            await hooks(self.agent, "on_tool_start", self.context, self.agent, self.tool)
         self.options.emit(ToolStarted(self.raw.call_id, self.tool.name))
         try:
             value, item = await self.called()
@@ -348,7 +350,9 @@ class FunctionCall:
             item = self.output(checked)
         self.shorten(item)
         if tool.custom_data_extractor is not None:
-            context = FunctionToolCustomDataContext(self.context, tool, checked, item.raw_item)
+            # What it does with the item is not for the model.
+            raw = copy.deepcopy(item.raw_item)
+            context = FunctionToolCustomDataContext(self.context, tool, checked, raw)
             item.custom_data = await custom_data(tool.custom_data_extractor, context)
         return item
 

@@ -19,6 +19,7 @@ from ..displays import (
     part_block,
 )
 from ..exceptions import UserError
+from ..items import read_once
 from ..tools.output import ToolOutputPart, part_param
 
 __all__ = ["as_input"]
@@ -41,8 +42,9 @@ def as_input(parts: Sequence[Any], budget: int) -> tuple[list[Any], list[Block]]
     UserError
         One of them is neither; or a file cannot be read, or is too large.
     """
+    parts = list(map(read_once, parts))
     if all(_is_item(entry) for entry in parts):
-        return list(parts), _display_block(parts)
+        return parts, _display_block(parts)
     items: list[Any] = []
     blocks: list[Block] = []
     message: MixedContent | None = None

@@ -68,6 +68,10 @@ async def act(
     cancelled and awaited; the outputs that were there by then are kept, also that of a tool which
     had been at work before it, or a hook after it, failed: it is not run again with this state.
     """
+    # What a resumed run's agent has lost stops it here, before any call has an effect.
+    handoffs = [item for item in calls if isinstance(item, HandoffCallItem)]
+    if handoffs and toolbox.handoff(handoffs[0].raw_item) is None:
+        raise not_found(handoffs[0].raw_item.name, toolbox)
     workers = [_worker(state, options, toolbox, item) for item in calls]
     answers: list[RunItem | list[ToolApprovalItem] | None] = [None] * len(calls)
     limit = options.config.tool_execution and (
@@ -101,7 +105,6 @@ async def act(
         state.add(outcome.items)
         if any(isinstance(item, ToolCallItem) for item in calls):
             state.tools_used.add(state.agent.name)
-    handoffs = [item for item in calls if isinstance(item, HandoffCallItem)]
     if handoffs and not outcome.interruptions:
         moved = await hand_off(state, options, toolbox, handoffs)
         outcome.items += moved
@@ -122,12 +125,13 @@ def _worker(
     if kind == "local_shell_call":
         return lambda keep: run_shell_call(state, options, toolbox, item, keep)
     tool = toolbox.function(item.raw_item)
-    if tool is None:
-        return lambda keep: _unknown_tool(state, options, toolbox, item)
-    function_call = FunctionCall(state, options, tool, item)
-    if _is_another(tool, item) and not state.context._approvals.reject(function_call):
-        return lambda keep: _unknown_tool(state, options, toolbox, item)
-    return function_call.run
+    if tool is not None:
+        function_call = FunctionCall(state, options, tool, item)
+        if not _is_another(tool, item) or state.context._approvals.reject(function_call):
+            return function_call.run
+    if options.config.tool_not_found_behavior != "return_error_to_model":
+        raise _lost(state, toolbox, item)
+    return lambda keep: _unknown_tool(state, options, item)
 
 
 def _is_another(tool: Any, item: RunItem) -> bool:
@@ -136,24 +140,28 @@ def _is_another(tool: Any, item: RunItem) -> bool:
     return origin is not None and origin.is_another(origin_of(tool))
 
 
+def _lost(state: RunState[Any], toolbox: Toolbox, item: RunItem) -> Exception:
+    """The error for a call of a resumed run whose agent has lost the tool meanwhile."""
+    raw_call: Any = item.raw_item
+    name = raw_field(raw_call, "name") or ""
+    tool = toolbox.function(raw_call)
+    if tool is None:
+        return not_found(name, toolbox)
+    before: Any = getattr(item, "tool_origin", None)
+    now = origin_of(tool)
+    made, has = (str(before), str(now)) if before != now else (before.in_full(), now.in_full())
+    return UserError(
+        f"The call of {name!r} was made to {made}, but agent {state.agent.name!r} has it from "
+        f"{has} now, a different recipient, so it was not run. Give the agent the tools that it "
+        "had when the call was made."
+    )
+
+
 async def _unknown_tool(
-    state: RunState[Any], options: LoopOptions, toolbox: Toolbox, item: RunItem
+    state: RunState[Any], options: LoopOptions, item: RunItem
 ) -> ToolCallOutputItem:
     raw_call: Any = item.raw_item
     name = raw_field(raw_call, "name") or ""
-    if options.config.tool_not_found_behavior != "return_error_to_model":
-        # A resumed run whose agent has lost the tool meanwhile.
-        tool = toolbox.function(raw_call)
-        if tool is None:
-            raise not_found(name, toolbox)
-        before: Any = getattr(item, "tool_origin", None)
-        now = origin_of(tool)
-        made, has = (str(before), str(now)) if before != now else (before.in_full(), now.in_full())
-        raise UserError(
-            f"The call of {name!r} was made to {made}, but agent {state.agent.name!r} has it from "
-            f"{has} now, a different recipient, so it was not run. Give the agent the tools that "
-            "it had when the call was made."
-        )
     message = await error_text(
         options,
         state.context,

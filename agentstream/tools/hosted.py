@@ -51,6 +51,11 @@ class WebSearchToolImageSettings(TypedDict, total=False):
     caption: bool
 
 
+class _ImageMask(TypedDict, total=False):
+    file_id: str
+    image_url: str
+
+
 class ImageGenerationToolConfig(TypedDict, total=False):
     """As `ImageGenerationTool` takes it, and the API; ``type`` is required."""
 
@@ -58,7 +63,7 @@ class ImageGenerationToolConfig(TypedDict, total=False):
     action: Literal["generate", "edit", "auto"]
     background: Literal["transparent", "opaque", "auto"]
     input_fidelity: Literal["high", "low"] | None
-    input_image_mask: dict[str, str]
+    input_image_mask: _ImageMask
     model: str
     moderation: Literal["auto", "low"]
     output_compression: int
@@ -66,6 +71,12 @@ class ImageGenerationToolConfig(TypedDict, total=False):
     partial_images: int
     quality: Literal["low", "medium", "high", "xhigh", "max", "auto"]
     size: str
+
+
+if TYPE_CHECKING:
+    ImageGenerationSettings: TypeAlias = ImageGenerationToolConfig | ImageGeneration
+else:
+    ImageGenerationSettings = ImageGenerationToolConfig  # as pydantic is to see it
 
 
 @dataclass
@@ -188,7 +199,7 @@ class ImageGenerationTool:
     'image_generation'
     """
 
-    tool_config: ImageGenerationToolConfig | ImageGeneration
+    tool_config: ImageGenerationSettings
 
     def __repr__(self) -> str:
         return short_repr(self)

@@ -210,3 +210,30 @@ async def test_the_sdks_helper_calls_a_tool() -> None:
     server.call_tool = fails  # type: ignore[method-assign]
     with pytest.raises(AgentsException, match="gone"):
         await MCPUtil.invoke_mcp_tool(server, tool, context, "{}")
+
+
+def test_before_anything_is_connected_all_servers_are_for_agents() -> None:
+    servers = [Server("a"), Server("b")]
+    manager = MCPServerManager(iter(servers))
+    assert manager.all_servers == manager.active_servers == servers
+
+
+async def test_a_strict_manager_takes_a_suppressed_cancellation_for_a_failure_and_no_more() -> None:
+    server = Server(fails=asyncio.CancelledError())
+    for parallel in (False, True):
+        server.times = 1
+        manager = MCPServerManager([server], strict=True, connect_in_parallel=parallel)
+        assert await manager.connect_all() == []
+        assert manager.failed_servers == [server]
+        await manager.cleanup_all()
+
+
+async def test_a_cancellation_that_is_not_suppressed_goes_before_what_else_is_fatal() -> None:
+    class Fatal(BaseException):
+        pass
+
+    servers = [Server("a", fails=Fatal()), Server("b", fails=asyncio.CancelledError())]
+    manager = MCPServerManager(servers, connect_in_parallel=True, suppress_cancelled_error=False)
+    with pytest.raises(asyncio.CancelledError):
+        await manager.connect_all()
+    await manager.cleanup_all()

@@ -23,6 +23,7 @@ import pytest
 import agentstream.mcp as ours
 from agentstream.agent import Agent
 from agentstream.exceptions import AgentsException, MCPToolCancellationError, UserError
+from agentstream.handoffs import handoff
 from agentstream.mcp import (
     MCPConnectionError,
     MCPServer,
@@ -482,6 +483,58 @@ async def test_a_cancellation_before_the_call_is_not_mistaken_for_the_servers():
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.ensure_future(cancelled_first())
+
+
+async def test_a_call_that_the_server_cancels_is_its_failure_in_a_task_that_was_cancelled_before():
+    class Breaks(Answers):
+        async def call_tool(self, tool_name: str, arguments: Any) -> Any:  # type: ignore[override]
+            raise asyncio.CancelledError
+
+    async def goes_on() -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return await ours.MCPUtil.invoke_mcp_tool(Breaks(), bare("x"), CONTEXT, "{}")
+
+    with pytest.raises(MCPToolCancellationError):
+        await asyncio.ensure_future(goes_on())
+
+
+async def test_prefixed_names_leave_those_of_handoffs_alone():
+    named = Answers(tools=[bare("search")])
+    target = handoff(Agent(name="Other"), tool_name_override=f"mcp_{named.name}__search")
+    agent = Agent(name="Helper", handoffs=[target, Agent(name="Third")])
+    (name,) = await tools_of(named, agent=agent, include_server_in_tool_names=True)
+    assert name.startswith(target.tool_name) and name != target.tool_name
+
+
+async def test_a_schema_that_is_too_deep_is_refused_and_not_walked():
+    deep: Any = {"type": "object"}
+    for _ in range(2000):
+        deep = {"type": "object", "properties": {"a": deep}}
+    for strict in (False, True):
+        with pytest.raises(UserError, match="too deeply nested"):
+            ours.MCPUtil.to_function_tool(
+                Tool(name="x", input_schema=deep), Answers(), convert_schemas_to_strict=strict
+            )
+
+
+async def test_the_origin_of_a_call_has_nothing_of_an_address_that_lets_somebody_in():
+    class Remote(Answers):
+        @property
+        def name(self) -> str:
+            return "sse: https://ada:pw@mcp.example.org:8443/mcp?api_key=k3y#f"
+
+    tool = (await tools_of(Remote(tools=[bare("x")])))["x"]
+    assert tool._tool_origin.mcp_server_name == "sse: https://mcp.example.org:8443/mcp"
+
+
+@pytest.mark.parametrize("pages", [True, 1.5, "2"])
+def test_a_number_of_pages_that_is_no_integer_is_a_type_error(pages: Any):
+    with pytest.raises(TypeError, match="max_list_pages must be a positive integer or None"):
+        MCPServerStdio(STDIO, max_list_pages=pages)
 
 
 async def test_missing_arguments_are_named_before_the_server_is_asked(stdio: MCPServerStdio):

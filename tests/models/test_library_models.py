@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from openai import APIError, RateLimitError
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.shared import Reasoning
 
 from agentstream import Agent, ModelSettings, MultiProvider, Runner, UserError, function_tool
 from agentstream._utils.redaction import forget_all
@@ -306,3 +307,24 @@ async def test_a_stream_of_anthropics_own_api_runs_through_litellm(
     assert (usage.input_tokens, usage.output_tokens) == (9, 12)
     key, body = asked[0]
     assert (key, body["model"], body["stream"]) == ("sk-test", "claude-sonnet-4-5", True)
+
+
+async def test_what_litellm_takes_otherwise_is_given_to_it_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = Library("litellm", [TURNS[1]] * 3)
+    monkeypatch.setitem(sys.modules, "litellm", library)
+    for settings in (
+        ModelSettings(extra_body={"reasoning_effort": "none", "cached_content": "c"}),
+        ModelSettings(extra_body={"reasoning_effort": "high"}, reasoning=Reasoning(effort="low")),
+        ModelSettings(reasoning=Reasoning(effort="medium", summary="auto")),
+    ):
+        agent = Agent(name="A", model=model_of(library), model_settings=settings, tools=[add])
+        await Runner.run(agent, "Hi")
+    first, second, third = library.asked
+    assert (first["reasoning_effort"], first["extra_body"]) == ("none", {"cached_content": "c"})
+    assert (second["reasoning_effort"], "extra_body" in second) == ("low", False)
+    assert third["reasoning_effort"] == "medium"
+    # The tools are the program's own: those of a proxy's MCP servers are not looked for.
+    assert all(asked["_skip_mcp_handler"] is True for asked in library.asked)
+    assert caplog.text.count("does not forward Reasoning.summary") == 1

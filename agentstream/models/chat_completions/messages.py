@@ -188,8 +188,15 @@ class _Writer:
 
     def _add_output(self, item: Mapping[str, Any]) -> None:
         self.end_answer()
+        call_id = item.get("call_id")
+        if call_id is None:
+            raise UserError(
+                "Unpaired function outputs, which have no call_id, cannot be sent to Chat "
+                "Completions: a tool message answers a call. Use a Responses model, or give what "
+                f"it says in a user message: {item!r:.300}"
+            )
         content = tool_content(item.get("output"), self._policy.leave_out)
-        message = {"role": "tool", "tool_call_id": item.get("call_id"), "content": content}
+        message = {"role": "tool", "tool_call_id": call_id, "content": content}
         self.messages.append(message)
 
     def _open_answer(self) -> dict[str, Any]:

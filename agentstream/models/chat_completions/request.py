@@ -81,7 +81,8 @@ def chat_arguments(
         "response_format": _response_format(request),
         "store": _store(settings, client),
         "reasoning_effort": settings.reasoning.effort if settings.reasoning else None,
-        "logprobs": None if settings.top_logprobs is None else True,
+        # `extra_args` may ask for them by itself, as it had to before there was `top_logprobs`.
+        "logprobs": None if settings.top_logprobs is None or "logprobs" in extra else True,
         **{name: getattr(settings, name) for name in _SETTINGS},
     }
     if stream:

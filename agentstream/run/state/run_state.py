@@ -22,6 +22,8 @@ from ..._utils.warn_once import NO_TRACES, warn_without_effect
 from ..._utils.watchers import Watchers
 from ...exceptions import RunErrorDetails, UserError
 from ...items import (
+    HandoffCallItem,
+    HandoffOutputItem,
     InputItem,
     ItemHelpers,
     MCPApprovalRequestItem,
@@ -375,13 +377,19 @@ class RunState(Generic[TContext, TAgent]):
 
     def _may_end_with_tools(self) -> bool:
         behavior: Any = self.agent.tool_use_behavior
-        if not self.interruptions or behavior == "run_llm_again":
+        if not self.interruptions or behavior == "run_llm_again" or self._hands_off():
             return False
         if not isinstance(behavior, dict):
             return True
         calls = self.responses[-1].output if self.responses else []
         names = {name for call in calls for name in _names(call)}
         return not names.isdisjoint(behavior.get("stop_at_tool_names", ()))
+
+    def _hands_off(self) -> bool:
+        """Whether a handoff waits for the open calls: then another agent goes on."""
+        moves = (HandoffCallItem, HandoffOutputItem)
+        last = next((item for item in reversed(self.new_items) if isinstance(item, moves)), None)
+        return isinstance(last, HandoffCallItem)
 
     def admit_pending_input(self) -> None:
         """Make the added input part of the run: its items come before the next model call."""
@@ -464,7 +472,8 @@ class RunState(Generic[TContext, TAgent]):
         context_deserializer : callable, optional
             Makes your context of the saved data.
         strict_context : bool
-            Raise UserError if the saved context is not whole and there is no other.
+            Raise UserError if the saved context is not what it was, as plain data is not an object
+            of a class, and there is no other.
 
         Raises
         ------

@@ -7,7 +7,7 @@ import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -398,6 +398,9 @@ def _response_from(plain: dict[str, Any]) -> ModelResponse:
     )
 
 
+_JSON_TYPES: Final = frozenset("NoneType bool dict float int list str".split())
+
+
 def _context_from(
     plain: dict[str, Any],
     override: Any,
@@ -409,9 +412,10 @@ def _context_from(
         value = override.context if isinstance(override, RunContextWrapper) else override
     elif deserialize is not None:
         value = deserialize(value)
-    elif strict and not plain["whole"]:
+    elif strict and (not plain["whole"] or plain["type"] not in _JSON_TYPES):
         raise UserError(
-            f"The saved run's context ({plain['type']}) was not saved; give context_override."
+            f"The saved run's context was a {plain['type']}, which plain data does not bring back; "
+            "give context_deserializer, a function that makes one of it, or context_override."
         )
     wrapper: RunContextWrapper[Any] = RunContextWrapper(value, tool_input=plain["tool_input"])
     wrapper.usage = _USAGE.validate_python(plain["usage"])

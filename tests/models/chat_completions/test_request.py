@@ -454,3 +454,9 @@ def test_the_texts_of_a_tools_output_are_one_string() -> None:
 
     a, b = ({"type": "input_text", "text": text} for text in "ab")
     assert sent(a, b) == "a\nb"
+
+
+async def test_extra_args_may_ask_for_the_logprobs_that_top_logprobs_asks_for_too() -> None:
+    given = {"settings": {"top_logprobs": 2, "extra_args": {"logprobs": True}}}
+    _, body = await OURS.sent(given)
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 2)
