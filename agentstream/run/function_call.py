@@ -167,9 +167,9 @@ class FunctionCall:
         except AgentsException:
             raise
         except Exception as error:
-            why, frames = str(error) or type(error).__name__, user_frames(error)
-            self.options.emit(ToolFinished(self.raw.call_id, why, traceback=frames))
-            raise failed(self.tool.name, str(error) or type(error).__name__) from error
+            why = str(error) or type(error).__name__
+            self.options.emit(ToolFinished(self.raw.call_id, why, traceback=user_frames(error)))
+            raise failed(self.tool.name, why) from error
         finally:
             self._over = True
 
@@ -178,17 +178,15 @@ class FunctionCall:
     ) -> ToolCallOutputItem | list[ToolApprovalItem]:
         approved = await self.approved()
         if approved is None:
-            execution = self.options.config.tool_execution
-            early = execution is not None and execution.pre_approval_tool_input_guardrails
-            refusal = await self.check_input() if early else None
+            how = self.options.config.tool_execution
+            is_early = how is not None and how.pre_approval_tool_input_guardrails
+            refusal = await self.check_input() if is_early else None
             return [self.waiting] if refusal is None else self.output(refusal)
         if not approved:
-            self._emit_rejection()
             return self.output(await self.rejection())
         hooks = self.options.call_hooks
         if self.context.paused_run is None:  # else an agent's run goes on that has begun
-            refusal = await self.check_input()
-            if refusal is not None:
+            if (refusal := await self.check_input()) is not None:
                 return self.output(refusal)
             await hooks(self.agent, "on_tool_start", self.context, self.agent, self.tool)
         self.options.emit(ToolStarted(self.raw.call_id, self.tool.name))
@@ -263,6 +261,7 @@ class FunctionCall:
 
     async def rejection(self) -> str:
         """What the model gets for a rejected call."""
+        self._emit_rejection()
         decision = self.state.context._approvals.of(self.waiting)
         if decision is not None and decision.message is not None:
             return decision.message
@@ -270,10 +269,10 @@ class FunctionCall:
 
     def _emit_rejection(self) -> None:
         """Say that an earlier decision rejects the call, for which nobody waited."""
-        part = self.state.trace.index.call(self.raw.call_id)
+        id = self.raw.call_id
+        part = self.state.trace.index.call(id)
         if part is None or part.approval is None:
-            id, arguments = self.raw.call_id, self.raw.arguments
-            self.options.emit(ApprovalRequested(id, self.tool.name, arguments=arguments))
+            self.options.emit(ApprovalRequested(id, self.tool.name, arguments=self.raw.arguments))
             self.options.emit(ApprovalDecided(id, False))
 
     async def worded(self, kind: Any, message: str, error: Exception | None = None) -> str:
@@ -350,8 +349,7 @@ class FunctionCall:
             item = self.output(checked)
         self.shorten(item)
         if tool.custom_data_extractor is not None:
-            # What it does with the item is not for the model.
-            raw = copy.deepcopy(item.raw_item)
+            raw = copy.deepcopy(item.raw_item)  # what it does with it is not for the model
             context = FunctionToolCustomDataContext(self.context, tool, checked, raw)
             item.custom_data = await custom_data(tool.custom_data_extractor, context)
         return item

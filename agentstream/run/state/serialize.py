@@ -7,7 +7,7 @@ import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -398,9 +398,6 @@ def _response_from(plain: dict[str, Any]) -> ModelResponse:
     )
 
 
-_JSON_TYPES: Final = frozenset("NoneType bool dict float int list str".split())
-
-
 def _context_from(
     plain: dict[str, Any],
     override: Any,
@@ -412,7 +409,7 @@ def _context_from(
         value = override.context if isinstance(override, RunContextWrapper) else override
     elif deserialize is not None:
         value = deserialize(value)
-    elif strict and (not plain["whole"] or plain["type"] not in _JSON_TYPES):
+    elif strict and not (plain["whole"] and plain["type"] in ("NoneType", "dict", "list", "str")):
         raise UserError(
             f"The saved run's context was a {plain['type']}, which plain data does not bring back; "
             "give context_deserializer, a function that makes one of it, or context_override."
