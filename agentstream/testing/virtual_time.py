@@ -64,6 +64,17 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def _left_thread(self, _: asyncio.Future[Any]) -> None:
         self.in_threads -= 1
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the threads, and have the clock wait with it.
+
+        Since Python 3.12 they have 300 seconds to end, which this clock would jump over.
+        """
+        self.in_threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self.in_threads -= 1
+
 
 class _JumpingSelector(selectors.DefaultSelector):
     """Waits no longer than a moment, and moves the loop's clock by the time that was asked for."""

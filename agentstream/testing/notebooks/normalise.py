@@ -235,7 +235,7 @@ def is_silent(kind: str, value: Any) -> bool:
 
     A widget's text is empty where something else tells what it shows.
     """
-    return kind.endswith(("widget-view+json", "widget-state+json")) or not text_of(value)
+    return kind.endswith(("widget-view+json", "widget-state+json")) or not text_of(value).strip()
 
 
 def text_of(value: Any) -> str:
