@@ -64,7 +64,10 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def _left_thread(self, _: asyncio.Future[Any]) -> None:
         self.in_threads -= 1
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - asyncio names it
+    ) -> None:
         """Wait for the threads, and have the clock wait with it.
 
         Since Python 3.12 they have 300 seconds to end, which this clock would jump over.

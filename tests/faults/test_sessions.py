@@ -101,7 +101,7 @@ def test_two_processes_write_10000_items_and_one_of_them_is_killed_ten_times(pat
         assert set(acknowledged) <= set(numbers)
         # What was written in the moment of a death may not have been told.
         assert len(numbers) - len(acknowledged) <= (10 if name == "mortal" else 0)
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     raw.close()
 
@@ -149,7 +149,7 @@ async def test_a_file_that_another_kernel_holds_ends_the_run_with_all_that_arriv
 
 async def test_a_file_that_is_damaged_under_a_run_is_named(path: Path, session: SQLiteSession):
     await session.add_items([{"role": "user", "content": "x" * 5_000} for _ in range(50)])
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     raw.close()
     content = bytearray(path.read_bytes())

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -183,7 +184,7 @@ def test_a_changed_agent_behind_a_handoff_is_a_change(tmp_path: Path) -> None:
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     text, other = tmp_path / "a.txt", tmp_path / "other.sqlite"
     text.write_text("not a database " * 100, encoding="utf-8")
-    with sqlite3.connect(other) as connection:
+    with closing(sqlite3.connect(other)) as connection, connection:
         connection.execute("CREATE TABLE mine (x)")
     connection.close()
     for path in (text, other, tmp_path / "no" / "folder.sqlite"):
@@ -197,7 +198,7 @@ def test_a_checkpoint_that_can_no_longer_be_written_stops_the_rows(tmp_path: Pat
 
     def turns(request: Any) -> Any:
         if request.number == 3:
-            with sqlite3.connect(path) as connection:
+            with closing(sqlite3.connect(path)) as connection, connection:
                 connection.execute("DROP TABLE results")
             connection.close()
         return echo(request)

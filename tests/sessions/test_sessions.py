@@ -165,7 +165,7 @@ async def test_any_table_name_is_quoted(name: str, path: Path):
     assert await session.pop_item() is not None
     await session.clear_session()
     session.close()
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master")}
     raw.close()
     assert {name, name + "_m"} <= tables

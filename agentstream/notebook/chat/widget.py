@@ -172,8 +172,8 @@ class ChatView(AgentView):
             return
         self._cell_output = CellOutput(self.chat_id)
         self._cell_output.show(self._snapshot_bundle())
-        # The snapshot is there already. The HTML is not empty: Jupyter Book 2 takes an empty one for
-        # none, and says in its place that a kernel is required.
+        # The snapshot is there already. The HTML is a blank, not empty: Jupyter Book 2 takes an
+        # empty one for none, and says in its place that a kernel is required.
         nothing = {"text/html": " ", "text/plain": ""}
         CellOutput(f"{self.chat_id}-live").show_widget(self, nothing)
 

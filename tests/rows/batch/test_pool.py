@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +278,7 @@ async def test_a_batch_whose_id_was_never_noted_is_found_by_its_name(
                     await asyncio.sleep(0.01)
             run.stop()
             await run
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             assert database.execute("SELECT id FROM batches").fetchall() == [(None,)]
         out = await asked_once(server, frame_of(3), path)
     assert set(out["status"]) == {"done"}
@@ -307,7 +308,7 @@ async def test_a_kernel_that_cannot_be_seen_keeps_a_batch_only_while_it_renews_i
         again = asyncio.ensure_future(asked_once(server, frame_of(3), path))
         await asyncio.sleep(0.6)
         assert server.batches.batches == {}
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             database.execute("UPDATE claims SET until = 1.0")
         async with asyncio.timeout(20):
             out = await again
