@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from .._approvals import approval_id
+from .._utils.event_buffer import EventBuffer
 from .._utils.tracebacks import attach_short_traceback
 from .._utils.watchers import Watchers
 from ..exceptions import UserError
@@ -89,8 +89,8 @@ class RunAdapter:
         self.trace: Trace = as_trace(result) if self.has_ended or not self.foreign else Trace()
         self._watchers = Watchers()
         self._reading: asyncio.Task[None] | None = None
-        self._unread: deque[Any] | None = deque()  # None: nobody wants them
-        self._has_events = asyncio.Event()
+        self._unread: EventBuffer[Any] = EventBuffer()
+        self._keeps_events = True
         self._error: Exception | None = None
         self._done = False
 
@@ -137,9 +137,9 @@ class RunAdapter:
         try:
             async for event in self.result.stream_events():
                 self.trace.add(event, time.monotonic() - began)
-                if self._unread is not None:
-                    self._unread.append(event)
-                self._notify()
+                if self._keeps_events:
+                    self._unread.put((event,))
+                self._watchers.notify()
             if self.trace.status == "running":
                 self.trace.add(RunFinished(), time.monotonic() - began)
         except Exception as error:  # noqa: BLE001 - it is raised where the events are read
@@ -147,7 +147,8 @@ class RunAdapter:
             self.trace.add(RunFailed(f"{type(error).__name__}: {error}"), time.monotonic() - began)
         finally:
             self._done = True
-            self._notify()
+            self._unread.wake()
+            self._watchers.notify()
 
     async def events(self, *, again: bool = False) -> AsyncIterator[Any]:
         """The run's events; leaving early stops the run.
@@ -171,8 +172,7 @@ class RunAdapter:
                 if self._unread:
                     yield self._unread.popleft()
                 else:
-                    self._has_events.clear()
-                    await self._has_events.wait()
+                    await self._unread.changed()
         except (asyncio.CancelledError, GeneratorExit):
             self.cancel()
             raise
@@ -210,13 +210,10 @@ class RunAdapter:
         if not self.foreign:
             await self.result.wait()
             return
-        self._unread = None
+        self._keeps_events = False
+        self._unread.clear()
         async for _ in self.events():
             pass
-
-    def _notify(self) -> None:
-        self._has_events.set()
-        self._watchers.notify()
 
     def events_now(self) -> Iterator[Any]:
         """The run's events without async.

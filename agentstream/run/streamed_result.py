@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from .._utils.aio import running_loop_or_none
+from .._utils.event_buffer import EventBuffer
 from .._utils.tracebacks import attach_short_traceback
 from ..exceptions import UserError, check_choice
 from ..stream_events import StreamEvent
@@ -74,8 +74,7 @@ class RunResultStreaming(RunResultBase):
     def __init__(self, state: RunState[Any], options: LoopOptions) -> None:
         super().__init__(state)
         self._options = options
-        self._events: deque[StreamEvent] = deque()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._events: EventBuffer[StreamEvent] = EventBuffer()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._error: BaseException | None = None
@@ -116,7 +115,7 @@ class RunResultStreaming(RunResultBase):
         else:
             # Before its first step, so that the loop could not tell.
             self._state.observe(RunCancelled())
-            self._wake()
+            self._events.wake()
             self._emit_closed()
 
     async def _work(self) -> None:
@@ -137,7 +136,7 @@ class RunResultStreaming(RunResultBase):
             self._error = error
             raise  # for those who await the task
         finally:
-            self._wake()
+            self._events.wake()
             # Once more when the task counts as done, for those who look at `is_complete`.
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon(self._emit_closed)
@@ -145,9 +144,7 @@ class RunResultStreaming(RunResultBase):
     def _observe(self, events: Iterable[StreamEvent]) -> None:
         if self._cancelled or self._unread:
             return
-        self._events.extend(events)
-        if self._waiting:
-            self._wake()
+        self._events.put(events)
 
     def _emit_closed(self) -> None:
         if not self._options.nested:  # the outer run goes on
@@ -226,12 +223,6 @@ class RunResultStreaming(RunResultBase):
         else:
             loop.call_soon_threadsafe(self._start, loop)
         return self
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for reader in waiting:
-            if not reader.done() and not reader.get_loop().is_closed():
-                reader.set_result(None)
 
     @property
     def _is_lost(self) -> bool:
@@ -342,19 +333,12 @@ class RunResultStreaming(RunResultBase):
                     attach_short_traceback(self._error)
                     raise self._error
                 raise StopAsyncIteration
-            await self._unread_events()
-
-    async def _unread_events(self) -> None:
-        reader = asyncio.get_running_loop().create_future()
-        self._waiting.add(reader)
-        try:
-            await reader
-        except asyncio.CancelledError:
-            # Whoever waited for the run was cancelled; in a notebook, the cell was interrupted.
-            self.cancel()
-            raise
-        finally:
-            self._waiting.discard(reader)
+            try:
+                await self._events.changed()
+            except asyncio.CancelledError:
+                # Whoever waited for the run was cancelled; in a notebook, the cell was interrupted.
+                self.cancel()
+                raise
 
     def cancel(self, mode: Literal["immediate", "after_turn"] = "immediate") -> None:
         """Stop the run; what arrived stays readable. May be called from any thread.
@@ -401,7 +385,7 @@ class RunResultStreaming(RunResultBase):
     def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        self._wake()
+        self._events.wake()
 
     async def _closed(self) -> None:
         """Wait until a stopped run has closed its connection and ended its tools."""
