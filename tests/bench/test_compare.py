@@ -35,7 +35,7 @@ HEADS = {
 
 def table() -> dict[str, dict[str, str]]:
     """The table's cells by row and column."""
-    lines = README.partition("## Beside others")[2].partition("\n## ")[0].splitlines()
+    lines = README.partition("## Comparison")[2].partition("\n## ")[0].splitlines()
     head, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in lines
