@@ -348,6 +348,10 @@ class Agent(AgentBase[TContext]):
         **kwargs
             Attributes of the copy.
         """
+        if "model" in kwargs and "model_settings" not in kwargs:
+            named = self.model if isinstance(self.model, str) else None
+            if self.model_settings == default_model_settings(named):  # which nobody chose
+                kwargs["model_settings"] = default_model_settings()
         return dataclasses.replace(self, **kwargs)
 
     async def get_system_prompt(self, run_context: RunContextWrapper[TContext]) -> str | None:

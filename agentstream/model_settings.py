@@ -120,7 +120,9 @@ class ModelRetrySettings:
 
     max_retries: int | None = None
     backoff: Annotated[ModelRetryBackoffSettings | None, BeforeValidator(_backoff_from)] = None
-    policy: Callable[..., Any] | None = field(default=None, repr=False)
+    policy: Annotated[Callable[..., Any] | None, Field(exclude=True)] = field(
+        default=None, repr=False
+    )
     replace_partial: bool | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -270,9 +272,10 @@ class ModelSettings:
         return plain
 
     def to_traceable_dict(self) -> dict[str, Any]:
-        """As `to_json_dict`, without headers and bodies, which may hold secrets."""
+        """As `to_json_dict`, without what may hold secrets, and what is not of the request."""
         plain = self.to_json_dict()
-        for name in ("extra_headers", "extra_query", "extra_body", "extra_args"):
+        extras = ("extra_headers", "extra_query", "extra_body", "extra_args")
+        for name in (*extras, "preserve_raw_usage"):
             plain.pop(name)
         return plain
 

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from itertools import takewhile
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -301,6 +302,13 @@ class OpenAIResponsesCompactionSession(SessionABC):
             ):
                 return
             compacted = await self._compact(mode, items, wrapper)
+            if await self._whole_history() != history:
+                _log.warning(
+                    "Session history was retained: session %r was changed by others while it was "
+                    "compacted, and what they wrote would be lost.",
+                    self.session_id,
+                )
+                return
             await self._replace(history, [*kept, *compacted])
             self._response = None
 
@@ -362,9 +370,14 @@ class OpenAIResponsesCompactionSession(SessionABC):
         return items
 
     def _split(self, history: list[Any]) -> tuple[list[Any], list[Any]]:
-        """What stays as it is, and what is compacted: the items that a run reads."""
+        """What stays as it is, and what is compacted.
+
+        That is what a run reads, and what the last one has read and added beyond that.
+        """
         limit = read_limit(self.underlying_session)
         at = 0 if limit is None else max(len(history) - limit, 0)
+        if self._response is not None:
+            at -= self._response.seen_before(history[:at], history[at:])
         return history[:at], history[at:]
 
     async def _replace(self, before: list[Any], after: list[Any]) -> None:
@@ -458,6 +471,15 @@ class _Response:
             return True
         seen = map(_without_id, self.history)
         return all(_without_id(item) in seen for item in items)
+
+    def seen_before(self, before: list[Any], items: list[Any]) -> int:
+        """How many of the last items `before` the others the response has seen as well."""
+        if self.history is None:
+            return 0
+        seen = iter(list(map(_without_id, reversed(self.history))))
+        if not all(_without_id(item) in seen for item in reversed(items)):
+            return 0
+        return sum(1 for _ in takewhile(lambda item: _without_id(item) in seen, reversed(before)))
 
 
 def _replaces_at_once(session: Any) -> bool:

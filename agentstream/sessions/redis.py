@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .._extras import install_command
 from .._utils.json import read_json
@@ -59,6 +59,7 @@ class RedisSession(SessionABC):
         self._ttl = ttl
         self._key = f"{key_prefix}:{session_id}"
         self._messages = f"{self._key}:messages"
+        self._counter = f"{self._key}:counter"  # written by the SDK; it goes with the others
 
     @classmethod
     @letting_go
@@ -120,18 +121,21 @@ class RedisSession(SessionABC):
     async def _put(self, data: list[str], *, replace: bool) -> None:
         if not data and not replace:
             return
+        if self._ttl is not None and not abs(self._ttl) <= _LONGEST_TTL:
+            # Redis would say so when the items are written already.
+            raise ValueError(f"ttl={self._ttl} is outside Redis's supported expiration range.")
         now = str(int(time.time()))
-        async with self._redis.pipeline(transaction=True) as pipe:
-            if replace:
-                pipe.delete(self._messages)
-            pipe.hset(self._key, mapping={"session_id": self.session_id, "updated_at": now})
-            pipe.hsetnx(self._key, "created_at", now)
-            if data:
-                pipe.rpush(self._messages, *data)
-            if self._ttl is not None:
-                for key in (self._key, self._messages):
-                    pipe.expire(key, self._ttl)
-            await pipe.execute()
+        pipe = self._redis.pipeline(transaction=True)
+        if replace:
+            pipe.delete(self._messages)
+        pipe.hset(self._key, mapping={"session_id": self.session_id, "updated_at": now})
+        pipe.hsetnx(self._key, "created_at", now)
+        if data:
+            pipe.rpush(self._messages, *data)
+        if self._ttl is not None:
+            for key in (self._key, self._messages, self._counter):
+                pipe.expire(key, self._ttl)
+        await pipe.execute()
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove and return the latest item; None when there is none."""
@@ -144,7 +148,7 @@ class RedisSession(SessionABC):
     async def clear_session(self) -> None:
         """Remove all items of this session; others in the database stay."""
         self._check_open()
-        await self._redis.delete(self._key, self._messages)
+        await self._redis.delete(self._key, self._messages, self._counter)
 
     async def ping(self) -> bool:
         """Whether Redis answers."""
@@ -162,6 +166,10 @@ class RedisSession(SessionABC):
     def _check_open(self) -> None:
         if self._is_closed:
             raise RuntimeError("RedisSession is closed. Make a new one to go on.")
+
+
+_LONGEST_TTL: Final = (2**63 - 1) // 1000
+"""Redis keeps the end of a key's life in milliseconds, as 64 bits."""
 
 
 def _item(row: bytes | str) -> Any:

@@ -11,10 +11,12 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.responses import ResponseInputItemParam
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from agentstream import (
     Agent,
     ItemHelpers,
+    ModelRetrySettings,
     ModelSettings,
     RunConfig,
     RunContextWrapper,
@@ -25,11 +27,16 @@ from agentstream import (
     UserError,
     function_tool,
     handoff,
+    retry_policies,
     tool_input_guardrail,
 )
 from agentstream.exceptions import ModelBehaviorError
 from agentstream.items import ToolApprovalItem, ToolCallOutputItem
+from agentstream.model_settings import default_model_settings
 from agentstream.models.chat_completions.model import OpenAIChatCompletionsModel
+from agentstream.models.retry.advice import ModelRetryAdvice
+from agentstream.models.retry.attempts import RetryPolicyContext
+from agentstream.models.retry.policy import ModelRetryNormalizedError
 from agentstream.repl import run_demo_loop
 from agentstream.testing import ScriptedModel, call
 from agentstream.tools.hosted import ImageGenerationTool
@@ -297,3 +304,34 @@ async def test_the_demo_loop_writes_what_the_sdks_does(
     shown = capsys.readouterr().out
     for text in ("[tool called]", "[tool output: tool result]", "[Agent updated: Second]", "done."):
         assert text in shown
+
+
+def test_settings_that_nobody_chose_follow_the_model_of_a_clone() -> None:
+    agent: Agent[Any] = Agent(name="A", model="gpt-5")
+    cloned = agent.clone(model="gpt-5.4-mini")
+    assert cloned.model_settings == default_model_settings("gpt-5.4-mini")
+    assert agent.clone(model="gpt-4o").model_settings == ModelSettings()
+    assert agent.clone(name="B").model_settings == agent.model_settings
+    chosen = Agent(name="A", model="gpt-5", model_settings=ModelSettings(temperature=0.5))
+    assert chosen.clone(model="gpt-4o").model_settings.temperature == 0.5
+
+
+def test_settings_with_a_policy_of_retries_are_json_without_it() -> None:
+    policy = retry_policies.http_status([429])
+    settings = ModelSettings(retry=ModelRetrySettings(max_retries=2, policy=policy))
+    back = TypeAdapter(ModelSettings).validate_json(to_json(settings))
+    assert back.retry == ModelRetrySettings(max_retries=2)
+    traceable = ModelSettings(extra_body={"a": "b"}, preserve_raw_usage=True).to_traceable_dict()
+    assert not {"extra_body", "preserve_raw_usage"} & traceable.keys()
+
+
+def test_advice_about_retries_in_other_words_is_unknown() -> None:
+    context: Any = RetryPolicyContext(
+        error=ConnectionError(),
+        attempt=1,
+        max_retries=1,
+        stream=False,
+        normalized=ModelRetryNormalizedError(),
+        provider_advice=ModelRetryAdvice(replay_safety="conditional"),
+    )
+    assert context.replay_safety == "unknown"

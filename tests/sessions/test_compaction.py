@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -385,3 +386,47 @@ async def test_a_session_of_ones_own_is_told_of_the_response() -> None:
     assert is_openai_responses_compaction_aware_session(session)
     assert isinstance(session, OpenAIResponsesCompactionAwareSession)
     assert not is_openai_responses_compaction_aware_session(None)
+
+
+@pytest.mark.parametrize("change", ["append", "pop", "clear"])
+async def test_what_another_object_does_to_the_session_meanwhile_is_not_lost(
+    api: Api, tmp_path: Path, change: str
+) -> None:
+    path = tmp_path / "history.db"
+    mine, others = SQLiteSession("ada", path), SQLiteSession("ada", path)
+    session = api.session(mine, should_trigger_compaction=always)
+
+    async def meanwhile() -> None:
+        if change == "append":
+            await others.add_items([user("Wait")])
+        elif change == "pop":
+            await others.pop_item()
+        else:
+            await others.clear_session()
+
+    api.meanwhile = meanwhile
+    await Runner.run(Agent(name="A", model=ScriptedModel(["Hello."])), "Hi", session=session)
+    left = await mine.get_items()
+    assert len(left) == {"append": 3, "pop": 1, "clear": 0}[change]
+    assert "compaction" not in str(left)
+    mine.close()
+    others.close()
+
+
+async def test_what_a_run_has_read_and_added_is_compacted_together_beyond_the_limit(
+    api: Api,
+) -> None:
+    underlying = SQLiteSession("ada", session_settings=SessionSettings(limit=2))
+    session = api.session(underlying, should_trigger_compaction=always, compaction_mode="input")
+    # The third is as one that is read: it was not read for that.
+    await session.add_items([user("old"), user("two"), user("one"), user("two")])
+    agent = Agent(name="A", model=ScriptedModel(["Hello.", "Hello."]))
+    await Runner.run(agent, "Hi", session=session)
+    sent = [item["content"] for item in api.requests[0]["input"]]
+    assert sent[:3] == ["one", "two", "Hi"] and len(sent) == 4
+    kept = await underlying.get_items(limit=9)
+    assert kept[:2] == [user("old"), user("two")] and kept[2]["type"] == "compaction"
+    config = RunConfig(session_settings=SessionSettings(limit=9))
+    await Runner.run(agent, "All?", session=session, run_config=config)
+    assert len(api.requests[1]["input"]) == 5
+    assert len(await underlying.get_items(limit=9)) == 1

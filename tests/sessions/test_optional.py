@@ -270,6 +270,26 @@ async def test_a_run_on_a_session_in_redis_remembers(redis: Any) -> None:
     assert await memory.RedisSession("bob", redis_client=redis).get_items() == []
 
 
+async def test_what_lives_for_a_while_in_redis_ends_with_all_its_keys(redis: Any) -> None:
+    key = "agents:session:ada"
+    await redis.set(f"{key}:counter", "7")  # as the SDK leaves it
+    session = memory.RedisSession("ada", redis_client=redis, ttl=60)
+    await session.add_items([user("Hi")])
+    for name in (key, f"{key}:messages", f"{key}:counter"):
+        assert 0 < await redis.ttl(name) <= 60
+    await session.clear_session()
+    assert await redis.exists(key, f"{key}:messages", f"{key}:counter") == 0
+
+
+async def test_a_life_that_redis_cannot_count_is_refused_before_anything_is_written(
+    redis: Any,
+) -> None:
+    session = memory.RedisSession("ada", redis_client=redis, ttl=2**63)
+    with pytest.raises(ValueError, match="outside Redis's supported expiration range"):
+        await session.add_items([user("Hi")])
+    assert await session.get_items() == []
+
+
 async def test_a_session_in_redis_is_stored_as_the_sdk_stores_it(redis: Any) -> None:
     sdk = pytest.importorskip("agents.extensions.memory.redis_session")
     theirs = sdk.RedisSession("ada", redis_client=redis, ttl=50)

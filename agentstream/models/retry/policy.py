@@ -87,7 +87,8 @@ class RetryPolicyContext:
     def replay_safety(self) -> str:
         """Whether to make the call again is ``"safe"``, ``"unsafe"`` or ``"unknown"``."""
         advice = self.provider_advice
-        return (advice and advice.replay_safety) or "unknown"
+        safety = advice and advice.replay_safety
+        return safety if safety in ("safe", "unsafe") else "unknown"
 
     @property
     def response_started(self) -> bool:
