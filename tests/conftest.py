@@ -13,6 +13,7 @@ import pytest
 
 from agentstream.models.http import credentials
 from tests.pairwise import not_in_the_sample
+from tests.slow import mark_slow
 
 # A shell ignores Ctrl-C for what it starts in the background, and every program started from there
 # does as well; tests of the interrupt need it as it is in a terminal.
@@ -42,14 +43,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest chooses by markers in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases that no pair needs, see `tests/pairwise.py`.
+    """Mark what is slow, and leave out the cases that no pair needs: `slow.py`, `pairwise.py`.
 
     A test whose id holds an address is refused: the two processes would not agree on its name.
     """
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid}: name the case with `ids`, without an address")
+        mark_slow(item)
     if config.getoption("all_cases"):
         return
     if left_out := not_in_the_sample(items):
