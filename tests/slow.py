@@ -1,4 +1,4 @@
-"""Which tests are slow: ``pytest -m "not slow"`` leaves them out, and takes two minutes.
+"""Which tests are slow: ``pytest -m "not slow"`` leaves them out.
 
 A folder or a file that starts kernels, browsers, programs or a real model stands in this table. Of
 the others a test is slow that asks for a kernel, or has the decorator ``@pytest.mark.slow`` as it
@@ -12,6 +12,16 @@ import pytest
 SLOW: dict[str, str] = {
     "tests/bench": "runs each benchmark once",
     "tests/browser": "Chromium and a Jupyter server",
+    "tests/conformance/test_agents.py": "both packages, streamed and not",
+    "tests/conformance/test_approvals.py": "both packages, streamed and not",
+    "tests/conformance/test_errors.py": "both packages, streamed and not",
+    "tests/conformance/test_guardrails.py": "both packages, streamed and not",
+    "tests/conformance/test_handoffs.py": "both packages, streamed and not",
+    "tests/conformance/test_models.py": "both packages, streamed and not",
+    "tests/conformance/test_results.py": "both packages, streamed and not",
+    "tests/conformance/test_streaming.py": "both packages, streamed and not",
+    "tests/conformance/test_structured_output.py": "both packages, streamed and not",
+    "tests/conformance/test_tools.py": "both packages, streamed and not",
     "tests/docs": "executes what the guides show",
     "tests/faults/test_fork.py": "programs that fork",
     "tests/faults/test_loops.py": "programs with event loops of their own",
@@ -27,6 +37,7 @@ SLOW: dict[str, str] = {
     "tests/notebook/test_kernel_soak.py": "a kernel",
     "tests/notebook/test_kernel_sync.py": "a kernel",
     "tests/notebook/test_late_pages.py": "a kernel",
+    "tests/rows/test_many_faults.py": "thousands of rows that fail",
     "tests/test_notebooks.py": "executes the notebooks",
     "tests/trace/timeline/test_timeline_in_browser.py": "Chromium",
     "tests/typing": "mypy and pyright",

@@ -107,6 +107,7 @@ def distributions() -> dict[str, set[str]]:
     return {name: set(map(normal, ones)) for name, ones in packages_distributions().items()}
 
 
+@pytest.mark.slow
 def test_what_the_package_imports_is_declared_for_it() -> None:
     missing = []
     for name, path, at_once in imports(ROOT / "agentstream"):
@@ -121,6 +122,7 @@ def test_what_the_package_imports_is_declared_for_it() -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 def test_what_tests_and_tools_import_is_declared_for_development() -> None:
     known = declared() | declared("dev")
     missing = {
@@ -132,6 +134,7 @@ def test_what_tests_and_tools_import_is_declared_for_development() -> None:
     assert sorted(missing) == []
 
 
+@pytest.mark.slow
 def test_what_is_declared_for_the_package_is_imported() -> None:
     imported = {
         one

@@ -100,6 +100,7 @@ def names() -> tuple[set[str], set[str]]:
     return private - own, modules
 
 
+@pytest.mark.slow
 def test_each_private_name_of_another_package_is_listed_with_its_fallback() -> None:
     attributes, modules = names()
     ours_too = {"_ready"}  # of a result that is to come, and of a loop

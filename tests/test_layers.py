@@ -249,6 +249,7 @@ def edges() -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_every_module_has_a_room() -> None:
     named = {name for room in ROOMS for name in room}
     assert {name.partition(".")[0] for name in modules()} <= named, "add it to ROOMS, at its height"

@@ -26,6 +26,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_it_writes_a_notebook_its_recording_and_its_test(tutorial: Path) -> None:
     assert sorted(path.name for path in tutorial.iterdir()) == [
         "my-first.ipynb",
@@ -53,6 +54,7 @@ def test_its_outputs_are_saved_and_show_the_run_without_a_kernel(tutorial: Path)
     assert "/tmp" not in (tutorial / "my-first.ipynb").read_text()
 
 
+@pytest.mark.slow
 def test_its_own_test_passes_where_nothing_of_this_project_is_configured(tutorial: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "."],
@@ -66,6 +68,7 @@ def test_its_own_test_passes_where_nothing_of_this_project_is_configured(tutoria
     assert "1 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_its_test_fails_when_the_tutorial_no_longer_says_what_it_shows(
     tutorial: Path, tmp_path: Path
 ) -> None:
@@ -76,6 +79,7 @@ def test_its_test_fails_when_the_tutorial_no_longer_says_what_it_shows(
         check_notebook(tmp_path / "my-first.ipynb")
 
 
+@pytest.mark.slow
 def test_saving_it_again_changes_nothing(
     tutorial: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +89,7 @@ def test_saving_it_again_changes_nothing(
     assert (tutorial / "my-first.ipynb").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_it_is_recorded_anew_with_a_key_and_saved(
     tutorial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -131,6 +136,7 @@ def test_a_notebook_that_is_wrong_is_told_in_words(
     assert "There is no notebook" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_can_do() -> None:
     command = [sys.executable, "-m", "agentstream"]
     told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout

@@ -95,6 +95,7 @@ def test_import_loads_no_package_that_only_a_part_needs() -> None:
     assert loaded & (HEAVY | {"openai", "pydantic"}) == set()
 
 
+@pytest.mark.slow
 def test_a_first_run_loads_nothing_that_it_does_not_use() -> None:
     with ScriptedServer([call("look", city="Lisbon"), "Seen."]) as server:
         loaded = every_module_after(FIRST_RUN.format(url=server.base_url))
@@ -103,6 +104,7 @@ def test_a_first_run_loads_nothing_that_it_does_not_use() -> None:
     assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
 
 
+@pytest.mark.slow
 def test_importing_every_public_name_loads_no_heavy_package_either() -> None:
     assert modules_after("from agentstream import *") & HEAVY == set()
 
@@ -118,6 +120,7 @@ def test_the_package_is_typed() -> None:
     assert (package / "py.typed").is_file(), "type checkers ignore a package without py.typed"
 
 
+@pytest.mark.slow
 def test_no_submodule_hides_a_public_name_when_it_is_imported() -> None:
     # `agentstream.trace` is a function of the SDK's and a package of ours.
     modules_after(

@@ -37,6 +37,7 @@ def keywords(call: ast.Call) -> set[str | None]:
     return {one.arg for one in call.keywords}
 
 
+@pytest.mark.slow
 def test_text_files_are_written_alike_on_every_system() -> None:
     written = [
         (where, call)
@@ -49,6 +50,7 @@ def test_text_files_are_written_alike_on_every_system() -> None:
     assert read == []
 
 
+@pytest.mark.slow
 def test_nothing_asks_for_a_home_that_may_not_be() -> None:
     homes = [at for at, call in calls("home") if getattr(call.func, "attr", "") == "home"]
     assert homes == [], "Path.home() raises where there is none; os.path.expanduser does not"
@@ -62,6 +64,7 @@ def test_a_notebook_is_looked_through_where_there_is_no_home(
     assert path_in("~ is no path") == ""
 
 
+@pytest.mark.slow
 def test_no_temporary_folder_fails_for_a_file_that_somebody_has_open() -> None:
     loose = [
         at

@@ -37,6 +37,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_the_sdist_has_the_sources_and_no_films(sdist: Path) -> None:
     with tarfile.open(sdist) as files:
         names = {name.partition("/")[2] for name in files.getnames()}
@@ -171,6 +172,7 @@ def test_the_site_builds_and_every_link_in_it_leads_somewhere(tmp_path: Path) ->
 # -- python -m agentstream info --
 
 
+@pytest.mark.slow
 def test_info_tells_versions_extras_and_the_front_end_and_no_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -213,6 +213,7 @@ async def test_a_key_for_traces_is_not_written(caplog: pytest.LogCaptureFixture)
     assert "no key is ever written" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [

@@ -134,6 +134,7 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+@pytest.mark.slow
 def test_names_are_in_the_fields_terms() -> None:
     wrong = [
         f"{path.relative_to(PACKAGE)}:{each}"
@@ -143,6 +144,7 @@ def test_names_are_in_the_fields_terms() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_docstrings_are_in_the_fields_terms() -> None:
     wrong = [
         f"{path.relative_to(PACKAGE)}: {each}"
@@ -152,6 +154,7 @@ def test_docstrings_are_in_the_fields_terms() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_each_exception_is_needed() -> None:
     names = {
         name

@@ -76,6 +76,7 @@ async def test_a_tool_that_succeeds_has_none() -> None:
     assert "Traceback" not in snapshot(result.trace)["text/html"]
 
 
+@pytest.mark.slow
 async def test_a_recorded_failure_keeps_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     with recording(path):

@@ -138,6 +138,7 @@ def test_install_after_the_sdk_says_what_to_do(tmp_path: Path) -> None:
     assert "restart the kernel" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_magic_installs_it(tmp_path: Path) -> None:
     code = (
         "from IPython.core.interactiveshell import InteractiveShell as S; shell = S.instance()\n"

@@ -113,6 +113,7 @@ def test_a_huge_figure_is_drawn_within_the_budget(size: tuple[float, float]) -> 
     assert len(picture.data) <= MOST_BYTES
 
 
+@pytest.mark.slow
 def test_a_figure_with_something_far_away_is_drawn_all_the_same() -> None:
     figure = plot()
     figure.axes[0].annotate("far", (0.5, 400), xycoords="axes fraction", annotation_clip=False)
@@ -126,6 +127,7 @@ def test_an_image_of_any_mode_is_a_picture(mode: str) -> None:
     assert picture.size == (30, 20)
 
 
+@pytest.mark.slow
 def test_a_huge_image_is_made_smaller() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (3_000, 4_000, 4), dtype="uint8")
     found = shown(Image.fromarray(noise, "RGBA"))
@@ -152,6 +154,7 @@ def test_plotly_without_kaleido_is_a_table_of_its_traces() -> None:
         assert word in texts(found)
 
 
+@pytest.mark.slow
 def test_an_altair_chart_is_a_picture_and_its_encoding_is_told() -> None:
     alt = pytest.importorskip("altair")
     pytest.importorskip("vl_convert")
@@ -343,6 +346,7 @@ def test_a_named_tuple_keeps_its_names() -> None:
     assert "'slope': 0.5" in texts(shown(Fit(0.5, plot())))
 
 
+@pytest.mark.slow
 def test_two_figures_are_two_pictures() -> None:
     assert len(images(shown([plot(), plot()]))) == 2
 

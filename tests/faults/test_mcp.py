@@ -68,6 +68,7 @@ async def killed_in_a_call(server: Any, *turns: Any, tools: Any = ()) -> Any:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["stdio", "sse", "streamable-http"])
 async def test_the_call_has_failed_and_the_next_turn_names_the_server(transport: str):
     """The model is told that the call failed; without the server there are no tools to go on."""
@@ -95,6 +96,7 @@ async def test_the_call_has_failed_and_the_next_turn_names_the_server(transport:
     assert "· failed" in page
 
 
+@pytest.mark.slow
 async def test_a_run_whose_tools_are_listed_already_goes_on_without_the_server():
     with started("stdio", cache_tools_list=True, client_session_timeout_seconds=None) as server:
         await server.connect()
@@ -109,6 +111,7 @@ async def test_a_run_whose_tools_are_listed_already_goes_on_without_the_server()
             await server.cleanup()
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_of_a_server_that_died():
     before = len(asyncio.all_tasks())
     folder = Path("/proc/self/fd")

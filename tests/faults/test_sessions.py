@@ -78,6 +78,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "chat.db"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_two_processes_write_10000_items_and_one_of_them_is_killed_ten_times(path: Path):
     """Every acknowledged item is there, in order, none twice; a write cut short left nothing."""

@@ -51,6 +51,7 @@ def test_any_text_is_code_a_formula_and_an_address(text: str, language: str) -> 
     assert safe_url(text) is None or text.strip().startswith(("http", "mailto", "HTTP", "MAILTO"))
 
 
+@pytest.mark.slow
 @examples(40)
 @given(value=ODD)
 def test_any_value_is_shown_as_json(value: Any) -> None:
@@ -81,16 +82,19 @@ SHAPES: dict[str, Callable[[int], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_rendering_takes_time_that_grows_as_the_text(shape: str) -> None:
     assert is_linear(lambda n: render(SHAPES[shape](n)), 10_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["links in links", "entities", "headings", "lines", "columns"])
 def test_text_for_a_terminal_takes_time_that_grows_as_the_text(shape: str) -> None:
     assert is_linear(lambda n: to_plain(SHAPES[shape](n)), 10_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["[", "(", "*", "_", "~", "`", "<", "$", "!["])
 def test_a_hundred_thousand_marks_are_rendered_with_what_follows(mark: str) -> None:
     assert "end" in render(mark * 100_000 + "\n\nend")
@@ -105,6 +109,7 @@ def streamed(text: str, step: int) -> MarkdownStream:
     return stream
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["```\n" + "a" * 5_000_000, "```py\n" + "x = 1\n" * 150_000, "word " * 1_000_000]
 )
@@ -112,10 +117,12 @@ def test_five_megabytes_that_do_not_end_stream(text: str) -> None:
     assert len(streamed(text, 50_000).html) > 800_000
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_lines_looked_at_as_they_come_take_time_that_grows_as_they() -> None:
     assert is_linear(lambda n: streamed("A line of an answer.\n\n" * n, 2_000), 6_250)
 
 
+@pytest.mark.slow
 def test_ten_thousand_links_are_rendered() -> None:
     assert render("[a](https://b.c) " * 4_000).count("<a ") == 4_000
     assert render("[a](https://b.c)\n\n" * 10_000).count("<a ") == 10_000

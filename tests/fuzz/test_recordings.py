@@ -207,6 +207,7 @@ def big(path: Path, count: int) -> Path:
     return written(path, lines)
 
 
+@pytest.mark.slow
 def test_a_run_of_many_calls_is_read_in_linear_time(tmp_path: Path) -> None:
     paths = {count: big(tmp_path / f"{count}.jsonl", count) for count in (500, 2_000)}
     assert is_linear(lambda count: load_run(paths[count], speed=None), 500)

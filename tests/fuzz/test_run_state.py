@@ -66,6 +66,7 @@ def test_the_state_that_is_changed_below_is_whole() -> None:
     assert len(state.get_interruptions()) == 2
 
 
+@pytest.mark.slow
 @examples(120)
 @given(data=st.data())
 def test_a_state_with_changed_values_is_read_or_refused(data: st.DataObject) -> None:
@@ -104,6 +105,7 @@ def test_states_in_one_another_without_end_are_told() -> None:
         asyncio.run(RunState.from_json(agents(), plain))
 
 
+@pytest.mark.slow
 def test_reading_takes_time_that_grows_as_the_items() -> None:
     plain = json.loads(saved())
     items = plain["items"]

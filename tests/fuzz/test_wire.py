@@ -142,6 +142,7 @@ def test_what_is_changed_below_is_whole() -> None:
     use(events)
 
 
+@pytest.mark.slow
 @examples(60)
 @given(data=st.data())
 def test_events_with_changed_values_are_read_shown_and_recorded(data: st.DataObject) -> None:
@@ -157,6 +158,7 @@ def test_events_with_changed_values_are_read_shown_and_recorded(data: st.DataObj
     use(read_responses(body))
 
 
+@pytest.mark.slow
 @examples(40)
 @given(data=st.data())
 def test_events_with_changed_bytes_are_read_shown_and_recorded(data: st.DataObject) -> None:
@@ -164,6 +166,7 @@ def test_events_with_changed_bytes_are_read_shown_and_recorded(data: st.DataObje
     use(read_responses(change_bytes(body, data), data.draw(st.sampled_from([0, 1, 7, 1000]))))
 
 
+@pytest.mark.slow
 @examples(60)
 @given(data=st.data())
 def test_chunks_with_changed_values_are_read_shown_and_recorded(data: st.DataObject) -> None:
@@ -216,6 +219,7 @@ def test_there_are_recorded_streams_of_both_apis() -> None:
     assert {"responses", "chat"} <= apis
 
 
+@pytest.mark.slow
 @needs_streams
 @examples(25)
 @given(data=st.data())
@@ -246,6 +250,7 @@ BODIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 10, 100_000])
 @pytest.mark.parametrize("kind", BODIES)
 def test_splitting_takes_time_that_grows_as_the_bytes(kind: str, size: int) -> None:
@@ -294,6 +299,7 @@ FLOODS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FLOODS)
 def test_folding_chunks_takes_time_that_grows_as_their_number(kind: str) -> None:
     assert is_linear(lambda n: read_chat(FLOODS[kind](n)), 1_000)

@@ -817,6 +817,7 @@ async def test_what_a_dying_server_said_is_in_the_error(stdio: MCPServerStdio):
 # --- the connection and its owner ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_connect_and_cleanup_may_be_called_from_different_tasks():
     server = MCPServerStdio(STDIO)
 
@@ -870,6 +871,7 @@ async def test_what_a_server_said_before_it_failed_to_start_is_in_the_error():
     await server.cleanup()
 
 
+@pytest.mark.slow
 async def test_a_server_that_never_answers_is_given_up_and_ended(tmp_path: Path):
     note = tmp_path / "pid"
     script = f"import os, sys; open({str(note)!r}, 'w').write(str(os.getpid())); sys.stdin.read()"
@@ -918,6 +920,7 @@ async def test_params_reach_the_process(tmp_path: Path):
         assert await text_of(server, "environment", name="PWD") == os.path.realpath(tmp_path)
 
 
+@pytest.mark.slow
 async def test_a_forgotten_server_ends_its_process():
     server = MCPServerStdio(STDIO)
     await server.connect()
@@ -927,6 +930,7 @@ async def test_a_forgotten_server_ends_its_process():
     assert await gone(pid)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_loop_ends_the_process_and_the_next_loop_says_so():
     server = MCPServerStdio(STDIO)
 

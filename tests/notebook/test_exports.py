@@ -59,6 +59,7 @@ async def notebook_of(payloads: tuple[str, ...]) -> Any:
     return notebook
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without_html", [False, True])
 async def test_a_hostile_run_does_not_act_in_markdown_html_or_slides(without_html: bool) -> None:
     notebook = await notebook_of(OWN_PAYLOADS[:: 3 if without_html else 1])

@@ -41,6 +41,7 @@ def outputs() -> dict[str, list[Any]]:
     return dict(zip(WAYS, [cell.outputs for cell in notebook.cells[1:]], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_failed_run_says_why_once(way: str, outputs: dict[str, list[Any]]) -> None:
     raised = WAYS[way][1]

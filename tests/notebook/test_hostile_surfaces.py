@@ -159,6 +159,7 @@ def payloads() -> list[str]:
     return [*OWN_PAYLOADS, *dompurify_payloads()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surface", SURFACES)
 def test_no_hostile_text_becomes_markup(surface: str) -> None:
     make = SURFACES[surface]
@@ -248,6 +249,7 @@ async def test_a_hostile_question_with_a_frame_is_harmless_in_the_saved_picture(
     assert found == {}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_in_chromium_nothing_of_them_runs_or_asks_for_anything(page: Any) -> None:
     sample = [*OWN_PAYLOADS, *dompurify_payloads()[::5]]

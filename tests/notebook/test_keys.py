@@ -107,6 +107,7 @@ def forms(key: str) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_the_key_is_in_no_byte_of_what_is_left(folder: Path) -> None:
     left = [path for path in folder.rglob("*") if path.is_file()]
     assert {"executed.ipynb", "run.jsonl", "notebook.log"} <= {path.name for path in left}

@@ -72,6 +72,7 @@ def test_no_html_that_we_make_has_an_empty_line(made: Any) -> None:
     assert "text/html" in bundle or "image/svg+xml" in bundle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["items", "turns", "events", "spans"])
 def test_no_table_that_ipython_displays_has_an_empty_line(table: Any) -> None:
     program = f"""

@@ -39,6 +39,7 @@ def executed(*cells: str) -> list[list[dict[str, Any]]]:
     return [cell.outputs for cell in notebook.cells]
 
 
+@pytest.mark.slow
 def test_a_paused_run_leaves_its_picture_and_goes_on_in_the_same_place() -> None:
     _, (paused,), (resumed,), _ = executed(SETUP, PAUSED, PAUSED, RESUMED)
     assert "delete_rows" in paused["data"]["text/html"]

@@ -39,6 +39,7 @@ def text_of(cell: Any) -> str:
     return "".join(one["data"].get("text/plain", "") for one in cell.outputs if "data" in one)
 
 
+@pytest.mark.slow
 def test_a_run_in_the_background_that_ends_in_a_later_cell_leaves_its_picture_in_its_own() -> None:
     shown, waited = executed(
         "result = Runner.run_streamed(poet, 'A poem')\nshow(result);", "await result.wait()"
@@ -48,11 +49,13 @@ def test_a_run_in_the_background_that_ends_in_a_later_cell_leaves_its_picture_in
     assert waited.outputs == []
 
 
+@pytest.mark.slow
 def test_a_statement_in_the_middle_of_a_cell_is_displayed() -> None:
     (cell,) = executed("view = show(poet, 'A poem')\nawait view\nnumber = 1")
     assert "theend" in text_of(cell)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_picture_in_the_cell_that_shows_it_not_in_the_one_that_started_it() -> (
     None
 ):
@@ -69,12 +72,14 @@ def test_a_run_leaves_its_picture_in_the_cell_that_shows_it_not_in_the_one_that_
         assert sorted(shown.outputs[0]["data"]) == ["text/html", "text/markdown", "text/plain"]
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_between_two_cells_leaves_its_picture() -> None:
     shown, _ = executed("show(poet, 'A poem')", "1 + 1", pause=1.5)
     assert "theend" in text_of(shown)
     assert "text/html" in shown.outputs[-1]["data"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_that_is_shown_again_is_a_picture_at_once() -> None:
     cells = executed(
         "r = await show(poet, 'A poem')", "r", "show(r)", "display(r)", "await show(r)"
@@ -85,12 +90,14 @@ def test_a_finished_run_that_is_shown_again_is_a_picture_at_once() -> None:
         assert sorted(output["data"]) == ["text/html", "text/markdown", "text/plain"]
 
 
+@pytest.mark.slow
 def test_a_result_of_run_shows_what_a_streamed_one_leaves() -> None:
     once, streamed = executed("await Runner.run(poet, 'x')", "await show(poet, 'x')")
     assert sorted(once.outputs[0]["data"]) == sorted(streamed.outputs[0]["data"])
     assert text_of(once) == text_of(streamed)
 
 
+@pytest.mark.slow
 def test_a_result_of_run_can_be_shown() -> None:
     run = "r = await Runner.run(poet, 'x')"
     for way in ("show(r)", "await show(r)", "show(r, table=True);", "view = show(r)\nawait view"):
@@ -100,12 +107,14 @@ def test_a_result_of_run_can_be_shown() -> None:
         assert sorted(output["data"]) == ["text/html", "text/markdown", "text/plain"]
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_a_cells_last_expression_shows_itself() -> None:
     (cell,) = executed("poet")
     assert "Poet" in text_of(cell)
     assert "<strong>Poet</strong>" in cell.outputs[0]["data"]["text/html"]
 
 
+@pytest.mark.slow
 def test_a_cell_that_shows_a_run_and_ends_with_its_result_shows_it_once() -> None:
     for cell in executed("r = await show(poet, 'A poem')\nr", "await show(poet, 'A poem')"):
         assert text_of(cell).count("theend") == 1

@@ -47,6 +47,7 @@ def terminal(*lines: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_ipythons_terminal_writes_an_answer_once_however_it_is_shown() -> None:
     written = terminal(
         "print('#'); await show(poet, 'x')",
@@ -68,6 +69,7 @@ def test_ipythons_terminal_writes_an_answer_once_however_it_is_shown() -> None:
     assert times == [0, 1, 1, 1, 1, 1, 1, 0, 1, 1]
 
 
+@pytest.mark.slow
 def test_what_is_printed_after_a_run_in_the_background_begins_a_line() -> None:
     written = script(
         """
@@ -82,6 +84,7 @@ def test_what_is_printed_after_a_run_in_the_background_begins_a_line() -> None:
     assert written == "> x\nPoet\nIt rains.\nnext\n"
 
 
+@pytest.mark.slow
 def test_a_run_in_the_background_writes_whole_lines_which_nothing_is_glued_to() -> None:
     written = script(
         """
@@ -99,6 +102,7 @@ def test_a_run_in_the_background_writes_whole_lines_which_nothing_is_glued_to() 
     assert told == ["> x", "Poet", "one two", "three four five"]
 
 
+@pytest.mark.slow
 def test_a_run_that_the_program_leaves_behind_ends_its_line() -> None:
     written = script(
         """
@@ -114,6 +118,7 @@ def test_a_run_that_the_program_leaves_behind_ends_its_line() -> None:
     assert written.endswith("\n[stopped]\nnext\n")
 
 
+@pytest.mark.slow
 def test_a_line_that_is_unfinished_when_the_program_ends_is_ended() -> None:
     written = script(
         """
@@ -129,6 +134,7 @@ def test_a_line_that_is_unfinished_when_the_program_ends_is_ended() -> None:
     assert written.endswith("\n")
 
 
+@pytest.mark.slow
 def test_table_and_ending_are_written_once() -> None:
     written = script(
         """
@@ -141,6 +147,7 @@ def test_table_and_ending_are_written_once() -> None:
     assert written.count("completed") == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_was_resumed_is_written_by_who_shows_it_now() -> None:
     written = script(
         """

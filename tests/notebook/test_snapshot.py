@@ -163,6 +163,7 @@ def test_every_form_says_how_it_ended(status: str, error: str | None, said: str)
     assert word[status] in bundle["text/plain"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["parts", "nested", "names"])
 def test_hostile_text_never_becomes_markup(place: str) -> None:
     found = {}
@@ -180,6 +181,7 @@ def test_hostile_text_never_becomes_markup(place: str) -> None:
     assert found == {}
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_inside_the_table_and_the_timeline() -> None:
     found = {}
     for text in OWN_PAYLOADS:
@@ -191,6 +193,7 @@ def test_hostile_text_stays_inside_the_table_and_the_timeline() -> None:
     assert found == {}
 
 
+@pytest.mark.slow
 def test_a_run_of_any_size_is_a_page() -> None:
     texts = [part("text", "message", text="<b> *x* `y` " * 30_000) for _ in range(12)]
     calls = [tool("[1, 2] " * 30_000, name=f"t{n}") for n in range(400)]
@@ -244,6 +247,7 @@ def test_hostile_markdown_loads_nothing_wherever_it_is_shown(around: str) -> Non
     assert found == {}
 
 
+@pytest.mark.slow
 def test_hostile_names_are_code_in_markdown() -> None:
     found = {}
     for text in [*OWN_PAYLOADS, *dompurify_payloads()]:
@@ -406,6 +410,7 @@ def test_plain_text_is_for_terminals() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_no_control_sequence_reaches_a_terminal() -> None:
     found = []
     for text in [*OWN_PAYLOADS, "\x1b[2J\x07\r", "\x9b31m"]:
@@ -476,6 +481,7 @@ def test_all_text_has_the_contrast_of_wcag_aa(theme: int) -> None:
 # -- in a browser --
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no Chromium")
 async def test_a_narrow_column_is_never_widened() -> None:
     playwright = pytest.importorskip("playwright.async_api")

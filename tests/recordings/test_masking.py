@@ -54,6 +54,7 @@ def test_a_key_is_masked_across_the_lines_that_long_texts_are_written_in() -> No
     assert b"sk-1" not in file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key", ["response", "sequence_number", "pieces, at", "12345678", '": {"call', "completed"]
 )
@@ -61,6 +62,7 @@ def test_a_key_that_reads_like_the_file_leaves_it_readable(key: str) -> None:
     assert replayed(key, ["a ", "b ", "12", "34"])[0] == "a b 1234"
 
 
+@pytest.mark.slow
 @given(
     st.text(min_size=1, max_size=12),
     st.lists(st.text(alphabet="ab-1", max_size=12), max_size=6),

@@ -472,6 +472,7 @@ async def test_a_request_is_told_by_what_is_new_in_it(path: Path) -> None:
     assert all(request["instructions"] == agent.instructions for request in requests)
 
 
+@pytest.mark.slow
 async def test_a_file_cut_anywhere_is_read_as_far_as_it_is_whole(path: Path) -> None:
     model = RecordedModel(ScriptedModel(["One two", "Three"]), path)
     await events(model, "a")
@@ -607,6 +608,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_recording_that_is_read(path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True

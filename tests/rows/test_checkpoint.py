@@ -272,6 +272,7 @@ def test_a_run_that_was_stopped_leaves_no_claim(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_killed_kernel_pays_twice_for_no_more_than_was_in_flight(tmp_path: Path) -> None:
     rows, concurrency, kills = 250, 8, 10

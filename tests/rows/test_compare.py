@@ -232,6 +232,7 @@ def test_students_quantiles_are_those_of_the_tables(freedom: int, quantile: floa
     assert _student(0.975, freedom) == pytest.approx(quantile, rel=0.003)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_mean_as_often_as_it_says_also_of_few_rows() -> None:
     draw, held = random.Random(1), 0
     for _ in range(200):

@@ -388,6 +388,7 @@ def test_runs_are_kept_on_request_only() -> None:
 # -- limits ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limited",
     [{"requests": 600, "burst": 20}, {"tokens": 60_000}],
@@ -411,6 +412,7 @@ def test_no_row_is_lost_to_a_rate_limit_and_the_limit_is_used(limited: dict[str,
     assert 600 / (seconds - 0.5) * 60 >= 0.95 * 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", ["lie", "vanish", "azure"])
 def test_no_row_is_lost_whatever_the_headers_say(headers: str) -> None:
     async def main() -> tuple[pd.DataFrame, RateLimits]:
@@ -439,6 +441,7 @@ def test_no_row_is_lost_whatever_the_headers_say(headers: str) -> None:
     assert limits.refused <= 60
 
 
+@pytest.mark.slow
 def test_two_kernels_and_two_models_at_once_lose_no_row_and_each_uses_its_limit() -> None:
     async def main() -> tuple[list[pd.DataFrame], list[RateLimits], float]:
         loop = asyncio.get_running_loop()
@@ -514,6 +517,7 @@ def test_what_is_no_frame_and_no_agent_is_told() -> None:
 # -- many ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_workers_pull_rows_and_never_are_there_as_many_as_rows() -> None:
     most = 0
 
@@ -529,6 +533,7 @@ def test_workers_pull_rows_and_never_are_there_as_many_as_rows() -> None:
     assert most < 60
 
 
+@pytest.mark.slow
 def test_memory_stays_flat() -> None:
     class Quiet(ScriptedModel):
         def _request(self, *given: Any) -> Any:

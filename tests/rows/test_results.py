@@ -72,6 +72,7 @@ def test_what_is_set_is_found(work: list[RowResult | bytes]) -> None:
     assert b"no key" not in columns
 
 
+@pytest.mark.slow
 @given(steps)
 def test_the_frame_is_that_of_the_results(work: list[RowResult | bytes]) -> None:
     columns, simple = kept(work)
@@ -110,6 +111,7 @@ def test_an_empty_frame_has_the_same_columns() -> None:
     assert len(frame) == 0
 
 
+@pytest.mark.slow
 def test_the_collector_has_no_object_a_row_to_look_at() -> None:
     length = 5_000
     positions = {b"%d" % number: number for number in range(length)}

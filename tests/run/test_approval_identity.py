@@ -195,6 +195,7 @@ _CALL = st.tuples(st.sampled_from(["c", "d"]), st.integers(0, 1), st.booleans())
 _STEP = st.tuples(st.booleans(), _CALL)  # whether an agent that runs as a tool makes the call
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(_STEP, min_size=1, max_size=4), st.booleans(), st.booleans())
 async def test_a_gated_tool_runs_exactly_when_that_very_call_was_approved(

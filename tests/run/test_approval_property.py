@@ -131,6 +131,7 @@ def answered(result: Any) -> list[Any]:
     return [("Outer", "hosted", json.loads(arguments)["amount"]) for arguments in allowed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", ["scripted", "responses", "chat"])
 @settings(max_examples=60, deadline=None)
 @given(answers=OUTER, data=st.data())

@@ -31,6 +31,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child process")
 def test_ctrl_c_stops_a_synchronous_run_inside_asyncio_run():
     with ScriptedServer(["word " * 2000], pace=Pace(first_token=60)) as server:

@@ -172,6 +172,7 @@ async def test_events_are_read_in_the_loop_that_the_run_was_started_in() -> None
 
 
 # What other tests have left may be collected here; what is left of this one is looked at below.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_run_goes_on_when_its_result_is_dropped() -> None:
     ended = asyncio.Event()

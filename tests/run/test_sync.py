@@ -76,6 +76,7 @@ def test_an_iterator_that_is_dropped_stops_the_run() -> None:
     assert in_thread(dropped) == (True, True)
 
 
+@pytest.mark.slow
 def test_threads_that_end_leave_no_loop_open() -> None:
     folder = Path("/proc/self/fd")
     if not folder.exists():
@@ -130,11 +131,13 @@ def printed_by(program: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_a_program_may_end_in_the_middle_of_a_run() -> None:
     program = "events = iter(endless())\nprint(next(events).type)"
     assert printed_by(program) == "agent_updated_stream_event\n"
 
 
+@pytest.mark.slow
 def test_inside_a_running_loop_a_loop_that_is_left_stops_the_run() -> None:
     program = """
 async def cell():
@@ -162,6 +165,7 @@ loop.close()
     assert printed_by(program).split() == ["True", "True"] * 4 + ["One.", "1"]
 
 
+@pytest.mark.slow
 def test_callbacks_that_were_ready_before_the_first_nested_run_do_not_break_the_loop() -> None:
     """asyncio has counted them, and takes that many afterwards; a nested run has taken some."""
     program = """

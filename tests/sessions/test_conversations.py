@@ -143,6 +143,7 @@ async def conversation_story(kind: Any, url: str) -> list[Any]:
         return told
 
 
+@pytest.mark.slow
 async def test_conversations_send_and_give_what_the_sdks_do():
     agents = pytest.importorskip("agents", reason="the OpenAI Agents SDK is the oracle here")
     told, requests = [], []
@@ -241,6 +242,7 @@ async def test_a_server_of_conversations_cannot_send_a_request_to_another_origin
     assert server.received == []
 
 
+@pytest.mark.slow
 async def test_what_a_server_of_conversations_answers_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(conversations, "_LIMITS", TimeLimits(event_bytes=100_000))
     async with hostile_server() as server:

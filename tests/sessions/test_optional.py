@@ -158,6 +158,7 @@ async def test_the_sdk_reads_what_is_encrypted_here_and_the_other_way_round(
         assert await ours.get_items() == await theirs.get_items() == [user("a"), user("b")]
 
 
+@pytest.mark.slow
 async def test_a_database_keeps_sessions_apart_and_in_order(database: str) -> None:
     session = memory.SQLAlchemySession.from_url("ada", url=database, create_tables=True)
     other = memory.SQLAlchemySession("bob", engine=session.engine)
@@ -259,6 +260,7 @@ def redis() -> Any:
     return pytest.importorskip("fakeredis.aioredis").FakeRedis()
 
 
+@pytest.mark.slow
 async def test_a_run_on_a_session_in_redis_remembers(redis: Any) -> None:
     model = ScriptedModel(["Hello, Ada.", "Ada."])
     session = memory.RedisSession("ada", redis_client=redis)

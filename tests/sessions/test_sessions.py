@@ -399,6 +399,7 @@ def run_script(script: str, *arguments: Any) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_a_forked_child_goes_on_with_its_own_connection(path: Path):
     script = """

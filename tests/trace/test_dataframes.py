@@ -229,6 +229,7 @@ def test_arguments_are_json_and_keep_their_types() -> None:
     assert [json.loads(text) for text in again["arguments"]] == [{}, {"n": 3}]
 
 
+@pytest.mark.slow
 def test_jupyter_shows_tables_as_text_and_typesets_no_formula_of_a_tool() -> None:
     """Also tables that were derived from ours; a user's own setting stays afterwards."""
     program = """
@@ -248,6 +249,7 @@ assert "mathjax_ignore" not in frame._repr_html_()
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow
 def test_jupyter_does_not_break_the_texts_of_our_tables_at_each_word() -> None:
     program = """
 from IPython.core.interactiveshell import InteractiveShell

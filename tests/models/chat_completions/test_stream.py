@@ -368,6 +368,7 @@ def test_a_custom_tool_call_is_an_error_when_strict() -> None:
         folded([chunk({"tool_calls": [custom]})], strict=True)
 
 
+@pytest.mark.slow
 def test_long_arguments_in_tiny_pieces_take_linear_time() -> None:
     def seconds(size: int) -> float:
         text = json.dumps({"text": "x" * size})
@@ -424,6 +425,7 @@ CHUNK = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(CHUNK, min_size=1, max_size=4))
 def test_no_chunk_whatever_is_in_it_breaks_the_fold(chunks: list[dict[str, Any]]) -> None:
     events = folded([*chunks, chunk({})])  # without any choice it would be an error
@@ -445,6 +447,7 @@ WORD = st.builds(lambda text: chunk({"content": text}), st.text(max_size=3))
 THOUGHT = st.builds(lambda text: chunk({"reasoning_content": text}), st.text(max_size=3))
 
 
+@pytest.mark.slow
 @given(st.lists(WORD | THOUGHT | CHUNK, min_size=1, max_size=8))
 def test_the_short_path_of_a_further_piece_of_text_comes_to_the_same(
     chunks: list[dict[str, Any]],

@@ -234,6 +234,7 @@ def test_arguments_that_are_no_json_are_left_to_the_tool() -> None:
 ARGUMENTS = st.dictionaries(st.text(max_size=5), st.text(max_size=8) | st.integers(), max_size=3)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from("fg"), ARGUMENTS), min_size=1, max_size=4),
     st.booleans(),

@@ -154,6 +154,7 @@ events = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(events, st.one_of(st.none(), st.integers(1, 2000)))
 @example([("ask", 0, 0), ("ask", 4, 0), ("429", 0, 0), ("429", 4, 0)], 15)
@@ -221,6 +222,7 @@ async def gathered(
     return answers, service, loop.time()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chat", [False, True], ids=["responses", "chat"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_no_run_is_lost_and_the_limit_is_used(chat: bool, streamed: bool) -> None:
@@ -231,6 +233,7 @@ def test_no_run_is_lost_and_the_limit_is_used(chat: bool, streamed: bool) -> Non
     assert 200 / (seconds - 0.5) * 60 >= 0.95 * 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", ["azure", "anthropic", "none"])
 def test_no_run_is_lost_whatever_the_headers_are(headers: Any) -> None:
     limits = RateLimits(requests=600, burst=20, headers=headers)
@@ -239,12 +242,14 @@ def test_no_run_is_lost_whatever_the_headers_are(headers: Any) -> None:
     assert seconds < 50
 
 
+@pytest.mark.slow
 def test_no_run_is_lost_where_headers_lie() -> None:
     limits = RateLimits(requests=600, burst=20, reported_factor=5)
     answers, _, _ = run_in_virtual_time(gathered(limits, 300))
     assert answers == ["Hello."] * 300
 
 
+@pytest.mark.slow
 def test_a_limit_of_fixed_minutes_is_used_as_well() -> None:
     limits = RateLimits(requests=300, window=True)
     answers, _, seconds = run_in_virtual_time(gathered(limits, 300))
@@ -253,6 +258,7 @@ def test_a_limit_of_fixed_minutes_is_used_as_well() -> None:
     assert seconds < 65
 
 
+@pytest.mark.slow
 def test_a_limit_of_tokens_is_used_and_held() -> None:
     limits = RateLimits(tokens=12_000, charge=lambda body: 100)
     answers, _, seconds = run_in_virtual_time(
@@ -276,6 +282,7 @@ def test_requests_leave_evenly() -> None:
     assert sum(gap < 0.05 for gap in gaps) <= 2
 
 
+@pytest.mark.slow
 def test_two_kernels_share_a_limit() -> None:
     limits = RateLimits(requests=600, burst=60)
 

@@ -248,6 +248,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
 def test_a_program_ends_without_a_word(end: str) -> None:
     with ScriptedServer(ANSWER, loop=True) as server:
@@ -264,6 +265,7 @@ def test_a_program_ends_without_a_word(end: str) -> None:
     assert ended.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_kernel_ends_without_a_word(tmp_path: Path) -> None:
     manager = pytest.importorskip("jupyter_client.manager", reason="the lab extra is not installed")
     words = tmp_path / "stderr.txt"

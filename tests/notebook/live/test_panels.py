@@ -51,6 +51,7 @@ def html_of(board: VirtualDom, id: str) -> str:
     return next(op[5] for op in board.keyframe() if op[1] == id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0.01, 0.2])
 def test_they_are_drawn_at_most_twice_a_second(step: float) -> None:
     trace, clock = Trace(), Clock()
@@ -257,6 +258,7 @@ def test_the_live_picture_follows_the_pages_theme_and_touches_nothing_else() -> 
     assert all('[data-jp-theme-light="false"]' in rule and ".as-run .as-" in rule for rule in rules)
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_text_in_both() -> None:
     for text in [*OWN_PAYLOADS, *dompurify_payloads()]:
         script = Script(text).mark("RunStarted", text, text).begin().call(text, text, "c1").end()

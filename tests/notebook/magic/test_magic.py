@@ -70,6 +70,7 @@ def output(kernel: Kernel) -> str:
 # -- asking --
 
 
+@pytest.mark.slow
 def test_the_cells_text_goes_to_the_agent_as_it_stands(kernel: Kernel) -> None:
     kernel.run("%%agent tutor -o result\n{number} costs $5:\n\n    print({x!r})\n")
     assert output(kernel) == "{number} costs $5:\n\n    print({x!r})"
@@ -279,6 +280,7 @@ def test_tab_offers_agents_and_options_and_nothing_else(
     assert complete(kernel, code) == offered
 
 
+@pytest.mark.slow
 def test_the_magic_is_offered_itself_and_other_code_is_completed_as_before(kernel: Kernel) -> None:
     assert "%%agent" in complete(kernel, "%%ag")
     assert "tutor" in complete(kernel, "tut")
@@ -288,6 +290,7 @@ def test_the_magic_is_offered_itself_and_other_code_is_completed_as_before(kerne
 # -- the extension --
 
 
+@pytest.mark.slow
 def test_it_is_loaded_twice_and_unloaded_without_a_trace() -> None:
     kernel = Kernel()
     try:
@@ -320,6 +323,7 @@ for cell in CELLS:
 """
 
 
+@pytest.mark.slow
 def test_in_ipythons_terminal_the_answer_is_written_and_errors_are_one_line(tmp_path: Any) -> None:
     cells = [
         textwrap.dedent(SETUP),

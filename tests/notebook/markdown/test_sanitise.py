@@ -280,6 +280,7 @@ INSPECT = """() => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_in_chromium_no_script_runs_no_request_leaves_and_nothing_escapes(page: Any) -> None:
     payloads = [*OWN_PAYLOADS, *dompurify_payloads()]
@@ -352,6 +353,7 @@ def _tool_named(name: str, description: str) -> Any:
     return function_tool(work, name_override=name, description_override=description)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_in_chromium_a_picture_opened_by_itself_runs_nothing_and_asks_for_nothing(
     page: Any,

@@ -121,6 +121,7 @@ def examples() -> list[dict[str, str]]:
 # -- the law: incremental equals one-shot --
 
 
+@pytest.mark.slow
 @needs_spec
 def test_each_commonmark_example_cut_at_every_character_renders_as_the_whole() -> None:
     assert len(examples()) >= 650
@@ -475,6 +476,7 @@ def cost(text: str) -> float:
     return min(times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HUGE)
 def test_four_times_the_text_costs_about_four_times_the_time(kind: str) -> None:
     # Linear would be 4, quadratic 16. Below some 10 ms other things than the text decide.
@@ -493,6 +495,7 @@ def test_a_line_of_five_million_characters_is_rendered() -> None:
     assert stream.html == f"<p>{text.strip()}</p>\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["one line", "links", "list", "loose list", "table", "code", "definitions", "folded"]
 )

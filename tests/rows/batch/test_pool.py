@@ -230,6 +230,7 @@ async def test_another_kernel_collects_what_the_first_has_submitted(path: Path) 
         assert texts(server) == Counter("01239")
 
 
+@pytest.mark.slow
 async def test_a_kernel_that_is_killed_between_submitting_and_collecting_loses_nothing(
     path: Path,
 ) -> None:
@@ -425,6 +426,7 @@ async def test_a_batch_that_is_listed_late_is_waited_for(
     assert len(server.batches.batches) == 1
 
 
+@pytest.mark.slow
 async def test_two_kernels_share_the_work_and_each_row_is_in_one_batch(path: Path) -> None:
     async with ScriptedServer(echo) as server:
         outs = await asyncio.gather(*(asked_once(server, frame_of(120), path) for _ in range(2)))
@@ -713,6 +715,7 @@ async def test_rows_are_not_redirected_to_another_origin(fault: str) -> None:
         assert server.received == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["huge-json", "bomb-json", "endless-line", "bomb-tail"])
 async def test_what_the_service_sends_is_bounded_line_by_line(fault: str) -> None:
     limits = TimeLimits(event_bytes=256 * 1024)

@@ -355,6 +355,7 @@ def test_a_worker_that_cannot_load_the_agent_ends_the_rows_with_the_reason(clien
         run.wait()
 
 
+@pytest.mark.slow
 def test_the_local_default_needs_no_dask() -> None:
     code = (
         "import sys, pandas as pd\n"
@@ -374,6 +375,7 @@ def test_the_local_default_needs_no_dask() -> None:
 # -- processes, one of which is killed -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_more_than_its_rows_in_flight() -> None:
     rows, per_minute = 600, 2400
     limits = RateLimits(requests=per_minute, burst=80)

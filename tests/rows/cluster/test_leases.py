@@ -74,6 +74,7 @@ async def ask(service: Any, wire: Wire, text: str = "Hi") -> Any:
     return await Runner.run(service.agent, text, run_config=RunConfig(gate=wire.gate))
 
 
+@pytest.mark.slow
 def test_the_joint_rate_of_two_workers_is_the_limit_within_two_percent() -> None:
     async def main() -> tuple[float, int]:
         service, _, wires = setting(2, {"requests": 600, "burst": 20}, latency=0.3)
@@ -107,6 +108,7 @@ def test_a_worker_holds_the_admissions_of_about_a_second() -> None:
     assert 5 <= more <= 20, "ten a second, and those that were under way"
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_lost_gives_back_what_it_was_given() -> None:
     async def main() -> tuple[int, int, float]:
         service, gate, wires = setting(2, {"requests": 600, "burst": 20}, latency=0.3)
@@ -129,6 +131,7 @@ def test_a_worker_that_is_lost_gives_back_what_it_was_given() -> None:
     assert 588 <= rate <= 612
 
 
+@pytest.mark.slow
 def test_without_headers_workers_share_what_the_service_bears_and_lose_nothing() -> None:
     async def main() -> tuple[int, int]:
         limits = {"requests": 600, "burst": 20, "headers": "none"}
@@ -141,6 +144,7 @@ def test_without_headers_workers_share_what_the_service_bears_and_lose_nothing()
     assert refused < 80
 
 
+@pytest.mark.slow
 def test_a_refusal_calls_back_the_admissions_that_no_worker_has_used() -> None:
     async def main() -> tuple[int, int]:
         limits = {"requests": 600, "burst": 20, "reported_factor": 5.0}

@@ -64,6 +64,7 @@ def path(tmp_path: Path) -> Path:
 # -- it runs --
 
 
+@pytest.mark.slow
 async def test_a_tutorial_is_executed_in_its_folder_and_its_file_stays_as_it_is(path: Path) -> None:
     """Within a running loop, too: this test is one."""
     (path.parent / "data.txt").write_text("forty-two")
@@ -74,6 +75,7 @@ async def test_a_tutorial_is_executed_in_its_folder_and_its_file_stays_as_it_is(
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_cell_that_fails_is_named_with_its_error(path: Path) -> None:
     written(path, code("x = 1"), code("def f():\n    return x / 0\n\nf()"), code("never()"))
     with pytest.raises(NotebookError) as failure:
@@ -86,6 +88,7 @@ def test_the_cell_that_fails_is_named_with_its_error(path: Path) -> None:
     assert isinstance(failure.value, UserError)
 
 
+@pytest.mark.slow
 def test_a_cell_that_may_fail_says_so_with_its_tag(path: Path) -> None:
     failing = code("1 / 0")
     failing["metadata"]["tags"] = ["raises-exception"]
@@ -94,6 +97,7 @@ def test_a_cell_that_may_fail_says_so_with_its_tag(path: Path) -> None:
         check_notebook(path)
 
 
+@pytest.mark.slow
 def test_time_is_bounded(path: Path) -> None:
     written(path, code("import time"), code("time.sleep(60)"))
     began = time.monotonic()
@@ -110,12 +114,14 @@ def test_a_kernel_that_is_still_starting_when_time_is_up_is_ended(path: Path) ->
         check_notebook(path, time=0.05)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_is_told(path: Path) -> None:
     written(path, code("import os; os._exit(3)"))
     with pytest.raises(NotebookError, match=r"cell 1 \(.*\) ended its kernel"):
         check_notebook(path)
 
 
+@pytest.mark.slow
 def test_neither_keys_nor_the_network_are_there_unless_asked_for(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +149,7 @@ assert subprocess.run([sys.executable, "-c", server], stderr=subprocess.DEVNULL)
 OpenAI(api_key="x", max_retries=0).models.list()"""
 
 
+@pytest.mark.slow
 def test_other_machines_that_it_tried_to_reach_are_named(path: Path) -> None:
     written(path, code(ASKING))
     with pytest.raises(NotebookError) as failure:
@@ -186,6 +193,7 @@ def test_a_key_in_a_cell_is_found_as_well(path: Path) -> None:
         check_notebook(path)
 
 
+@pytest.mark.slow
 def test_what_a_fresh_run_shows_is_looked_at_too(path: Path) -> None:
     written(path, code("import os; print(os.path.abspath('x'))"))
     with pytest.raises(NotebookError, match="a fresh run: cell 1 shows a path of this machine"):
@@ -221,6 +229,7 @@ def test_a_path_within_a_picture_is_none() -> None:
 # -- the same as before --
 
 
+@pytest.mark.slow
 def test_outputs_that_have_drifted_are_shown_as_a_difference(path: Path) -> None:
     written(path, code("print('now 3')", text("then 2\n")), code("print(1)", text("1\n")))
     with pytest.raises(NotebookError) as failure:
@@ -232,6 +241,7 @@ def test_outputs_that_have_drifted_are_shown_as_a_difference(path: Path) -> None
     assert "cell 2" not in told
 
 
+@pytest.mark.slow
 def test_saving_makes_it_pass_and_a_second_time_changes_nothing(path: Path) -> None:
     source = "import time; t = time.time(); print(f'took {time.time() - t:.3f} s at {t}')"
     written(path, code(source.replace(" at {t}", "")), code("1 / 2"))
@@ -245,6 +255,7 @@ def test_saving_makes_it_pass_and_a_second_time_changes_nothing(path: Path) -> N
     assert [cell["metadata"] for cell in saved["cells"]] == [{}, {}]
 
 
+@pytest.mark.slow
 def test_nothing_is_saved_of_a_run_that_failed(path: Path) -> None:
     written(path, code("print(1)"), code("1 / 0"))
     before = path.read_bytes()

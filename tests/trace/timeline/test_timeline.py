@@ -354,6 +354,7 @@ def test_marks_of_a_paused_run_show_the_wait_as_going_on() -> None:
     assert wait.ended == trace.now
 
 
+@pytest.mark.slow
 @given(st.sampled_from([rich(), chain(), stopped()]), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=50)
 def test_a_stream_with_holes_and_out_of_order_still_has_tables_and_a_picture(
