@@ -103,6 +103,11 @@ ROWS = {
         _export("voila", "voila"),
         _export("book1", "jupyter-book<2"),
         _export("book2", "jupyter-book>=2"),
+        Row(
+            "collaboration",
+            ["jupyter-collaboration", "jupyterlab", "ipykernel", "nbformat", "playwright"],
+            ["-m", "tests.collaboration"],
+        ),
     ],
 }
 
