@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # IPython warns of a home that it cannot write into, and a warning is an error here.
 if not os.access(os.path.expanduser("~"), os.W_OK):
     os.environ["HOME"] = os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="agentstream-home-")
+
+# Each new client reads all of the system's certificates, which takes longer than most tests. These
+# reach no other machine, so one will do; it is nobody's, its key is gone.
+CERTIFICATES = Path(__file__).parent / "data/no_authority.pem"
 
 LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname()}
 
@@ -121,6 +126,12 @@ def no_key_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+
+
+@pytest.fixture(autouse=True)
+def few_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a client in a millisecond, here and in kernels and programs that a test starts."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES))
 
 
 @pytest.fixture(autouse=True)

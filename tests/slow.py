@@ -12,6 +12,7 @@ import pytest
 SLOW: dict[str, str] = {
     "tests/bench": "runs each benchmark once",
     "tests/browser": "Chromium and a Jupyter server",
+    "tests/compat/test_importer.py": "programs that import the SDK by its name",
     "tests/conformance/test_agents.py": "both packages, streamed and not",
     "tests/conformance/test_approvals.py": "both packages, streamed and not",
     "tests/conformance/test_errors.py": "both packages, streamed and not",
