@@ -106,10 +106,11 @@ async def mcp_tools(
 
 
 def _handoff_names(agent: AgentBase[Any]) -> set[str]:
-    """The tool names of an agent's handoffs."""
+    """The tool names of an agent's handoffs, but of those that are never enabled."""
     return {
         handoff.tool_name if isinstance(handoff, Handoff) else Handoff.default_tool_name(handoff)
         for handoff in getattr(agent, "handoffs", ())
+        if getattr(handoff, "is_enabled", True) is not False
     }
 
 
@@ -238,12 +239,14 @@ def _schema(tool: MCPTool, strict: bool) -> tuple[dict[str, Any], bool]:
 
 
 def _can_be_strict(schema: dict[str, Any]) -> bool:
-    """Whether strict mode keeps the meaning: nothing is referred to, no object takes any keys."""
-    return all(_is_plain(part) for part in _parts(schema))
+    """Whether strict mode keeps the meaning: no object takes any keys, all is put in its place."""
+    return all(map(_is_plain, _parts(schema)))
 
 
-def _is_plain(schema: Any) -> bool:
-    if not isinstance(schema, dict) or "$ref" in schema:
+def _is_plain(schema: dict[str, Any]) -> bool:
+    if isinstance(schema.get("$ref"), str) and len(schema) == 1:
+        return False  # such a reference stays as it is
+    if isinstance(schema.get("items"), bool):
         return False
     kind = schema.get("type")
     is_object = kind == "object" or (isinstance(kind, list) and "object" in kind)
@@ -251,20 +254,13 @@ def _is_plain(schema: Any) -> bool:
     return not (is_object and takes_any_key)
 
 
-def _parts(schema: Any) -> Iterator[Any]:
-    yield schema
-    if not isinstance(schema, dict):
-        return
-    for key in ("properties", "$defs", "definitions"):
-        if isinstance(schema.get(key), dict):
-            for part in schema[key].values():
-                yield from _parts(part)
-    for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
-        if isinstance(schema.get(key), list):
-            for part in schema[key]:
-                yield from _parts(part)
-    if "items" in schema:
-        yield from _parts(schema["items"])
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a schema: a reference may lead to each."""
+    if isinstance(schema, dict):
+        yield schema
+    values = schema.values() if isinstance(schema, dict) else schema
+    for value in values if isinstance(schema, (dict, list)) else ():
+        yield from _parts(value)
 
 
 class _Call:

@@ -508,6 +508,10 @@ async def test_prefixed_names_leave_those_of_handoffs_alone():
     agent = Agent(name="Helper", handoffs=[target, Agent(name="Third")])
     (name,) = await tools_of(named, agent=agent, include_server_in_tool_names=True)
     assert name.startswith(target.tool_name) and name != target.tool_name
+    target.is_enabled = False
+    assert [*await tools_of(named, agent=agent, include_server_in_tool_names=True)] == [
+        target.tool_name
+    ]
 
 
 async def test_a_schema_that_is_too_deep_is_refused_and_not_walked():
@@ -519,6 +523,27 @@ async def test_a_schema_that_is_too_deep_is_refused_and_not_walked():
             ours.MCPUtil.to_function_tool(
                 Tool(name="x", input_schema=deep), Answers(), convert_schemas_to_strict=strict
             )
+
+
+@pytest.mark.parametrize(
+    ("value", "more", "is_strict"),
+    [
+        ({"$ref": "#/$defs/T", "description": "d"}, {"$defs": {"T": {"type": "string"}}}, True),
+        ({"$ref": "#/$defs/T"}, {"$defs": {"T": {"type": "string"}}}, False),
+        ({"$ref": "#/c/T", "title": "t"}, {"c": {"T": {"type": "object"}}}, False),
+        ({"type": "array", "items": True}, {}, False),
+    ],
+)
+def test_a_schema_with_references_is_strict_where_each_is_replaced(
+    value: Any, more: Any, is_strict: bool
+):
+    schema = {"type": "object", "properties": {"value": value}, **more}
+    tool = ours.MCPUtil.to_function_tool(
+        Tool(name="x", input_schema=schema), Answers(), convert_schemas_to_strict=True
+    )
+    assert tool.strict_json_schema is is_strict
+    if is_strict:
+        assert tool.params_json_schema["properties"]["value"]["type"] == "string"
 
 
 async def test_the_origin_of_a_call_has_nothing_of_an_address_that_lets_somebody_in():
