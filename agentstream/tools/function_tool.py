@@ -11,7 +11,6 @@ import functools
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from types import MethodType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -252,14 +251,6 @@ class FunctionTool:
         check_tool_guardrails(self.name, self.tool_output_guardrails, "tool_output_guardrail")
         self._check_timeout()
         self._check_callers()
-
-    def __copy__(self) -> FunctionTool:
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        invoke: Any = self.on_invoke_tool
-        if isinstance(invoke, MethodType) and invoke.__self__ is self:  # a subclass's own
-            twin.on_invoke_tool = invoke.__func__.__get__(twin)
-        return twin
 
     @property
     def mcp_annotations(self) -> Any:

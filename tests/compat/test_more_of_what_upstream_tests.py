@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,6 @@ from pydantic_core import to_json
 
 from agentstream import (
     Agent,
-    FunctionTool,
     ItemHelpers,
     ModelRetrySettings,
     ModelSettings,
@@ -337,21 +335,3 @@ def test_advice_about_retries_in_other_words_is_unknown() -> None:
         provider_advice=ModelRetryAdvice(replay_safety="conditional"),
     )
     assert context.replay_safety == "unknown"
-
-
-async def test_a_copy_of_a_tool_of_a_class_of_ones_own_calls_its_own_method() -> None:
-    class Keyed(FunctionTool):
-        key = "first"
-
-        def __init__(self) -> None:
-            super().__init__("keyed", "Tell.", {"type": "object", "properties": {}}, self.call)
-
-        async def call(self, context: Any, arguments: str) -> str:
-            return self.key
-
-    first = Keyed()
-    second = copy.copy(first)
-    second.key = "second"
-    context: Any = RunContextWrapper(None)
-    assert await second.on_invoke_tool(context, "{}") == "second"
-    assert await first.on_invoke_tool(context, "{}") == "first"
