@@ -179,11 +179,11 @@ def voila(trial: Trial) -> None:
     try:
         for _ in range(300):
             try:
-                urlopen("http://localhost:8867/", timeout=60).close()
+                urlopen("http://127.0.0.1:8867/", timeout=60).close()
                 break
             except URLError:
                 time.sleep(0.2)
-        pictures(("http://localhost:8867/", "voila", "light"))
+        pictures(("http://127.0.0.1:8867/", "voila", "light"))
     finally:
         server.terminate()
         server.wait(20)

@@ -80,7 +80,7 @@ def imports(folder: Path) -> Iterator[tuple[str, Path, bool]]:
 @cache
 def declared(extra: str | None = None) -> frozenset[str]:
     """Distributions of the project or one of its extras, with the extras within."""
-    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     found = set[str]()
     for line in project["dependencies"] if extra is None else optional(project, extra):
         name = re.match(r"[\w.-]+", line)
@@ -154,6 +154,6 @@ def test_what_is_declared_for_the_package_is_imported() -> None:
     ],
 )
 def test_every_dependency_has_a_lower_bound(extra: str | None) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lines = project["dependencies"] if extra is None else list(optional(project, extra))
     assert [line for line in lines if not re.search(r">=\d|==\d", line)] == []

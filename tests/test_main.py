@@ -40,7 +40,7 @@ def test_it_writes_a_notebook_its_recording_and_its_test(tutorial: Path) -> None
 
 
 def test_its_outputs_are_saved_and_show_the_run_without_a_kernel(tutorial: Path) -> None:
-    cells = json.loads((tutorial / "my-first.ipynb").read_text())["cells"]
+    cells = json.loads((tutorial / "my-first.ipynb").read_text("utf-8"))["cells"]
     outputs = [one for cell in cells for one in cell.get("outputs", ())]
     kinds = [sorted(one["data"]) for one in outputs]
     assert kinds == [
@@ -51,7 +51,7 @@ def test_its_outputs_are_saved_and_show_the_run_without_a_kernel(tutorial: Path)
     shown = "".join(outputs[0]["data"]["text/plain"])
     assert "Tram 28 goes to the castle." in shown
     assert "Take tram 28" in shown
-    assert "/tmp" not in (tutorial / "my-first.ipynb").read_text()
+    assert "/tmp" not in (tutorial / "my-first.ipynb").read_text("utf-8")
 
 
 @pytest.mark.slow
@@ -73,8 +73,10 @@ def test_its_test_fails_when_the_tutorial_no_longer_says_what_it_shows(
     tutorial: Path, tmp_path: Path
 ) -> None:
     for path in tutorial.glob("my-first.*"):
-        changed = path.read_text().replace("Sit on the left", "Sit on the deck")
-        (tmp_path / path.name).write_text(path.read_text() if path.suffix == ".ipynb" else changed)
+        changed = path.read_text("utf-8").replace("Sit on the left", "Sit on the deck")
+        (tmp_path / path.name).write_text(
+            path.read_text("utf-8") if path.suffix == ".ipynb" else changed, encoding="utf-8"
+        )
     with pytest.raises(Exception, match="not those of a fresh run"):
         check_notebook(tmp_path / "my-first.ipynb")
 
@@ -94,7 +96,7 @@ def test_it_is_recorded_anew_with_a_key_and_saved(
     tutorial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     for path in tutorial.glob("my-first.*"):
-        (tmp_path / path.name).write_text(path.read_text())
+        (tmp_path / path.name).write_text(path.read_text("utf-8"), encoding="utf-8")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert main(["record-tutorial", str(tmp_path / "my-first")]) == 1
     assert "OPENAI_API_KEY is not set" in capsys.readouterr().err
@@ -105,7 +107,7 @@ def test_it_is_recorded_anew_with_a_key_and_saved(
         assert server.requests
     assert capsys.readouterr().out.endswith("my-first.ipynb: recorded and saved\n")
     for name in ("my-first.jsonl", "my-first.ipynb"):
-        text = (tmp_path / name).read_text()
+        text = (tmp_path / name).read_text("utf-8")
         assert "it is not far" in text
         assert "sk-only" not in text
     monkeypatch.undo()

@@ -51,6 +51,17 @@ def test_text_files_are_written_alike_on_every_system() -> None:
 
 
 @pytest.mark.slow
+def test_the_tests_read_and_write_files_alike_under_every_locale() -> None:
+    found = []
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                needed = {"read_text": 1, "write_text": 2}.get(node.func.attr, 0)
+                if len(node.args) < needed and "encoding" not in keywords(node):
+                    found.append(f"{path.name}:{node.lineno}")
+    assert found == []
+
+
 def test_nothing_asks_for_a_home_that_may_not_be() -> None:
     homes = [at for at, call in calls("home") if getattr(call.func, "attr", "") == "home"]
     assert homes == [], "Path.home() raises where there is none; os.path.expanduser does not"

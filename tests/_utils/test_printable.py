@@ -118,7 +118,7 @@ def test_one_line_errors_and_the_command_line_obey_nothing(
     cell = {"cell_type": "code", "source": text, "metadata": {}, "outputs": [error]}
     cell |= {"execution_count": 1}
     book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    notebook.write_text(json.dumps(book))
+    notebook.write_text(json.dumps(book), encoding="utf-8")
     assert main(["check-tutorial", str(notebook)]) == 1
     asks = iter(["hello", "exit"])
     monkeypatch.setattr("builtins.input", lambda _: next(asks))

@@ -76,7 +76,7 @@ async def left_by(
                 pass
         except Exception as raised:
             error = raised
-    left = {"recording": path.read_text() if path.exists() else "", "agent": repr(agent)}
+    left = {"recording": path.read_text("utf-8") if path.exists() else "", "agent": repr(agent)}
     if not answers:
         for kind, text in snapshot(result.trace, table=True, timeline=True).items():
             left[kind] = text
@@ -387,7 +387,7 @@ async def test_a_token_in_the_path_of_an_address_is_masked(token: str, tmp_path:
             )
             with recording(path):
                 await Runner.run(agent, "Go")
-    shown = path.read_text() + repr(tool) + repr(mcp) + mcp.name + repr(agent)
+    shown = path.read_text("utf-8") + repr(tool) + repr(mcp) + mcp.name + repr(agent)
     assert token not in shown
     assert mcp.name == "streamable_http: https://mcp.example.org/api/***/mcp"
 

@@ -282,7 +282,7 @@ def look_through(left: Leavings, agent: Agent[Any], result: Any, path: Path) -> 
     left.add("timeline", lambda: result.timeline().svg())
     left.add("graph", lambda: agent.graph().svg())
     left.add("state", lambda: result.to_state().to_string())
-    left.add("recording", lambda: path.read_text() if path.exists() else "")
+    left.add("recording", lambda: path.read_text("utf-8") if path.exists() else "")
     if path.exists():
         left.add("loaded", lambda: load_run(path).to_frame("events").to_csv())
     for thing in (result, result.trace, agent, agent.model, agent.model_settings, *agent.tools):
@@ -550,7 +550,7 @@ def test_a_secret_that_a_server_repeats_is_masked(
         agent, result, error = asyncio.run(main(server))
     if result is not None:
         look_through(left, agent, result, path)
-    left.add("recording", lambda: path.read_text() if path.exists() else "")
+    left.add("recording", lambda: path.read_text("utf-8") if path.exists() else "")
     left.add("agent", lambda: repr(agent))
     left.add("error", lambda: "".join(traceback.format_exception(error)) if error else "")
     left.add("error's parts", lambda: repr(error) + repr(getattr(error, "body", "")))
@@ -583,8 +583,8 @@ async def test_a_secret_is_not_in_the_recording_of_a_call_that_succeeds(
                     await run_to_its_end(agent, RunConfig(), "")
                 else:
                     await Runner.run(agent, "Go")
-    assert '"call": 1' in path.read_text()
-    assert SECRET not in path.read_text()
+    assert '"call": 1' in path.read_text("utf-8")
+    assert SECRET not in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -147,7 +147,7 @@ class Server:
         """Set a plugin's settings, as the settings editor does."""
         path = self.folder / "config/lab/user-settings" / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(settings))
+        path.write_text(json.dumps(settings), encoding="utf-8")
 
     def ask(self, method: str, path: str) -> Any:
         """Ask the server's REST API; its answer, None if that is empty."""
@@ -222,14 +222,14 @@ class Server:
             "language": "python",
             "env": {"PYTHONPATH": str(REPOSITORY)},
         }
-        (folder / "kernel.json").write_text(json.dumps(spec))
+        (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
 
     def _address(self) -> str:
         assert self._process is not None
-        assert self._process.poll() is None, self.log.read_text()[-3000:]
+        assert self._process.poll() is None, self.log.read_text("utf-8")[-3000:]
         for path in self._runtime.glob("jpserver-*.json"):
             try:
-                return str(json.loads(path.read_text())["url"])
+                return str(json.loads(path.read_text("utf-8"))["url"])
             except (ValueError, KeyError):
                 return ""  # it is being written
         return ""

@@ -181,7 +181,7 @@ def hostile(server: Server) -> Iterator[list[str]]:
     payloads = [*OWN_PAYLOADS, *dompurify_payloads()]
     if len(payloads) == len(OWN_PAYLOADS):
         pytest.skip("the payloads of DOMPurify are not beside this checkout (../shared/xss)")
-    (server.notebooks / "payloads.json").write_text(json.dumps(payloads))
+    (server.notebooks / "payloads.json").write_text(json.dumps(payloads), encoding="utf-8")
     tracker = "@jupyterlab/notebook-extension/tracker"
     server.set(tracker, {"windowingMode": "none"})
     yield payloads

@@ -204,7 +204,7 @@ def test_a_port_that_another_program_has_by_now_is_not_taken_for_the_server(
     with socket.create_server(("127.0.0.1", 0)) as other:
         state = folder / "local-model-x.json"
         told: dict[str, Any] = {"url": "http://127.0.0.1:1", "key": "k", "pid": 1}
-        state.write_text(json.dumps(told | {"leases": other.getsockname()[1]}))
+        state.write_text(json.dumps(told | {"leases": other.getsockname()[1]}), encoding="utf-8")
 
         def answer() -> None:
             connection, _ = other.accept()

@@ -111,7 +111,7 @@ def is_running(pid: int) -> bool:
         return False
     # A process nobody has waited for yet is dead all the same.
     return (
-        " Z " not in f" {Path(f'/proc/{pid}/stat').read_text()} "
+        " Z " not in f" {Path(f'/proc/{pid}/stat').read_text('utf-8')} "
         if Path("/proc").exists()
         else True
     )
@@ -904,12 +904,12 @@ async def test_a_server_that_never_answers_is_given_up_and_ended(tmp_path: Path)
     server = MCPServerStdio(silent, client_session_timeout_seconds=0.5)
     with pytest.raises(MCPConnectionError, match=r"did not answer in 0\.5 s"):
         await server.connect()
-    assert await gone(int(note.read_text()))
+    assert await gone(int(note.read_text("utf-8")))
 
     patient = MCPServerStdio(silent, client_session_timeout_seconds=None)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(patient.connect(), 1)  # as an interrupt would
-    assert await gone(int(note.read_text()))
+    assert await gone(int(note.read_text("utf-8")))
     with pytest.raises(UserError, match="not initialized"):
         await patient.list_tools()
 

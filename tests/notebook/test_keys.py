@@ -90,7 +90,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = execute(path, cell_time=60, time=100, network=True)
         assert done.failure == ""
         assert any(one.request.body for one in server.calls)
-    (folder / "executed.ipynb").write_text(json.dumps(done.notebook, ensure_ascii=False))
+    (folder / "executed.ipynb").write_text(
+        json.dumps(done.notebook, ensure_ascii=False), encoding="utf-8"
+    )
     return folder
 
 
@@ -122,14 +124,14 @@ def test_the_key_is_in_no_byte_of_what_is_left(folder: Path) -> None:
 
 def test_the_notebook_did_what_it_is_to_show(folder: Path) -> None:
     """Else the test above would find nothing in nothing."""
-    cells = json.loads((folder / "executed.ipynb").read_text())["cells"]
+    cells = json.loads((folder / "executed.ipynb").read_text("utf-8"))["cells"]
     outputs = ["".join(json.dumps(one) for one in cell["outputs"]) for cell in cells]
     assert "It is broken." in outputs[2]
     assert "It is broken." in outputs[4]
     for number in (9, 10, 11, 12, 13):
         assert "AuthenticationError" in outputs[number], number
         assert "Incorrect API key provided: ***." in outputs[number], number
-    recorded = (folder / "run.jsonl").read_text()
+    recorded = (folder / "run.jsonl").read_text("utf-8")
     assert "It is broken." in recorded
     assert os.environ.get("OPENAI_API_KEY") is None
 

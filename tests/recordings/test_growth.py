@@ -83,8 +83,10 @@ def test_reading_a_recording_costs_as_much_as_there_is(kind: str, tmp_path: Path
 def test_a_recording_of_calls_that_all_have_one_id_is_read_in_time(tmp_path: Path) -> None:
     def reading(n: int) -> Callable[[], object]:
         path = written(tmp_path / f"{next(names)}.jsonl", n, "calls")
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        path.write_text("".join(json.dumps(one_id(line)) + "\n" for line in lines))
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        path.write_text(
+            "".join(json.dumps(one_id(line)) + "\n" for line in lines), encoding="utf-8"
+        )
         return lambda: load_run(path)
 
     assert growth(reading, 15) < LINEAR
@@ -107,7 +109,7 @@ def test_finding_equal_requests_costs_the_same_however_many_there_are(tmp_path: 
                 {"call": number, "digest": key, "request": request},
                 {"call": number, "at": 0.1, "answer": {"output": []}},
             ]
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         recorder = Recorder(path, "replay")
 
         def find() -> None:

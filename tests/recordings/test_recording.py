@@ -235,9 +235,9 @@ async def test_a_block_comes_before_what_is_on_for_all(path: Path) -> None:
         await streamed(Agent(name="A", model=ScriptedModel(["In the block."])))
     await streamed(Agent(name="A", model=ScriptedModel(["Outside."])))
     outer.close()
-    assert "Outside." in path.read_text()
-    assert "In the block." in path.with_name("inner.jsonl").read_text()
-    assert "In the block." not in path.read_text()
+    assert "Outside." in path.read_text("utf-8")
+    assert "In the block." in path.with_name("inner.jsonl").read_text("utf-8")
+    assert "In the block." not in path.read_text("utf-8")
 
 
 async def test_recordings_side_by_side_do_not_meet(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ async def test_recordings_side_by_side_do_not_meet(tmp_path: Path) -> None:
     for name in "abc":
         file = read_recording(tmp_path / name)
         assert len(file.calls) == len(file.runs) == 1
-        assert f"I am {name}." in (tmp_path / name).read_text()
+        assert f"I am {name}." in (tmp_path / name).read_text("utf-8")
 
 
 def test_a_run_that_starts_when_it_is_read_belongs_to_the_block_it_was_made_in(path: Path) -> None:

@@ -177,7 +177,7 @@ async def test_a_recording_shows_the_picture_again_and_is_small(tmp_path: Path) 
     with recording(path):
         replayed = await Runner.run(agent(draw, load), "Go")
     assert replayed.final_output == "Done."
-    assert path.read_text().count("base64,") == 1  # of mark, item and the next request, once
+    assert path.read_text("utf-8").count("base64,") == 1  # of mark, item and the next request, once
 
 
 async def test_a_recording_has_a_thumbnail_of_a_large_picture(tmp_path: Path) -> None:
@@ -245,11 +245,11 @@ async def test_a_recording_that_kept_images_whole_is_still_replayed(tmp_path: Pa
     question = [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]
     with recording(path):
         await Runner.run(asks, list(question))
-    text = path.read_text()
+    text = path.read_text("utf-8")
     assert "sha256=" in text
     start = text.index("data:image/png;sha256=")
     old = text.replace(text[start : start + len("data:image/png;sha256=") + 64], url)
-    path.write_text(old)
+    path.write_text(old, encoding="utf-8")
     with recording(path):
         assert (await Runner.run(asks, list(question))).final_output == "The axis."
 

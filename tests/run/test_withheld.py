@@ -100,7 +100,7 @@ async def test_what_an_agent_said_as_a_tool_is_withheld_with_its_output(
     with recording(path):
         result = await refused(asks_another(output_guardrails=[no_secrets]), streamed)
         await Runner.run(Agent(name="Next", model=ScriptedModel(["Hello."])), "Hi")
-    assert SECRET not in path.read_text()
+    assert SECRET not in path.read_text("utf-8")
     recorded, after = load_run(path, 0), load_run(path, 1)
     assert after.final_output == "Hello."
     assert "OutputGuardrailTripwireTriggered" in str(recorded.run_loop_exception)
@@ -140,7 +140,7 @@ async def test_a_replay_ends_as_the_run_did_whose_answer_was_withheld(
     path = tmp_path / "run.jsonl"
     with recording(path):
         result = await refused(outer(), streamed)
-    assert SECRET not in path.read_text()
+    assert SECRET not in path.read_text("utf-8")
     with recording(path, speed=None):
         for _ in range(2):
             agent = outer()
@@ -169,7 +169,7 @@ async def test_an_answer_that_is_refused_is_in_no_trace_and_no_recording(
     path, session = tmp_path / "run.jsonl", SQLiteSession("s")
     with recording(path):
         result = await refused(says_it(), streamed, session=session)
-    assert SECRET not in path.read_text()
+    assert SECRET not in path.read_text("utf-8")
     assert len(await session.get_items()) == 1
     recorded = load_run(path)
     assert SECRET not in kept(recorded)
@@ -204,7 +204,7 @@ async def test_the_attempts_of_an_answer_that_is_refused_are_withheld_too(tmp_pa
     with recording(path):
         result = await refused(agent)
     assert len(result.trace.retries) == 1
-    assert SECRET not in path.read_text()
+    assert SECRET not in path.read_text("utf-8")
     for one in (result, load_run(path)):
         assert SECRET not in seen(one)
     with recording(path, speed=None):
@@ -226,7 +226,7 @@ async def test_the_answer_of_an_agent_as_a_tool_that_is_refused_is_withheld(tmp_
     with recording(path):
         result = Runner.run_streamed(outer(), "Go")
         await result.wait()
-    assert SECRET not in path.read_text()
+    assert SECRET not in path.read_text("utf-8")
     with recording(path, speed=None):
         agent = outer()
         agent.model = "scripted"
@@ -262,7 +262,7 @@ async def test_a_run_of_a_tools_own_is_not_taken_for_the_one_that_is_replayed(
             result = await Runner.run(outer(), "Go")
         assert [getattr(item, "output", None) for item in result.new_items][1] == "refused"
         assert result.final_output == "Done."
-        assert SECRET not in path.read_text()
+        assert SECRET not in path.read_text("utf-8")
 
 
 async def test_a_guardrail_of_the_inner_run_keeps_its_output_out_of_the_outer_one(
@@ -285,7 +285,7 @@ async def test_a_guardrail_of_the_inner_run_keeps_its_output_out_of_the_outer_on
         result = Runner.run_streamed(outer, "Go")
         await result.wait()
     assert result.final_output == "It would not say."
-    assert SECRET not in path.read_text()
+    assert SECRET not in path.read_text("utf-8")
     assert SECRET not in kept(result)
     assert SECRET not in kept(load_run(path))
 
@@ -316,7 +316,7 @@ async def test_a_tools_own_guardrail_keeps_its_output_out(tmp_path: Path, raises
             await result.wait()
             assert result.final_output == "Done."
             assert [part.output for part in result.trace.parts[:2]] == ["Not for you."] * 2
-    assert SECRET not in path.read_text()
+    assert SECRET not in path.read_text("utf-8")
     assert SECRET not in kept(result)
     assert SECRET not in kept(load_run(path))
     outer.model, inner._agent_instance.model = "scripted", "scripted"

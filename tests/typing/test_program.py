@@ -69,8 +69,8 @@ def test_pyright_finds_what_a_program_gets_wrong(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.py"
     wrong.write_text(lines + "\n".join(MISTAKES) + "\n", encoding="utf-8")
     shutil.copy(HERE / "pyrightconfig.json", tmp_path)
-    config = (tmp_path / "pyrightconfig.json").read_text().replace("program.py", "wrong.py")
-    (tmp_path / "pyrightconfig.json").write_text(config)
+    config = (tmp_path / "pyrightconfig.json").read_text("utf-8").replace("program.py", "wrong.py")
+    (tmp_path / "pyrightconfig.json").write_text(config, encoding="utf-8")
     text = found_by([*checker(), "-p", "."], tmp_path)[1]
     first = len(lines.splitlines())
     faulty = {line.split(":")[1] for line in text.splitlines() if " - error: " in line}

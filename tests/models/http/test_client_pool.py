@@ -276,4 +276,4 @@ def test_a_kernel_ends_without_a_word(tmp_path: Path) -> None:
         assert reply["content"]["status"] == "ok", reply["content"]
         client.stop_channels()
         kernel.shutdown_kernel()
-    assert "Unclosed" not in words.read_text()
+    assert "Unclosed" not in words.read_text("utf-8")

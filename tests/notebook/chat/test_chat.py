@@ -477,7 +477,7 @@ async def test_a_turn_from_the_page_is_under_the_recording_that_the_cell_was_und
     # Whoever hears the page does so in a context of its own, after the cell.
     c.handle_message("say", "What is 2 + 2?")
     await settled(c, 1)
-    assert '"Four."' in path.read_text()
+    assert '"Four."' in path.read_text("utf-8")
 
 
 async def test_a_session_that_cannot_be_read_is_told() -> None:

@@ -649,7 +649,7 @@ async def test_a_recording_replays_rows_of_a_batch(path: Path, tmp_path: Path) -
     async with ScriptedServer(echo) as server:
         with recording(tmp_path / "rows.jsonl"):
             first = await asked_once(server, frame_of(3), path)
-    for line in (tmp_path / "rows.jsonl").read_text().splitlines():
+    for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines():
         assert "ancelled" not in line
     async with ScriptedServer([]) as server:
         with recording(tmp_path / "rows.jsonl", mode="replay"):

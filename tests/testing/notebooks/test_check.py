@@ -52,7 +52,7 @@ def shown(**data: Any) -> dict[str, Any]:
 
 def written(path: Path, *cells: dict[str, Any]) -> Path:
     notebook = {"cells": list(cells), "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    path.write_text(json.dumps(notebook))
+    path.write_text(json.dumps(notebook), encoding="utf-8")
     return path
 
 
@@ -67,7 +67,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.slow
 async def test_a_tutorial_is_executed_in_its_folder_and_its_file_stays_as_it_is(path: Path) -> None:
     """Within a running loop, too: this test is one."""
-    (path.parent / "data.txt").write_text("forty-two")
+    (path.parent / "data.txt").write_text("forty-two", encoding="utf-8")
     written(path, code("import asyncio; x = open('data.txt').read()"), code("print(x)"))
     before = path.read_bytes()
     fresh = check_notebook(path)
@@ -266,7 +266,7 @@ def test_nothing_is_saved_of_a_run_that_failed(path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"cells": 3}', "not json"])
 def test_what_is_no_notebook_is_told(path: Path, content: str) -> None:
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match="notebook"):
         check_notebook(path)
     with pytest.raises(UserError, match="There is no notebook"):

@@ -71,13 +71,13 @@ NOT_EXECUTED = [
 @pytest.mark.parametrize("reader", [check_notebook, save_notebook, normalised])
 def test_what_is_no_notebook_is_a_named_error(tmp_path: Path, text: str, reader: Any) -> None:
     path = tmp_path / "lesson.ipynb"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     if reader is normalised and text in NOT_EXECUTED:
         assert len(normalised(path)["cells"]) == 1  # it looks at the cells alone
         return
     with pytest.raises(UserError, match=r"lesson\.ipynb"):
         reader(path)
-    assert path.read_text() == text
+    assert path.read_text("utf-8") == text
 
 
 def test_a_mapping_that_is_none_is_a_named_error() -> None:

@@ -120,7 +120,7 @@ async def test_streams_have_the_shape_of_recorded_ones() -> None:
         pytest.skip("the recorded streams are not here")
 
     def recorded(name: str, number: int) -> list[str]:
-        sse = json.loads((STREAMS / name).read_text())["calls"][number]["sse"]
+        sse = json.loads((STREAMS / name).read_text("utf-8"))["calls"][number]["sse"]
         lines = [line[6:] for line in sse.splitlines() if line.startswith("data: {")]
         return shape([json.loads(line) for line in lines])
 
