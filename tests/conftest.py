@@ -13,6 +13,11 @@ from typing import Any
 import pytest
 
 from agentstream.models.http import credentials
+
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
 from tests.pairwise import not_in_the_sample
 from tests.slow import mark_slow
 
@@ -28,6 +33,13 @@ if not os.access(os.path.expanduser("~"), os.W_OK):
 # Each new client reads all of the system's certificates, which takes longer than most tests. These
 # reach no other machine, so one will do; it is nobody's, its key is gone.
 CERTIFICATES = Path(__file__).parent / "data/no_authority.pem"
+
+# Kernels, a cluster and servers in one process need more files than the 256 of macOS.
+if resource is not None:
+    _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _wanted = 4096 if _hard == resource.RLIM_INFINITY else min(4096, _hard)
+    if _soft != resource.RLIM_INFINITY and _soft < _wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
 
 LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname()}
 
