@@ -32,6 +32,7 @@ class RowsWidget(anywidget.AnyWidget):
     _css = style(live=True) + style("rows.css", live=True)
 
     html = traitlets.Unicode("").tag(sync=True)
+    is_live = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, run: Any) -> None:
         super().__init__(html=bar_html(run.progress, live=True))
@@ -67,13 +68,16 @@ class RowsWidget(anywidget.AnyWidget):
         run = self._run
         live, watched = not run.is_complete, self._watched
         self._pace.tick = FAST if watched is not None and watched.status == "running" else SLOW
-        self.html = bar_html(
+        html = bar_html(
             run.progress,
             run.last_errors(),
             live=live,
             under_way=run.under_way(_UNDER_WAY) if live else (),
             watched=watched,
         )
+        # In one message: where no snapshot follows, nobody is to see Stop beside the end.
+        with self.hold_sync():
+            self.html, self.is_live = html, live
 
     def _bundle(self) -> dict[str, str]:
         run = self._run

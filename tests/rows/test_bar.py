@@ -119,6 +119,7 @@ async def test_the_widget_follows_the_rows_and_tells_the_last_errors() -> None:
     await run
     await asyncio.sleep(0.05)
     assert "6 of 6 rows" in widget.html
+    assert not widget.is_live
     assert "<code>3</code>" in widget.html
     assert len(sent) <= 4
     assert "5 done, 1 failed" in widget._bundle()["text/plain"]

@@ -12,7 +12,7 @@ function render({ model, el }) {
     stop.textContent = "Stopping …";
     model.send({ kind: "stop" });
   });
-  el.append(body, stop);
+  el.append(body);
 
   // A row's run, by its key; none closes it.
   body.addEventListener("click", (event) => {
@@ -26,6 +26,13 @@ function render({ model, el }) {
     const open = details ? details.open : undefined;
     const held = body.contains(document.activeElement) && document.activeElement.dataset.row;
     body.innerHTML = model.get("html");
+    if (!model.get("is_live")) {
+      stop.remove();
+    } else if (!stop.isConnected) {
+      stop.disabled = false;
+      stop.textContent = "Stop";
+      el.append(stop);
+    }
     const next = body.querySelector("details");
     if (next && open !== undefined) next.open = open;
     if (typeof held === "string") body.querySelector(`[data-row="${held}"]`)?.focus();
