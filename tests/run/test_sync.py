@@ -126,6 +126,8 @@ def printed_by(program: str) -> str:
         text=True,
         timeout=60,
         cwd=Path(__file__).parents[2],
+        # asyncio's debug mode tells of every slow callback, and a nested run is one.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"},
     )
     assert ended.stderr == ""
     return ended.stdout
