@@ -170,7 +170,11 @@ def function_name(text: str) -> str:
     spaced = text.replace(" ", "_")
     name = re.sub(r"[^a-zA-Z0-9_]", "_", spaced)
     if name != spaced:
-        logger.warning("%r is no function name; the model will see %r.", text, name.lower())
+        logger.warning(
+            "%r contains invalid characters for function calling; the model will see %r.",
+            text,
+            name.lower(),
+        )
     return name.lower()
 
 

@@ -285,6 +285,9 @@ class ToolApprovalItem(RunItemBase[Any]):
     agent_key: str | None = field(default=None, repr=False)
     """What tells the agent from others of its name in the run."""
 
+    def __hash__(self) -> int:
+        return hash((self.tool_name, self.call_id))  # equal items have these in common
+
     def __post_init__(self) -> None:
         self.run_scope = tuple(self.run_scope)  # a list in JSON
         if self.tool_name is None:

@@ -5,15 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from ..exceptions import ModelBehaviorError
+
 if TYPE_CHECKING:
     from .testing import ModelStep
 
 _MODEL: Final = "scripted-model"
+_UNSTREAMED: Final[dict[Any, str]] = {
+    "code_interpreter_call": "ResponseCodeInterpreterToolCall",
+    "custom_tool_call": "ResponseCustomToolCall",
+    "image_generation_call": "ImageGenerationCall",
+    "mcp_call": "McpCall",
+}
 
 
 def step_events(step: ModelStep) -> Iterator[dict[str, Any]]:
-    """The events that stream a step, from `response.created` to `response.completed`."""
+    """The events that stream a step, from `response.created` to `response.completed`.
+
+    Raises
+    ------
+    ModelBehaviorError
+        An item of it has events of its own kind, which only its author can tell.
+    """
     items = [_plain(item) for item in step.output]
+    for item in items:
+        if kind := _UNSTREAMED.get(item.get("type")):
+            raise ModelBehaviorError(
+                f"Automatic streaming does not support {kind}: give the events of the step, "
+                "ModelStep.stream([...])."
+            )
     for kind in ("response.created", "response.in_progress"):
         yield {"type": kind, "response": _response(step, [], "in_progress")}
     for index, item in enumerate(items):
@@ -109,7 +129,7 @@ def _response(step: ModelStep, items: list[dict[str, Any]], status: str) -> dict
         "output_tokens_details": usage.output_tokens_details.model_dump(),
     }
     return {
-        "id": step.response_id or "",
+        "id": step.response_id,
         "created_at": 0.0,
         "model": _MODEL,
         "object": "response",

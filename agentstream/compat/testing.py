@@ -213,7 +213,7 @@ def function_call(
     )
     named: dict[str, Any] = {} if namespace is None else {"namespace": namespace}
     return ResponseFunctionToolCall(
-        id=item_id or call_id,
+        id=call_id if item_id is None else item_id,
         call_id=call_id,
         name=name,
         arguments=text,
@@ -328,7 +328,7 @@ class ScriptedModel(RequestModel):
             usage=step.usage,
             response_id=step.response_id,
             request_id=step.request_id,
-            raw_usage=step.raw_usage,
+            raw_usage=step.raw_usage if model_settings.preserve_raw_usage else None,
         )
 
     async def _stream(
@@ -349,7 +349,8 @@ class ScriptedModel(RequestModel):
                 yield event
         else:
             for number, data in enumerate(step_events(step)):
-                yield responses_event({**data, "sequence_number": number})
+                # What its reader changes in one event is not to change the others.
+                yield responses_event(copy.deepcopy({**data, "sequence_number": number}))
 
     def _record(self, request: ModelRequest, tracing: ModelTracing, *, streamed: bool) -> ModelCall:
         """Keep a call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,17 @@ _PAYLOADS: Final[dict[Any, tuple[str, ...]]] = {
     "input_image": ("image_url", "file_id"),
     "input_file": ("file_data", "file_url", "file_id", "filename"),
 }
+_DETAILS: Final = (None, "auto", "high", "low", "original")
+
+# Of a JSON schema: what is written for people, and where further schemas are.
+_PROSE: Final = frozenset({"$comment", "description", "examples", "title"})
+_NAMED_SCHEMAS: Final = frozenset(
+    "$defs definitions dependencies dependentSchemas patternProperties properties".split()
+)
+_SCHEMAS: Final = frozenset(
+    "additionalItems additionalProperties allOf anyOf contains contentSchema else if items not"
+    " oneOf prefixItems propertyNames then unevaluatedItems unevaluatedProperties".split()
+)
 
 
 @dataclass
@@ -24,6 +36,7 @@ class ToolOutputTrimmer:
     """Shortens long outputs of tools before the last turns, for ``call_model_input_filter``.
 
     What a run keeps, stores and shows stays whole: only what the model is sent becomes shorter.
+    Of the tools that a search has found, what the schemas say for people is left out.
 
     Parameters
     ----------
@@ -88,19 +101,23 @@ class ToolOutputTrimmer:
         return 0
 
     def _trimmed(self, item: Any, names: dict[Any, tuple[str, ...]]) -> Any:
-        if not isinstance(item, dict) or item.get("type") != "function_call_output":
+        if not isinstance(item, dict):
+            return item
+        if item.get("type") == "tool_search_output":
+            return self._searched(item)
+        if item.get("type") != "function_call_output":
             return item
         known = names.get(item.get("call_id"), ())
         tools: Any = self.trimmable_tools
         if tools is not None and not tools.intersection(known):
             return item
-        output, name = item.get("output"), known[-1] if known else "unknown tool"
+        output, name = item.get("output"), known[-1] if known else "unknown_tool"
         if isinstance(output, str):
-            size, text, dropped = len(output), output, ""
+            size, text, dropped = len(output), output, Counter[str]()
         elif isinstance(output, list) and all(_is_part(part) for part in output):
             size = sum(_payload(part) for part in output)
             text = "\n".join(part["text"] for part in output if part["type"] == "input_text")
-            dropped = _dropped(output)
+            dropped = Counter(part["type"] for part in output if part["type"] != "input_text")
         else:
             return item
         if size <= self.max_output_chars:
@@ -108,15 +125,64 @@ class ToolOutputTrimmer:
         short = self._summary(name, size, text, dropped)
         return {**item, "output": short} if len(short) < size else item
 
-    def _summary(self, name: str, size: int, text: str, dropped: str) -> str:
+    def _searched(self, item: dict[str, Any]) -> dict[str, Any]:
+        """The result of a search for tools: their schemas without prose, or a note of the text."""
+        tools: Any = self.trimmable_tools
+        if tools is not None and "tool_search" not in tools:
+            return item
+        for field in ("tools", "results"):
+            found = item.get(field)
+            size = len(json.dumps(found, default=str)) if isinstance(found, list) else 0
+            if size <= self.max_output_chars:
+                continue
+            if field == "tools":
+                short: Any = [self._defined(tool) for tool in found]
+            else:
+                text = json.dumps(found, default=str, ensure_ascii=False)
+                short = [{"text": self._summary("tool_search output", size, text, Counter())}]
+            return {**item, field: short} if len(json.dumps(short, default=str)) < size else item
+        return item
+
+    def _defined(self, tool: Any) -> Any:
+        """The definition of a tool, or of a namespace of some, without what is said at length."""
+        if not isinstance(tool, dict):
+            return tool
+        short = dict(tool)
+        text = tool.get("description")
+        if isinstance(text, str) and len(text) > self.preview_chars:
+            short["description"] = f"{text[: self.preview_chars]}..."
+        if "parameters" in tool:
+            short["parameters"] = _without_prose(tool["parameters"])
+        if isinstance(tool.get("tools"), list):
+            short["tools"] = [self._defined(each) for each in tool["tools"]]
+        return short
+
+    def _whole(self, name: str, size: int, text: str, dropped: Counter[str]) -> str:
+        """A summary that says all."""
         preview = text[: self.preview_chars]
+        said = [name, f"payload {size} chars"]
+        if text:
+            said.append(f"preview {len(preview)} chars")
+        if dropped:
+            said.append(
+                "dropped " + ", ".join(f"{n} {kind}" for kind, n in sorted(dropped.items()))
+            )
         more = "..." if len(preview) < len(text) else ""
-        head = f"[Trimmed: {name}, payload {size} chars, preview {len(preview)} chars{dropped}]\n"
-        if len(head + preview + more) <= self.max_output_chars:
-            return head + preview + more
+        return f"[Trimmed: {', '.join(said)}]" + (f"\n{preview}{more}" if text else "")
+
+    def _summary(self, name: str, size: int, text: str, dropped: Counter[str]) -> str:
+        """The longest summary that `max_output_chars` has room for."""
+        limit = self.max_output_chars
+        whole = self._whole(name, size, text, dropped)
+        if len(whole) <= limit:
+            return whole
+        if not text:
+            kinds = f"[Trimmed: {', '.join(sorted(dropped))}]"
+            return kinds if len(kinds) <= limit else "[Trimmed]"[:limit]
         # The text is worth more than what it was.
-        head = "[Trimmed]\n"[: self.max_output_chars]
-        room = max(self.max_output_chars - len(head), 0)
+        head = "[Trimmed]\n"[:limit]
+        preview, room = text[: self.preview_chars], limit - len(head)
+        more = "..." if len(preview) < len(text) else ""
         if len(preview + more) > room:
             preview = preview[: max(room - 3, 0)]
             more = "..."[: room - len(preview)]
@@ -136,7 +202,13 @@ def _names(items: list[Any]) -> dict[Any, tuple[str, ...]]:
 
 
 def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") in _PAYLOADS and _payload(part) > 0
+    """Whether a part is one that tools give; of another it is not known what may be left out."""
+    if not isinstance(part, dict) or part.get("type") not in _PAYLOADS:
+        return False
+    known = {"type", *_PAYLOADS[part["type"]]}
+    if part["type"] == "input_image" and part.get("detail") in _DETAILS:
+        known.add("detail")
+    return part.keys() <= known and _payload(part) > 0
 
 
 def _payload(part: dict[str, Any]) -> int:
@@ -144,6 +216,19 @@ def _payload(part: dict[str, Any]) -> int:
     return sum(len(value) for value in values if isinstance(value, str))
 
 
-def _dropped(output: list[dict[str, Any]]) -> str:
-    counts = Counter(part["type"] for part in output if part["type"] != "input_text")
-    return "".join(f", dropped {count} {kind}" for kind, count in counts.items())
+def _without_prose(schema: Any) -> Any:
+    """A JSON schema without what is written for people; names and data stay as they are."""
+    if isinstance(schema, list):
+        return [_without_prose(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    short = {}
+    for key, value in schema.items():
+        if key in _NAMED_SCHEMAS and isinstance(value, dict):
+            # Of `dependencies` some are lists of names.
+            short[key] = {name: _without_prose(each) for name, each in value.items()}
+        elif key in _SCHEMAS:
+            short[key] = _without_prose(value)
+        elif key not in _PROSE:
+            short[key] = value
+    return short

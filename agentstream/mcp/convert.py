@@ -25,6 +25,8 @@ from .approval import needs_approval
 from .names import Named, prefixed
 from .server import MCPServer, MCPToolCustomDataContext, MCPToolMetaContext, Unset
 
+logger = logging.getLogger("agentstream")
+
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
     from mcp.types import Tool as MCPTool
@@ -313,11 +315,10 @@ class _Call:
         except Exception as error:
             if isinstance(error, AgentsException) or _is_mcp_error(error):
                 raise
-            raise AgentsException(
-                f"Error invoking MCP tool {self._tool.name} on server "
-                f"{without_credentials(self._server.name)!r}: "
-                f"{error}"
-            ) from error
+            what = f"Error invoking MCP tool {self._tool.name} on server "
+            what += repr(without_credentials(self._server.name))
+            logger.debug("%s", what)  # of the error itself the run tells
+            raise AgentsException(f"{what}: {error}") from error
         call_id = getattr(context, "tool_call_id", None)
         if self._server.custom_data_extractor is not None and call_id is not None:
             self._results[call_id] = (arguments, result)
@@ -327,6 +328,7 @@ class _Call:
         try:
             arguments = read_json(encodable_json(text)) if text.strip() else {}
         except ValueError as error:
+            logger.debug("Invalid JSON input for MCP tool %s", self._public_name)
             raise ModelBehaviorError(
                 f"Invalid JSON input for tool {self._public_name}: {error}"
             ) from error

@@ -372,5 +372,5 @@ def _raw_usage(response: Any) -> dict[str, Any] | None:
     """The usage as the provider sent it: chat models put it beside the one they translate it to."""
     if response.usage is None:
         return None
-    raw: dict[str, Any] = getattr(response, "_raw_usage", None) or response.usage.model_dump()
-    return raw
+    raw: dict[str, Any] | None = getattr(response, "_raw_usage", None)
+    return raw or response.usage.model_dump(exclude_unset=True)

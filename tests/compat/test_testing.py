@@ -52,6 +52,7 @@ def outputs(module: ModuleType) -> dict[str, list[Any]]:
         "a message": [say("Hello.")],
         "an empty message": [say("")],
         "a call": [call("f", {"city": "Tokyo"}, call_id="c1")],
+        "a call with an empty id": [call("f", "{}", call_id="c1", item_id="")],
         "a call in a namespace": [call("f", "{}", call_id="c1", item_id="i", namespace="n")],
         "reasoning, then a message": [ResponseReasoningItem(**reasoning()), say("Yes.")],
         "a refusal": [refusal()],
@@ -84,6 +85,70 @@ async def test_a_step_streams_the_events_that_the_sdk_streams(name: str) -> None
     assert await streamed(ours, outputs(ours)[name]) == await streamed(
         theirs, outputs(theirs)[name]
     )
+
+
+@pytest.mark.parametrize(
+    "kind", ["code_interpreter_call", "custom_tool_call", "image_generation_call", "mcp_call"]
+)
+async def test_items_with_events_of_their_own_kind_are_refused_before_anything_is_streamed(
+    kind: str,
+) -> None:
+    for module in (ours, theirs):
+        with pytest.raises(Exception, match=r"Automatic streaming does not support.*Step\.stream"):
+            await streamed(module, [items_of_other_kinds()[kind]])
+
+
+def items_of_other_kinds() -> dict[str, Any]:
+    from openai.types.responses import (
+        ResponseCodeInterpreterToolCall,
+        ResponseCustomToolCall,
+        response_output_item,
+    )
+
+    code: Any = ResponseCodeInterpreterToolCall
+    return {
+        "code_interpreter_call": code(
+            id="i", code="1", container_id="c", status="completed", type="code_interpreter_call"
+        ),
+        "custom_tool_call": ResponseCustomToolCall(
+            call_id="c", input="x", name="n", type="custom_tool_call"
+        ),
+        "image_generation_call": response_output_item.ImageGenerationCall(
+            id="i", result="x", status="completed", type="image_generation_call"
+        ),
+        "mcp_call": response_output_item.McpCall(
+            id="i", arguments="{}", name="n", server_label="s", type="mcp_call"
+        ),
+    }
+
+
+async def test_a_change_of_one_event_is_in_no_other() -> None:
+    events = ScriptedModel([[assistant_message("whole")]]).stream_response(
+        None, "hi", ModelSettings(), [], None, [], ModelTracing.DISABLED, **SETTINGS
+    )
+    async for event in events:
+        if event.type == "response.output_item.done":
+            event.item.content[0].text = "changed"  # type: ignore[union-attr]
+    assert event.response.output[0].content[0].text == "whole"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("keeps", [None, True])
+async def test_a_step_without_an_id_has_none_and_its_raw_usage_is_there_if_it_is_kept(
+    keeps: bool | None,
+) -> None:
+    step = ModelStep(output=[assistant_message("a")], response_id=None, raw_usage={"of": "step"})
+    agent = Agent(
+        name="A",
+        model=ScriptedModel([step, step]),
+        model_settings=ModelSettings(preserve_raw_usage=keeps),
+    )
+    result = await Runner.run(agent, "hi")
+    assert result.last_response_id is None
+    assert result.raw_responses[0].raw_usage == ({"of": "step"} if keeps else None)
+    live = Runner.run_streamed(agent, "hi")
+    async for _ in live.stream_events():
+        pass
+    assert live.last_response_id is None
 
 
 async def test_a_run_uses_the_steps_in_order_and_the_calls_are_kept() -> None:

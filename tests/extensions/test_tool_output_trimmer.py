@@ -100,3 +100,82 @@ async def test_a_run_sends_less_and_keeps_everything() -> None:
     kept = [item for item in await session.get_items() if "output" in item]
     assert sent[0]["output"].startswith("[Trimmed: search")
     assert kept[0]["output"] == "x" * 1000  # type: ignore[typeddict-item]
+
+
+def test_what_else_an_old_output_has_is_counted_and_of_no_text_no_preview_is_promised() -> None:
+    image = {"type": "input_image", "image_url": "data:" + "x" * 1000, "detail": "auto"}
+    file = {"type": "input_file", "file_data": "y" * 1000}
+    assert trimmed(conversation([image, file])) == (
+        "[Trimmed: search, payload 2005 chars, dropped 1 input_file, 1 input_image]"
+    )
+    assert trimmed(conversation([image]), max_output_chars=22) == "[Trimmed: input_image]"
+    assert trimmed(conversation([image]), max_output_chars=21) == "[Trimmed]"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_text", "text": "x" * 1000, "more": "of a later version"},
+        {"type": "input_image", "image_url": "x" * 1000, "detail": "unheard of"},
+        {"type": "output_text", "text": "x" * 1000},
+    ],
+)
+def test_parts_that_are_not_known_stay_as_they_are(part: dict[str, Any]) -> None:
+    assert trimmed(conversation([part])) == [part]
+
+
+def searched(found: dict[str, Any], **options: Any) -> Any:
+    items: list[Any] = [user(), {"type": "tool_search_output", **found}, user(), user()]
+    before = copy.deepcopy(items)
+    data = CallModelData(ModelInputData(input=items, instructions="I"), Agent(name="A"), None)
+    made = ToolOutputTrimmer(**options)(data).input
+    assert items == before
+    return made[1]
+
+
+PROSE = "what people read " * 50
+SCHEMA = {
+    "type": "object",
+    "title": "Report",
+    "description": PROSE,
+    "$defs": {"title": {"type": "string", "description": PROSE}},
+    "properties": {
+        "description": {"$ref": "#/$defs/title", "description": PROSE},
+        "examples": {"type": "array", "items": {"type": "string", "title": PROSE}},
+        "mode": {"enum": ["title"], "default": {"title": "kept"}},
+    },
+    "required": ["description"],
+    "dependencies": {"mode": ["description"]},
+    "anyOf": [{"required": ["mode"], "$comment": PROSE}],
+}
+BARE = {
+    "type": "object",
+    "$defs": {"title": {"type": "string"}},
+    "properties": {
+        "description": {"$ref": "#/$defs/title"},
+        "examples": {"type": "array", "items": {"type": "string"}},
+        "mode": {"enum": ["title"], "default": {"title": "kept"}},
+    },
+    "required": ["description"],
+    "dependencies": {"mode": ["description"]},
+    "anyOf": [{"required": ["mode"]}],
+}
+
+
+def test_the_schemas_of_found_tools_lose_what_people_read_and_nothing_that_means_something() -> (
+    None
+):
+    tool = {"type": "function", "name": "f", "description": PROSE, "parameters": SCHEMA}
+    short = {**tool, "description": PROSE[:200] + "...", "parameters": BARE}
+    space = {"type": "namespace", "name": "n", "tools": [tool]}
+    assert searched({"tools": [tool, space]})["tools"] == [short, {**space, "tools": [short]}]
+    small = {"type": "function", "name": "f", "parameters": {"title": "T"}}
+    assert searched({"tools": [small]})["tools"] == [small]
+    assert searched({"tools": [tool]}, trimmable_tools="other")["tools"] == [tool]
+    assert searched({"tools": [tool]}, trimmable_tools="tool_search")["tools"] == [short]
+
+
+def test_found_texts_become_a_preview() -> None:
+    (note,) = searched({"results": [{"text": "x" * 1000}]})["results"]
+    assert note["text"].startswith("[Trimmed: tool_search output, payload 1014 chars, preview 200")
+    assert searched({"results": "no list"}) == {"type": "tool_search_output", "results": "no list"}

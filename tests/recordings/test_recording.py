@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from openai import OpenAIError
 from pandas.testing import assert_frame_equal
 
 from agentstream import (
@@ -158,8 +159,9 @@ async def test_a_replay_leaves_the_file_as_it_is(path: Path) -> None:
 
 
 async def test_without_a_file_and_a_key_the_error_is_that_of_the_missing_key(path: Path) -> None:
-    with recording(path), pytest.raises(UserError, match="There is no OpenAI key"):
+    with recording(path), pytest.raises(UserError, match="There is no OpenAI key") as caught:
         await streamed(Agent(name="Guide"))
+    assert isinstance(caught.value, OpenAIError)  # which the openai client raises for that
     assert not path.exists()
 
 

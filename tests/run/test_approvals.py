@@ -254,3 +254,13 @@ async def test_a_call_that_an_earlier_decision_rejects_is_rejected_wherever_it_i
     assert set(frame[frame["name"] == "erase"]["status"]) == {"rejected"}
     assert snapshot(result.trace)["text/plain"].count("rejected") == 2
     assert desk.done == []
+
+
+async def test_calls_that_wait_can_be_kept_in_a_set() -> None:
+    desk = Desk()
+    asked = agent(desk, turn(call("erase", what="x"), call("erase", what="y")), "Done.")
+    result = await Runner.run(asked, "go")
+    again = await RunState.from_string(asked, result.to_state().to_string())
+    first, second = result.interruptions
+    assert len({first, second, first}) == 2
+    assert first == first and hash(first) == hash(again.get_interruptions()[0])

@@ -8,7 +8,8 @@ lists (the navigation of its ``mkdocs.yml``) and what its packages export. A tes
   which is one without a docstring;
 - uses an attribute with an underscore that the SDK's sources have and the test does not define;
 - replaces a name in one of the SDK's modules or classes, or in a library, which works only where
-  the SDK looks it up there.
+  the SDK looks it up there;
+- overrides a method with an underscore of one of the SDK's classes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +34,7 @@ LEFT_OUT_NAMES = {
     "AdvancedSQLiteSession": "other sessions",
     "DaprSession": "other sessions",
     "MongoDBSession": "other sessions",
+    "ResponseApplyPatchToolCall": "shell and patch tools",
     "SPAN_PROCESSOR_TESTING": "traces of runs",
 }
 
@@ -272,6 +275,8 @@ class Reader:
         # happens when the test runs decides.
         if isinstance(node, ast.ClassDef) and module.path != self.test.path:
             return
+        if isinstance(node, ast.ClassDef):
+            self._overrides(node, local)
         for one in ast.walk(node):
             if isinstance(one, ast.Name):
                 self._name(one.id, module, local)
@@ -283,8 +288,19 @@ class Reader:
                 self._call(one, module, local)
             elif isinstance(one, ast.Constant) and one.value in _SAVED_KEYS:
                 self.touches.add(Touch(str(one.value), "left out", SAVED_FORM))
+            elif isinstance(one, ast.Constant) and one.value == "apply_patch_call":
+                self.touches.add(Touch("apply_patch_call", "left out", "shell and patch tools"))
             elif isinstance(one, ast.keyword) and one.arg:
                 self._private(one.arg, module)
+
+    def _overrides(self, node: ast.ClassDef, local: dict[str, tuple[str, str | None]]) -> None:
+        """What a double of the test's own changes inside a class of the SDK."""
+        if not any(self._dotted(base, local) for base in node.bases):
+            return
+        for method in node.body:
+            name = getattr(method, "name", "")
+            if _PRIVATE.fullmatch(name) and name in self.sdk.private:
+                self.touches.add(Touch(name, "internal", "overrides an underscore"))
 
     def _name(
         self,
@@ -377,8 +393,21 @@ class Reader:
         elif texts and "." in texts[0] and not texts[0].startswith(_OWN_TARGETS):
             self.touches.add(Touch(texts[0], "internal", "replaced"))
         base = self._dotted(node.args[0], local)
+        if name != "object" or len(node.args) > 1:
+            self._library(node.args[0], texts, local)
         if base is not None and base != "agents" and (texts or self._is_module(base)):
             self.touches.add(Touch(f"{base}.{(texts or ['?'])[0]}", "internal", "replaced"))
+
+    def _library(
+        self, target: ast.AST, texts: list[str], local: dict[str, tuple[str, str | None]]
+    ) -> None:
+        """A function of a module of Python's own: ``patch.object(json, "dumps")``."""
+        if not texts or not isinstance(target, ast.Name) or target.id not in local:
+            return
+        module, name = local[target.id]
+        package = module.partition(".")[0]
+        if name is None and package in sys.stdlib_module_names - {"builtins", "os", "sys"}:
+            self.touches.add(Touch(f"{module}.{texts[0]}", "internal", "replaced"))
 
     def _patched(self, dotted: str) -> Touch:
         """A target of ``patch("agents.module.Class.method")``."""

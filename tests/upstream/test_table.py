@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .scope import Sdk, classify
+from .scope import Sdk, Touch, classify
 from .suite import SAMPLE, differences
 from .table import BEGIN, DOCS, END, Table, counts, rendered
 
@@ -37,6 +37,12 @@ TESTS = {
     "def test_it(): Runner(); Own()._held": "public",
     "from agents import Runner\ndef test_it(monkeypatch):\n"
     "    monkeypatch.setattr(Runner, 'run', 1)": "internal",
+    "import json\nfrom unittest.mock import patch\nfrom agents import Runner\n"
+    "def test_it():\n    with patch.object(json, 'dumps'): Runner()": "internal",
+    "from agents import Runner\nclass Own(Runner):\n    def _held(self): ...\n"
+    "def test_it(): Own()": "internal",
+    "from agents import Runner\nclass Own(Runner):\n    def _own(self): ...\n"
+    "def test_it(): Own()": "public",
     "from unittest.mock import patch\nfrom agents import Runner\n"
     "@patch('agents.run.LIMIT', 4)\ndef test_it(): Runner()": "internal",
     "from agents import Runner\nfrom .helpers import go\ndef test_it(): go()": "internal",
@@ -86,6 +92,13 @@ def test_a_reason_stays_with_its_test_as_long_as_that_fails() -> None:
     assert again.declared == {"so": ["tests/t.py::b"]}
     assert [test for tests in again.open.values() for test in tests] == ["tests/t.py::a"]
     assert table.updated(outcomes(a="passed", b="passed"), {}).declared == {}
+
+
+def test_a_file_whose_tests_turn_out_to_be_internal_leaves_the_table() -> None:
+    table = Table(passed={"tests/t.py": 1, "tests/u.py": 1}, declared={"so": ["tests/t.py::b[1]"]})
+    known = {"tests/t.py": {"a": Touch("", "internal"), "b": Touch("", "internal")}}
+    again = table.updated({}, known)
+    assert (again.passed, again.declared) == ({"tests/u.py": 1}, {})
 
 
 def test_the_docs_say_what_the_table_says() -> None:

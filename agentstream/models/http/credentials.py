@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from openai import OpenAIError
+
 from ..._utils.secrets import SecretStr
 from ...exceptions import UserError, check_choice
 from .account import Account
@@ -39,6 +41,10 @@ _NO_KEY: Final = (
     "(4) run without a model: Agent(..., model=ScriptedModel([...])), with "
     "`from agentstream.testing import ScriptedModel`."
 )
+
+
+class MissingKeyError(UserError, OpenAIError):
+    """There is no OpenAI key; also the error that the `openai` client raises for that."""
 
 
 @dataclass
@@ -154,7 +160,7 @@ def _resolved(account: Account) -> Account:
     if not key and base_url:
         key = _PLACEHOLDER_KEY
     if not key:
-        raise UserError(_NO_KEY)
+        raise MissingKeyError(_NO_KEY)
     return Account(key, base_url, account.organization, account.project)
 
 

@@ -840,3 +840,16 @@ async def test_an_answer_made_in_the_background_is_looked_for_as_it_was_asked_fo
     agent = agentstream.Agent(name="A", model=model, model_settings=settings)
     assert (await agentstream.Runner.run(agent, "Hi")).final_output == "hi"
     assert seen == [("g", "1", 7)] * 2
+
+
+async def test_the_raw_usage_of_a_streamed_answer_is_what_the_server_sent() -> None:
+    usage = {"input_tokens": None, "output_tokens": 5, "total_tokens": 12, "cost": 0.1}
+    event = {"type": "response.completed", "response": {**RESPONSE, "usage": usage}}
+    sent = f"data: {json.dumps({**event, 'sequence_number': 0})}\n\n".encode()
+    model = agentstream.OpenAIResponsesModel("m", Server(sent).client())
+    settings = agentstream.ModelSettings(preserve_raw_usage=True)
+    agent = agentstream.Agent(name="A", model=model, model_settings=settings)
+    result = agentstream.Runner.run_streamed(agent, "hi")
+    async for _ in result.stream_events():
+        pass
+    assert result.raw_responses[0].raw_usage == usage
