@@ -328,7 +328,7 @@ class ScriptedModel(RequestModel):
             usage=step.usage,
             response_id=step.response_id,
             request_id=step.request_id,
-            raw_usage=step.raw_usage if model_settings.preserve_raw_usage else None,
+            raw_usage=step.raw_usage if request.settings.preserve_raw_usage else None,
         )
 
     async def _stream(
