@@ -131,7 +131,7 @@ class ToolOutputTrimmer:
         if tools is not None and "tool_search" not in tools:
             return item
         for field in ("tools", "results"):
-            found = item.get(field)
+            found: Any = item.get(field)
             size = len(json.dumps(found, default=str)) if isinstance(found, list) else 0
             if size <= self.max_output_chars:
                 continue
