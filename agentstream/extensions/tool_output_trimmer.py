@@ -131,14 +131,14 @@ class ToolOutputTrimmer:
         if tools is not None and "tool_search" not in tools:
             return item
         for field in ("tools", "results"):
-            found: Any = item.get(field)
-            size = len(json.dumps(found, default=str)) if isinstance(found, list) else 0
+            matches: Any = item.get(field)
+            size = len(json.dumps(matches, default=str)) if isinstance(matches, list) else 0
             if size <= self.max_output_chars:
                 continue
             if field == "tools":
-                short: Any = [self._defined(tool) for tool in found]
+                short: Any = [self._defined(tool) for tool in matches]
             else:
-                text = json.dumps(found, default=str, ensure_ascii=False)
+                text = json.dumps(matches, default=str, ensure_ascii=False)
                 short = [{"text": self._summary("tool_search output", size, text, Counter())}]
             return {**item, field: short} if len(json.dumps(short, default=str)) < size else item
         return item
@@ -160,15 +160,15 @@ class ToolOutputTrimmer:
     def _whole(self, name: str, size: int, text: str, dropped: Counter[str]) -> str:
         """A summary that says all."""
         preview = text[: self.preview_chars]
-        said = [name, f"payload {size} chars"]
+        details = [name, f"payload {size} chars"]
         if text:
-            said.append(f"preview {len(preview)} chars")
+            details.append(f"preview {len(preview)} chars")
         if dropped:
-            said.append(
+            details.append(
                 "dropped " + ", ".join(f"{n} {kind}" for kind, n in sorted(dropped.items()))
             )
         more = "..." if len(preview) < len(text) else ""
-        return f"[Trimmed: {', '.join(said)}]" + (f"\n{preview}{more}" if text else "")
+        return f"[Trimmed: {', '.join(details)}]" + (f"\n{preview}{more}" if text else "")
 
     def _summary(self, name: str, size: int, text: str, dropped: Counter[str]) -> str:
         """The longest summary that `max_output_chars` has room for."""
