@@ -35,12 +35,12 @@ def guardrail_name(guardrail: Any) -> str:
 @suggesting_init
 @dataclass
 class GuardrailFunctionOutput:
-    """What a guardrail found.
+    """The result of a guardrail function.
 
     Attributes
     ----------
     output_info
-        Anything worth knowing about the check.
+        Details of the check.
     tripwire_triggered : bool
         True stops the run.
 
@@ -79,12 +79,12 @@ def _allow() -> AllowBehavior:
 
 @dataclass
 class ToolGuardrailFunctionOutput:
-    """What a tool guardrail found, and what is to happen.
+    """The result of a tool guardrail, and what happens next.
 
     Attributes
     ----------
     output_info
-        Anything worth knowing about the check.
+        Details of the check.
     behavior : dict
         Made by `allow`, `reject_content` or `raise_exception`.
 

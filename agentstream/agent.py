@@ -107,7 +107,7 @@ class MCPConfig(TypedDict):
 
 
 class AgentToolStreamEvent(TypedDict):
-    """An event of an agent that runs as a tool, as `as_tool(on_stream=...)` receives it.
+    """An event of an agent that runs as a tool; passed to `as_tool(on_stream=...)`.
 
     Attributes
     ----------
@@ -169,7 +169,7 @@ TResult = TypeVar("TResult", bound=AgentResult)
 
 @dataclass
 class AgentBase(Suggesting, Generic[TContext]):
-    """What every kind of agent has: a name, tools, MCP servers.
+    """Base of all agents: a name, tools, MCP servers.
 
     Attributes
     ----------
@@ -265,33 +265,33 @@ class Agent(AgentBase[TContext]):
     handoff_description : str or None
         What other agents read about it.
     tools : list of Tool
-        Functions (`function_tool`) and hosted tools the model may call.
+        Functions (`function_tool`) and hosted tools that the model can call.
     mcp_servers : list of MCPServer
-        Connected local MCP servers whose tools it may call.
+        Connected local MCP servers, whose tools the model can call.
     mcp_config : dict
         How those tools are given to the model.
     instructions : str or callable or None
-        The system prompt, or a function of the context and the agent that gives it; may be async.
+        The system prompt, or a function of the context and the agent that returns it; may be async.
     prompt : dict or callable or None
         A prompt stored with the provider.
     handoffs : list of Agent or Handoff
-        Agents it may hand the conversation to.
+        Agents that can take over the conversation.
     model : str or Model or None
-        A model, or the name of one; None is the default model.
+        A model or its name; None means the default model.
     model_settings : ModelSettings
         Temperature, tool choice and the like.
     input_guardrails, output_guardrails : list
-        Checks on the run's input, if this is the first agent, and on its final output.
+        Check the run's input, if this is the first agent, and the final output.
     output_type : type or AgentOutputSchemaBase or None
-        The type of the final output; None is text.
+        The type of the final output; None means text.
     hooks : AgentHooks or None
         Callbacks on this agent.
     tool_use_behavior : str or dict or callable
         What happens after tools have run: ``"run_llm_again"``, ``"stop_on_first_tool"``,
         `StopAtTools`, or a function that decides.
     reset_tool_choice : bool
-        Whether `tool_choice` goes back to its default after a tool was used, so that a forced
-        tool is not called for ever.
+        Whether `tool_choice` returns to its default after a tool call, so a forced tool is not
+        called without end.
 
     Examples
     --------
@@ -360,7 +360,7 @@ class Agent(AgentBase[TContext]):
         Parameters
         ----------
         run_context : RunContextWrapper
-            Given to instructions that are a function.
+            Passed to instructions that are a function.
 
         Raises
         ------
@@ -379,7 +379,7 @@ class Agent(AgentBase[TContext]):
         return await text if inspect.isawaitable(text) else text
 
     async def get_prompt(self, run_context: RunContextWrapper[TContext]) -> Any:
-        """The stored prompt for this run, as the API takes it; None where the agent has none.
+        """The stored prompt for this run, in the API's format; None if the agent has none.
 
         Parameters are as of `get_system_prompt`: `run_context` is the run's.
         """
@@ -406,14 +406,15 @@ class Agent(AgentBase[TContext]):
         include_input_schema: bool = False,
         on_stream_max_pending_events: int | None = 1024,
     ) -> FunctionTool:
-        """The agent as a tool that other agents call; they stay in charge of the conversation.
+        """Make a tool from the agent; the agent that calls it stays in charge of the conversation.
 
         Parameters
         ----------
         tool_name, tool_description : str or None
-            How the model sees the tool; the agent's name where there is no `tool_name`.
+            Name and description that the model sees; the default name is the agent's.
         custom_output_extractor : callable, optional
-            Makes the tool's output of the agent's result; its final output where not given.
+            Makes the tool's output from the agent's result; by default, the output is the final
+            output.
         is_enabled : bool or callable
             Whether the model sees the tool.
         on_stream : callable, optional
@@ -425,9 +426,9 @@ class Agent(AgentBase[TContext]):
         needs_approval : bool or callable
             Whether a person must approve the call.
         parameters : type, optional
-            A structured input in place of one text.
+            The type of a structured input, which replaces the text input.
         input_builder : callable, optional
-            Makes the agent's input of the structured one.
+            Makes the agent's input from the structured input.
         include_input_schema : bool
             Whether the agent gets the schema of its input.
         on_stream_max_pending_events : int or None
@@ -443,14 +444,14 @@ class Agent(AgentBase[TContext]):
         return agent_tool(self, **options)
 
     def graph(self, run: Any = None) -> Graph:
-        """The agent, its tools and all agents it can hand over to, as an image.
+        """Draw the agent, its tools and all agents that it can hand off to.
 
         It shows itself in a notebook, and as text in a terminal; ``.save("team.svg")`` keeps it.
 
         Parameters
         ----------
         run : RunResult or RunResultStreaming, optional
-            A run whose path is marked: the tools it called, its handoffs by number.
+            A run whose path to mark: the tools it called, and its handoffs by number.
 
         Returns
         -------

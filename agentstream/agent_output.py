@@ -19,7 +19,7 @@ _EXCERPT_CHARACTERS = 200
 
 
 class AgentOutputSchemaBase(abc.ABC):
-    """What the run needs to know of an output type; subclass it for a schema of your own.
+    """Base of output schemas; subclass it to define your own.
 
     Examples
     --------

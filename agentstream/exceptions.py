@@ -104,7 +104,7 @@ class ToolGuardrailResultInfo(Protocol):
 
 @dataclass
 class RunErrorDetails:
-    """What a run had reached when it failed: nothing that arrived is lost.
+    """The state of a run when it failed.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class AgentsException(Exception):
 
 
 class UserError(AgentsException):
-    """The program asks for something that cannot be done; the message says what to write.
+    """The package is used in a way that cannot work; the message says what to write.
 
     Attributes
     ----------
@@ -256,7 +256,7 @@ class RedirectError(UserError):
 
 
 class MaxTurnsExceeded(AgentsException):
-    """The run used up `max_turns` without a final output.
+    """The run reached `max_turns` without a final output.
 
     Attributes
     ----------
@@ -356,7 +356,7 @@ class ModelStalledError(ModelTimeoutError):
 
 
 class RunTimeoutError(AgentsException):
-    """The run took longer than `TimeLimits.run` seconds; what it had reached is kept.
+    """The run took longer than `TimeLimits.run` seconds.
 
     Attributes
     ----------

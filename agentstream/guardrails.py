@@ -39,7 +39,7 @@ async def _outcome(guardrail: Any, *args: Any) -> GuardrailFunctionOutput:
 
 @dataclass
 class InputGuardrailResult:
-    """What an input guardrail found in this run.
+    """The result of an input guardrail in this run.
 
     Attributes
     ----------
@@ -55,14 +55,14 @@ class InputGuardrailResult:
 
 @dataclass
 class OutputGuardrailResult:
-    """What an output guardrail found in this run.
+    """The result of an output guardrail in this run.
 
     Attributes
     ----------
     guardrail : OutputGuardrail
         Which one.
     agent_output
-        What was checked: the final output.
+        The final output that was checked.
     agent : Agent
         Whose output it is.
     output : GuardrailFunctionOutput
@@ -77,7 +77,7 @@ class OutputGuardrailResult:
 
 @dataclass
 class InputGuardrail(Generic[TContext]):
-    """Checks the run's input, beside the first model call or before it.
+    """Checks the run's input, in parallel with the first model call or before it.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class InputGuardrail(Generic[TContext]):
     name : str or None
         The function's name where None.
     run_in_parallel : bool
-        True: beside the first model call, so that it costs no time; False: before it, so that a
+        True: in parallel with the first model call, which costs no time; False: before it, so a
         tripped run costs no tokens.
 
     Examples
@@ -165,7 +165,7 @@ def input_guardrail(
     name: str | None = None,
     run_in_parallel: bool = True,
 ) -> Any:
-    """Make an `InputGuardrail` of a function.
+    """Make an `InputGuardrail` from a function.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def input_guardrail(
     name : str, optional
         The function's name where not given.
     run_in_parallel : bool
-        Beside the first model call, or before it.
+        Whether to run it in parallel with the first model call, or before it.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def output_guardrail(
 ) -> Callable[[OutputGuardrailFunction[TContext]], OutputGuardrail[TContext]]: ...
 @suggesting
 def output_guardrail(func: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
-    """Make an `OutputGuardrail` of a function.
+    """Make an `OutputGuardrail` from a function.
 
     Parameters
     ----------

@@ -50,8 +50,8 @@ class HandoffInputData:
     run_context : RunContextWrapper or None
         The run's context.
     input_items : tuple of RunItem or None
-        What the next agent sees in place of `new_items`, where a filter sets it: the run's own
-        items stay whole.
+        If a filter sets it, the next agent sees these items instead of `new_items`; the items of
+        the run do not change.
 
     Examples
     --------
@@ -86,14 +86,14 @@ HandoffHistoryMapper: TypeAlias = Callable[["list[TResponseInputItem]"], "list[T
 
 @dataclass
 class Handoff(Generic[TContext, TAgent]):
-    """An agent that may be handed to, as the model sees it: a tool.
+    """A handoff to an agent, which the model sees as a tool.
 
     Attributes
     ----------
     tool_name, tool_description : str
         How the model sees it.
     input_json_schema : dict
-        What the model must give when it hands off.
+        JSON schema of the input that the model passes with the handoff.
     on_invoke_handoff : callable
         Takes the context and the arguments as JSON text; returns the agent.
     agent_name : str
@@ -189,7 +189,7 @@ def handoff(
     nest_handoff_history: bool | None = None,
     is_enabled: bool | Callable[[RunContextWrapper[Any], Agent[Any]], Any] = True,
 ) -> Handoff[TContext, Agent[TContext]]:
-    """A handoff to `agent`, where its plain place in `Agent.handoffs` does not say enough.
+    """Make a handoff to `agent` with options, for `Agent(handoffs=[...])`.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def handoff(
     on_handoff : callable, optional
         Called when it happens, with the context, and with the input if there is an `input_type`.
     input_type : type, optional
-        What the model must give along; validated by pydantic.
+        Type of the input that the model passes with the handoff; validated by pydantic.
     input_filter : callable, optional
         Changes the conversation that the next agent sees.
     nest_handoff_history : bool, optional

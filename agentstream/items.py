@@ -187,12 +187,12 @@ class ToolCallOutputItem(RunItemBase[Any]):
     Attributes
     ----------
     output
-        The value that the tool returned, as it is; `raw_item` has it as the model sees it.
+        The value that the tool returned; `raw_item` has what the model sees.
     display : list of dict or None
-        What the view shows of a figure, an image or a frame, as plain data; None for what is text.
-        Not in the SDK.
+        What the view shows for a figure, an image or a frame, as plain data; None for text. Not in
+        the SDK.
     traceback : str or None
-        Of a tool that failed, the lines of its author that led there. Not in the SDK.
+        Of a failed tool: the traceback in its author's code. Not in the SDK.
     """
 
     raw_item: Any
@@ -259,7 +259,7 @@ class CompactionItem(RunItemBase[Any]):
 
 @dataclass
 class InputItem(RunItemBase[Any]):
-    """Input that was admitted while the run was under way."""
+    """Input that was added during the run."""
 
     raw_item: Any
     type: Literal["input_item"] = "input_item"
@@ -402,7 +402,7 @@ def _without_iterators(value: Any) -> Any:
 
 
 class ItemHelpers:
-    """Small readers of items, under the names the SDK's programs use.
+    """Helpers to read items, with the SDK's names.
 
     Examples
     --------

@@ -94,21 +94,21 @@ def _backoff_from(value: Any) -> Any:
 
 @pydantic_dataclass(config=_CONFIG)
 class ModelRetrySettings:
-    """Whether and when a failed model call is made again.
+    """Whether and when a failed model call is retried.
 
     Attributes
     ----------
     max_retries : int or None
-        How often at most, beside the first call.
+        How many retries at most.
     backoff : ModelRetryBackoffSettings or None
         The waits in between.
     policy : callable or None
         Decides for each error; see `retry_policies`.
     replace_partial : bool or None
-        Whether a stream that broke off within its answer is asked for again, too, from its start.
-        What it had written is then marked as superseded and no longer shown; a program that reads
-        the events itself meets another `response.created` and must drop what came before it.
-        Without a policy, what the connection or the server's load failed is worth another try.
+        Whether to retry a stream that broke off within its answer, from its start. The partial
+        answer is then marked as superseded and no longer shown; a program that reads the events
+        gets another `response.created` and must drop the events before it. Without a policy, errors
+        of the connection and of an overloaded server are retried.
 
     Examples
     --------
@@ -148,15 +148,15 @@ class ModelSettings:
     Attributes
     ----------
     temperature, top_p, frequency_penalty, presence_penalty : float or None
-        How the model chooses its words.
+        Sampling settings of the model.
     tool_choice : str or MCPToolChoice or None
         ``"auto"``, ``"required"``, ``"none"``, or the name of the tool it must call.
     parallel_tool_calls : bool or None
         Whether it may call several tools at once.
     truncation : {"auto", "disabled"} or None
-        Whether the server may leave out what does not fit.
+        Whether the server may shorten input that does not fit the context window.
     max_tokens : int or None
-        Most tokens of an answer.
+        Maximum number of tokens in an answer.
     reasoning : openai.types.shared.Reasoning or dict or None
         Such as ``{"effort": "low", "summary": "auto"}``.
     verbosity : {"low", "medium", "high"} or None
@@ -168,16 +168,16 @@ class ModelSettings:
     prompt_cache_retention, prompt_cache_options
         How long, and how, the server caches the prompt.
     include_usage : bool or None
-        Chat Completions: whether to count tokens; None: yes.
+        Chat Completions: whether to request token counts; None means yes.
     response_include : list of str or None
-        More that the answer shall hold, such as ``"file_search_call.results"``.
+        Additional fields of the answer, such as ``"file_search_call.results"``.
     top_logprobs : int or None
-        How many alternatives of each token are told.
+        How many alternatives of each token are returned.
     extra_query, extra_body, extra_headers, extra_args : dict or None
-        Added to the request's address, its body, its headers, and to the client's call. They are
-        copied; what may be a key does not print (see `agentstream._utils.secrets`).
+        Added to the request's URL, body and headers, and to the client's call. They are copied.
+        Values that may be keys are masked in a `repr` (see `agentstream._utils.secrets`).
     retry : ModelRetrySettings or None
-        Whether a failed call is made again.
+        Whether a failed call is retried.
     context_management : list or None
         How the server shortens a long conversation.
     preserve_raw_usage : bool or None
@@ -366,7 +366,7 @@ class TimeLimits:
     Attributes
     ----------
     connect : float or None
-        Until the connection to the model's server is there. None leaves it to the client (5 s).
+        Until the connection to the model's server is open. None uses the client's limit (5 s).
     first_event : float or None
         Until a streamed answer begins. Ten minutes by default: a local model may have to read a
         long prompt first.
@@ -375,15 +375,15 @@ class TimeLimits:
     run : float or None
         The whole run; pauses for approvals do not count.
     tool : float or None
-        Each call of a function tool that has no timeout of its own. The thread of a function that
-        is not async cannot be stopped: it goes on, and what it returns is dropped. An agent that
-        runs as a tool has the limits of its own run.
+        Each call of a function tool without its own timeout. The thread of a synchronous function
+        cannot be stopped: it continues, and its result is dropped. An agent that runs as a tool has
+        the limits of its own run.
     notice : float or None
-        Silence of a streaming model after which the view says that it waits.
+        Silence of a streaming model after which the view shows that it waits.
     event_bytes : int or None
         Bytes, not seconds: of one event of a streamed answer, and of an answer in one piece. 64 MiB
-        by default; the largest real ones hold images. As all sizes, it is counted after the body
-        was decompressed.
+        by default; the largest real ones hold images. Like all sizes, it is counted after
+        decompression.
     answer_bytes : int or None
         Bytes of a whole streamed answer, 1 GiB by default.
     error_bytes : int or None

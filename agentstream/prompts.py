@@ -26,7 +26,7 @@ class Prompt(TypedDict):
     version : str
         Which of its versions; the current one where not given.
     variables : dict
-        What stands for its variables.
+        The values of its variables.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class Prompt(TypedDict):
 
 @dataclass
 class GenerateDynamicPromptData:
-    """What a function that makes a prompt is given.
+    """The argument of a function that returns a prompt.
 
     Attributes
     ----------

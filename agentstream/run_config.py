@@ -53,7 +53,7 @@ ReasoningItemIdPolicy: TypeAlias = Literal["preserve", "omit"]
 
 @dataclass
 class ModelInputData:
-    """What a model call is about to be sent.
+    """The input of a model call.
 
     Attributes
     ----------
@@ -69,12 +69,12 @@ class ModelInputData:
 
 @dataclass
 class CallModelData(Generic[TContext]):
-    """What `call_model_input_filter` is given.
+    """The argument of `call_model_input_filter`.
 
     Attributes
     ----------
     model_data : ModelInputData
-        What is about to be sent.
+        The input of the model call.
     agent : Agent
         Whose turn it is.
     context
@@ -92,7 +92,7 @@ SessionInputCallback: TypeAlias = Callable[[list[Any], list[Any]], Any]
 
 @dataclass
 class ToolErrorFormatterArgs(Generic[TContext]):
-    """What `tool_error_formatter` is given.
+    """The argument of `tool_error_formatter`.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class ToolErrorFormatterArgs(Generic[TContext]):
     tool_name, call_id : str
         Of the call.
     default_message : str
-        What the model would get.
+        The message that the model gets by default.
     run_context : RunContextWrapper
         The run's context.
     error : Exception or None
@@ -124,12 +124,12 @@ ToolErrorFormatter: TypeAlias = Callable[[ToolErrorFormatterArgs[Any]], Any]
 
 @dataclass
 class OutputGuardrailBlockedMessageArgs(Generic[TContext]):
-    """What a function given as `output_guardrail_blocked_message` is given.
+    """The argument of an `output_guardrail_blocked_message` function.
 
     Attributes
     ----------
     default_message : str
-        What is kept if the function returns None.
+        The message that is used if the function returns None.
     guardrail_name : str
         Which guardrail refused the output.
     agent : Agent
@@ -156,18 +156,18 @@ class ToolExecutionConfig:
     Attributes
     ----------
     max_function_tool_concurrency : int or None
-        How many calls run at once; None: all.
+        How many calls run at the same time; None means all.
     pre_approval_tool_input_guardrails : bool
         Whether a tool's input guardrails run before a person is asked to approve the call.
     max_output_characters : int or None
-        How much of one output the model gets; of a longer one the middle is left out, which
-        the text says. A generator is stopped there. None: all. Not in the SDK.
+        How much of one output the model gets. The middle of a longer output is replaced by a note,
+        and a generator is stopped. None means no limit. Not in the SDK.
     max_frame_characters : int
-        How much of one frame or array the model gets: its shape and types, as many rows as fit,
-        and a summary of its columns. Not in the SDK.
+        How much of one frame or array the model gets: shape and types, as many rows as fit, and a
+        summary of the columns. Not in the SDK.
     send_images : bool
-        Whether the model is sent the images of figures that tools return, over the Responses API;
-        what they are is described in text as well. Not in the SDK.
+        Whether to send the images of figures that tools return, over the Responses API. The model
+        gets a description as text in any case. Not in the SDK.
 
     Examples
     --------
@@ -204,7 +204,7 @@ class ToolExecutionConfig:
 
 @dataclass
 class RunErrorData:
-    """What a run had reached, for an error handler.
+    """The state of a failed run, for an error handler.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class RunErrorData:
 
 @dataclass
 class RunErrorHandlerInput(Generic[TContext]):
-    """What an error handler is given.
+    """The argument of an error handler.
 
     Attributes
     ----------
@@ -252,12 +252,12 @@ class RunErrorHandlerInput(Generic[TContext]):
 @suggesting_init
 @dataclass
 class RunErrorHandlerResult:
-    """A final output in place of the error.
+    """A final output that replaces the error.
 
     Attributes
     ----------
     final_output
-        What `result.final_output` becomes.
+        The value of `result.final_output`.
     include_in_history : bool
         Whether it becomes a message of the conversation, too.
 
@@ -317,36 +317,36 @@ _ABOUT_TRACES = ("tracing", "trace_id", "group_id", "trace_metadata")
 @suggesting_init
 @dataclass
 class RunConfig:
-    """Settings of a whole run, over those of its agents.
+    """Settings of a whole run; they override those of its agents.
 
     Attributes
     ----------
     model : str or Model or None
-        Used in place of every agent's model.
+        Replaces the model of every agent.
     model_provider : ModelProvider
         Finds models by name.
     model_settings : ModelSettings or None
-        Laid over every agent's settings.
+        Overrides the settings of every agent.
     handoff_input_filter : callable or None
-        For handoffs that have no filter of their own.
+        Used for handoffs without an `input_filter`.
     nest_handoff_history : bool
-        Whether an agent that is handed to gets the conversation as one message.
+        Whether the next agent of a handoff gets the conversation as one message.
     handoff_history_mapper : callable or None
         Makes that message.
     input_guardrails, output_guardrails : list or None
-        Beside those of the agents.
+        Added to those of the agents.
     tracing_disabled, trace_include_sensitive_data
-        agentstream sends no traces anywhere, whatever they say.
+        Have no effect: agentstream sends no traces.
     tracing, workflow_name, trace_id, group_id, trace_metadata
         Accepted for the SDK's programs; a warning says once that they have no effect.
     session_input_callback : callable or None
         Combines the session's items with the new input.
     call_model_input_filter : callable or None
-        Changes what each model call is sent.
+        Changes the input of each model call.
     tool_error_formatter : callable or None
-        Words what the model gets for a failed or rejected call.
+        Returns the message that the model gets for a failed or rejected call.
     session_settings : SessionSettings or None
-        Laid over the session's own.
+        Overrides the settings of the session.
     reasoning_item_id_policy : {"preserve", "omit"} or None
         Whether reasoning items keep their ids in the next call.
     sandbox
@@ -354,20 +354,20 @@ class RunConfig:
     tool_execution : ToolExecutionConfig or None
         How local tools are run.
     tool_not_found_behavior : {"raise_error", "return_error_to_model"}
-        What a call of an unknown tool does.
+        What happens when the model calls an unknown tool.
     tool_name_collision_policy : {"warn", "error"}
-        What two tools of one name do. "error" unless said otherwise: the model would call one
-        and mean the other. As in the SDK "warn" for its programs, see `agentstream.compat`.
+        What happens if two tools have the same name. The default is "error", because the model
+        could call the wrong one. Under `agentstream.compat` it is "warn", as in the SDK.
     output_guardrail_blocked_message : str or callable or None
-        Kept in place of a tool's final output that an output guardrail refused: in the session, the
-        items and the error. A function takes `OutputGuardrailBlockedMessageArgs`; it must not be
-        async. None: "Output withheld by an output guardrail." A message of the model that was
-        refused is in no session.
+        Replaces a tool's final output that an output guardrail refused, in the session, the items
+        and the error. A function takes `OutputGuardrailBlockedMessageArgs`; it must not be async.
+        None: "Output withheld by an output guardrail." Sessions do not store a refused message of
+        the model.
     limits : TimeLimits or dict
         How long connecting, silence, tools and the whole run may take. Not in the SDK.
     gate : Gate or bool or None
-        Lets the requests to models through as fast as the services' rate limits allow. True: the
-        one that all of this process shares. Not in the SDK.
+        Keeps model requests within the rate limits of the service. True uses the gate that the
+        whole process shares. Not in the SDK.
 
     Examples
     --------

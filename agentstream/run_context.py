@@ -22,7 +22,7 @@ TContext = TypeVar("TContext", default=Any)
 
 @dataclass(eq=False)
 class RunContextWrapper(Generic[TContext]):
-    """Wraps the object given as `Runner.run(context=...)`; tools, hooks and guardrails receive it.
+    """Wraps the object passed as `Runner.run(context=...)`; tools, hooks and guardrails receive it.
 
     The context is never sent to the model.
 

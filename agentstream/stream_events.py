@@ -63,7 +63,7 @@ class RunItemStreamEvent:
 
 @dataclass(slots=True)
 class AgentUpdatedStreamEvent:
-    """Another agent is at work: the first one, or one that was handed to.
+    """The current agent has changed: at the start, or after a handoff.
 
     Attributes
     ----------

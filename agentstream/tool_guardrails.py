@@ -29,7 +29,7 @@ ToolOutputGuardrailFunction: TypeAlias = Callable[
 
 @dataclass
 class ToolInputGuardrailData:
-    """What a tool's input guardrail is given: the call's context and the agent.
+    """The argument of a tool's input guardrail: the call's context and the agent.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class ToolInputGuardrailData:
 
 @dataclass
 class ToolOutputGuardrailData(ToolInputGuardrailData):
-    """What a tool's output guardrail is given: the same, and the output.
+    """The argument of a tool's output guardrail: the call's context, the agent and the output.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class ToolOutputGuardrailData(ToolInputGuardrailData):
 
 @dataclass
 class ToolInputGuardrailResult:
-    """What a tool's input guardrail found.
+    """The result of a tool's input guardrail.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class ToolInputGuardrailResult:
 
 @dataclass
 class ToolOutputGuardrailResult:
-    """What a tool's output guardrail found.
+    """The result of a tool's output guardrail.
 
     Attributes
     ----------
@@ -191,7 +191,7 @@ def tool_input_guardrail(
 ) -> Callable[[ToolInputGuardrailFunction], ToolInputGuardrail[Any]]: ...
 @suggesting
 def tool_input_guardrail(func: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
-    """Make a `ToolInputGuardrail` of a function.
+    """Make a `ToolInputGuardrail` from a function.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def tool_output_guardrail(
 def tool_output_guardrail(
     func: Callable[..., Any] | None = None, *, name: str | None = None
 ) -> Any:
-    """Make a `ToolOutputGuardrail` of a function.
+    """Make a `ToolOutputGuardrail` from a function.
 
     Parameters
     ----------

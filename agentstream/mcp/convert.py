@@ -48,7 +48,7 @@ async def mcp_tools(
     config: MCPConfig | None = None,
     reserved: Collection[str] = (),
 ) -> list[FunctionTool]:
-    """Give the tools of connected servers as function tools, in the order of the servers.
+    """Return the tools of connected servers as function tools, in the order of the servers.
 
     Parameters
     ----------

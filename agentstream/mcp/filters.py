@@ -24,7 +24,7 @@ _log = logging.getLogger("agentstream.mcp")
 
 @dataclass
 class ToolFilterContext:
-    """What a filter function is told beside the tool.
+    """The context that a filter function gets, in addition to the tool.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ def create_static_tool_filter(
     Raises
     ------
     UserError
-        A text in the place of a list: each of its letters would be a name.
+        A string was passed instead of a list.
 
     Examples
     --------

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class MCPToolMetaContext:
-    """What a `tool_meta_resolver` is told about a call.
+    """The argument of a `tool_meta_resolver`: a call.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class MCPToolMetaContext:
 
 @dataclass(frozen=True)
 class MCPToolCustomDataContext:
-    """What a `custom_data_extractor` is told about a call and its result.
+    """The argument of a `custom_data_extractor`: a call and its result.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class MCPServer(ABC):
     Parameters
     ----------
     use_structured_content : bool
-        Tell the model a result's structured content, as JSON, instead of its text.
+        Send the model a result's structured content, as JSON, instead of its text.
     require_approval : "always", "never", bool, dict, function or None
         Which calls wait for a person: all, none, ``{tool: "always" | "never"}``,
         ``{"always": {"tool_names": [...]}, "never": {"tool_names": [...]}}``, or

@@ -51,20 +51,20 @@ def default_openai_client() -> AsyncOpenAI:
 
 
 class OpenAIProvider(ModelProvider):
-    """Models of OpenAI, or of a server that speaks one of its APIs, by their names.
+    """Finds models of OpenAI, or of a server with one of its APIs, by name.
 
     Parameters
     ----------
     api_key, base_url, organization, project : str, optional
         The account; by default the client or key set for the program, then the environment.
     openai_client : openai.AsyncOpenAI, optional
-        Makes the requests instead; then none of the above may be given.
+        Makes the requests instead; then you cannot pass any of the above.
     use_responses : bool, optional
         Whether to use the Responses API or Chat Completions; by default as set for the program.
     strict_feature_validation : bool
         Chat Completions only: refuse what that API cannot do instead of leaving it out.
     buffer_streamed_tool_calls : bool
-        Chat Completions only: deliver a streamed tool call when it is whole.
+        Chat Completions only: deliver a streamed tool call only when it is complete.
     websocket_base_url, use_responses_websocket, agent_registration, responses_websocket_options
         Accepted for programs written for the SDK; requests go by HTTP, and a warning says so once.
 
@@ -187,12 +187,12 @@ class MultiProviderMap:
 
 
 class MultiProvider(ModelProvider):
-    """Models by name, where a prefix names the provider: ``"gpt-5"``, ``"openai/gpt-5"``.
+    """Finds models by name; a prefix chooses the provider: ``"gpt-5"``, ``"openai/gpt-5"``.
 
     Parameters
     ----------
     provider_map : MultiProviderMap, optional
-        Providers of your own; they come before ``openai/``, ``litellm/`` and ``any-llm/``.
+        Your own providers; they have priority over ``openai/``, ``litellm/`` and ``any-llm/``.
     openai_api_key, openai_base_url, openai_client, openai_organization, openai_project,
     openai_use_responses, openai_strict_feature_validation, openai_buffer_streamed_tool_calls
         For the built-in provider; see `OpenAIProvider`.

@@ -92,29 +92,30 @@ def show(
 def show(
     run: Any, input: Any = None, *, table: bool = False, timeline: bool = False, **options: Any
 ) -> DisplayedRun[Any, Any]:
-    """Watch a run while it goes on.
+    """Watch a run in the cell while it runs.
 
     Parameters
     ----------
     run : RunResultStreaming or RunResult or Agent
-        A run, of agentstream or of the OpenAI Agents SDK; or an agent to start with `input`. One
-        that has ended (`Runner.run`) is shown as it is.
+        A run of agentstream or of the OpenAI Agents SDK, or an agent to run with `input`. A
+        finished run (`Runner.run`) is shown in its final state.
     input : str or list or RunState, optional
-        What to ask, if `run` is an agent: a text; or a list of texts, figures, images, frames and
-        files (`pathlib.Path`), which are shown above the answer; or as in `Runner.run`.
+        The question, if `run` is an agent: a text, or a list of texts, figures, images, frames and
+        files (`pathlib.Path`), which are shown above the answer, or any other input of
+        `Runner.run`.
     table : bool
-        Whether to keep a table of the run's items under the answer, the newest of a long run; all
-        of them are in ``result.to_frame()``.
+        Whether to show a table of the run's items below the answer. A long run shows the newest;
+        ``result.to_frame()`` has all.
     timeline : bool
-        Whether to keep a timeline of the run under the answer, as of ``result.timeline()``.
+        Whether to show the timeline of the run below the answer, as ``result.timeline()`` does.
     **options
         As in `Runner.run_streamed`, if `run` is an agent.
 
     Returns
     -------
     object
-        ``await`` it to watch until the run is done; it gives the result. Iterate it, with ``async
-        for`` or ``for``, to watch and handle each event. In a notebook it is a widget, too.
+        ``await`` it to watch until the run is done; it returns the result. Iterate over it, with
+        ``async for`` or ``for``, to watch and handle each event. In a notebook it is a widget, too.
 
     Raises
     ------

@@ -38,12 +38,12 @@ _recorders: WeakValueDictionary[tuple[Path, str], Recorder] = WeakValueDictionar
 
 
 class RecordedModel(RequestModel):
-    """A model whose calls are recorded the first time, and replayed from then on.
+    """A model whose calls are recorded the first time and replayed afterwards.
 
     Parameters
     ----------
     model : Model or str or None
-        The model; or its name, looked up when it is first called, so that a replay needs no key.
+        The model, or its name. A name is looked up at the first call, so a replay needs no key.
     path : str or path-like
         The recording, a file of JSON lines.
     mode : {"once", "replay", "record", "refresh"}

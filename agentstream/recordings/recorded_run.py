@@ -39,12 +39,12 @@ Timed = tuple[float, Any]
 
 @suggesting
 def load_run(path: str | os.PathLike[str], run: int = -1, *, speed: Speed = 1.0) -> RecordedRun:
-    """A recorded run as a result: for `show`, `to_frame` and `timeline`.
+    """Load a recorded run as a result, for `show`, `to_frame` and `timeline`.
 
     Parameters
     ----------
     path : str or path-like
-        What ``recording(path)`` wrote.
+        A file that ``recording(path)`` has written.
     run : int
         Which run of the file, as an index: 0 is the first, -1 the last.
     speed : float or "step" or None
@@ -54,7 +54,8 @@ def load_run(path: str | os.PathLike[str], run: int = -1, *, speed: Speed = 1.0)
     Returns
     -------
     RecordedRun
-        Of a file that is cut off, what is whole; its `run_loop_exception` says where it ends.
+        The run. If the file is cut off, it has the complete part, and `run_loop_exception` names
+        the line.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def load_run(path: str | os.PathLike[str], run: int = -1, *, speed: Speed = 1.0)
 
 
 class RecordedRun(RunResultBase):
-    """A run that was recorded; see `load_run`.
+    """A recorded run; see `load_run`.
 
     It has what a run's result has. `stream_events`, `show` and a plain ``for`` play it, each from
     its beginning.
@@ -128,7 +129,7 @@ class RecordedRun(RunResultBase):
         Parameters
         ----------
         speed : float or "step" or None
-            As for `load_run`, and by default what was given there.
+            As for `load_run`; the default is the speed passed there.
         """
         pace = self._pace if speed is ... else Pace(speed)
         with _reading(self._recording_file, self._number):
@@ -136,15 +137,15 @@ class RecordedRun(RunResultBase):
         return Playback(script, pace, self.run_loop_exception)
 
     def stream_events(self) -> AsyncIterator[StreamEvent]:
-        """The run's events as they happened, at the pace given."""
+        """The run's events in their order, at the chosen pace."""
         return self.play().stream_events()
 
     def step(self, count: int = 1) -> None:
-        """Let `count` more events pass, with ``speed="step"``; from any thread."""
+        """Release `count` more events, with ``speed="step"``; callable from any thread."""
         self._pace.step(count)
 
     def cancel(self) -> None:
-        """Nothing to stop: what plays is stopped by leaving it."""
+        """Do nothing: a playback stops when you leave its loop."""
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return iter(self.play())
@@ -179,7 +180,7 @@ class Playback(RunResultStreaming):
         super().__init__(_state(script), LoopOptions(recording=None))
 
     def step(self, count: int = 1) -> None:
-        """Let `count` more events pass, with ``speed="step"``; from any thread."""
+        """Release `count` more events, with ``speed="step"``; callable from any thread."""
         self._pace.step(count)
 
     async def _work(self) -> None:

@@ -46,7 +46,7 @@ _AFTER_A_CALL = frozenset(
 
 @suggesting_init
 class recording:
-    """Record the model calls of what follows the first time; replay them from then on.
+    """Record model calls the first time, and replay them afterwards.
 
     As a context manager it holds for its block and the runs started there; from `start` on it holds
     for all cells of a notebook, until `close`. Before that it does nothing: no file is read or
@@ -59,7 +59,7 @@ class recording:
     mode : {"once", "replay", "record", "refresh"}
         ``"once"``: record if there is no such file, else replay. ``"replay"``: never call a model.
         ``"record"``: replay what the file has, record what it does not have. ``"refresh"``: record
-        everything again; the old recording goes when the first new answer comes.
+        everything again; the old recording is deleted when the first new answer arrives.
     speed : float or "step" or None
         Of a replay: 1 is the recorded pace, 4 four times as fast, 0 or None at once; ``"step"``
         lets an event pass when `step` is called.
@@ -137,11 +137,11 @@ class recording:
         self._pace.speed = speed
 
     def step(self, count: int = 1) -> None:
-        """Let `count` more events pass, of a replay with ``speed="step"``; from any thread."""
+        """Release ``count`` more events of a ``speed="step"`` replay; callable from any thread."""
         self._pace.step(count)
 
     def start(self) -> recording:
-        """Switch it on for all that follows, as at a notebook's top: until `close`.
+        """Start recording or replaying, for example at the top of a notebook, until `close`.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class recording:
         return self
 
     def close(self) -> None:
-        """Switch it off, where `start` switched it on, and close the file."""
+        """Stop what `start` started, and close the file."""
         self._leave_everywhere()
         if self._opened is not None:
             self._opened.close()
@@ -214,12 +214,12 @@ class recording:
         return f"recording({str(self.path)!r}, mode={self.mode!r}): {doing}"
 
     def wrap(self, model: Any, find: Callable[[], Model]) -> Model:
-        """The model of a run, recorded or replayed; one that has a recording of its own keeps it.
+        """Wrap the model of a run to record or replay it; a `RecordedModel` is returned unchanged.
 
         Parameters
         ----------
         model : Model or str or None
-            As the run or the agent has it.
+            The model of the run or the agent.
         find : callable
             Finds it when it is called.
         """
@@ -228,7 +228,7 @@ class recording:
         return RecordedModel.of(self._recorder, model, find)
 
     def follow(self, state: RunState[Any]) -> None:
-        """Record what the run of `state` tells, for `load_run`; called in the run's own task."""
+        """Record the events of the run of `state`, for `load_run`; called in the run's task."""
         set_here(self)
         refusals.begin(state.context.usage)
         outer = _RUN.get()

@@ -42,7 +42,7 @@ class Background(Suggesting, ABC, Generic[Frame]):
 
     @abstractmethod
     def stop(self) -> None:
-        """Start no further row, and stop those that are being asked; what is done stays."""
+        """Start no further row, stop the active ones, and keep what is done."""
 
     @abstractmethod
     async def _main(self) -> None: ...

@@ -33,7 +33,7 @@ __all__ = ["Comparison"]
 
 
 class Comparison(Background["DataFrame"]):
-    """Agents over the same rows; made by `map_frame` with a dict, ``repeat=`` or ``scorers=``.
+    """Several agents on the same rows; `map_frame` with a dict, `repeat` or `scorers` creates it.
 
     ``await`` it, or call its `wait`, for the long frame.
 
@@ -115,17 +115,17 @@ class Comparison(Background["DataFrame"]):
     # -- while it goes on --------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Start no further row, and stop those that are being asked; what is done stays."""
+        """Start no further row, stop the active ones, and keep what is done."""
         for run in self._all():
             run.stop()
 
     def retry(self) -> Comparison:
-        """Ask again what failed or was not asked, and score it.
+        """Run the rows that failed or were not run, and score them.
 
         Raises
         ------
         UserError
-            It still goes on.
+            It is still running.
         """
         self._refuse_while_asking("await the comparison, or stop() it")
         for run in self.runs.values():
@@ -177,7 +177,7 @@ class Comparison(Background["DataFrame"]):
         return next(filter(None, [run.trace(row) for run in self._all()]), None)
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Have a function called whenever a row has ended, and at the end.
+        """Call a function whenever a row has ended, and at the end.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class Comparison(Background["DataFrame"]):
         return next(iter(self.runs.values())).output_names
 
     def vote(self, seed: int = 0) -> VoteWidget:
-        """Show answers of two agents side by side in the cell, for you to say which is better.
+        """Show the answers of two agents side by side in the cell, and ask which is better.
 
         It is not said whose they are, and sides and order are drawn. The keys are ← → for the
         better one, ↓ where they are equal, Backspace to take one back, Esc when you are done. The
@@ -219,7 +219,7 @@ class Comparison(Background["DataFrame"]):
         Raises
         ------
         UserError
-            It still goes on, or there is one agent only.
+            It is still running, or there is only one agent.
         """
         self._refuse_while_asking("await the comparison, or stop() it")
         if len(self._names) < 2:
@@ -265,7 +265,7 @@ class Comparison(Background["DataFrame"]):
         return wide.reorder_levels(order, axis=1)
 
     def summary(self) -> DataFrame:
-        """Each agent: its mean scores, their intervals (95 %), pass@k, failures, costs.
+        """For each agent: mean scores, their intervals (95 %), pass@k, failures, costs.
 
         Intervals are drawn from rows. ``pass@k`` is of scorers that give 0 and 1 only.
         """
@@ -301,7 +301,7 @@ class Comparison(Background["DataFrame"]):
         return pd.DataFrame.from_dict(lines, orient="index")
 
     def differences(self) -> DataFrame:
-        """Each pair of agents and each scorer: the mean difference on the same rows, its interval.
+        """For each pair of agents and each scorer: the mean difference on the same rows, interval.
 
         An interval (95 %) without 0 in it says that the difference is hardly by chance.
         """

@@ -30,7 +30,7 @@ _OUTPUT: Final = 200
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the rows of a frame will take, about.
+    """The estimated cost of the rows of a frame.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ def estimate(
     run_config: RunConfig | dict[str, Any] | None = None,
     mode: Literal["batch"] | None = None,
 ) -> Estimate:
-    """Say what `map_frame` with the same arguments will take and cost, of one model call a row.
+    """Estimate tokens and cost of `map_frame` with the same arguments, at one call per row.
 
     Tokens are characters / 4, of a sample of the prompts; nothing is asked.
 
@@ -95,9 +95,9 @@ def estimate(
     agent, frame, prompt, context, run_config, mode
         As for `map_frame`.
     output_tokens : int
-        Of an answer; a guess that you may better after the first rows.
+        Tokens of an answer; a guess that you can improve after the first rows.
     sample : int
-        How many prompts are looked at.
+        How many prompts to sample.
 
     Returns
     -------

@@ -64,7 +64,7 @@ class FrameSource:
 
 
 class FrameRun(Background[Frame]):
-    """An agent over the rows of a frame; made by `map_frame`.
+    """A run of an agent over the rows of a frame; created by `map_frame`.
 
     It goes on in the background. ``await run`` waits for its end and gives the frame of outputs;
     ``async for result in run`` gives each row's result as it ends.
@@ -227,7 +227,7 @@ class FrameRun(Background[Frame]):
         return asker.live.get(key) or asker.failures.get(key)
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Have a function called whenever a row has ended, and at the end.
+        """Call a function whenever a row has ended, and at the end.
 
         Parameters
         ----------
@@ -237,18 +237,18 @@ class FrameRun(Background[Frame]):
         self._pool.watchers.append(watcher)
 
     def stop(self) -> None:
-        """Start no further row, and stop those that are being asked; what is done stays."""
+        """Start no further row, stop the active ones, and keep what is done."""
         self._pool.stopped = True
         if self._task is not None:
             call_where_it_runs(self._task.get_loop(), self._pool.cancel)
 
     def retry(self) -> FrameRun[Frame]:
-        """Ask again what failed, and what was not asked because it was stopped; in the background.
+        """Run the rows that failed or were not run, in the background.
 
         Raises
         ------
         UserError
-            It still goes on.
+            It is still running.
         """
         self._refuse_while_asking("await the run, or stop() it, first")
         self._plan.put_back(self._plan.failed())

@@ -18,19 +18,19 @@ _MEAN = 0.1
 @suggesting_init
 @dataclass(frozen=True)
 class Limits:
-    """Limits of `map_frame`; what is None is not limited.
+    """Limits of `map_frame`; None means no limit.
 
     Attributes
     ----------
     usd : float or None
-        What all rows may cost. No row is started that would probably go beyond; needs
-        `genai-prices`, and a model that it knows.
+        What all rows may cost. No row starts that would probably exceed it; needs `genai-prices`,
+        and a model that it knows.
     tokens : int or None
         Input and output tokens of all rows together.
     requests_per_minute, tokens_per_minute : float or None
-        Held beside what the service's headers tell.
+        Applied in addition to the limits in the service's headers.
     concurrency : int or None
-        How many requests may be under way.
+        How many requests may be active.
 
     Examples
     --------

@@ -96,8 +96,9 @@ def map_frame(
     Parameters
     ----------
     agent : Agent or callable or dict of Agent
-        An agent, or a function that makes it. Run whole for each row: its tools, handoffs,
-        guardrails and output type count. Several by their names are compared: see `Comparison`.
+        An agent, or a function that creates it. The whole agent runs for each row, with its tools,
+        handoffs, guardrails and output type. A dict of agents by name compares them: see
+        `Comparison`.
     frame : DataFrame
         The rows: of pandas, and with `narwhals` also of polars, pyarrow and others.
     prompt : str or callable or sequence
@@ -108,11 +109,11 @@ def map_frame(
         ``"auto"``: the rate limits that the service tells. `Limits`: a budget, and limits of your
         own. None: no gate.
     checkpoint : path, optional
-        A SQLite file; several kernels may share it, and with it the work.
+        A SQLite file; several kernels can share it, and then share the work.
     on_error : {"keep", "raise"}
-        A row's failure is kept in its row, or ends the rest.
+        Whether to keep an error in its row, or to stop the other rows.
     on_change : {"error", "ask again", "keep"}
-        What to do where the checkpoint has answers to another prompt, or of another agent.
+        What to do if the checkpoint has answers to another prompt or of another agent.
     context : object, optional
         Given to every run.
     max_turns : int or None
@@ -120,34 +121,34 @@ def map_frame(
     run_config : RunConfig or dict, optional
         Of every run.
     concurrency : int
-        How many rows are asked at once, at most.
+        How many rows run at the same time, at most.
     tries : int
-        How often a row is run that fails by what may pass, as long as no tool of it has run. A rate
-        limit (429) uses up none.
+        How often a row is run if its error may be temporary and none of its tools has run. A rate
+        limit (429) uses up no try.
     keep : {"runs"}, optional
         Keep every row's run, for `FrameRun.runs`; else memory stays flat.
     mode : {"batch"}, optional
-        Ask by the service's Batch API: half the price, within 24 hours, for agents of one model
-        call. The same call, later and in another kernel, collects what is there.
+        Use the service's Batch API: half the price, within 24 hours, for agents with one model
+        call. The same call, later or in another kernel, collects the answers.
     client : dask.distributed.Client, optional
-        Its workers ask the rows, and this process keeps the rest: the gate, the budget, the
-        checkpoint, the bar. Agents travel there by cloudpickle, keys never do.
+        Its workers run the rows; this process keeps the gate, the budget, the checkpoint and the
+        progress bar. Agents are sent by cloudpickle, keys never.
     progress : bool or None
-        Whether to show a bar; None: in a notebook, and where standard error is a terminal.
+        Whether to show a progress bar; None: in a notebook, and if standard error is a terminal.
     repeat : int, optional
-        How often each row is asked; where it is given, also as 1, what comes is a `Comparison`.
+        How often each row is run; any value, even 1, returns a `Comparison`.
     scorers : sequence, optional
-        Judge each output, and give a `Comparison`: functions, output types, or agents.
+        Functions, output types or agents that judge each output; returns a `Comparison`.
 
     Returns
     -------
     FrameRun or Comparison
-        ``await`` it for the frame of outputs, or call its ``wait()``.
+        ``await`` it, or call its ``wait()``, to get the frame of outputs.
 
     Raises
     ------
     UserError
-        The prompt does not fit the frame, or an argument is none.
+        The prompt does not fit the frame, or an argument is invalid.
 
     Examples
     --------

@@ -20,7 +20,7 @@ Source = Literal["asked", "checkpoint", "recording", "equal row"]
 
 @dataclass(slots=True)
 class RowResult:
-    """What became of a row, or of the rows that ask the same.
+    """The outcome of a row, or of the rows with the same prompt.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class RowResult:
 
 
 class RowError(AgentsException):
-    """Rows were not asked, because one failed or all would.
+    """Rows were not run, because one failed or all would fail.
 
     The rows that were asked are in the run's `frame`, and in the checkpoint.
 

@@ -87,7 +87,7 @@ class RunResultBase(Suggesting):
 
     @property
     def agent_tool_invocation(self) -> AgentToolInvocation | None:
-        """The call that this run answers, where it is that of `Agent.as_tool`; otherwise None."""
+        """The call that this run answers, if it is of an agent as a tool; otherwise None."""
         return self._state.agent_tool_invocation
 
     @property
@@ -113,17 +113,17 @@ class RunResultBase(Suggesting):
 
     @property
     def trace(self) -> Trace:
-        """The run as data: what tables, timeline and live view are read from."""
+        """The run as data; tables, timeline and live view are made from it."""
         return self._state.trace
 
     @suggesting
     def to_frame(self, table: Table = "items") -> pd.DataFrame:
-        """The run as a DataFrame; also while it goes on, and when it was stopped or has failed.
+        """The run as a DataFrame; also during the run, and after it was stopped or has failed.
 
         Parameters
         ----------
         table : {"items", "turns", "events", "spans"}
-            A row for each item, each model call, each event, or each interval of the timeline.
+            One row per item, model call, event, or span of the timeline.
 
         Returns
         -------
@@ -144,7 +144,7 @@ class RunResultBase(Suggesting):
 
     @suggesting
     def timeline(self, *, width: float = 960) -> Timeline:
-        """What the run did with its time, as an image: agents, model calls, tools, handoffs.
+        """The timeline of the run as an image: agents, model calls, tools, handoffs.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class RunResultBase(Suggesting):
         Returns
         -------
         Timeline
-            Shows itself as SVG, and as text in a terminal; ``save`` writes it to a file.
+            Displays as SVG in a notebook and as text in a terminal; ``save`` writes it to a file.
 
         Examples
         --------
@@ -176,7 +176,7 @@ class RunResultBase(Suggesting):
         cls : type
             The type it has.
         raise_if_incorrect_type : bool
-            Check it, too.
+            Whether to check the type at run time.
 
         Returns
         -------
@@ -186,7 +186,7 @@ class RunResultBase(Suggesting):
         Raises
         ------
         TypeError
-            If the output has another type and the check was asked for.
+            If the output has another type and `raise_if_incorrect_type` is True.
         """
         if raise_if_incorrect_type and not isinstance(self.final_output, cls):
             raise TypeError(f"Final output is not of type {cls.__name__}")
@@ -200,8 +200,8 @@ class RunResultBase(Suggesting):
         Parameters
         ----------
         mode : {"preserve_all", "normalized"}
-            All items of the run, or those that the model saw last where a handoff's filter changed
-            the conversation.
+            All items of the run, or the items that the model saw last, if a handoff's filter
+            changed the conversation.
 
         Returns
         -------
@@ -245,7 +245,7 @@ class RunResultBase(Suggesting):
         return self._state.copy()
 
     def release_agents(self, *, release_new_items: bool = True) -> None:
-        """Accepted for the SDK's programs; agents here are collected with their results.
+        """Accepted for programs of the SDK; no effect, as agents are freed with their results.
 
         Takes `release_new_items`, and does nothing.
         """

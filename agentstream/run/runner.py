@@ -74,9 +74,9 @@ class Runner:
         starting_agent : Agent
             The agent to start with.
         input : str or list or RunState
-            A message; a list of what it consists of (texts, figures, images, frames, and files as
-            `pathlib.Path`), a conversation in the Responses API's form, or both; or a state to go
-            on from.
+            A message; a list of its parts (texts, figures, images, frames, and files as
+            `pathlib.Path`), a conversation in the Responses API's format, or both; or a state to
+            resume.
         context : object, optional
             Your own object for tools, hooks and guardrails; the model does not see it.
         max_turns : int or None
@@ -89,11 +89,11 @@ class Runner:
             Functions that turn an error (``"max_turns"``, ``"model_refusal"``,
             ``"invalid_final_output"``) into a final output.
         previous_response_id : str, optional
-            Go on from this response, on the server.
+            Continue from this response, which the server stores.
         auto_previous_response_id : bool
-            Go on from the response before in each turn, on the server.
+            Continue each turn from the previous response, which the server stores.
         conversation_id : str, optional
-            A conversation that the server keeps.
+            A conversation that the server stores.
         session : Session, optional
             Keeps the conversation here.
 
@@ -104,7 +104,7 @@ class Runner:
         Raises
         ------
         AgentsException
-            What the run failed with; its `run_data` has what it had reached.
+            The run failed; `run_data` has the items so far.
 
         Examples
         --------
@@ -149,7 +149,7 @@ class Runner:
         conversation_id: str | None = None,
         session: Session | None = None,
     ) -> RunResult:
-        """As `run`, without await; works in a notebook cell, too, on the kernel's own loop.
+        """As `run`, without await; also works in a notebook cell, on the kernel's event loop.
 
         Parameters and errors are those of `run`; besides, UserError where the running loop cannot
         run nested.
@@ -187,7 +187,7 @@ class Runner:
         *,
         error_handlers: RunErrorHandlers | None = None,
     ) -> RunResultStreaming:
-        """Start an agent in the background; returns at once, with its events to come.
+        """Start an agent in the background and return immediately; read its events as they arrive.
 
         Parameters are as in `run`. Where no event loop is running yet, the run starts when its
         events are first read.

@@ -59,7 +59,7 @@ def _line(result: RunResultStreaming) -> str:
 
 
 def runs(agent: Agent[Any] | None = None) -> Runs:
-    """The runs that go on in this process, the oldest first.
+    """The active runs of this process, the oldest first.
 
     Those of `Runner.run_streamed`, `show` and `chat`. A run goes on in the background when its cell
     is deleted or its result is dropped: here it is found, and stopped.
@@ -67,7 +67,7 @@ def runs(agent: Agent[Any] | None = None) -> Runs:
     Parameters
     ----------
     agent : Agent, optional
-        Only runs with this agent at work.
+        Only runs whose current agent is this one.
 
     Returns
     -------

@@ -42,7 +42,7 @@ def running() -> list[RunResultStreaming]:
 
 
 class RunResultStreaming(RunResultBase):
-    """A run that goes on in the background while its events are read.
+    """A run in the background, whose events you can read.
 
     Iterate `stream_events()` with ``async for``; leaving that loop early stops the run, and
     ``async with`` does so for certain. A plain ``for event in result`` works, too, in a notebook
@@ -151,7 +151,7 @@ class RunResultStreaming(RunResultBase):
             self._state.observers.notify_all((RunClosed(),))
 
     def observe(self, observer: Callable[[Any], None]) -> None:
-        """Have `observer` called with each event and each mark of the run from now on.
+        """Call `observer` with each further event and lifecycle event of the run.
 
         It takes no events from the readers of `stream_events()`; what happened is in `trace`.
 
@@ -178,7 +178,7 @@ class RunResultStreaming(RunResultBase):
         self._state.observers.append(observer)
 
     def resume(self) -> RunResultStreaming:
-        """Go on with a run that waits for approvals, in this same result.
+        """Resume a run that waits for approvals, in the same result.
 
         Decide first, with ``result.context_wrapper.approve_tool(...)`` or ``.reject_tool(...)``;
         what is not decided waits again. May be called from any thread.
@@ -186,7 +186,7 @@ class RunResultStreaming(RunResultBase):
         Returns
         -------
         RunResultStreaming
-            This result; its next events come from `stream_events()`.
+            This result; read its further events from `stream_events()`.
 
         Raises
         ------
@@ -258,18 +258,18 @@ class RunResultStreaming(RunResultBase):
 
     @property
     def run_loop_exception(self) -> BaseException | None:
-        """The error the run ended with; None where it has none."""
+        """The error that ended the run; None without one."""
         return self._error
 
     def stream_events(self) -> AsyncIterator[StreamEvent]:
-        """The run's events, in order; those that came before are waiting in a buffer.
+        """The run's events in order, including those that have already arrived.
 
         Leaving the loop early (``break``, an error, a cancelled task) stops the run.
 
         Raises
         ------
         AgentsException
-            What the run failed with, after the events that came before.
+            The run failed; raised after the events before the failure.
 
         Examples
         --------
@@ -289,7 +289,7 @@ class RunResultStreaming(RunResultBase):
         return EventStream(self)
 
     async def wait(self) -> None:
-        """Wait until the run has ended, without its events: what comes from now on is not kept.
+        """Wait until the run has ended, and discard its further events.
 
         Its connection is closed then, and its tools have ended. Of a run that was stopped, it waits
         at most 5 seconds for that, so that a tool that ignores its cancellation holds nobody.
@@ -341,13 +341,13 @@ class RunResultStreaming(RunResultBase):
                 raise
 
     def cancel(self, mode: Literal["immediate", "after_turn"] = "immediate") -> None:
-        """Stop the run; what arrived stays readable. May be called from any thread.
+        """Stop the run and keep what has arrived. Can be called from any thread.
 
         Parameters
         ----------
         mode : {"immediate", "after_turn"}
-            At once: the connection is closed, running tools are cancelled, waiting events are
-            dropped. Or after this turn's tools have run and the session has been saved.
+            `"immediate"` closes the connection, cancels running tools and drops waiting events.
+            `"after_turn"` stops after this turn's tools have run and the session is saved.
 
         Raises
         ------

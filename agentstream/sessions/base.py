@@ -104,7 +104,7 @@ def settings_from(settings: SessionSettings | Mapping[str, Any] | None) -> Sessi
 
 @runtime_checkable
 class Session(Protocol):
-    """A conversation that is kept between runs; any object of this shape will do.
+    """Protocol of a conversation that is stored between runs; any object with these methods works.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ def settings_of_underlying() -> Any:
 
 
 class SessionABC(ABC):
-    """Base of the sessions that come with agentstream; your own need only be a `Session`.
+    """Base of the sessions in agentstream; your own only need to match `Session`.
 
     Examples
     --------

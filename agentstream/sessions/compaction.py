@@ -62,14 +62,14 @@ _log = logging.getLogger("agentstream.sessions")
 
 
 class OpenAIResponsesCompactionArgs(TypedDict, total=False):
-    """What `run_compaction` may be given.
+    """The arguments of `run_compaction`.
 
     Attributes
     ----------
     response_id : str
         The last response of the run.
     compaction_mode : {"previous_response_id", "input", "auto"}
-        In place of the session's.
+        Replaces the session's.
     store : bool
         Whether the API keeps that response; false means that it cannot be found by its id.
     force : bool

@@ -31,7 +31,7 @@ class OpenAIConversationsSession(SessionABC):
     Parameters
     ----------
     conversation_id : str or None
-        An existing conversation; None makes a new one with the first request.
+        An existing conversation; None creates one with the first request.
     openai_client : AsyncOpenAI or None
         The client; None takes the one a run would take: that of `set_default_openai_client`, else
         one made with the key and the base URL of the program or the environment.

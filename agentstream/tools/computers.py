@@ -38,7 +38,7 @@ def _is_computer(value: Any) -> bool:
 async def resolve_computer(
     *, tool: ComputerTool[Any], run_context: RunContextWrapper[Any]
 ) -> Computer | AsyncComputer:
-    """The computer of `tool` in the run of `run_context`, made if there is none yet.
+    """Return the computer of `tool` in the run of `run_context`; create it if needed.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ async def with_computers(tools: list[Any], run_context: RunContextWrapper[Any]) 
 
 
 async def dispose_resolved_computers(*, run_context: RunContextWrapper[Any]) -> None:
-    """Put away the computers that were made for the run of `run_context`.
+    """Dispose of the computers that were created for the run of `run_context`.
 
     One that cannot be put away is logged, and does not keep the others from it.
 

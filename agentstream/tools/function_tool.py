@@ -113,7 +113,7 @@ _IN_SIGNATURE = ("name", "description", "params_json_schema", "on_invoke_tool")
 
 @dataclass
 class FunctionToolResult:
-    """What became of one call of a function tool.
+    """The outcome of one call of a function tool.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class FunctionToolResult:
 
 @dataclass
 class FunctionToolCustomDataContext:
-    """What `FunctionTool.custom_data_extractor` may look at.
+    """The argument of `FunctionTool.custom_data_extractor`.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ FunctionToolCustomDataExtractor: TypeAlias = Callable[
 
 @dataclass
 class FunctionTool:
-    """A function that the model may call; `function_tool` makes one from a Python function.
+    """A function that the model can call; `function_tool` makes one from a Python function.
 
     Attributes
     ----------
@@ -183,12 +183,13 @@ class FunctionTool:
     tool_input_guardrails, tool_output_guardrails : list or None
         Checks before and after a call.
     needs_approval : bool or callable
-        Whether a person must approve a call: ``async (ctx, arguments, call_id) -> bool``, asked
-        where the tool would get the arguments just as the model wrote them; else a person is.
+        Whether a person must approve a call: ``async (ctx, arguments, call_id) -> bool``, called if
+        the tool would get the arguments exactly as the model wrote them; otherwise a person
+        decides.
     timeout_seconds : float or None
         The time a call may take, in seconds.
     timeout_behavior : {"error_as_result", "raise_exception"}
-        What a call that takes longer does: tell the model, or stop the run.
+        What happens to a call that takes longer: the model gets a message, or the run stops.
     timeout_error_function : callable or None
         What to tell the model.
     defer_loading : bool
@@ -196,7 +197,7 @@ class FunctionTool:
     custom_data_extractor : callable or None
         Data of your own to keep with the output item.
     allowed_callers : list or None
-        Who may call it; sent as it is.
+        Who may call it; sent to the API unchanged.
     output_json_schema : dict or None
         JSON schema of the output: it then reaches the model as JSON.
 
@@ -388,7 +389,7 @@ def function_tool(
     output_type: Any | None = None,
     output_json_schema: dict[str, Any] | None = None,
 ) -> FunctionTool | Callable[[ToolFunction[...]], FunctionTool]:
-    """Make a tool of a Python function; as a decorator, with or without arguments.
+    """Make a tool from a Python function; use it as a decorator, with or without arguments.
 
     A sync function runs in a thread of its own, an async one on the event loop; what a generator
     yields is its output: texts as one text, all else as a list. Name, description and arguments
@@ -401,27 +402,28 @@ def function_tool(
     func : callable, optional
         The function.
     name_override, description_override : str, optional
-        Name and description in place of the function's own.
+        Replace the function's name and description.
     docstring_style : {"google", "numpy", "sphinx"}, optional
-        Style of the docstring; found out by default.
+        Style of the docstring; detected by default.
     use_docstring_info : bool
         Whether descriptions are read from the docstring.
     failure_error_function : callable or None
         Makes the model's answer from an error: ``(ctx, error) -> str``, sync or async. By default
         `default_tool_error_function`; None lets the error stop the run.
     strict_mode : bool
-        Whether the schema is strict. Leave it on where you can: the arguments then always fit.
+        Whether the schema is strict. Keep it on if you can, because the arguments then always fit.
     is_enabled : bool or callable
         Whether the model sees the tool: ``(ctx, agent) -> bool``, sync or async.
     needs_approval : bool or callable
-        Whether a person must approve a call: ``async (ctx, arguments, call_id) -> bool``, asked
-        where the tool would get the arguments just as the model wrote them; else a person is.
+        Whether a person must approve a call: ``async (ctx, arguments, call_id) -> bool``, called if
+        the tool would get the arguments exactly as the model wrote them; otherwise a person
+        decides.
     tool_input_guardrails, tool_output_guardrails : list, optional
         Checks before and after a call.
     timeout : float, optional
         The time a call may take, in seconds; for async functions (a thread cannot be stopped).
     timeout_behavior : {"error_as_result", "raise_exception"}
-        What a call that takes longer does: tell the model, or stop the run.
+        What happens to a call that takes longer: the model gets a message, or the run stops.
     timeout_error_function : callable, optional
         Makes the model's answer from the `ToolTimeoutError`.
     defer_loading : bool
@@ -429,7 +431,7 @@ def function_tool(
     custom_data_extractor : callable, optional
         Data of your own to keep with the output item.
     allowed_callers : list, optional
-        Who may call it; sent as it is.
+        Who may call it; sent to the API unchanged.
     output_type : type, optional
         Type of the output (a pydantic model, a dataclass, a TypedDict): it is checked and reaches
         the model as JSON.
@@ -439,7 +441,8 @@ def function_tool(
     Raises
     ------
     UserError
-        The signature cannot become a schema; the message names the parameter and the way out.
+        The signature cannot be converted to a schema; the message names the parameter and a
+        solution.
 
     Examples
     --------

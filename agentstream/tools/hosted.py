@@ -45,7 +45,7 @@ Button: TypeAlias = Literal["left", "right", "wheel", "back", "forward"]
 
 
 class WebSearchToolImageSettings(TypedDict, total=False):
-    """Images among what `WebSearchTool` finds: `max_results`, and whether with a `caption`."""
+    """Settings for images in results of `WebSearchTool`: `max_results`, and `caption` or not."""
 
     max_results: int
     caption: bool
@@ -90,7 +90,7 @@ class WebSearchTool:
     filters : dict or None
         Which domains to search.
     search_context_size : {"low", "medium", "high"}
-        How much of what is found goes into the context.
+        How much of the results goes into the context.
     external_web_access : bool or None
         Whether live pages may be read; False: only the provider's index.
     search_content_types : list of {"text", "image"} or None
@@ -284,7 +284,7 @@ class HostedMCPTool:
 
 @dataclass
 class ToolSearchTool:
-    """Let the model look for tools with ``defer_loading=True`` instead of seeing all of them.
+    """Let the model search for tools with ``defer_loading=True`` instead of listing all of them.
 
     Attributes
     ----------
@@ -335,12 +335,12 @@ LocalShellExecutor: TypeAlias = Callable[[LocalShellCommandRequest], Awaitable[s
 
 @dataclass
 class LocalShellTool:
-    """Let the model run commands, through an executor of yours.
+    """Let the model run commands through your executor.
 
     Attributes
     ----------
     executor : callable
-        Runs a command and returns its output; sync or async. What is allowed is up to it.
+        Runs a command and returns its output; sync or async. It decides which commands are allowed.
 
     Examples
     --------
@@ -491,7 +491,7 @@ class ComputerDispose(Protocol[ComputerT_contra]):
 
 @dataclass
 class ComputerProvider(Generic[ComputerT]):
-    """How to make a computer for a run, and how to put it away.
+    """Creates a computer for a run, and disposes of it.
 
     Attributes
     ----------
@@ -499,8 +499,8 @@ class ComputerProvider(Generic[ComputerT]):
         Called with ``run_context=``, before an agent that has the tool asks its model for the first
         time; the computer that it gives, also from an async function, is the run's own.
     dispose : callable or None
-        Called with ``run_context=`` and ``computer=`` when the run is over, however it ended. If it
-        raises, that is logged.
+        Called with ``run_context=`` and ``computer=`` when the run has ended, for any reason. An
+        error that it raises is logged.
 
     Examples
     --------
@@ -537,7 +537,7 @@ class ComputerToolSafetyCheckData:
 
 @dataclass
 class ComputerToolCustomDataContext:
-    """What `ComputerTool.custom_data_extractor` may look at.
+    """The argument of `ComputerTool.custom_data_extractor`.
 
     Attributes
     ----------
@@ -568,12 +568,12 @@ ComputerToolCustomDataExtractor: TypeAlias = Callable[
 
 @dataclass(eq=False)
 class ComputerTool(Generic[ComputerT]):
-    """Let the model operate a computer of yours.
+    """Let the model operate your computer.
 
     Attributes
     ----------
     computer : Computer, AsyncComputer, ComputerProvider or callable
-        The computer, or how to make one for a run.
+        The computer, or a provider or function that creates one for each run.
     on_safety_check : callable or None
         Whether to acknowledge a safety check; without it such a call fails.
     custom_data_extractor : callable or None

@@ -28,15 +28,15 @@ ToolErrorFunction: TypeAlias = Callable[[RunContextWrapper[Any], Exception], Awa
 
 
 def default_tool_error_function(ctx: RunContextWrapper[Any], error: Exception) -> str:
-    """What the model gets for a tool's error: that it failed, not how.
+    """The default message to the model for a failed tool, without the reason.
 
     Parameters
     ----------
     ctx : RunContextWrapper
         The context of the call.
     error : Exception
-        What the tool raised. It may hold what the model must not see; to tell it more, give the
-        tool a `failure_error_function` of your own.
+        What the tool raised. Its text may contain data that the model must not see; to send it
+        anyway, set the tool's `failure_error_function`.
 
     Returns
     -------

@@ -28,7 +28,7 @@ class ToolOriginType(StrEnum):
 
 @dataclass(frozen=True)
 class ToolOrigin:
-    """Where the tool of a call is from.
+    """The origin of a tool.
 
     Attributes
     ----------

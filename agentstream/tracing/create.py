@@ -34,18 +34,18 @@ def custom_span(
     parent: Trace | Span[Any] | None = None,
     disabled: bool = False,
 ) -> Span[CustomSpanData]:
-    """A part of your own program, for processors and OpenTelemetry to hear of.
+    """Open a span for a part of your program, for processors and OpenTelemetry.
 
     Parameters
     ----------
     name : str
         What it is called.
     data : dict, optional
-        What else is worth keeping.
+        Additional data.
     span_id : str, optional
         A new one unless given.
     parent : Trace or Span, optional
-        What it lies in; the current span or trace unless given.
+        The parent; by default the current span or trace.
     disabled : bool
         Whether it stays silent.
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TracingProcessor:
-    """Base of what hears of traces and spans, as `add_trace_processor` takes it.
+    """Base of processors for traces and spans; see `add_trace_processor`.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def _explain() -> None:
 
 
 def add_trace_processor(span_processor: Any) -> None:
-    """Let a processor hear the traces and spans that the program opens itself.
+    """Send the traces and spans that your program opens to a processor.
 
     Runs open no spans of their own; a warning says so.
 
@@ -73,7 +73,7 @@ def add_trace_processor(span_processor: Any) -> None:
 
 
 def set_trace_processors(processors: list[Any]) -> None:
-    """Put other processors in place of those that were added.
+    """Replace the processors that were added.
 
     Parameters
     ----------

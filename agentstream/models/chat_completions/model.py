@@ -49,7 +49,7 @@ _REFUSALS: Final = (400, 422)  # "bad request", and what FastAPI servers answer 
 
 
 class OpenAIChatCompletionsModel(RequestModel):
-    """A model behind `POST /chat/completions`, at OpenAI or any server that resembles it.
+    """A model with the Chat Completions API, at OpenAI or a compatible server.
 
     A stream asks for its usage. A server that refuses `stream_options` (status 400 or 422, with an
     error that names it) is asked again without it, and not asked for it any more, unless
@@ -68,7 +68,7 @@ class OpenAIChatCompletionsModel(RequestModel):
     strict_feature_validation : bool
         Raise UserError for what the Chat API cannot do, instead of leaving it out with a warning.
     buffer_streamed_tool_calls : bool
-        Tell of tool calls only when they have arrived whole.
+        Whether to deliver a streamed tool call only when it is complete.
 
     Examples
     --------

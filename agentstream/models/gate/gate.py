@@ -249,7 +249,7 @@ class Line:
 
 @suggesting_init
 class Gate:
-    """Lets requests to models through as fast as the services' rate limits allow, and no faster.
+    """Sends model requests as fast as the rate limits of the services allow.
 
     It reads the limits from the responses' headers (OpenAI, Azure, Anthropic), lets requests leave
     evenly in time, lets all wait for a ``Retry-After``, and finds the rate by trying where a
@@ -259,9 +259,9 @@ class Gate:
     Parameters
     ----------
     requests_per_minute, tokens_per_minute : float, optional
-        Limits that are held whatever the headers say, for each model.
+        Limits for each model, in addition to those in the headers.
     concurrency : int, optional
-        How many requests to one model may be under way at most.
+        How many requests to one model may be active at most.
     clock : callable, optional
         Seconds, as `time.monotonic`, that the event loop's timers go by.
 
@@ -353,7 +353,7 @@ _shared: Final = Gate()
 
 
 def shared_gate() -> Gate:
-    """The gate that all of this process shares; ``RunConfig(gate=True)`` is this one.
+    """The gate that the whole process shares; ``RunConfig(gate=True)`` uses it.
 
     Examples
     --------

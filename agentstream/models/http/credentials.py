@@ -60,7 +60,7 @@ _defaults = _Defaults()
 
 
 def set_default_openai_key(key: str, use_for_tracing: bool = True) -> None:
-    """Set the API key of models that are given by name, in place of ``OPENAI_API_KEY``.
+    """Set the API key for models that you specify by name, instead of ``OPENAI_API_KEY``.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ def set_default_openai_key(key: str, use_for_tracing: bool = True) -> None:
 
 
 def set_default_openai_client(client: AsyncOpenAI, use_for_tracing: bool = True) -> None:
-    """Set the client of models that are given by name; `openai.AsyncAzureOpenAI`, too.
+    """Set the client for models that you specify by name; also `openai.AsyncAzureOpenAI`.
 
     Parameters
     ----------
     client
-        Makes the requests of providers that are given no key and no base URL of their own.
+        Makes the requests of providers without their own key and base URL.
     use_for_tracing
         Accepted for programs written for the SDK; nothing is traced to a server here.
 
@@ -100,7 +100,7 @@ def set_default_openai_client(client: AsyncOpenAI, use_for_tracing: bool = True)
 
 
 def set_default_openai_api(api: OpenAIAPI) -> None:
-    """Choose the API for models that are given by name.
+    """Choose the API for models that you specify by name.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ __all__ = ["LocalModel", "local_model"]
 def local_model(
     name: str | None = None, *, weights: str | Path | None = None, quiet: bool = False
 ) -> LocalModel:
-    """Make a model of this machine's own: no account, no key, nothing leaves the machine.
+    """Use a model on this machine: no account, no key, and nothing leaves the machine.
 
     It is looked for when it is first asked: Ollama, LM Studio, llama.cpp and vLLM at their usual
     ports. Where none runs, a small model is started in a process of its own, which all kernels of
@@ -42,12 +42,12 @@ def local_model(
     Parameters
     ----------
     name : str, optional
-        The model to find, such as ``"qwen3:8b"``; ``"smollm2"`` is the small one. If not given,
-        the one that a server has loaded, or its first.
+        The model to find, such as ``"qwen3:8b"``; ``"smollm2"`` is the small one. By default, the
+        model that a server has loaded, or its first.
     weights : path, optional
-        A GGUF file to start, in place of the small model; then no server is looked for.
+        A GGUF file to start instead of the small model; no server is searched for.
     quiet : bool
-        Not to say, when it is found, what the model is and whether it is small.
+        Whether to suppress the message about which model is used and whether it is small.
 
     Examples
     --------

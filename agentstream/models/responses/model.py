@@ -32,7 +32,7 @@ __all__ = ["OpenAIResponsesModel"]
 
 
 class OpenAIResponsesModel(RequestModel):
-    """A model behind ``POST /responses``, at OpenAI, Azure or any server that speaks the API.
+    """A model with the Responses API, at OpenAI, Azure or a compatible server.
 
     Parameters
     ----------

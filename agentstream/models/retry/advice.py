@@ -96,12 +96,12 @@ _FACTS: Final[dict[str, Any]] = {
 
 @dataclass
 class ModelRetryAdvice:
-    """What a model knows about trying again after an error.
+    """A model's advice on a retry after an error.
 
     Attributes
     ----------
     suggested : bool or None
-        Whether the provider suggests it; None where it says nothing.
+        Whether the provider suggests a retry; None if it does not say.
     retry_after : float or None
         Seconds to wait first.
     replay_safety : str or None
@@ -109,7 +109,7 @@ class ModelRetryAdvice:
     reason : str or None
         For people.
     normalized : ModelRetryNormalizedError or None
-        Facts that replace those read off the error.
+        Facts that replace those read from the error.
     response_started : bool
         Whether part of the answer had arrived.
     """
@@ -124,7 +124,7 @@ class ModelRetryAdvice:
 
 @dataclass
 class ModelRetryAdviceRequest:
-    """The failed call that `Model.get_retry_advice` is asked about.
+    """The argument of `Model.get_retry_advice`: the failed call.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class ModelRetryAdviceRequest:
     stream : bool
         Whether it was streamed.
     previous_response_id, conversation_id : str or None
-        The server's memory it went on from.
+        The response or conversation on the server that the call continued.
     """
 
     error: Exception

@@ -25,11 +25,11 @@ class RetryDecision:
     retry : bool
         Whether to try again.
     delay : float or None
-        Seconds to wait; None for what the server asked, else the backoff.
+        Seconds to wait; None uses the server's value, else the backoff.
     reason : str or None
         For people.
     approve_unsafe_replay : bool
-        Try again even if the model says that the failed call left something behind.
+        Retry even if the model says that the failed call had an effect on the server.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class RetryDecision:
 
 @dataclass
 class RetryPolicyContext:
-    """What a policy decides on.
+    """The argument of a retry policy.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class RetryPolicyContext:
     provider_advice : ModelRetryAdvice or None
         What the model knows.
     previous_response_id, conversation_id : str or None
-        The server's memory the call went on from.
+        The response or conversation on the server that the call continued.
 
     Examples
     --------

@@ -42,7 +42,7 @@ def chat(
     session: Session | None = None,
     **options: Unpack[TurnOptions[TContext]],
 ) -> Chat[TContext]:
-    """Talk with an agent: a box to write in, and the conversation above it.
+    """Show a conversation with an agent, with a text box below it.
 
     In a notebook it shows itself in its cell; run the cell again, and the old conversation is
     closed. Code can speak as well, ``await c.send("Hello")``, with or without somebody in the front
@@ -51,10 +51,10 @@ def chat(
     Parameters
     ----------
     agent : Agent
-        The agent to begin with; after a handoff the conversation goes on with the new one.
+        The agent to start with; after a handoff, the conversation continues with the new one.
     session : Session, optional
-        Keeps the conversation: ``SQLiteSession("ada", "chats.db")``; what it holds already is
-        shown. In memory where None.
+        Stores the conversation: ``SQLiteSession("ada", "chats.db")``; messages that it already has
+        are shown. If None, the conversation is kept in memory.
     **options
         For each turn, as in `Runner.run_streamed`: ``context``, ``max_turns``, ``run_config``, ...
 
@@ -65,7 +65,7 @@ def chat(
     Raises
     ------
     UserError
-        If `agent` is no agent.
+        If `agent` is not an agent.
 
     Examples
     --------
@@ -89,18 +89,18 @@ def chat(
 
 
 class Chat(Suggesting, Generic[TContext]):
-    """A conversation with an agent; made by `chat`, parameters are as for `chat`.
+    """A conversation with an agent, created by `chat`; parameters are as for `chat`.
 
     Attributes
     ----------
     agent : Agent
-        Who answers next.
+        The agent that answers next.
     session : Session or None
-        What keeps the conversation for the model; None where the server keeps it.
+        Stores the conversation for the model; None if the server stores it.
     turns : list of ChatTurn
-        What was asked here, with the ``result`` and the ``trace`` of each answer.
+        The questions in this conversation, with the ``result`` and ``trace`` of each answer.
     past : list of PastTurn
-        What the session held before.
+        The turns that the session already had.
 
     Examples
     --------
@@ -198,12 +198,12 @@ class Chat(Suggesting, Generic[TContext]):
         return self._view
 
     async def send(self, text: str | list[Any]) -> RunResultStreaming:
-        """Say something, and wait for the answer, which is shown in the conversation.
+        """Send a message and wait for the answer, which the conversation shows.
 
         Parameters
         ----------
         text : str or list
-            The message; or what it consists of: texts, figures, images, frames and files
+            The message, or a list of its parts: texts, figures, images, frames and files
             (`pathlib.Path`).
 
         Returns
@@ -216,7 +216,7 @@ class Chat(Suggesting, Generic[TContext]):
         UserError
             If the conversation is closed, or the turn before has not ended.
         AgentsException
-            What the turn failed with; the conversation can go on.
+            The turn failed; you can continue the conversation.
         """
         await self._remember()
         turn = self._begin(text)
@@ -226,7 +226,7 @@ class Chat(Suggesting, Generic[TContext]):
     async def approve(
         self, call: str | ToolApprovalItem | None = None, *, always_approve: bool = False
     ) -> RunResultStreaming:
-        """Approve a call that waits, every one if none is named, and go on.
+        """Approve one waiting call, or all of them, and continue the run.
 
         Parameters
         ----------
@@ -254,7 +254,7 @@ class Chat(Suggesting, Generic[TContext]):
         always_reject: bool = False,
         rejection_message: str | None = None,
     ) -> RunResultStreaming:
-        """Reject a call that waits, every one if none is named; otherwise as `approve`.
+        """Reject one waiting call, or all of them; otherwise as `approve`.
 
         `always_reject` holds for later calls of its tool in this turn, too; the model gets the
         `rejection_message`.
@@ -264,14 +264,14 @@ class Chat(Suggesting, Generic[TContext]):
         )
 
     def stop(self) -> None:
-        """Stop the answer; what arrived stays. Calls that wait for an approval are rejected.
+        """Stop the answer and keep what has arrived; waiting calls are rejected.
 
         May be called from any thread.
         """
         self._view.on_loop(self._stop)
 
     def close(self) -> None:
-        """End the conversation: the answer is stopped, and nothing can be said any more."""
+        """End the conversation: stop the answer and accept no more messages."""
         if not self._closed:
             self._stop()
             self._closed = True
@@ -424,7 +424,7 @@ class Chat(Suggesting, Generic[TContext]):
     # -- what is done in the front end --
 
     def handle_message(self, kind: str, text: str | None, reason: str | None = None) -> None:
-        """Obey the front end; on the loop of the conversation.
+        """Handle a message of the front end, on the event loop of the conversation.
 
         Parameters
         ----------

@@ -51,7 +51,7 @@ TAgent = TypeVar("TAgent", default=Any)
 
 
 class RunState(Generic[TContext, TAgent]):
-    """A run that can be stopped, saved, decided upon and resumed.
+    """The state of a run, to save it, decide on its approvals and resume it.
 
     Get one from `result.to_state()`, approve or reject its interruptions, and give it to
     `Runner.run` or `Runner.run_streamed` in place of an input.
@@ -67,9 +67,9 @@ class RunState(Generic[TContext, TAgent]):
     max_turns : int or None
         How often a model may be called; None: without limit.
     conversation_id, previous_response_id : str, optional
-        The server's own memory, if the run uses it.
+        The conversation that the server stores, if the run uses one.
     auto_previous_response_id : bool
-        Whether each call goes on from the response before, on the server.
+        Whether each call continues from the previous response, which the server stores.
 
     Examples
     --------

@@ -54,7 +54,7 @@ def check_notebook(
     time: float = 300,
     max_size: int = 200_000,
 ) -> dict[str, Any]:
-    """Execute a tutorial as its reader will, and see that its saved outputs are true.
+    """Execute a notebook as its reader will, and check its saved outputs.
 
     It runs in a kernel of its own, in its folder, without keys and without a network: from its
     recordings, or with a `ScriptedModel`. The file stays as it is.

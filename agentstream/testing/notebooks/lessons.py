@@ -12,7 +12,7 @@ PACE = Pace(tokens_per_second=60, first_token=0.3)
 
 
 def is_live() -> bool:
-    """Whether notebooks are to ask a real service: ``AGENTSTREAM_LIVE=1``, and a key is set.
+    """Whether notebooks call the real service: ``AGENTSTREAM_LIVE=1`` and a key are set.
 
     Examples
     --------
@@ -25,13 +25,12 @@ def is_live() -> bool:
 def stand_in(
     *turns: Any, pace: Pace | float | None = PACE, model: str = "scripted"
 ) -> ScriptedModel | None:
-    """A stand-in for the model of an agent in a lesson, which steps aside where it is to be real.
+    """Return a scripted model for a lesson, or None to use the real one if `is_live`.
 
     Parameters
     ----------
     *turns
-        What it answers, as for `ScriptedModel`; after the last it begins again, so that a cell can
-        be run twice.
+        The turns, as for `ScriptedModel`; they repeat, so you can run a cell twice.
     pace : Pace or float, optional
         How fast it streams; a number is tokens per second, None: at once.
     model : str
@@ -40,8 +39,8 @@ def stand_in(
     Returns
     -------
     ScriptedModel or None
-        None where `is_live`: an agent without a model asks the service, for its default model or
-        for ``OPENAI_DEFAULT_MODEL``.
+        None if `is_live`: an agent without a model uses the service's default model, or
+        ``OPENAI_DEFAULT_MODEL``.
 
     Examples
     --------

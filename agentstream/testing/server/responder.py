@@ -24,7 +24,7 @@ class Broken(Exception):
 
 @dataclass
 class Call:
-    """One request to the model, and how it went; times are of `time.monotonic`, in seconds.
+    """One request to the model and its timing, in seconds of `time.monotonic`.
 
     Attributes
     ----------
