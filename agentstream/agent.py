@@ -84,7 +84,7 @@ class StopAtTools(TypedDict):
 
 
 class MCPConfig(TypedDict):
-    """How the tools of local MCP servers are given to the model.
+    """Options for the tools of local MCP servers.
 
     Attributes
     ----------
@@ -93,7 +93,8 @@ class MCPConfig(TypedDict):
     failure_error_function : callable or None
         What the model gets for a call that failed; None lets the error end the run.
     include_server_in_tool_names : bool
-        Whether a tool's name begins with its server's: two servers may have tools of one name.
+        Whether to prefix tool names with the server's name, so two servers can have tools of the
+        same name.
 
     Examples
     --------
@@ -269,7 +270,7 @@ class Agent(AgentBase[TContext]):
     mcp_servers : list of MCPServer
         Connected local MCP servers, whose tools the model can call.
     mcp_config : dict
-        How those tools are given to the model.
+        Options for those tools.
     instructions : str or callable or None
         The system prompt, or a function of the context and the agent that returns it; may be async.
     prompt : dict or callable or None

@@ -84,7 +84,7 @@ class OutputGuardrailResultInfo(InputGuardrailResultInfo, Protocol):
 
     @property
     def agent(self) -> AgentInfo:
-        """Whose output it is."""
+        """The agent of the output."""
         ...
 
 

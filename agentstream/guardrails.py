@@ -64,7 +64,7 @@ class OutputGuardrailResult:
     agent_output
         The final output that was checked.
     agent : Agent
-        Whose output it is.
+        The agent of the output.
     output : GuardrailFunctionOutput
         What the guardrail's function returned.
     """
@@ -84,7 +84,7 @@ class InputGuardrail(Generic[TContext]):
     guardrail_function : callable
         Takes the context, the agent and the input; may be async.
     name : str or None
-        The function's name where None.
+        None means the function's name.
     run_in_parallel : bool
         True: in parallel with the first model call, which costs no time; False: before it, so a
         tripped run costs no tokens.
@@ -125,7 +125,7 @@ class OutputGuardrail(Generic[TContext]):
     guardrail_function : callable
         Takes the context, the agent and the output; may be async.
     name : str or None
-        The function's name where None.
+        None means the function's name.
 
     Examples
     --------
@@ -172,7 +172,7 @@ def input_guardrail(
     func : callable
         Takes the context, the agent and the input; returns `GuardrailFunctionOutput`.
     name : str, optional
-        The function's name where not given.
+        By default, the function's name.
     run_in_parallel : bool
         Whether to run it in parallel with the first model call, or before it.
 
@@ -210,7 +210,7 @@ def output_guardrail(func: Callable[..., Any] | None = None, *, name: str | None
     func : callable
         Takes the context, the agent and its output; returns `GuardrailFunctionOutput`.
     name : str, optional
-        The function's name where not given.
+        By default, the function's name.
 
     Returns
     -------

@@ -142,7 +142,7 @@ class HandoffOutputItem(RunItemBase[Any]):
     Attributes
     ----------
     source_agent, target_agent : Agent
-        From whom to whom.
+        The agents before and after the handoff.
     """
 
     raw_item: Any

@@ -158,7 +158,7 @@ class ModelSettings:
     max_tokens : int or None
         Maximum number of tokens in an answer.
     reasoning : openai.types.shared.Reasoning or dict or None
-        Such as ``{"effort": "low", "summary": "auto"}``.
+        For example ``{"effort": "low", "summary": "auto"}``.
     verbosity : {"low", "medium", "high"} or None
         How long its answers are.
     metadata : dict or None

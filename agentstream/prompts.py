@@ -24,7 +24,7 @@ class Prompt(TypedDict):
     id : str
         The prompt's id, ``pmpt_...``.
     version : str
-        Which of its versions; the current one where not given.
+        The version; by default the current one.
     variables : dict
         The values of its variables.
 
@@ -48,7 +48,7 @@ class GenerateDynamicPromptData:
     context : RunContextWrapper
         The run's context.
     agent : Agent
-        Whose prompt it is.
+        The agent of the prompt.
     """
 
     context: RunContextWrapper[Any]

@@ -76,7 +76,7 @@ class CallModelData(Generic[TContext]):
     model_data : ModelInputData
         The input of the model call.
     agent : Agent
-        Whose turn it is.
+        The current agent.
     context
         Your own object of the run.
     """
@@ -133,7 +133,7 @@ class OutputGuardrailBlockedMessageArgs(Generic[TContext]):
     guardrail_name : str
         Which guardrail refused the output.
     agent : Agent
-        Whose output it was.
+        The agent of the output.
     run_context : RunContextWrapper
         The run's context.
     """
@@ -219,7 +219,7 @@ class RunErrorData:
     raw_responses : list of ModelResponse
         The model's answers.
     last_agent : Agent
-        Who was at work.
+        The current agent.
     """
 
     input: str | list[TResponseInputItem]

@@ -49,7 +49,7 @@ class RunItemStreamEvent:
     Attributes
     ----------
     name : str
-        What happened, such as ``"tool_called"`` or ``"message_output_created"``.
+        The event, such as ``"tool_called"`` or ``"message_output_created"``.
     item : RunItem
         The item.
     type : str

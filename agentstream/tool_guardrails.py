@@ -36,7 +36,7 @@ class ToolInputGuardrailData:
     context : ToolContext
         With the tool's name, the call's id and its arguments as JSON text.
     agent : Agent
-        Who called.
+        The agent that made the call.
     """
 
     context: ToolContext[Any]
@@ -108,7 +108,7 @@ class ToolInputGuardrail(Generic[TContext]):
     guardrail_function : callable
         Takes `ToolInputGuardrailData`; returns `ToolGuardrailFunctionOutput`; may be async.
     name : str or None
-        The function's name where None.
+        None means the function's name.
 
     Examples
     --------
@@ -141,7 +141,7 @@ class ToolOutputGuardrail(Generic[TContext]):
     guardrail_function : callable
         Takes `ToolOutputGuardrailData`; returns `ToolGuardrailFunctionOutput`; may be async.
     name : str or None
-        The function's name where None.
+        None means the function's name.
 
     Examples
     --------
@@ -198,7 +198,7 @@ def tool_input_guardrail(func: Callable[..., Any] | None = None, *, name: str | 
     func : callable
         Takes `ToolInputGuardrailData`; returns `ToolGuardrailFunctionOutput`.
     name : str, optional
-        The function's name where not given.
+        By default, the function's name.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def tool_output_guardrail(
     func : callable
         Takes `ToolOutputGuardrailData`; returns `ToolGuardrailFunctionOutput`.
     name : str, optional
-        The function's name where not given.
+        By default, the function's name.
 
     Returns
     -------

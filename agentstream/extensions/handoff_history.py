@@ -35,7 +35,7 @@ _LINE: Final = re.compile(r"(\w+)(?: \(([^():]*)\))?: (.*)", re.DOTALL)
 
 
 def set_conversation_history_wrappers(*, start: str | None = None, end: str | None = None) -> None:
-    """Set the markers around a nested history, for all of the program.
+    """Set the markers around a nested history, for the whole program.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def set_conversation_history_wrappers(*, start: str | None = None, end: str | No
 
 
 def reset_conversation_history_wrappers() -> None:
-    """Set the markers around a nested history to what they are by default.
+    """Reset the markers around a nested history to their defaults.
 
     Examples
     --------
@@ -92,7 +92,8 @@ def nest_handoff_history(
     handoff_input_data : HandoffInputData
         The conversation at the handoff.
     history_mapper : callable, optional
-        Makes the next agent's input of all items; `default_handoff_history_mapper` where not given.
+        Makes the next agent's input from all items; `default_handoff_history_mapper` where not
+        given.
 
     Returns
     -------

@@ -69,7 +69,7 @@ def create_static_tool_filter(
     Parameters
     ----------
     allowed_tool_names, blocked_tool_names : list of str, optional
-        Only these; and none of these.
+        Allow only these; block these.
 
     Returns
     -------

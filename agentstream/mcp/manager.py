@@ -27,7 +27,7 @@ class MCPServerManager:
     connect_timeout_seconds, cleanup_timeout_seconds : float or None
         How long each server may take; None waits without end.
     drop_failed_servers : bool
-        Leave servers that cannot be reached out of `active_servers`.
+        Whether to leave unreachable servers out of `active_servers`.
     strict : bool
         Raise the first error, and leave the servers that the call has connected.
     suppress_cancelled_error : bool

@@ -36,7 +36,7 @@ HttpClientFactory: TypeAlias = Callable[..., Any]
 
 
 class MCPServerStdioParams(TypedDict):
-    """How to start a server that speaks over its pipes.
+    """How to start a server that uses its pipes.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class MCPServerStdioParams(TypedDict):
     env : dict
         Environment variables, beside the few that are safe to hand on.
     cwd : str or Path
-        Where it runs.
+        The working directory.
     encoding : str
         Of its text; UTF-8.
     encoding_error_handler : {"strict", "ignore", "replace"}
@@ -66,7 +66,7 @@ class MCPServerStdioParams(TypedDict):
 
 
 class MCPServerSseParams(TypedDict):
-    """Where a server with SSE is; `timeout` and `sse_read_timeout` in seconds.
+    """The connection to a server with SSE; `timeout` and `sse_read_timeout` in seconds.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class MCPServerSseParams(TypedDict):
 
 
 class MCPServerStreamableHttpParams(TypedDict):
-    """Where a server with streamable HTTP is; the timeouts in seconds.
+    """The connection to a server with streamable HTTP; the timeouts in seconds.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class MCPServerStreamableHttpParams(TypedDict):
     sse_read_timeout : float or timedelta
         Between two events, in seconds.
     terminate_on_close : bool
-        Whether the server is told to forget the session at the end.
+        Whether to tell the server to end the session when it is closed.
     httpx_client_factory : callable
         Makes the HTTP client.
     auth : httpx.Auth
@@ -135,7 +135,7 @@ class MCPServerStreamableHttpParams(TypedDict):
 
 @suggesting_init
 class MCPServerStdio(MCPClientServer):
-    """A server that is started here and speaks over its pipes.
+    """A server that is started as a local process and uses its pipes.
 
     What it writes to stderr goes to a temporary file, of which an error shows the end: a notebook's
     own ``sys.stderr`` is no file a process could write to.

@@ -82,9 +82,9 @@ class Runner:
         max_turns : int or None
             How often a model may be called; None: without limit.
         hooks : RunHooks, optional
-            Callbacks on what happens.
+            Callbacks on the events of the run.
         run_config : RunConfig or dict, optional
-            Settings of the whole run.
+            Settings for the whole run.
         error_handlers : dict, optional
             Functions that turn an error (``"max_turns"``, ``"model_refusal"``,
             ``"invalid_final_output"``) into a final output.
@@ -95,7 +95,7 @@ class Runner:
         conversation_id : str, optional
             A conversation that the server stores.
         session : Session, optional
-            Keeps the conversation here.
+            Stores the conversation on your side.
 
         Returns
         -------

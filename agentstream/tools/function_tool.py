@@ -149,7 +149,7 @@ class FunctionToolCustomDataContext:
     output
         What it returned.
     raw_item : dict
-        The output as the model is sent it.
+        The output as it is sent to the model.
     """
 
     tool_context: ToolContext[Any]

@@ -86,7 +86,7 @@ class WebSearchTool:
     Attributes
     ----------
     user_location : dict or None
-        Where the user is, so that results fit.
+        The location of the user, for local results.
     filters : dict or None
         Which domains to search.
     search_context_size : {"low", "medium", "high"}
@@ -550,7 +550,7 @@ class ComputerToolCustomDataContext:
     output : str
         The image of the screen, as a data URL.
     raw_item : dict
-        The output as the model is sent it.
+        The output as it is sent to the model.
     """
 
     run_context: RunContextWrapper[Any]

@@ -13,7 +13,7 @@ from typing import Any
 
 
 class ToolOriginType(StrEnum):
-    """What a tool is made of.
+    """The kind of origin of a tool.
 
     Examples
     --------
@@ -33,7 +33,7 @@ class ToolOrigin:
     Attributes
     ----------
     type : ToolOriginType
-        What it is made of.
+        The kind of origin.
     mcp_server_name : str or None
         The local MCP server that it is a tool of.
     agent_name : str or None

@@ -67,7 +67,7 @@ def agent_span(
     parent: Trace | Span[Any] | None = None,
     disabled: bool = False,
 ) -> Span[AgentSpanData]:
-    """An agent at work, as a span; parameters as in `custom_span`."""
+    """A span for an agent; parameters as in `custom_span`."""
     data = AgentSpanData(name=name, handoffs=handoffs, tools=tools, output_type=output_type)
     return Span(data, span_id, parent, disabled)
 

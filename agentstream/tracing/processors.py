@@ -101,7 +101,7 @@ def flush_traces() -> None:
 
 
 def set_tracing_export_api_key(api_key: str) -> None:
-    """Accepted and not kept: nothing is exported, so no key is needed.
+    """Accepted for programs of the SDK; nothing is exported, so no key is needed.
 
     Parameters
     ----------

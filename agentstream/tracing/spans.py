@@ -50,13 +50,12 @@ def gen_span_id() -> str:
 
 
 def set_tracing_disabled(disabled: bool) -> None:
-    """Open no traces and spans, or open them again.
+    """Disable or enable traces and spans.
 
     Parameters
     ----------
     disabled : bool
-        Whether those that are opened from now on stay silent. agentstream sends traces nowhere,
-        whatever this says.
+        Whether to disable those opened from now on. agentstream sends traces nowhere in any case.
 
     Examples
     --------
