@@ -87,7 +87,8 @@ async def mcp_tools(
     if options.get("include_server_in_tool_names"):
         taken = {tool.name for tool in agent.tools if isinstance(tool, FunctionTool)}
         taken |= set(reserved) | _handoff_names(agent)
-        names = prefixed([Named(server.name, tool.name) for server, tool, _ in offered], taken)
+        owners = [Named(_public_name(server.name), tool.name) for server, tool, _ in offered]
+        names = prefixed(owners, taken)
     else:
         names = [tool.name for _, tool, _ in offered]
         _refuse_duplicates(listed)
@@ -117,8 +118,11 @@ def _handoff_names(agent: AgentBase[Any]) -> set[str]:
 
 
 def _places(servers: Sequence[MCPServer]) -> list[tuple[int, int]]:
-    """Of each server, how many of its name are before it, and how many there are."""
-    names = [server.name for server in servers]
+    """Of each server, how many of its name are before it, and how many there are.
+
+    Names are as they are saved: of two addresses that differ in a key, one is the first.
+    """
+    names = [_public_name(server.name) for server in servers]
     return [(names[:at].count(name), names.count(name)) for at, name in enumerate(names)]
 
 

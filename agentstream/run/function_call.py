@@ -246,7 +246,10 @@ class FunctionCall:
             arguments = inspectable_arguments(self.tool, self.raw.arguments)
             if arguments is None:
                 return None
+            before = self.tool.on_invoke_tool, self.raw.arguments
             wanted = await call(wanted, self.context, arguments, self.raw.call_id)
+            if before != (self.tool.on_invoke_tool, self.raw.arguments):
+                return None  # what would run is not what the function has decided on
             # The turn's other calls are asked about before the first tool is at work.
             await asyncio.sleep(0)
             if not wanted:

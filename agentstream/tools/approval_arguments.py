@@ -7,6 +7,8 @@ the program before the call is approved. So these calls are for a person to deci
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -75,20 +77,25 @@ def _reaches(invoker: FunctionInvoker, name: str, text: str, written: dict[str, 
 def _is_plain(schema: Any) -> bool:
     if isinstance(schema, list | tuple):
         return all(map(_is_plain, schema))
-    if not isinstance(schema, dict):
+    if not isinstance(schema, Mapping):  # one that is not built yet is no dict
         return True
     kind = schema.get("type")
     if not isinstance(kind, str):  # names to schemas; one may be "type"
         return all(map(_is_plain, schema.values()))
     if kind not in _PLAIN or any(schema.get(key) for key in _CODE):
         return False
+    if kind in ("dataclass", "model") and schema["cls"].__new__ is not object.__new__:
+        return False  # it is called for the instance
     if schema.get("default_factory") not in (None, list, dict):
         return False
     return all(_is_plain(value) for key, value in schema.items() if key not in _VALUES)
 
 
 def _is_same(written: Any, taken: Any) -> bool:
-    """Whether both are the same JSON; ``1``, ``1.0`` and ``true`` are three values."""
+    """Whether both are the same JSON; ``1``, ``1.0`` and ``true`` are three values.
+
+    A number beyond a float's range, as ``1e400``, is none that was written.
+    """
     if isinstance(taken, Enum):
         taken = taken.value
     if type(written) is not type(taken):
@@ -98,4 +105,6 @@ def _is_same(written: Any, taken: Any) -> bool:
         return same_keys and all(_is_same(value, taken[key]) for key, value in written.items())
     if isinstance(written, list):
         return len(written) == len(taken) and all(map(_is_same, written, taken))
+    if isinstance(written, float) and not math.isfinite(written):
+        return False
     return bool(written == taken)

@@ -86,9 +86,9 @@ def test_a_state_with_changed_bytes_is_read_or_refused(data: st.DataObject) -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        *[(text, "This is no saved run") for text in ("", "[", "[" * 100_000, '{"a":' * 100_000)],
+        *[(text, "this is no saved run") for text in ("", "[", "[" * 100_000, '{"a":' * 100_000)],
         ("null", "takes the dict that to_json.. returned, got NoneType"),
-        ("1" * 10_000, "This is no saved run|got int"),
+        ("1" * 10_000, "this is no saved run|got int"),
     ],
     ids=["empty", "open bracket", "open brackets", "open dicts", "null", "a number"],
 )

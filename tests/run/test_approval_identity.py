@@ -295,6 +295,13 @@ class Posted(BaseModel):
         raise AssertionError("no code of the program runs before the call is approved")
 
 
+class Made(BaseModel):
+    amount: int
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        raise AssertionError("no code of the program runs before the call is approved")
+
+
 def _paid(amount: int = 1) -> str:
     return f"paid {amount}"
 
@@ -326,6 +333,8 @@ def _typed(annotation: Any) -> Any:
         (_typed(Checked), '{"value": {"amount": 7}}', False),
         (_typed(list[Checked]), '{"value": [{"amount": 7}]}', False),
         (_typed(Posted), '{"value": {"amount": 7}}', False),
+        (_typed(Made), '{"value": {"amount": 7}}', False),
+        (_typed(float), '{"value": 1e400}', False),
         (_typed(Annotated[str, AfterValidator(str.lower)]), '{"value": "x"}', False),
         (_typed(Annotated[str, Field(pattern="^x+$")]), '{"value": "x"}', False),
         (_typed(Annotated[str, Field(default_factory=str)]), '{"value": "x"}', False),
@@ -346,6 +355,29 @@ async def test_the_policy_is_asked_only_about_arguments_that_the_tool_gets_as_th
     result = await Runner.run(Agent(name="A", tools=[pay], model=model), "go")
     assert asked == ([json.loads(arguments)] if is_asked else [])
     assert len(result.interruptions) == (not is_asked)
+
+
+async def test_a_call_that_changes_while_the_policy_decides_is_for_a_person_to_decide() -> None:
+    given: list[int] = []
+
+    @function_tool(needs_approval=lambda *_: changes())
+    def pay(amount: int) -> str:
+        given.append(amount)
+        return "paid"
+
+    async def changes() -> bool:
+        while not calls:  # of those who read the stream, one writes into an item
+            await asyncio.sleep(0)
+        calls[0].arguments = '{"amount": 1000}'
+        return False
+
+    calls: list[Any] = []
+    model = ScriptedModel([turn(call("pay", amount=1)), "Done."])
+    result = Runner.run_streamed(Agent(name="A", tools=[pay], model=model), "go")
+    async for event in result.stream_events():
+        if event.type == "run_item_stream_event" and event.name == "tool_called":
+            calls.append(event.item.raw_item)
+    assert (given, len(result.interruptions)) == ([], 1)
 
 
 async def test_the_policy_of_an_agent_as_tool_is_asked_about_its_arguments_as_written() -> None:
@@ -560,6 +592,34 @@ async def test_a_decision_on_a_tool_of_a_local_mcp_server_holds_for_that_server(
     assert len(result.interruptions) == asks
     runs = {"one": ["one"] if asks else ["one", "one"], "two": [], "a function": ["a function"]}
     assert ran == runs[now]
+
+
+async def test_a_decision_tells_servers_apart_whose_addresses_differ_in_a_key_only() -> None:
+    ran: list[str] = []
+    model = ScriptedModel([call("operate"), "Done."])
+    names = ("https://host/mcp?key=1", "https://host/mcp?key=2")
+    first, second = (Operating(name, ran) for name in names)
+    first.offered = []
+    agent = Agent(name="A", model=model, mcp_servers=[first, second])
+    state = (await Runner.run(agent, "go")).to_state()
+    state.approve(*state.get_interruptions())
+    saved = state.to_string()
+    assert "key=" not in saved
+    now = operator(model, ran, names[0])
+    with pytest.raises(UserError, match="number 2 of 2"):
+        await Runner.run(now, await RunState.from_string(now, saved))
+    assert ran == []
+
+
+async def test_a_prefix_that_names_the_server_holds_nothing_of_its_credentials() -> None:
+    model = ScriptedModel(["Done."])
+    addresses = [f"https://user:secret@host/mcp?key=secret{at}" for at in range(2)]
+    servers = [Operating(address, []) for address in addresses]
+    prefix: Any = {"include_server_in_tool_names": True}
+    await Runner.run(Agent(name="A", model=model, mcp_servers=servers, mcp_config=prefix), "go")
+    names = model.requests[0].tools
+    assert len(set(names)) == 2
+    assert all(name.startswith("mcp_https___host_mcp__operate_") for name in names), names
 
 
 async def test_recordings_and_states_name_the_tool_that_a_call_was_made_to(tmp_path: Any) -> None:
