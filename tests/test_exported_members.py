@@ -38,6 +38,12 @@ def test_each_public_name_is_there_and_listed() -> None:
     assert set(agentstream.__all__) <= set(dir(agentstream))
 
 
+def test_a_completer_offers_the_public_names_and_the_modules_alone() -> None:
+    offered = {name for name in dir(agentstream) if not name.startswith("_")}
+    modules = {path.stem for path in STUB.parent.iterdir()}
+    assert offered <= {*agentstream.__all__, *modules}
+
+
 def test_the_function_trace_stays_when_the_module_trace_is_imported() -> None:
     importlib.import_module("agentstream.trace")
     assert callable(agentstream.trace)

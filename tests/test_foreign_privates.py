@@ -34,6 +34,7 @@ ATTRIBUTES = {
     "_exit": "os: documented",
     "_instances": "ipywidgets: a widget counts as shown by itself",
     "_getframe": "sys: CPython; classes that are local to a function are not found without it",
+    "_local": "asyncio: it is asked for the loop of a thread, and may make one that nobody closes",
     "_mounts": "httpx2: the passwords of proxies are not masked",
     "_nest_patched": "nest-asyncio: a loop counts as one that does not nest",
     "_platform": "openai: a thread finds out the platform",

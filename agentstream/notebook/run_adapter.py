@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -150,7 +150,7 @@ class RunAdapter:
             self._unread.wake()
             self._watchers.notify()
 
-    async def events(self, *, again: bool = False) -> AsyncIterator[Any]:
+    async def events(self, *, again: bool = False) -> AsyncGenerator[Any, None]:
         """The run's events; leaving early stops the run.
 
         Read `again`, after a pause perhaps, it is no mistake that there are none to come.
@@ -182,7 +182,7 @@ class RunAdapter:
 
     async def over_pauses(
         self, can_decide: Callable[[], Awaitable[bool]], *, read: bool = False
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """Follow the run to its end, over the pauses for approvals that a person can give.
 
         Its events are yielded where they are `read`. Where nobody `can_decide`, it ends at a pause.
@@ -192,8 +192,9 @@ class RunAdapter:
             # Before anything is awaited: a decision may come before the pause is known here.
             decided = self.decisions.listen()
             if read:
-                async for event in self.events(again=again):
-                    yield event
+                async with aclosing(self.events(again=again)) as events:
+                    async for event in events:
+                        yield event
             else:
                 await self.ended()
             again = True

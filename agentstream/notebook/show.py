@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -261,8 +261,9 @@ class TerminalRun(DisplayedRun[Result, Event]):
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         with self._reading():
-            async for event in self.source.events():
-                yield event
+            async with aclosing(self.source.events()) as events:
+                async for event in events:
+                    yield event
 
     def __iter__(self) -> Iterator[Event]:
         with self._reading():

@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 from .._utils.aio import running_loop_or_none
@@ -305,8 +306,10 @@ class RunWidget(DisplayedRun[Result, Event], AgentView):
         self._is_read = True
         self.show()
         try:
-            async for event in self.source.over_pauses(self._can_decide, read=read):
-                yield event
+            # Closed with this, not when Python gets to it: leaving early stops the run.
+            async with aclosing(self.source.over_pauses(self._can_decide, read=read)) as events:
+                async for event in events:
+                    yield event
             await self._on_front_end_known()
         except Exception as error:
             self._is_raised = True

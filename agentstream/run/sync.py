@@ -184,9 +184,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def _loop_of_thread() -> asyncio.AbstractEventLoop | None:
+    """The loop that is set in this thread.
+
+    Asked for it, asyncio may make one where there is none, and always does once nesting is applied:
+    one more after each `asyncio.Runner`, which nobody would close. So it is read, where it is kept.
+    """
     with warnings.catch_warnings():
         # Python 3.12 warns when there is no loop yet, 3.14 raises: both mean that there is none.
         warnings.simplefilter("ignore", DeprecationWarning)
+        local: Any = getattr(asyncio.get_event_loop_policy(), "_local", None)
+        if hasattr(local, "_loop"):
+            loop: asyncio.AbstractEventLoop | None = local._loop
+            return loop
         try:
             return asyncio.get_event_loop()
         except RuntimeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from agentstream import Agent, Runner, RunResultStreaming, function_tool
 from agentstream._approvals import approval_id
 from agentstream.notebook import cards, ipython
 from agentstream.notebook.run_adapter import RunAdapter, RunInterrupted
+from agentstream.notebook.show import TerminalRun
 from agentstream.notebook.show_widget import RunWidget
-from agentstream.testing import ScriptedModel, call
+from agentstream.testing import ScriptedModel, call, say, stall, turn
 
 
 @function_tool(needs_approval=True)
@@ -55,6 +57,19 @@ async def read(widget: RunWidget) -> list[str]:
 async def watch(widget: RunWidget) -> list[str]:
     await widget
     return []
+
+
+@pytest.mark.parametrize("view", [RunWidget, TerminalRun])
+async def test_events_that_are_closed_early_have_stopped_the_run(
+    shown: list[dict[str, Any]], view: Any
+) -> None:
+    model = ScriptedModel([turn(say("one two"), stall())])
+    result = Runner.run_streamed(Agent(name="Talker", model=model), "Talk")
+    async with aclosing(aiter(view(RunAdapter(result)))) as events:
+        await anext(events)
+    assert result.trace.status == "cancelled"
+    assert result.run_loop_task is not None
+    assert result.run_loop_task.done()
 
 
 @pytest.mark.parametrize("following", [watch, read])

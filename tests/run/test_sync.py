@@ -107,6 +107,27 @@ def test_calls_that_take_turns_with_asyncio_run_share_one_loop(thread: str) -> N
     assert (take_turns() if thread == "main" else in_thread(take_turns)) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "runner", ["asyncio.run(work())", "with asyncio.Runner() as r: r.run(work())"]
+)
+def test_the_first_loop_of_a_program_is_its_only_one_after_nested_runs_too(runner: str) -> None:
+    """Once nesting is applied, asyncio makes a loop whenever it is asked for one."""
+    program = f"""
+from agentstream.run.sync import run_until_done
+async def loop():
+    return asyncio.get_running_loop()
+async def work():
+    run_until_done(loop())
+loops = {{run_until_done(loop())}}
+for _ in range(3):
+    {runner}
+    loops.add(run_until_done(loop()))
+print(len(loops))
+"""
+    assert printed_by(program) == "1\n"
+
+
 PROGRAM = """
 import asyncio
 from agentstream import Agent, Runner

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn
 
 from ..._approvals import approval_id
 from ..._run_starter import run_starter
@@ -276,6 +276,19 @@ class Chat(Suggesting, Generic[TContext]):
             self._stop()
             self._closed = True
             self._view.changed(self.state)
+
+    def __await__(self) -> NoReturn:
+        """Say what to write: a conversation is displayed, and its messages are awaited.
+
+        Raises
+        ------
+        UserError
+            Always.
+        """
+        raise UserError(
+            "A conversation is not awaited: write `chat(agent)` as the last line of a cell, or "
+            "`c = chat(agent)` and `await c.send('Hello')`."
+        )
 
     def __str__(self) -> str:
         from .snapshot import conversation_text

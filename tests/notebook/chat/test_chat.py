@@ -53,6 +53,11 @@ async def kinds(session: Any) -> list[str]:
     return [item.get("type") if "role" not in item else item["role"] for item in items]
 
 
+async def test_a_conversation_that_is_awaited_says_what_to_write() -> None:
+    with pytest.raises(UserError, match=r"await c\.send\('Hello'\)"):
+        await chat(echo())
+
+
 async def test_each_message_is_a_turn_and_the_model_sees_the_conversation() -> None:
     agent = tutor("Four.", "Because.")
     c = chat(agent)
