@@ -1,4 +1,4 @@
-"""The SDK's names for sessions that need a package of their own."""
+"""The SDK's names for sessions that are imported when they are used."""
 
 from __future__ import annotations
 
@@ -8,23 +8,30 @@ from typing import TYPE_CHECKING, Any, Final
 from .._utils.keywords import suggest
 
 if TYPE_CHECKING:
+    from ..sessions.advanced import AdvancedSQLiteSession
     from ..sessions.async_sqlite import AsyncSQLiteSession
     from ..sessions.encrypted import EncryptedSession
     from ..sessions.redis import RedisSession
     from ..sessions.sql import SQLAlchemySession
 
 _LAZY_IMPORTS: Final = {
+    "AdvancedSQLiteSession": "advanced",
     "AsyncSQLiteSession": "async_sqlite",
     "EncryptedSession": "encrypted",
     "RedisSession": "redis",
     "SQLAlchemySession": "sql",
 }
 _LEFT_OUT: Final = frozenset(
-    "AdvancedSQLiteSession DAPR_CONSISTENCY_EVENTUAL DAPR_CONSISTENCY_STRONG DaprSession "
-    "MongoDBSession".split()
+    "DAPR_CONSISTENCY_EVENTUAL DAPR_CONSISTENCY_STRONG DaprSession MongoDBSession".split()
 )
 
-__all__ = ["AsyncSQLiteSession", "EncryptedSession", "RedisSession", "SQLAlchemySession"]
+__all__ = [
+    "AdvancedSQLiteSession",
+    "AsyncSQLiteSession",
+    "EncryptedSession",
+    "RedisSession",
+    "SQLAlchemySession",
+]
 
 
 def __getattr__(name: str) -> Any:

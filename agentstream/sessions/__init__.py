@@ -7,6 +7,8 @@ database.py             its file, connection and thread; its errors
 conversations.py        `OpenAIConversationsSession`: kept by OpenAI's Conversations API
 compaction.py           `OpenAIResponsesCompactionSession`: any of these, shortened by OpenAI
 encrypted.py            `EncryptedSession`: any of these, encrypted; needs cryptography
+advanced.py             `AdvancedSQLiteSession`: the first, with branches and usage per turn
+branches.py             its SQL
 async_sqlite.py         `AsyncSQLiteSession`: the SDK's name for the first, with an awaited close
 redis.py                `RedisSession`: in Redis; needs redis
 sql.py                  `SQLAlchemySession`: in any database; needs sqlalchemy

@@ -157,27 +157,30 @@ class Tables:
             "AND name COLLATE NOCASE IN (?, ?, ?)",
             self.names,
         ).fetchone()
-        if count == len(self.names):
-            return
-        with transaction(connection):
-            connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {self.sessions} ("
-                "session_id TEXT PRIMARY KEY, "
-                "created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, "
-                "updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)"
-            )
-            connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {self.messages} ("
-                "id INTEGER PRIMARY KEY AUTOINCREMENT, "
-                "session_id TEXT NOT NULL, "
-                "message_data TEXT NOT NULL, "
-                "created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, "
-                f"FOREIGN KEY (session_id) REFERENCES {self.sessions} (session_id) "
-                "ON DELETE CASCADE)"
-            )
-            connection.execute(
-                f"CREATE INDEX IF NOT EXISTS {self.index} ON {self.messages} (session_id, id)"
-            )
+        if count < len(self.names):
+            with transaction(connection):
+                self.create_missing(connection)
+
+    def create_missing(self, connection: sqlite3.Connection) -> None:
+        """Make the tables that are missing, within a transaction."""
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {self.sessions} ("
+            "session_id TEXT PRIMARY KEY, "
+            "created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, "
+            "updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)"
+        )
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {self.messages} ("
+            "id INTEGER PRIMARY KEY AUTOINCREMENT, "
+            "session_id TEXT NOT NULL, "
+            "message_data TEXT NOT NULL, "
+            "created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, "
+            f"FOREIGN KEY (session_id) REFERENCES {self.sessions} (session_id) "
+            "ON DELETE CASCADE)"
+        )
+        connection.execute(
+            f"CREATE INDEX IF NOT EXISTS {self.index} ON {self.messages} (session_id, id)"
+        )
 
     def rows(
         self, connection: sqlite3.Connection, session_id: str

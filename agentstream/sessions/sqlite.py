@@ -73,9 +73,12 @@ class SQLiteSession(SessionABC):
         self.db_path = db_path
         self.sessions_table = sessions_table
         self.messages_table = messages_table
-        self._tables = Tables(sessions_table, messages_table)
+        self._tables = self._named_tables()
         self._reported: set[int] = set()
         self._open()
+
+    def _named_tables(self) -> Tables:
+        return Tables(self.sessions_table, self.messages_table)
 
     def _open(self) -> None:
         self._database = Database(str(self.db_path), self._tables)
@@ -105,19 +108,21 @@ class SQLiteSession(SessionABC):
         wanted = self._limit(limit)
         return await self._run(lambda connection: self._read(connection, wanted))
 
-    def _read(self, connection: sqlite3.Connection, limit: int | None) -> list[Any]:
+    def _read(self, connection: sqlite3.Connection, limit: int | None, **where: str) -> list[Any]:
         if limit == 0:
             return []
         latest = []
-        with closing(self._items(connection)) as items:
+        with closing(self._items(connection, **where)) as items:
             for _, item in items:
                 latest.append(item)
                 if len(latest) == limit:
                     break
         return latest[::-1]
 
-    def _items(self, connection: sqlite3.Connection) -> Generator[tuple[int, dict[str, Any]]]:
-        with closing(self._tables.rows(connection, self.session_id)) as rows:
+    def _items(
+        self, connection: sqlite3.Connection, **where: str
+    ) -> Generator[tuple[int, dict[str, Any]]]:
+        with closing(self._tables.rows(connection, self.session_id, **where)) as rows:
             for row_id, data in rows:
                 try:
                     item = None if data is None else read_json(data)

@@ -215,7 +215,7 @@ def test_without_its_package_a_session_says_what_to_install(
 
 
 def test_sessions_that_are_left_out_say_so() -> None:
-    for name in ("DaprSession", "MongoDBSession", "AdvancedSQLiteSession"):
+    for name in ("DaprSession", "MongoDBSession"):
         with pytest.raises(ImportError, match="left to the OpenAI Agents SDK"):
             getattr(memory, name)
 

@@ -27,11 +27,7 @@ from typing import Any
 from agentstream import _unsupported
 from agentstream.compat._modules import part_of
 
-LEFT_OUT_MODULES = {"extensions.memory.advanced_sqlite_session": "other sessions"}
-"""Modules that agentstream has no counterpart of, beside those that its hook knows."""
-
 LEFT_OUT_NAMES = {
-    "AdvancedSQLiteSession": "other sessions",
     "DaprSession": "other sessions",
     "MongoDBSession": "other sessions",
     "ResponseApplyPatchToolCall": "shell and patch tools",
@@ -169,10 +165,7 @@ class Sdk:
         inner = ".".join(one for one in (module, name) if one)
         if name is not None and inner in self.defined:  # a submodule
             return self.touch(inner, None)
-        part = part_of(inner) or next(
-            (part for one, part in LEFT_OUT_MODULES.items() if f"{inner}.".startswith(f"{one}.")),
-            None,
-        )
+        part = part_of(inner)
         if module == "testing" and name in self.defined["testing.sandbox"]:
             part = "sandboxes"
         if part is None and name is not None:
