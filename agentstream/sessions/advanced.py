@@ -170,7 +170,7 @@ class AdvancedSQLiteSession(SQLiteSession):
         )
 
     async def replace_items(self, items: list[TResponseInputItem]) -> None:
-        """Put `items` in the place of the current branch's; its turns are counted anew.
+        """Put `items` in the place of the current branch's; its turns are numbered again from 1.
 
         The usage of turns that are then gone is removed.
         """
@@ -228,12 +228,12 @@ class AdvancedSQLiteSession(SQLiteSession):
             _check_branch_name(branch_name)
 
         def create(connection: sqlite3.Connection, source: str) -> str:
-            found = connection.execute(
+            rows = connection.execute(
                 f"SELECT 1 FROM {STRUCTURE} WHERE session_id = ? AND branch_id = ? "
                 "AND user_turn_number = ? AND message_type = 'user'",
                 (self._tables.session, source, turn_number),
             )
-            if found.fetchone() is None:
+            if rows.fetchone() is None:
                 raise ValueError(
                     f"Turn {turn_number} does not contain a user message in branch {source!r}. "
                     "`get_conversation_turns()` lists the turns."
@@ -378,14 +378,14 @@ class AdvancedSQLiteSession(SQLiteSession):
         return [turn for turn in turns if wanted in ascii_lower(_text(turn["full_content"]))]
 
     async def _turns(self, branch_id: str | None) -> list[dict[str, Any]]:
-        found = []
+        turns = []
         for number, data, created in await self._query(self._tables.user_messages, branch_id):
             try:
                 content = read_json(data).get("content")
             except ValueError:  # `get_items` reports it
                 continue
             preview = content if isinstance(content, str) else json.dumps(content)
-            found.append(
+            turns.append(
                 {
                     "turn": number,
                     "content": preview,
@@ -394,7 +394,7 @@ class AdvancedSQLiteSession(SQLiteSession):
                     "can_branch": True,
                 }
             )
-        return found
+        return turns
 
     async def get_conversation_by_turns(
         self, branch_id: str | None = None
@@ -496,8 +496,8 @@ class AdvancedSQLiteSession(SQLiteSession):
         turns = await self._query(read, branch_id)
         if user_turn_number is None:
             return turns
-        found = [turn for turn in turns if turn.pop("user_turn_number") == user_turn_number]
-        return found[0] if found else {}
+        matches = [turn for turn in turns if turn.pop("user_turn_number") == user_turn_number]
+        return matches[0] if matches else {}
 
 
 def _check_branch_name(name: str) -> None:

@@ -88,8 +88,8 @@ def _execute_all(connection: sqlite3.Connection, script: str) -> None:
 
 
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE", (name,))
-    return found.fetchone() is not None
+    rows = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE", (name,))
+    return rows.fetchone() is not None
 
 
 def ascii_lower(text: str) -> str:
@@ -100,7 +100,7 @@ def ascii_lower(text: str) -> str:
     >>> ascii_lower("CAFÉ")
     'cafÉ'
     """
-    return re.sub("[A-Z]+", lambda found: found[0].lower(), text)
+    return re.sub("[A-Z]+", lambda match: match[0].lower(), text)
 
 
 def message_type(item: dict[str, Any]) -> str:
