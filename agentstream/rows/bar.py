@@ -60,10 +60,13 @@ def _in_a_terminal(run: Any, *, is_wanted: bool) -> None:
     pace = Pace(update)
 
     def changed() -> None:
+        nonlocal bar
         if run.is_complete:
             update()
             pace.stop()
         else:
+            if bar is not None and bar.disable:
+                bar = None  # it is closed: `retry` has another
             pace.nudge()
 
     run.watch(changed)

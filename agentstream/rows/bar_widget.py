@@ -39,6 +39,7 @@ class RowsWidget(anywidget.AnyWidget):
         self._run = run
         self._watched: Trace | None = None
         self._place: ipython.CellOutput | None = None
+        self._has_ended = False
         self._pace = Pace(self._update)
         self.on_msg(self._on_message)
         run._display = self.show
@@ -57,12 +58,21 @@ class RowsWidget(anywidget.AnyWidget):
 
     def _changed(self) -> None:
         if not self._run.is_complete:
+            if self._has_ended:
+                self._begin_again()
             self._pace.nudge()
             return
+        self._has_ended = True
         self._pace.stop()
         self._update()
         if self._place is not None:
             self._place.replace(self._bundle())
+
+    def _begin_again(self) -> None:
+        """Be shown below the cell of `retry`: a snapshot, without Stop, stands where it was."""
+        self._has_ended, self._place = False, None
+        self._update()
+        ipython.show_in_time(self.show, running_loop_or_none())
 
     def _update(self) -> None:
         run = self._run

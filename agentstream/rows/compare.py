@@ -128,9 +128,9 @@ class Comparison(Background["DataFrame"]):
             It is still running.
         """
         self._refuse_while_asking("await the comparison, or stop() it")
+        self._task, self._error, self._judges, self._votes = None, None, [], None
         for run in self.runs.values():
             run.retry()
-        self._task, self._error, self._judges, self._votes = None, None, [], None
         self.start()
         return self
 
@@ -177,7 +177,7 @@ class Comparison(Background["DataFrame"]):
         return next(filter(None, [run.trace(row) for run in self._all()]), None)
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Call a function whenever a row has ended, and at the end.
+        """Call a function whenever a row has ended, at the end, and when `retry` begins.
 
         Parameters
         ----------

@@ -227,7 +227,7 @@ class FrameRun(Background[Frame]):
         return asker.live.get(key) or asker.failures.get(key)
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Call a function whenever a row has ended, and at the end.
+        """Call a function whenever a row has ended, at the end, and when `retry` begins.
 
         Parameters
         ----------
@@ -255,6 +255,7 @@ class FrameRun(Background[Frame]):
         self._pool.begin_again()
         self._task = self._over = None
         self.start()
+        self._pool.notify()
         return self
 
     async def __aiter__(self) -> AsyncIterator[RowResult]:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from agentstream import Agent, map_frame
+from agentstream.notebook import ipython
 from agentstream.rows.bar_text import bar_bundle, bar_html, bar_line
 from agentstream.rows.bar_widget import RowsWidget
 from agentstream.rows.pace import Pace
@@ -125,6 +126,47 @@ async def test_the_widget_follows_the_rows_and_tells_the_last_errors() -> None:
     assert "5 done, 1 failed" in widget._bundle()["text/plain"]
 
 
+@pytest.mark.parametrize("compared", [False, True])
+async def test_rows_that_are_tried_again_have_a_bar_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, compared: bool
+) -> None:
+    shown: list[tuple[str, bool, dict[str, Any]]] = []
+
+    def publish(data: Any, *_: Any, display_id: str, update: bool = False) -> None:
+        shown.append((display_id, update, data))
+
+    monkeypatch.setattr(ipython, "publish", publish)
+    release = asyncio.Event()
+    release.set()
+    fails = True
+
+    async def turns(request: Any) -> Any:
+        await release.wait()
+        return http_error(400, "No.") if fails else "Fine."
+
+    agent = critic(turns)
+    agents: Any = {"a": agent, "b": agent.clone(name="B")} if compared else agent
+    run = map_frame(agents, frame_of(3), "{review}", progress=False)
+    widget = RowsWidget(run)
+    await run
+    await until(lambda: not widget.is_live)
+    first, fails = len(shown), False
+    release.clear()
+    run.retry()
+    await until(lambda: len(shown) > first)
+    assert widget.is_live  # Stop is there again
+    release.set()
+    await run
+    await until(lambda: not widget.is_live)
+    again = shown[first:]
+    places = {place for place, _, _ in again}
+    assert [update for _, update, _ in again] == [False, True]
+    assert len(places) == 1
+    assert not places & {place for place, _, _ in shown[:first]}
+    assert "done" in again[-1][2]["text/plain"]
+    assert "failed" not in again[-1][2]["text/plain"]
+
+
 async def test_the_button_stops_the_rows() -> None:
     async def never(request: Any) -> Any:
         await asyncio.Event().wait()
@@ -145,6 +187,23 @@ def test_a_bar_of_tqdm_is_written_to_a_terminal(monkeypatch: pytest.MonkeyPatch)
     map_frame(critic(), frame_of(3), "{review}", progress=True).wait()
     assert "3/3" in written.getvalue()
     assert "3 done" in written.getvalue()
+
+
+def test_rows_that_are_tried_again_have_another_bar_in_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("tqdm")
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    script = [http_error(400, "No."), "Fine."]
+    agent = Agent(name="Critic", model=ScriptedModel(script))
+    run = map_frame(agent, frame_of(1), "{review}", progress=True)
+    run.wait()
+    assert "1 failed" in written.getvalue()
+    written.truncate(0)
+    run.retry().wait()
+    assert "1 done ·" in written.getvalue()
+    assert written.getvalue().count("\n") == 1
 
 
 def test_nothing_is_written_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
