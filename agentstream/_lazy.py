@@ -22,7 +22,13 @@ _PACKAGE: Final = __name__.rpartition(".")[0]
 
 
 def _read_stub() -> dict[str, str]:
-    stub = (pkgutil.get_data(_PACKAGE, "__init__.pyi") or b"").decode()
+    try:
+        stub = (pkgutil.get_data(_PACKAGE, "__init__.pyi") or b"").decode()
+    except OSError as error:
+        raise ImportError(
+            f"{_PACKAGE}/__init__.pyi is missing, which lists the public names. A program that was "
+            f"bundled needs all files of the package: pyinstaller --collect-all {_PACKAGE}."
+        ) from error
     lines = re.findall(r"from \.([\w.]+) import \(?\s*(\w+) as \2", stub)
     return {name: module_path for module_path, name in sorted(lines, key=lambda line: line[1])}
 

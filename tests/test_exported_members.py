@@ -6,6 +6,8 @@ import ast
 import importlib
 from pathlib import Path
 
+import pytest
+
 import agentstream
 from agentstream import _lazy
 
@@ -36,6 +38,14 @@ def test_each_public_name_is_there_and_listed() -> None:
     for name in agentstream.__all__:
         assert getattr(agentstream, name) is not None
     assert set(agentstream.__all__) <= set(dir(agentstream))
+
+
+def test_a_bundle_that_left_out_the_stub_is_told_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pkgutil.get_data", lambda *_: Path("/nowhere/at/all").read_bytes())
+    with pytest.raises(ImportError, match=r"__init__\.pyi is missing.*--collect-all agentstream"):
+        _lazy._read_stub()
 
 
 def test_a_completer_offers_the_public_names_and_the_modules_alone() -> None:

@@ -44,6 +44,24 @@ def test_the_bar_goes_on_and_the_button_stops_it(opened: Open, tmp_path: Path) -
     assert "Ended early" in saved
 
 
+def test_rows_that_are_tried_again_show_below_that_cell_and_can_be_stopped(
+    opened: Open, tmp_path: Path
+) -> None:
+    notebook = opened(SETUP, ROWS, "out = await run.retry()")
+    notebook.run(0, 1)
+    notebook.wait_for_text(1, "of 300 rows")
+    notebook.area(1).locator("button.as-rows-stop").click()
+    notebook.wait_for_text(1, "Ended early")
+    ended = notebook.text(1)
+    notebook.start(2)
+    notebook.wait_for_text(2, "rows/s")
+    notebook.picture(tmp_path / "again.png")
+    notebook.area(2).locator("button.as-rows-stop").click()
+    notebook.wait_for_text(2, "Ended early")
+    assert notebook.area(2).locator("button.as-rows-stop").count() == 0
+    assert notebook.text(1) == ended
+
+
 def test_the_saved_notebook_shows_the_bar_without_a_kernel(opened: Open, tmp_path: Path) -> None:
     notebook = opened(SETUP, f"df = df.head(20)\n{ROWS}\nout = await run", "run.frame.head(3)")
     notebook.run(seconds=60)

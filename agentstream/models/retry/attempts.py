@@ -383,7 +383,10 @@ def _backoff(settings: ModelRetryBackoffSettings | None, attempt: int) -> float:
     initial = _INITIAL_DELAY if settings.initial_delay is None else settings.initial_delay
     multiplier = _MULTIPLIER if settings.multiplier is None else settings.multiplier
     limit = _MAX_DELAY if settings.max_delay is None else settings.max_delay
-    delay = min(initial * multiplier ** (attempt - 1), limit)
+    try:
+        delay = min(initial * multiplier ** (attempt - 1), limit)
+    except OverflowError:  # after a thousand attempts, where a server is waited for overnight
+        delay = limit
     if settings.jitter is not False:
         delay *= random.uniform(1 - _JITTER, 1 + _JITTER)
     return min(delay, limit)

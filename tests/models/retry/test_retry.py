@@ -500,6 +500,17 @@ async def test_waits_vary_by_an_eighth_and_never_pass_the_limit(waits: list[floa
     assert len(set(waits)) > 10
 
 
+async def test_a_server_that_is_away_for_long_is_tried_as_often_as_allowed(
+    waits: list[float],
+) -> None:
+    """Doubled a thousand times, the delay is beyond what a float holds."""
+    settings = ModelSettings(retry=ModelRetrySettings(max_retries=1_100, policy=lambda c: True))
+    model = fake_model(agentstream, [ValueError() for _ in range(1_100)])
+    response = await call_with_retry(model.get_response, settings, model=model)
+    assert response.usage.requests == 1_101
+    assert 0.875 * 2 <= waits[-1] <= 2
+
+
 async def test_an_error_of_the_policy_is_not_swallowed() -> None:
     def broken(context: Any) -> bool:
         raise RuntimeError("broken policy")
