@@ -43,13 +43,15 @@ async def gather_or_cancel(work: Sequence[Awaitable[Any]]) -> list[Any]:
     """
     if len(work) == 1:
         return [await work[0]]
-    tasks = [asyncio.ensure_future(each) for each in work]
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(each) for each in work]
     try:
         return list(await asyncio.gather(*tasks))
     finally:
         pending = [task for task in tasks if not task.done()]
         for task in pending:
-            task.cancel()
+            # `gather` has cancelled them with the caller; twice would end what they clean up.
+            if not (isinstance(task, asyncio.Task) and task.cancelling()):
+                task.cancel()
         if pending:
             await asyncio.gather(*pending, return_exceptions=True)
 

@@ -185,7 +185,7 @@ async def test_a_strict_context_is_one_of_its_class_again() -> None:
     agent = Agent(name="A", model=ScriptedModel(["Done."]))
     state = (await Runner.run(agent, "Go", context=Account("Ada"))).to_state()
     saved = state.to_json()
-    with pytest.raises(UserError, match="context was a Account.*context_deserializer"):
+    with pytest.raises(UserError, match="of type Account.*context_deserializer"):
         await RunState.from_json(agent, saved, strict_context=True)
     back = await RunState.from_json(
         agent, saved, strict_context=True, context_deserializer=lambda plain: Account(**plain)

@@ -116,6 +116,68 @@ async def test_a_time_limit_is_told_to_the_model_or_ends_the_run():
         await asked(strict)
 
 
+async def test_what_a_stopped_tool_cleans_up_is_not_cancelled_as_well():
+    cleaned = list[str]()
+
+    @function_tool
+    async def saves() -> str:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.05)  # longer than the other takes to end
+            cleaned.append("saves")
+        return ""
+
+    @function_tool
+    async def other() -> str:
+        await asyncio.sleep(3600)
+        return ""
+
+    model = ScriptedModel([turn(call("saves"), call("other"))])
+    agent = Agent(name="A", tools=[saves, other], model=model)
+    run = asyncio.ensure_future(Runner.run(agent, "Go"))
+    await asyncio.sleep(0.05)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert cleaned == ["saves"]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_a_tool_that_ignores_its_cancellation_is_awaited(stopped: bool):
+    """The run does not end before it: what it does after that, nobody would know of."""
+    release, cancelled = asyncio.Event(), list[str]()
+
+    @function_tool
+    async def stubborn() -> str:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                cancelled.append("stubborn")
+        return "late"
+
+    @function_tool(failure_error_function=None)
+    async def other() -> str:
+        await asyncio.sleep(3600 if stopped else 0.01)
+        raise ValueError("no")
+
+    model = ScriptedModel([turn(call("stubborn"), call("other"))])
+    agent = Agent(name="A", tools=[stubborn, other], model=model)
+    run = asyncio.ensure_future(Runner.run(agent, "Go"))
+    if stopped:
+        await asyncio.sleep(0.05)
+        run.cancel()
+    cpu = time.process_time()
+    done, _ = await asyncio.wait([run], timeout=0.5)
+    used, often = time.process_time() - cpu, len(cancelled)
+    release.set()
+    assert (bool(done), often) == (False, 1)  # not cancelled again and again
+    assert used < 0.4
+    with pytest.raises(asyncio.CancelledError if stopped else UserError):
+        await run
+
+
 async def test_tools_that_hang_in_their_threads_keep_no_later_tool_waiting():
     """asyncio's own pool has a few threads, and a thread cannot be cancelled."""
     go = threading.Event()

@@ -197,6 +197,14 @@ async def test_a_context_that_json_cannot_hold_is_told_when_strict() -> None:
     assert again.context.context is mine
 
 
+@pytest.mark.parametrize("context", [None, True, 7, 1.5, "Ada", {"name": "Ada"}, ["Ada"]])
+async def test_a_context_that_json_brings_back_is_read_when_strict(context: Any) -> None:
+    asked = agent(Desk(), both())
+    saved = (await Runner.run(asked, "go", context=context)).to_state().to_string()
+    again = await RunState.from_string(asked, saved, strict_context=True)
+    assert again.context.context == context
+
+
 async def test_a_context_goes_through_functions_of_ones_own() -> None:
     asked = agent(Desk(), both())
     state = (await Runner.run(asked, "go", context=Custom("Ada"))).to_state()

@@ -14,6 +14,8 @@ from typing_extensions import TypedDict
 
 Json = dict[str, Any]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
+# Names of the types that JSON brings back as they were.
+JSON_TYPES = frozenset(kind.__name__ for kind in (type(None), bool, int, float, str, dict, list))
 
 # Strict: a text "1" is no number. Further fields pass, a later version may have written them.
 _CHECKED = with_config(ConfigDict(strict=True, extra="allow"))

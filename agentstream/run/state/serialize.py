@@ -25,7 +25,7 @@ from ...run_context import RunContextWrapper
 from ...tools.origin import ToolOrigin
 from ...usage import Usage
 from .guardrail_json import guardrails_from_json, guardrails_to_json
-from .json_shape import saved_run
+from .json_shape import JSON_TYPES, saved_run
 from .run_state import RunState
 
 SCHEMA = "agentstream/run-state/2"
@@ -409,9 +409,9 @@ def _context_from(
         value = override.context if isinstance(override, RunContextWrapper) else override
     elif deserialize is not None:
         value = deserialize(value)
-    elif strict and not (plain["whole"] and plain["type"] in ("NoneType", "dict", "list", "str")):
+    elif strict and not (plain["whole"] and plain["type"] in JSON_TYPES):
         raise UserError(
-            f"The saved run's context was a {plain['type']}, which plain data does not bring back; "
+            f"The saved run's context was of type {plain['type']}, which JSON does not bring back; "
             "give context_deserializer, a function that makes one of it, or context_override."
         )
     wrapper: RunContextWrapper[Any] = RunContextWrapper(value, tool_input=plain["tool_input"])
