@@ -46,12 +46,13 @@ class HandoffInputData:
     pre_handoff_items : tuple of RunItem
         Items of the turns before this one.
     new_items : tuple of RunItem
-        Items of this turn: the handoff's call and answer among them.
+        Items of this turn: the handoff's call and answer among them. Those that a filter removes
+        are not stored in the session.
     run_context : RunContextWrapper or None
         The run's context.
     input_items : tuple of RunItem or None
         If a filter sets it, the next agent sees these items instead of `new_items`; the items of
-        the run do not change.
+        the run and its session do not change.
 
     Examples
     --------

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..exceptions import UserError
 from ..extensions.handoff_history import nest_handoff_history
 from ..handoffs import Handoff, HandoffInputData
-from ..items import ItemHelpers
+from ..items import HandoffOutputItem, ItemHelpers, RunItem
 from .decide import last_turn
 from .options import LoopOptions, call
+from .session import leave_out
 from .state.run_state import RunState, is_model_visible
 
 logger = logging.getLogger("agentstream")
@@ -27,15 +30,32 @@ async def transfer(
         If an input filter is set where the server keeps the conversation, or returns something
         else than HandoffInputData.
     """
-    after = await _filtered(state, options, handoff, target)
+    before = _conversation(state)
+    after = await _filtered(before, state, options, handoff, target)
     if after is not None:
+        _replace_turn(state, before.new_items, after.new_items)
         _replace_conversation(state, after)
     state.agent = target
     state.agent_started = False
 
 
+def _conversation(state: RunState[Any]) -> HandoffInputData:
+    answers, model_output = last_turn(state.model_items)
+    size = len(state.model_items) - len(answers) - len(model_output)
+    return HandoffInputData(
+        input_history=state.input if isinstance(state.input, str) else tuple(state.input),
+        pre_handoff_items=tuple(state.model_items[:size]),
+        new_items=tuple(state.model_items[size:]),
+        run_context=state.context,
+    )
+
+
 async def _filtered(
-    state: RunState[Any], options: LoopOptions, handoff: Handoff[Any, Any], target: Any
+    before: HandoffInputData,
+    state: RunState[Any],
+    options: LoopOptions,
+    handoff: Handoff[Any, Any],
+    target: Any,
 ) -> HandoffInputData | None:
     """What the filter of the handoff leaves of the conversation; None where nothing changes it."""
     config = options.config
@@ -65,14 +85,6 @@ async def _filtered(
             f"Invalid input filter of {handoff.tool_name!r}: it must be callable, got "
             f"{type(filter_input).__name__}."
         )
-    answers, model_output = last_turn(state.model_items)
-    size = len(state.model_items) - len(answers) - len(model_output)
-    before = HandoffInputData(
-        input_history=state.input if isinstance(state.input, str) else tuple(state.input),
-        pre_handoff_items=tuple(state.model_items[:size]),
-        new_items=tuple(state.model_items[size:]),
-        run_context=state.context,
-    )
     if filter_input is not None:
         after = await call(filter_input, before)
     else:
@@ -83,6 +95,34 @@ async def _filtered(
             f"got {type(after).__name__}; use data.clone(...)."
         )
     return after
+
+
+def _replace_turn(
+    state: RunState[Any], before: Sequence[RunItem], after: Sequence[RunItem]
+) -> None:
+    """Let the session have of this turn what the filter leaves: it may have removed a secret.
+
+    A copy of an item, which is one of the same class and id, is that item. Where the filter has
+    changed it, it takes the other's place; but what made the handoff stays, as it names its agent.
+    """
+    old = {id(item) for item in before}
+    kept = {id(item) for item in after}
+    copies = {_key(item): item for item in after if id(item) not in old}
+    removed = set()
+    for at, item in enumerate(state.new_items):
+        if id(item) in old and id(item) not in kept:
+            copy = copies.get(_key(item)) if _key(item)[1] else None
+            if copy is None:
+                removed.add(at)
+            elif copy.raw_item != item.raw_item and not isinstance(item, HandoffOutputItem):
+                state.new_items[at] = copy
+    leave_out(state, removed)
+
+
+def _key(item: RunItem) -> tuple[type, Any]:
+    raw: Any = item.raw_item
+    get = raw.get if isinstance(raw, dict) else partial(getattr, raw)
+    return type(item), get("call_id", None) or get("id", None)
 
 
 def _replace_conversation(state: RunState[Any], data: HandoffInputData) -> None:

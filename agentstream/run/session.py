@@ -212,9 +212,20 @@ async def save_after(
         logger.warning("The session could not store what a failed run had reached.", exc_info=True)
 
 
+def leave_out(state: RunState[Any], removed: set[int]) -> None:
+    """Keep the items at these places out of the session, and what is half a pair without them."""
+    if not removed:
+        return
+    places = [*state.unsaved, *range(state.saved_items, len(state.new_items))]
+    left = [at for at in places if at not in removed]
+    halves = _open_places(state, left) - _open_places(state, places)
+    state.unsaved = [at for at in left if at not in halves]
+    state.saved_items = len(state.new_items)
+
+
 async def _save(state: RunState[Any], session: Any, stopped: bool) -> None:
     places = [*state.unsaved, *range(state.saved_items, len(state.new_items))]
-    halves = _open_places(state) if stopped else set()
+    halves = _open_places(state, range(len(state.new_items))) if stopped else set()
     items = [state.new_items[at] for at in places if at not in halves]
     plain = [state.input_item(item) for item in items if is_model_visible(item)]
     if plain:
@@ -259,8 +270,8 @@ async def compact(state: RunState[Any], options: LoopOptions, store: bool | None
     await session.run_compaction(args, **named)
 
 
-def _open_places(state: RunState[Any]) -> set[int]:
-    """The places of calls among the run's items that have no output."""
-    places = [at for at, item in enumerate(state.new_items) if is_model_visible(item)]
+def _open_places(state: RunState[Any], among: Sequence[int]) -> set[int]:
+    """The places of halves of pairs among some of the run's items."""
+    places = [at for at in among if is_model_visible(state.new_items[at])]
     halves = _halves([state.input_item(state.new_items[at]) for at in places])
     return {places[at] for at in halves}

@@ -156,9 +156,9 @@ class RunState(Generic[TContext, TAgent]):
         """What the server has not seen yet, when it keeps the conversation itself."""
         self.pending_input: list[TResponseInputItem] = []
         self.saved_items = 0
-        """How many of `new_items` are in the session, but for those in `unsaved`."""
+        """`new_items` before this are in the session, but for `unsaved` and what was filtered."""
         self.unsaved: list[int] = []
-        """Places among `new_items` of calls that were stopped: the session has neither half."""
+        """Places among `new_items` that the session is still to be given."""
         self.trace = Trace()
         """The run as data; a run that is resumed goes on in it."""
         self.observers = Watchers()
