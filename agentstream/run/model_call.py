@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -134,6 +135,7 @@ async def prepare(state: RunState[Any], options: LoopOptions, toolbox: Toolbox) 
         )
     data = ModelInputData(input=state.model_input(), instructions=instructions)
     if config.call_model_input_filter is not None:
+        before = Counter(filter(None, map(_identity, data.input)))
         data = await call(
             config.call_model_input_filter,
             CallModelData(model_data=data, agent=agent, context=state.context.context),
@@ -143,6 +145,7 @@ async def prepare(state: RunState[Any], options: LoopOptions, toolbox: Toolbox) 
                 "call_model_input_filter must return ModelInputData(input=..., instructions=...), "
                 f"got {type(data).__name__}"
             )
+        data = replace(data, input=_without_repeats(data.input, before))
     return Request(
         model=model,
         instructions=data.instructions,
@@ -154,6 +157,33 @@ async def prepare(state: RunState[Any], options: LoopOptions, toolbox: Toolbox) 
         previous_response_id=state.previous_response_id,
         conversation_id=state.conversation_id,
     )
+
+
+def _identity(item: Any) -> tuple[str, str] | None:
+    """What the API tells an item by: its type and its call's id, or its own."""
+    if not isinstance(item, dict):
+        return None
+    kind, key = item.get("type"), item.get("call_id") or item.get("id")
+    return (kind, key) if isinstance(kind, str) and isinstance(key, str) else None
+
+
+def _without_repeats(items: list[Any], before: Counter[tuple[str, str]]) -> list[Any]:
+    """Send an item that a filter has repeated once, as it was given last.
+
+    It is sent at its first place, but an output at its last one, which is behind its call.
+    The API refuses a call or an output that comes twice. One that came twice `before` the filter
+    stays: some servers begin their call ids again in each answer.
+    """
+    last = {_identity(item): at for at, item in enumerate(items)}
+    seen, once = set(), []
+    for at, item in enumerate(items):
+        identity = _identity(item)
+        if identity is None or before[identity] > 1:
+            once.append(item)
+        elif at == last[identity] if identity[0].endswith("_output") else identity not in seen:
+            seen.add(identity)
+            once.append(items[last[identity]])
+    return once
 
 
 async def _instructions(agent: Agent[Any], context: Any) -> tuple[Any, Any]:
