@@ -230,8 +230,10 @@ class MarkdownStream:
         if self._known != (len(self._definitions), ahead):
             self._known = (len(self._definitions), ahead)
             self._cache = {}
+        # A definition ahead may still get its title: what was rendered with it does not last.
+        cache = {} if ahead else self._cache
         for group in open_groups[:settled]:
-            self._finish_group(group)
+            self._finish_group(group, cache)
         if settled:
             first = open_groups[settled].first_line if settled < len(open_groups) else len(lines)
             lines = lines[first:]
@@ -247,9 +249,9 @@ class MarkdownStream:
                 ahead.setdefault(label, target)
         return ahead
 
-    def _finish_group(self, group: Group) -> None:
+    def _finish_group(self, group: Group, cache: InlineCache) -> None:
         definitions = Definitions(self._definitions)
-        html, _ = render_group(group, definitions, self._cache)
+        html, _ = render_group(group, definitions, cache)
         if definitions.missed:
             missed = frozenset(definitions.missed)
             self._unresolved.append(_Unresolved(len(self.finished), group, missed))

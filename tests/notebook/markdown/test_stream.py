@@ -34,6 +34,7 @@ needs_spec = pytest.mark.skipif(not SPEC.exists(), reason="CommonMark's examples
 OWN_CASES = (
     "| a | b |\n|:--|--:|\n| 1 | **2** |\n| 3 |\n\ntext\n",
     "text\n| a | b |\n|---|---|\n| 1 | 2 |\ntext\n",
+    "not [a]\n\n[a]: https://a.b\n'title\nmore'",
     "| a |\n| - |\n> quote\n",
     "- [ ] open\n- [x] done\n\n  loose\n- [X] x\n",
     "1. a\n2. b\n\n3. c\n   - d\n\n     e\n",
