@@ -165,6 +165,7 @@ async def test_rows_that_are_tried_again_have_a_bar_of_their_own(
     assert not places & {place for place, _, _ in shown[:first]}
     assert "done" in again[-1][2]["text/plain"]
     assert "failed" not in again[-1][2]["text/plain"]
+    assert "No." not in again[-1][2]["text/html"]  # the errors of rows that are well by now
 
 
 async def test_the_button_stops_the_rows() -> None:
