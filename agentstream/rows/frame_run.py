@@ -195,14 +195,13 @@ class FrameRun(Background[Frame]):
 
     def last_errors(self) -> list[RowResult]:
         """The last rows that failed and were not run again since, the newest first."""
-        failed = {}
+        failed: dict[bytes, RowResult] = {}
         for result in reversed(self._pool.errors):
             latest = self._plan.results.get(result.key)
             if latest is not None and latest.status == "failed":
                 failed.setdefault(result.key, result)
         return [
-            replace(result, index=self._source.index[result.position])
-            for result in failed.values()
+            replace(result, index=self._source.index[result.position]) for result in failed.values()
         ]
 
     def under_way(self, most: int) -> list[tuple[str, str]]:

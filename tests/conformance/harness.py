@@ -20,7 +20,6 @@ import importlib
 import os
 import pprint
 import re
-import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -29,6 +28,7 @@ import pydantic
 import pytest
 
 from agentstream.testing import ScriptedServer
+from tests.leftovers import collect_leftovers
 
 from .differences import DIFFERENCES
 
@@ -128,15 +128,8 @@ async def observe(scenario: Scenario, name: str, api: str) -> dict[str, Any]:
             for request in server.requests
         ]
     if name == ORACLE:
-        forget_what_is_left_open()
+        collect_leftovers()
     return {"observed": stable(plain(observed)), "requests": stable(plain(requests))}
-
-
-def forget_what_is_left_open() -> None:
-    """Collect the connections that the SDK leaves open when it cancels a call of the model."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def assert_same(theirs: Any, ours: Any) -> None:
