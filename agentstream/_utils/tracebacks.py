@@ -161,8 +161,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def shorten(trace: TracebackType | None) -> tuple[TracebackType | None, int]:
     """A traceback without the frames of this package, and of libraries that it called.
 
-    Libraries that the user's own code called, as in a tool, are kept.
-
     Libraries that the user's own code called, as in a tool, are kept; None where nothing is left.
     Beside it: how many frames were left out.
     """

@@ -30,9 +30,9 @@ async def transfer(
         If an input filter is set where the server keeps the conversation, or returns something
         else than HandoffInputData.
     """
-    before = _conversation(state)
-    after = await _filtered(before, state, options, handoff, target)
-    if after is not None:
+    filtered = await _filtered(state, options, handoff, target)
+    if filtered is not None:
+        before, after = filtered
         _replace_turn(state, before.new_items, after.new_items)
         _replace_conversation(state, after)
     state.agent = target
@@ -51,13 +51,9 @@ def _conversation(state: RunState[Any]) -> HandoffInputData:
 
 
 async def _filtered(
-    before: HandoffInputData,
-    state: RunState[Any],
-    options: LoopOptions,
-    handoff: Handoff[Any, Any],
-    target: Any,
-) -> HandoffInputData | None:
-    """What the filter of the handoff leaves of the conversation; None where nothing changes it."""
+    state: RunState[Any], options: LoopOptions, handoff: Handoff[Any, Any], target: Any
+) -> tuple[HandoffInputData, HandoffInputData] | None:
+    """The conversation, and what the filter leaves of it; None where nothing changes it."""
     config = options.config
     filter_input: Any = handoff.input_filter
     if filter_input is None:
@@ -85,6 +81,7 @@ async def _filtered(
             f"Invalid input filter of {handoff.tool_name!r}: it must be callable, got "
             f"{type(filter_input).__name__}."
         )
+    before = _conversation(state)
     if filter_input is not None:
         after = await call(filter_input, before)
     else:
@@ -94,7 +91,7 @@ async def _filtered(
             f"The input filter of {handoff.tool_name!r} must return HandoffInputData, "
             f"got {type(after).__name__}; use data.clone(...)."
         )
-    return after
+    return before, after
 
 
 def _replace_turn(

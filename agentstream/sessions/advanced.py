@@ -140,12 +140,15 @@ class AdvancedSQLiteSession(SQLiteSession):
         )
 
     async def _change(self, work: Callable[[sqlite3.Connection, str], T]) -> T:
-        def changed(connection: sqlite3.Connection) -> T:
-            with transaction(connection):
-                self._tables.prepare_write(connection)
-                return work(connection, self._current(connection))
+        return await self._run(lambda connection: self._in_transaction(connection, work))
 
-        return await self._run(changed)
+    def _in_transaction(
+        self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection, str], T]
+    ) -> T:
+        """Do `work` in one transaction; it is on the disk when this returns."""
+        with transaction(connection):
+            self._tables.prepare_write(connection)
+            return work(connection, self._current(connection))
 
     async def get_items(
         self, limit: int | None = None, branch_id: str | None = None
@@ -243,11 +246,8 @@ class AdvancedSQLiteSession(SQLiteSession):
             return branch
 
         def create_and_switch(connection: sqlite3.Connection) -> str:
-            with transaction(connection):
-                self._tables.prepare_write(connection)
-                branch = create(connection, self._current(connection))
-            self._branch = branch
-            return branch
+            self._branch = self._in_transaction(connection, create)
+            return self._branch
 
         return await self._run(create_and_switch)
 
@@ -322,21 +322,22 @@ class AdvancedSQLiteSession(SQLiteSession):
         if branch_id == MAIN:
             raise ValueError("Cannot delete the 'main' branch. `clear_session()` removes it all.")
 
-        def delete(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
-                self._tables.prepare_write(connection)
-                if self._current(connection) == branch_id and not force:
-                    raise ValueError(
-                        "Cannot delete current branch. Pass force=True, or switch to another one."
-                    )
-                self._check_exists(connection, branch_id)
-                self._tables.reserve_existing(connection)
-                self._tables.remove_items(connection, branch_id)
-                self._tables.remove_stale_usage(connection, branch_id)
+        def delete(connection: sqlite3.Connection, current: str) -> None:
+            if current == branch_id and not force:
+                raise ValueError(
+                    "Cannot delete current branch. Pass force=True, or switch to another one."
+                )
+            self._check_exists(connection, branch_id)
+            self._tables.reserve_existing(connection)
+            self._tables.remove_items(connection, branch_id)
+            self._tables.remove_stale_usage(connection, branch_id)
+
+        def delete_and_leave(connection: sqlite3.Connection) -> None:
+            self._in_transaction(connection, delete)
             if self._branch == branch_id:
                 self._branch = MAIN
 
-        await self._run(delete)
+        await self._run(delete_and_leave)
 
     async def list_branches(self) -> list[dict[str, Any]]:
         """Describe the branches that have items: their size, and which is the current one."""
